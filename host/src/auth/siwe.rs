@@ -1,0 +1,220 @@
+//! Sign-in with Ethereum: what DDS asks to have signed, the check that it is about this DDS and nothing
+//! else, and the text that is signed (protocol 1.2 and 1.3).
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt::Write;
+
+use http::uri::Authority;
+use siwe::{Message, TimeStamp, Version};
+use time::{Duration, OffsetDateTime};
+use url::Url;
+
+use super::wallet::Wallet;
+
+/// How the text is laid out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SiweFormat {
+    /// As in protocol 1.3: the address in lower case, one empty line after it.
+    #[default]
+    Compact,
+    /// As in EIP-4361: the address with its checksum, two empty lines where no statement is.
+    Eip4361,
+}
+
+/// The answer to a nonce request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Challenge {
+    /// Host of the DDS, with its port if it is not the scheme's.
+    pub domain: String,
+    /// Base URL of the DDS.
+    pub uri: String,
+    /// Always `1`.
+    pub version: String,
+    /// EIP-155 chain.
+    pub chain_id: i64,
+    /// Single-use.
+    pub nonce: String,
+    /// RFC 3339; signed exactly as it came.
+    pub issued_at: String,
+}
+
+/// Why the node does not sign what it was asked to. Values are quoted escaped and cut.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("DDS asked to sign something that the node does not sign: {field} is {value}, expected {expected}")]
+pub struct Refusal {
+    field: &'static str,
+    value: String,
+    expected: String,
+}
+
+impl Refusal {
+    fn new(field: &'static str, value: &str, expected: impl Into<String>) -> Self {
+        let mut shown: String = value.escape_debug().take(64).collect();
+        if value.chars().count() > 64 {
+            shown.push('…');
+        }
+        Self { field, value: format!("`{shown}`"), expected: expected.into() }
+    }
+}
+
+/// What the node signs for: one DDS, and one chain if it was told which.
+#[derive(Debug, Clone)]
+pub struct SignPolicy {
+    base: Url,
+    chain_id: Option<u64>,
+}
+
+/// Longest nonce that is taken.
+const LONGEST_NONCE: usize = 128;
+
+impl SignPolicy {
+    /// Signs for the DDS at this base URL.
+    pub fn new(base: Url, chain_id: Option<u64>) -> Self {
+        Self { base, chain_id }
+    }
+
+    /// Checks what DDS asks to sign. Gives the skew: how far `issuedAt` is ahead of the node's clock.
+    ///
+    /// # Errors
+    /// When it is about another service or chain, or could smuggle further lines into the text.
+    pub fn check(&self, challenge: &Challenge, now: OffsetDateTime) -> Result<Duration, Refusal> {
+        let texts = [
+            ("domain", &challenge.domain),
+            ("uri", &challenge.uri),
+            ("version", &challenge.version),
+            ("nonce", &challenge.nonce),
+            ("issuedAt", &challenge.issued_at),
+        ];
+        for (field, text) in texts {
+            if text.chars().any(char::is_control) {
+                return Err(Refusal::new(field, text, "text without control characters"));
+            }
+        }
+        let [authority, with_port] = self.authorities();
+        if ![&authority, &with_port].iter().any(|ours| ours.eq_ignore_ascii_case(&challenge.domain)) {
+            return Err(Refusal::new("domain", &challenge.domain, format!("`{authority}` of DDS_BASE_URL")));
+        }
+        // Compared as text: a parser would forgive what the signed text then still holds.
+        let asked = challenge.uri.trim_end_matches('/');
+        let path = self.base.path().trim_end_matches('/');
+        let ours = |authority: &str| format!("{}://{authority}{path}", self.base.scheme());
+        if asked != ours(&authority) && asked != ours(&with_port) {
+            return Err(Refusal::new(
+                "uri",
+                &challenge.uri,
+                format!("`{}` of DDS_BASE_URL", ours(&authority)),
+            ));
+        }
+        if challenge.version != "1" {
+            return Err(Refusal::new("version", &challenge.version, "`1`"));
+        }
+        let chain_id = u64::try_from(challenge.chain_id).ok().filter(|id| *id > 0);
+        match (chain_id, self.chain_id) {
+            (None, _) => {
+                return Err(Refusal::new("chainId", &challenge.chain_id.to_string(), "a positive number"));
+            }
+            (Some(asked), Some(ours)) if asked != ours => {
+                return Err(Refusal::new(
+                    "chainId",
+                    &asked.to_string(),
+                    format!("`{ours}` of SIWE_CHAIN_ID"),
+                ));
+            }
+            _ => {}
+        }
+        let alphanumeric = challenge.nonce.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        if !(8..=LONGEST_NONCE).contains(&challenge.nonce.len()) || !alphanumeric {
+            let expected = format!("8 to {LONGEST_NONCE} letters and digits");
+            return Err(Refusal::new("nonce", &challenge.nonce, expected));
+        }
+        let issued_at: TimeStamp = challenge
+            .issued_at
+            .parse()
+            .map_err(|_| Refusal::new("issuedAt", &challenge.issued_at, "an RFC 3339 timestamp"))?;
+        Ok(*issued_at.as_ref() - now)
+    }
+
+    /// `host[:port]` of the base URL as URLs have it, and with the port in any case.
+    fn authorities(&self) -> [String; 2] {
+        let host = self.base.host_str().unwrap_or_default();
+        let with_port = match self.base.port_or_known_default() {
+            Some(port) => format!("{host}:{port}"),
+            None => host.to_owned(),
+        };
+        match self.base.port() {
+            Some(_) => [with_port.clone(), with_port],
+            None => [host.to_owned(), with_port],
+        }
+    }
+}
+
+/// Composes the text for `wallet`, exactly as the challenge has it. Checks the grammar of the fields but
+/// not what they say: see [`SignPolicy::check`].
+///
+/// # Errors
+/// When a field is not of the form that EIP-4361 asks for.
+pub fn compose(
+    challenge: &Challenge,
+    wallet: &Wallet,
+    resources: &[&str],
+    format: SiweFormat,
+) -> Result<String, Refusal> {
+    let refuse = |field, value: &str, expected: &str| Refusal::new(field, value, expected);
+    let address = wallet.address().trim_start_matches("0x");
+    let mut bytes = [0_u8; 20];
+    hex::decode_to_slice(address, &mut bytes).map_err(|_| refuse("address", address, "40 hex digits"))?;
+    let message = Message {
+        domain: challenge
+            .domain
+            .parse::<Authority>()
+            .map_err(|_| refuse("domain", &challenge.domain, "host or host:port"))?,
+        address: bytes,
+        statement: None,
+        uri: challenge.uri.parse().map_err(|_| refuse("uri", &challenge.uri, "a URI"))?,
+        version: challenge
+            .version
+            .parse::<Version>()
+            .map_err(|_| refuse("version", &challenge.version, "`1`"))?,
+        chain_id: u64::try_from(challenge.chain_id)
+            .map_err(|_| refuse("chainId", &challenge.chain_id.to_string(), "a positive number"))?,
+        nonce: challenge.nonce.clone(),
+        issued_at: challenge
+            .issued_at
+            .parse()
+            .map_err(|_| refuse("issuedAt", &challenge.issued_at, "an RFC 3339 timestamp"))?,
+        expiration_time: None,
+        not_before: None,
+        request_id: None,
+        resources: resources
+            .iter()
+            .map(|text| text.parse().map_err(|_| refuse("resources", text, "URIs")))
+            .collect::<Result<_, _>>()?,
+    };
+    Ok(match format {
+        SiweFormat::Eip4361 => message.to_string(),
+        SiweFormat::Compact => compact(&message, wallet.address()),
+    })
+}
+
+fn compact(message: &Message, address: &str) -> String {
+    let mut text = format!(
+        "{} wants you to sign in with your Ethereum account:\n{address}\n\n\
+         URI: {}\nVersion: {}\nChain ID: {}\nNonce: {}\nIssued At: {}",
+        message.domain,
+        message.uri,
+        message.version as u64,
+        message.chain_id,
+        message.nonce,
+        message.issued_at,
+    );
+    if !message.resources.is_empty() {
+        text.push_str("\nResources:");
+        for resource in &message.resources {
+            // Writing to a string does not fail.
+            let _ = write!(text, "\n- {resource}");
+        }
+    }
+    text
+}

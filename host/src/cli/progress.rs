@@ -1,0 +1,67 @@
+//! Shows how far a task is: a bar when a person looks, plain lines when not.
+
+use std::io::IsTerminal as _;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::Value;
+
+/// Shows the progress of one task on standard error.
+pub struct Progress {
+    shown: Shown,
+}
+
+enum Shown {
+    Bar(ProgressBar),
+    Lines { label: String, last: Option<(String, u64)> },
+}
+
+impl Progress {
+    /// Starts at nothing.
+    pub fn new(label: &str) -> Self {
+        if !std::io::stderr().is_terminal() {
+            return Self { shown: Shown::Lines { label: label.to_owned(), last: None } };
+        }
+        let bar = ProgressBar::new(1000).with_prefix(label.to_owned());
+        if let Ok(style) = ProgressStyle::with_template("{prefix} [{bar:40.cyan/dim}] {percent:>3}% {msg}") {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        bar.enable_steady_tick(Duration::from_millis(100));
+        Self { shown: Shown::Bar(bar) }
+    }
+
+    /// Shows `{"progress": 0..1, "stage": "..."}`; other JSON is passed over.
+    pub fn show(&mut self, progress: &Value) {
+        let Some(fraction) = progress.get("progress").and_then(Value::as_f64) else { return };
+        let stage: String = progress
+            .get("stage")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(40)
+            .collect();
+        let permille = (fraction.clamp(0.0, 1.0) * 1000.0) as u64;
+        match &mut self.shown {
+            Shown::Bar(bar) => {
+                bar.set_position(permille);
+                bar.set_message(stage);
+            }
+            Shown::Lines { label, last } => {
+                // One line a stage and every tenth.
+                let now = (stage, permille / 100);
+                if last.as_ref() != Some(&now) {
+                    eprintln!("{label} {:>3}% {}", permille / 10, now.0);
+                    *last = Some(now);
+                }
+            }
+        }
+    }
+
+    /// Leaves the last state on the screen.
+    pub fn finish(self) {
+        if let Shown::Bar(bar) = self.shown {
+            bar.finish();
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! `run`: the node.
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+
+use super::args::RunArgs;
+use super::config;
+use crate::node::Node;
+use crate::shutdown::Shutdown;
+use crate::telemetry;
+
+/// Runs the node until it is told to end.
+///
+/// # Errors
+/// When it can't be started, or its identity is refused for good.
+pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
+    let config = match config::load(&args) {
+        Ok(config) => config,
+        Err(error) => {
+            eprintln!("{error:#}");
+            return Ok(ExitCode::from(2));
+        }
+    };
+    telemetry::init(config.log.format, &config.log.filter)?;
+    let shutdown = Shutdown::new();
+    let _listening = shutdown.listen().context("installing signal handlers")?;
+    let node = Node::start(config).await?;
+    tokio::select! {
+        result = node.run(&shutdown) => result.map(|_| ExitCode::SUCCESS).map_err(Into::into),
+        () = shutdown.killed().cancelled() => Ok(ExitCode::FAILURE),
+    }
+}

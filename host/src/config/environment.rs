@@ -1,0 +1,170 @@
+//! The raw stage: variables as they were given, and where each came from.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+/// Where a setting comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// The process environment.
+    Environment,
+    /// The `.env` file.
+    EnvFile,
+    /// Nobody set it.
+    Default,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Environment => "environment",
+            Self::EnvFile => "env file",
+            Self::Default => "default",
+        })
+    }
+}
+
+/// Environment variables, not looked at yet. `Debug` shows names only, since some hold secrets.
+#[derive(Clone, Default)]
+pub struct Environment {
+    values: BTreeMap<String, (Zeroizing<String>, Source)>,
+    not_utf8: BTreeSet<String>,
+}
+
+impl Environment {
+    /// Takes variables as the operating system has them. One whose value is not UTF-8 is remembered as
+    /// such, so that it is reported if it is asked for.
+    pub fn from_os(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        let mut environment = Self::default();
+        for (name, value) in variables {
+            let Ok(name) = name.into_string() else { continue };
+            match value.into_string() {
+                Ok(value) => environment.set(name, value, Source::Environment),
+                Err(_) => {
+                    environment.not_utf8.insert(name);
+                }
+            }
+        }
+        environment
+    }
+
+    fn set(&mut self, name: String, value: String, source: Source) {
+        self.values.insert(name, (Zeroizing::new(value), source));
+    }
+
+    /// Adds what a `.env` file says about variables that the real environment does not have. A variable
+    /// that is there but blank is there: that is how to take one of the file back.
+    fn add_from_file(&mut self, path: &Path) -> Result<(), EnvFileError> {
+        let fail = |what: String| EnvFileError { path: path.to_owned(), what };
+        let mut last = None;
+        for item in dotenvy::from_path_iter(path).map_err(|error| fail(describe(&error, None)))? {
+            // The error would quote the line, and the line may hold a secret.
+            let (name, value) = item.map_err(|error| fail(describe(&error, last.as_deref())))?;
+            if !self.values.contains_key(&name) && !self.not_utf8.contains(&name) {
+                self.set(name.clone(), value, Source::EnvFile);
+            }
+            last = Some(name);
+        }
+        Ok(())
+    }
+
+    /// The trimmed value and its source; none if it is unset or blank.
+    pub fn get(&self, name: &str) -> Option<(&str, Source)> {
+        let (value, source) = self.values.get(name)?;
+        let value = value.trim();
+        (!value.is_empty()).then_some((value, *source))
+    }
+
+    pub(super) fn is_not_utf8(&self, name: &str) -> bool {
+        self.not_utf8.contains(name)
+    }
+}
+
+/// Variables from text, for tests and for programs that embed the node.
+impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Environment {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(variables: I) -> Self {
+        let mut environment = Self::default();
+        for (name, value) in variables {
+            environment.set(name.into(), value.into(), Source::Environment);
+        }
+        environment
+    }
+}
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Environment").field(&self.values.keys()).finish()
+    }
+}
+
+/// Why a `.env` file was not read. Quotes nothing of it.
+#[derive(Debug, thiserror::Error)]
+#[error("read the environment file {}: {what}", path.display())]
+pub struct EnvFileError {
+    path: PathBuf,
+    what: String,
+}
+
+/// The environment of this process, completed by a `.env` file; the real environment wins.
+///
+/// With none, `.env` in the current directory is read if it is there; a file that is named has to be.
+///
+/// # Errors
+/// When the file can't be read or has a line that is not `NAME=value`.
+pub fn environment(env_file: Option<&Path>) -> Result<Environment, EnvFileError> {
+    let mut environment = Environment::from_os(std::env::vars_os());
+    match env_file {
+        Some(path) => environment.add_from_file(path)?,
+        None if Path::new(".env").is_file() => environment.add_from_file(Path::new(".env"))?,
+        None => {}
+    }
+    Ok(environment)
+}
+
+fn describe(error: &dotenvy::Error, after: Option<&str>) -> String {
+    match error {
+        dotenvy::Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
+            "it is not UTF-8".to_owned()
+        }
+        dotenvy::Error::Io(error) => error.to_string(),
+        _ => match after {
+            Some(name) => format!("the line after the one that sets {name} is not NAME=value"),
+            None => "its first line is not NAME=value".to_owned(),
+        },
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn the_real_environment_wins_over_the_file_even_when_blank() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        writeln!(file, "# comment\nA=file\nB=file\nC=\" padded \"").unwrap();
+        let mut environment = Environment::from_iter([("A", "real"), ("B", " ")]);
+        environment.add_from_file(file.path()).unwrap();
+        assert_eq!(environment.get("A"), Some(("real", Source::Environment)));
+        assert_eq!(environment.get("B"), None, "set but blank counts as unset");
+        assert_eq!(environment.get("C"), Some(("padded", Source::EnvFile)));
+        assert_eq!(format!("{environment:?}"), r#"Environment(["A", "B", "C"])"#);
+    }
+
+    #[test]
+    fn a_broken_file_is_told_without_its_content() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        writeln!(file, "A=1\nREG_SECRET hunter2").unwrap();
+        let error = Environment::default().add_from_file(file.path()).unwrap_err().to_string();
+        assert!(error.ends_with("the line after the one that sets A is not NAME=value"), "{error}");
+        let error = environment(Some(Path::new("/nowhere/.env"))).unwrap_err().to_string();
+        assert!(error.starts_with("read the environment file /nowhere/.env: "), "{error}");
+    }
+}

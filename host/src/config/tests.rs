@@ -1,0 +1,224 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::os::unix::ffi::OsStringExt;
+
+use super::*;
+use crate::auth::siwe::SiweFormat;
+use crate::telemetry::LogFormat;
+
+const KEY_B: &str = "0x0101010101010101010101010101010101010101010101010101010101010101";
+
+fn wallet<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    let mut variables = vec![
+        ("REG_SECRET", "hunter2"),
+        ("SECP256K1_PRIVHEX", KEY_B),
+        ("PLUGINS_DIR", "/srv/runners"),
+        ("HOME", "/home/node"),
+    ];
+    variables.extend_from_slice(more);
+    variables
+}
+
+fn load(variables: &[(&str, &str)]) -> Result<Config, Problems> {
+    Config::load(&variables.iter().copied().collect())
+}
+
+fn problems(variables: &[(&str, &str)]) -> Vec<String> {
+    let problems = load(variables).expect_err("should be refused");
+    problems.0.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn the_defaults_are_those_of_the_protocol() {
+    let config = load(&wallet(&[])).unwrap();
+    let lines: Vec<String> = config
+        .effective()
+        .iter()
+        .filter(|setting| setting.name != "CLIENT_ID")
+        .map(|setting| format!("{}={} ({})", setting.name, setting.value, setting.source))
+        .collect();
+    let expected = format!(
+        "ALLOW_INSECURE_HTTP=false (default)
+DMS_BASE_URL=https://dms.auki.network/v1 (default)
+DDS_BASE_URL=https://dds.auki.network (default)
+REG_SECRET=[redacted] (environment)
+SECP256K1_PRIVHEX=[redacted] (address 0x1a642f0e3c3af545e7acbd38b07251b3990914f1) (environment)
+PLUGINS_DIR=/srv/runners (environment)
+CACHE_DIR=/home/node/.cache/posemesh-node/compiled (default)
+WORK_DIR=/home/node/.cache/posemesh-node/work (default)
+REQUEST_TIMEOUT_SECS=60 (default)
+NODE_VERSION={CRATE_VERSION} (default)
+HEARTBEAT_MIN_RATIO=0.25 (default)
+HEARTBEAT_MAX_RATIO=0.35 (default)
+HEARTBEAT_JITTER_MS=250 (default)
+POLL_BACKOFF_MS_MIN=1000 (default)
+POLL_BACKOFF_MS_MAX=30000 (default)
+TOKEN_SAFETY_RATIO=0.75 (default)
+TOKEN_REAUTH_MAX_RETRIES=3 (default)
+TOKEN_REAUTH_JITTER_MS=500 (default)
+REGISTER_INTERVAL_SECS=120 (default)
+REGISTER_MAX_RETRY=-1 (default)
+SIWE_FORMAT=compact (default)
+SIWE_CHAIN_ID=any (default)
+LOG_FORMAT=json (default)
+RUST_LOG=info (default)
+MAX_CONCURRENCY=1 (default)
+UPLOAD_PARALLELISM=4 (default)
+SHUTDOWN_GRACE_SECS=30 (default)
+ENABLE_NOOP=false (default)
+NOOP_SLEEP_SECS=5 (default)
+STATUS_ADDR=off (default)
+LEGACY_HTTP_ADDR=off (default)"
+    );
+    assert_eq!(lines.join("\n"), expected);
+    assert!(config.client_id.starts_with("posemesh-compute-node/"));
+}
+
+#[test]
+fn every_variable_is_trimmed_and_blank_is_unset() {
+    let config = load(&wallet(&[
+        ("REQUEST_TIMEOUT_SECS", " 7\n"),
+        ("TOKEN_SAFETY_RATIO", "  "),
+        ("LOG_FORMAT", "TEXT"),
+        ("ENABLE_NOOP", "true "),
+        ("DMS_BASE_URL", " http://127.0.0.1:1/v1/ "),
+        ("REGISTER_INTERVAL_SECS", "0"),
+        ("REGISTER_MAX_RETRY", "4"),
+        ("SIWE_FORMAT", "eip4361"),
+        ("STATUS_ADDR", "127.0.0.1:9"),
+    ]))
+    .unwrap();
+    assert_eq!(config.request_timeout, Duration::from_secs(7));
+    assert_eq!(config.token.safety_ratio, 0.75);
+    assert_eq!(config.log.format, LogFormat::Text);
+    assert!(config.enable_noop);
+    assert_eq!(config.dms_base_url.as_str(), "http://127.0.0.1:1/v1/");
+    assert_eq!(config.registration.interval, Duration::from_secs(1), "at least a second");
+    assert_eq!(config.registration.max_retry, Some(4));
+    assert_eq!(config.registration.siwe_format, SiweFormat::Eip4361);
+    assert_eq!(config.status_addr, Some("127.0.0.1:9".parse().unwrap()));
+}
+
+#[test]
+fn each_bad_value_is_told_with_its_name_and_what_is_allowed() {
+    for (name, value, told) in [
+        (
+            "REQUEST_TIMEOUT_SECS",
+            "abc",
+            "invalid integer in REQUEST_TIMEOUT_SECS; allowed: whole numbers from 1",
+        ),
+        ("REQUEST_TIMEOUT_SECS", "0", "out of range; allowed: whole numbers from 1 to 3600"),
+        ("HEARTBEAT_MIN_RATIO", "NaN", "out of range; allowed: numbers from 0 to 1"),
+        ("HEARTBEAT_MAX_RATIO", "inf", "out of range; allowed: numbers from 0 to 1"),
+        ("HEARTBEAT_MAX_RATIO", "x", "invalid float in HEARTBEAT_MAX_RATIO"),
+        ("HEARTBEAT_MIN_RATIO", "0.9", "must not be above HEARTBEAT_MAX_RATIO, which is 0.35"),
+        ("TOKEN_SAFETY_RATIO", "-0.1", "out of range"),
+        ("POLL_BACKOFF_MS_MIN", "40000", "must not be above POLL_BACKOFF_MS_MAX, which is 30000"),
+        ("POLL_BACKOFF_MS_MIN", "0", "out of range"),
+        ("ENABLE_NOOP", "yes", "invalid bool in ENABLE_NOOP; allowed: true, false"),
+        ("LOG_FORMAT", "xml", "allowed: json, text"),
+        ("RUST_LOG", "posemesh=loud", "is no log filter"),
+        ("REGISTER_MAX_RETRY", "-2", "must be -1 or a non-negative integer"),
+        ("MAX_CONCURRENCY", "0", "out of range"),
+        ("SIWE_FORMAT", "short", "allowed: compact, eip4361"),
+        ("SIWE_CHAIN_ID", "0", "whole numbers above 0"),
+        ("DMS_BASE_URL", "dms.auki.network", "invalid URL in DMS_BASE_URL"),
+        ("DMS_BASE_URL", "ftp://h/", "invalid URL in DMS_BASE_URL"),
+        ("DMS_BASE_URL", "https://h/v1?x=1", "a query"),
+        ("DDS_BASE_URL", "https://u:hunter2@h/", "a user name or password"),
+        ("DDS_BASE_URL", "http://dds.auki.network", "ALLOW_INSECURE_HTTP"),
+        ("STATUS_ADDR", "8080", "IP:PORT"),
+        ("CLIENT_ID", "a\u{7f}b", "printable ASCII"),
+        ("SECP256K1_PRIVHEX", "0x12", "64 hex digits"),
+    ] {
+        let told_all = problems(&wallet(&[(name, value)]));
+        assert_eq!(told_all.len(), 1, "{name}={value}: {told_all:?}");
+        assert!(told_all[0].starts_with(name) && told_all[0].contains(told), "{name}={value}: {told_all:?}");
+        assert!(!told_all[0].contains("hunter2"), "{told_all:?}");
+    }
+}
+
+#[test]
+fn all_problems_are_told_together() {
+    let told = problems(&[("POLL_BACKOFF_MS_MIN", "x"), ("DMS_BASE_URL", "y"), ("LOG_FORMAT", "z")]);
+    let names: Vec<_> = told.iter().map(|line| line.split([':', '=']).next().unwrap()).collect();
+    assert_eq!(
+        names,
+        [
+            "DMS_BASE_URL",
+            "REG_SECRET",
+            "SECP256K1_PRIVHEX",
+            "PLUGINS_DIR",
+            "CACHE_DIR",
+            "WORK_DIR",
+            "POLL_BACKOFF_MS_MIN",
+            "LOG_FORMAT"
+        ]
+    );
+    assert!(
+        told[1].contains("REG_SECRET required") && told[1].contains("ROBOT_REGISTRATION_CREDENTIALS_FILE")
+    );
+    assert!(told[2].contains("SECP256K1_PRIVHEX required"));
+}
+
+#[test]
+fn plain_http_is_for_this_machine_unless_allowed() {
+    load(&wallet(&[("DDS_BASE_URL", "http://[::1]:80"), ("DMS_BASE_URL", "http://localhost:1")])).unwrap();
+    load(&wallet(&[("DDS_BASE_URL", "http://dds:80"), ("ALLOW_INSECURE_HTTP", "true")])).unwrap();
+}
+
+#[test]
+fn values_that_are_not_utf8_are_told_and_only_if_they_matter() {
+    let bad = OsString::from_vec(vec![b'1', 0xff]);
+    let mut variables: Vec<(OsString, OsString)> =
+        wallet(&[]).into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+    variables.push(("SOMETHING_ELSE".into(), bad.clone()));
+    Config::load(&Environment::from_os(variables.clone())).unwrap();
+    variables.push(("REQUEST_TIMEOUT_SECS".into(), bad));
+    let told = Config::load(&Environment::from_os(variables)).unwrap_err();
+    assert_eq!(told.0.len(), 1);
+    assert_eq!(told.0[0].to_string(), "REQUEST_TIMEOUT_SECS: its value is not UTF-8 text");
+}
+
+#[test]
+fn robot_variables_make_a_robot() {
+    let base = [("PLUGINS_DIR", "p"), ("HOME", "/h")];
+    let with = |more: &[(&'static str, &str)]| {
+        load(&base.iter().copied().chain(more.iter().copied()).collect::<Vec<_>>())
+    };
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().to_str().unwrap().to_owned();
+    let told = |result: Result<Config, Problems>| result.unwrap_err().to_string();
+
+    let config = with(&[("ROBOT_REGISTRATION_CREDENTIALS", " abc ")]).unwrap();
+    assert!(matches!(&config.identity, Identity::Robot { credentials } if credentials.expose() == "abc"));
+
+    let from_file = |path: &str| with(&[("ROBOT_REGISTRATION_CREDENTIALS_FILE", path)]);
+    assert!(told(from_file(&path)).contains("file must not be empty"));
+    assert!(told(from_file("/nowhere")).contains("read robot registration credentials file"));
+    writeln!(file, "from-file\n").unwrap();
+    let config = from_file(&path).unwrap();
+    assert!(
+        matches!(&config.identity, Identity::Robot { credentials } if credentials.expose() == "from-file")
+    );
+    assert!(!format!("{config:?}").contains("from-file"));
+
+    let both = with(&[
+        ("ROBOT_REGISTRATION_CREDENTIALS", "abc"),
+        ("ROBOT_REGISTRATION_CREDENTIALS_FILE", "/nowhere"),
+    ]);
+    assert!(told(both).contains("mutually exclusive"));
+    let wallet_too = with(&[("ROBOT_REGISTRATION_CREDENTIALS", "abc"), ("REG_SECRET", "hunter2")]);
+    let told = told(wallet_too);
+    assert!(told.contains("either a wallet or a robot") && !told.contains("hunter2"), "{told}");
+}
+
+#[test]
+fn debug_output_has_no_secret() {
+    let config = load(&wallet(&[])).unwrap();
+    let shown = format!("{config:?}");
+    assert!(!shown.contains("hunter2") && !shown.contains("01010101"), "{shown}");
+    assert!(shown.contains("0x1a642f0e3c3af545e7acbd38b07251b3990914f1"), "the address may be seen");
+}

@@ -1,0 +1,279 @@
+//! What the node has done lately, for people who look: the last tasks and a count of how they ended.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde_json::Value;
+use time::OffsetDateTime;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::lease::Ending;
+use crate::lease::server::Lease;
+use crate::report::Reports;
+
+/// How many tasks are remembered.
+const KEPT: usize = 256;
+
+/// Where a task stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TaskState {
+    /// Leased; its runner is not started yet.
+    Starting,
+    /// Its runner works.
+    Running,
+    /// Its runner has ended; the server is being told.
+    Finishing,
+    /// Over.
+    Ended(Ending),
+}
+
+impl TaskState {
+    /// One word: `starting`, `running`, `finishing` or that of the [`Ending`].
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Finishing => "finishing",
+            Self::Ended(ending) => ending.word(),
+        }
+    }
+}
+
+/// What is remembered of a task.
+#[derive(Debug, Clone)]
+pub struct TaskRecord {
+    /// Its id.
+    pub task_id: Uuid,
+    /// Its job.
+    pub job_id: Option<Uuid>,
+    /// Its domain.
+    pub domain_id: Option<Uuid>,
+    /// What it wants.
+    pub capability: String,
+    /// Which runner works on it, once one does.
+    pub runner: Option<String>,
+    /// Where it stands.
+    pub state: TaskState,
+    /// The latest progress.
+    pub progress: Value,
+    /// When it was leased.
+    pub leased_at: OffsetDateTime,
+    /// How long it took, or has taken so far.
+    pub took: Duration,
+}
+
+/// How leases ended since the node started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Leases taken.
+    pub leased: u64,
+    /// Ended as completed.
+    pub completed: u64,
+    /// Ended as failed.
+    pub failed: u64,
+    /// Ended as cancelled.
+    pub cancelled: u64,
+    /// Ended as lost.
+    pub lost: u64,
+    /// Runners that did not let go of their thread when they were dropped. Above 0 the node should not
+    /// count as ready.
+    pub stuck_runners: u64,
+}
+
+/// The store. Cloning shares.
+#[derive(Debug, Clone, Default)]
+pub struct TaskRecords {
+    shared: Arc<Mutex<Store>>,
+}
+
+#[derive(Debug, Default)]
+struct Store {
+    totals: Totals,
+    /// The number of the record at the front.
+    first: u64,
+    records: VecDeque<Kept>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    record: TaskRecord,
+    began: Instant,
+    /// Where the progress is read while the task runs.
+    reports: Option<Reports>,
+}
+
+/// The record of one task while its lease lives. Dropped without an end, the lease counts as lost.
+#[derive(Debug)]
+pub struct OpenRecord {
+    records: TaskRecords,
+    number: u64,
+    /// What is written down when this is dropped.
+    ending: Ending,
+}
+
+impl TaskRecords {
+    /// Remembers a lease; the oldest task goes if there are too many.
+    pub fn begin(&self, lease: &Lease) -> OpenRecord {
+        let record = TaskRecord {
+            task_id: lease.task.id,
+            job_id: lease.task.job_id,
+            domain_id: lease.domain_id,
+            capability: lease.task.capability.clone(),
+            runner: None,
+            state: TaskState::Starting,
+            progress: Value::Null,
+            leased_at: OffsetDateTime::now_utc(),
+            took: Duration::ZERO,
+        };
+        let mut store = self.store();
+        store.totals.leased += 1;
+        if store.records.len() == KEPT {
+            store.records.pop_front();
+            store.first += 1;
+        }
+        store.records.push_back(Kept { record, began: Instant::now(), reports: None });
+        let number = store.first + store.records.len() as u64 - 1;
+        drop(store);
+        let ending =
+            Ending::Lost { why: "the node stopped before the server was told how it ended".to_owned() };
+        OpenRecord { records: self.clone(), number, ending }
+    }
+
+    /// What is remembered, oldest first, with the progress of now.
+    pub fn list(&self) -> Vec<TaskRecord> {
+        self.store()
+            .records
+            .iter()
+            .map(|kept| {
+                let mut record = kept.record.clone();
+                if let Some(reports) = &kept.reports {
+                    record.progress = reports.latest_progress();
+                }
+                if !matches!(record.state, TaskState::Ended(_)) {
+                    record.took = kept.began.elapsed();
+                }
+                record
+            })
+            .collect()
+    }
+
+    /// How leases ended so far.
+    pub fn totals(&self) -> Totals {
+        self.store().totals
+    }
+
+    /// Counts a runner that did not let go of its thread.
+    pub fn stuck(&self) {
+        self.store().totals.stuck_runners += 1;
+    }
+
+    fn store(&self) -> MutexGuard<'_, Store> {
+        // Nothing panics while the lock is held; if something did, the store is still whole.
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl OpenRecord {
+    /// The runner is started.
+    pub fn running(&self, runner: String, reports: Reports) {
+        self.change(|kept| {
+            kept.record.runner = Some(runner);
+            kept.record.state = TaskState::Running;
+            kept.reports = Some(reports);
+        });
+    }
+
+    /// The runner has ended.
+    pub fn finishing(&self) {
+        self.change(|kept| kept.record.state = TaskState::Finishing);
+    }
+
+    /// A runner did not let go of its thread.
+    pub fn stuck(&self) {
+        self.records.stuck();
+    }
+
+    /// The lease is over.
+    pub fn end(mut self, ending: Ending) {
+        self.ending = ending;
+    }
+
+    /// Changes the record unless it has been forgotten meanwhile.
+    fn change<T>(&self, change: impl FnOnce(&mut Kept) -> T) -> Option<T> {
+        let mut store = self.records.store();
+        let at = usize::try_from(self.number.checked_sub(store.first)?).ok()?;
+        store.records.get_mut(at).map(change)
+    }
+}
+
+impl Drop for OpenRecord {
+    fn drop(&mut self) {
+        self.change(|kept| {
+            if let Some(reports) = kept.reports.take() {
+                kept.record.progress = reports.latest_progress();
+            }
+            kept.record.took = kept.began.elapsed();
+            kept.record.state = TaskState::Ended(self.ending.clone());
+        });
+        let mut store = self.records.store();
+        match self.ending {
+            Ending::Completed { .. } => store.totals.completed += 1,
+            Ending::Failed { .. } => store.totals.failed += 1,
+            Ending::Cancelled => store.totals.cancelled += 1,
+            Ending::Lost { .. } => store.totals.lost += 1,
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::lease::testing::lease;
+    use crate::report::ReportLimits;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_record_shows_progress_while_it_runs_and_keeps_the_last() {
+        let records = TaskRecords::default();
+        let open = records.begin(&lease("cap"));
+        assert_eq!(records.list().pop().unwrap().state, TaskState::Starting);
+        let reports = Reports::new(ReportLimits::default());
+        open.running("runner 1.0.0 #1".to_owned(), reports.clone());
+        reports.progress(json!({"percent": 50}));
+        tokio::time::advance(Duration::from_secs(2)).await;
+        let record = records.list().pop().unwrap();
+        assert_eq!((record.state, record.took), (TaskState::Running, Duration::from_secs(2)));
+        assert_eq!(record.progress, json!({"percent": 50}));
+        open.end(Ending::Completed { confirmed: true });
+        let record = records.list().pop().unwrap();
+        assert_eq!((record.state.word(), record.progress), ("completed", json!({"percent": 50})));
+        assert_eq!(records.totals(), Totals { leased: 1, completed: 1, ..Totals::default() });
+    }
+
+    #[test]
+    fn only_the_last_tasks_are_kept_but_all_are_counted() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let _inside = runtime.enter();
+        let records = TaskRecords::default();
+        let first = records.begin(&lease("first"));
+        for _ in 0..KEPT {
+            records.begin(&lease("next")).end(Ending::Cancelled);
+        }
+        first.end(Ending::Cancelled);
+        assert_eq!(records.list().len(), KEPT);
+        assert!(records.list().iter().all(|record| record.capability == "next"));
+        assert_eq!(records.totals().cancelled, KEPT as u64 + 1);
+    }
+
+    #[test]
+    fn a_record_that_is_dropped_counts_as_lost() {
+        let records = TaskRecords::default();
+        drop(records.begin(&lease("cap")));
+        assert_eq!(records.list().pop().unwrap().state.word(), "lost");
+        assert_eq!(records.totals().lost, 1);
+    }
+}

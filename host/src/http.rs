@@ -1,0 +1,103 @@
+//! What every HTTP call of the node shares: one way to make a client, to join URLs, to read a body that
+//! may be hostile, and to tell what went wrong without telling secrets.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use reqwest::redirect::Policy;
+use url::Url;
+
+/// The largest JSON answer that is read from DDS, DMS or a domain server.
+pub const MAX_JSON_BODY: usize = 4 << 20;
+
+/// How long a connection may take to come up.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Starts a client: rustls with ring, proxies from the environment, no redirects (a redirect would
+/// carry a bearer token to a place that nobody configured).
+pub fn client_builder() -> reqwest::ClientBuilder {
+    // An error means that a provider is installed already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().redirect(Policy::none()).connect_timeout(CONNECT_TIMEOUT)
+}
+
+/// Appends path segments to a base URL, whether or not the base ends in a slash (protocol 3.1). Each
+/// segment is percent-encoded.
+pub fn join(base: &Url, segments: &[&str]) -> Url {
+    let mut url = base.clone();
+    if let Ok(mut path) = url.path_segments_mut() {
+        path.pop_if_empty().extend(segments);
+    }
+    url
+}
+
+/// Why a body was not read.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// It has more bytes than this.
+    #[error("the answer has more than {0} bytes")]
+    TooLarge(usize),
+    /// The connection failed under way.
+    #[error("the answer was cut short: {0}")]
+    Transport(String),
+}
+
+/// Reads a body of at most `limit` bytes.
+///
+/// # Errors
+/// When it is larger, whatever its `Content-Length` says, or when the connection fails.
+pub async fn read_body(mut response: reqwest::Response, limit: usize) -> Result<Bytes, BodyError> {
+    if response.content_length().is_some_and(|length| length > limit as u64) {
+        return Err(BodyError::TooLarge(limit));
+    }
+    let mut body = BytesMut::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| BodyError::Transport(cause(&error)))? {
+        if body.len() + chunk.len() > limit {
+            return Err(BodyError::TooLarge(limit));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+/// The chain of causes of a transport error in one line. Without URLs: their queries may carry what
+/// is not meant for logs.
+pub fn cause(error: &reqwest::Error) -> String {
+    let kind = if error.is_timeout() {
+        "timed out"
+    } else if error.is_connect() {
+        "could not connect"
+    } else if error.is_body() || error.is_decode() {
+        "the transfer failed"
+    } else {
+        "the request failed"
+    };
+    let mut text = kind.to_owned();
+    let mut source = std::error::Error::source(error);
+    while let Some(inner) = source {
+        let line = inner.to_string();
+        if !text.ends_with(&line) {
+            text.push_str(": ");
+            text.push_str(&line);
+        }
+        source = inner.source();
+    }
+    text
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn joining_survives_trailing_slashes_and_encodes_segments() {
+        for (base, want) in [
+            ("https://h/v1", "https://h/v1/tasks/a%2Fb"),
+            ("https://h/v1/", "https://h/v1/tasks/a%2Fb"),
+            ("https://h", "https://h/tasks/a%2Fb"),
+        ] {
+            assert_eq!(join(&Url::parse(base).unwrap(), &["tasks", "a/b"]).as_str(), want);
+        }
+    }
+}

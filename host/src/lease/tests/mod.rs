@@ -1,0 +1,8 @@
+//! What becomes of a lease, in every way that one can go.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod ends;
+mod life;
+mod rhythm;
+mod setup;

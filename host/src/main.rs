@@ -1,0 +1,43 @@
+//! The binary: arguments in, exit code out.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{CommandFactory as _, Parser as _};
+use posemesh_node::cli::args::{Cli, Command, ConfigCommand};
+use posemesh_node::cli::{config, demo, devnet, key, plugin, run};
+
+/// How long a thread that can't be ended may hold up the end of the process.
+const LAST_GRACE: Duration = Duration::from_secs(5);
+
+fn main() -> ExitCode {
+    match start(Cli::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(cli: Cli) -> anyhow::Result<ExitCode> {
+    match cli.command {
+        Command::Config(ConfigCommand::Check(args)) => Ok(config::check(&args)),
+        Command::Key(command) => key::key(command),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "posemesh-node", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Run(args) => wait(run::run(args)),
+        Command::Demo(args) => wait(demo::demo(args)),
+        Command::Devnet(args) => wait(devnet::devnet(args)),
+        Command::Plugin(command) => wait(plugin::plugin(command)),
+    }
+}
+
+fn wait(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    let result = runtime.block_on(work);
+    runtime.shutdown_timeout(LAST_GRACE);
+    result
+}

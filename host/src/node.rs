@@ -1,0 +1,207 @@
+//! A whole node: the parts that the other modules make, put together.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::auth::dds::DdsError;
+use crate::clock::SystemClock;
+use crate::config::Config;
+use crate::dms::DmsClient;
+use crate::engine::records::{TaskRecords, Totals};
+use crate::engine::settings::EngineSettings;
+use crate::engine::workdir::{WorkDirError, WorkDirs};
+use crate::engine::{Engine, EngineParts};
+use crate::heartbeat::policy::HeartbeatPolicy;
+use crate::lease::server::Lease;
+use crate::lease::{LeaseSettings, Storages, TaskPorts};
+use crate::plugin::component::LoadLimits;
+use crate::plugin::limits::Limits;
+use crate::plugin::registry::{Registry, RegistrySettings};
+use crate::plugin::sandbox::{Sandbox, SandboxError};
+use crate::registration::{Membership, RegistrationStatus};
+use crate::runner::Runners as _;
+use crate::shutdown::Shutdown;
+use crate::storage::{DomainClient, StorageError, StorageSettings, TaskDomain, TaskToken};
+
+/// What `ENABLE_NOOP` is about (protocol 8).
+const NOOP_CAPABILITY: &str = "/posemesh/noop/v1";
+
+/// A node that has its runners and its directories, and has not talked to anybody yet.
+pub struct Node {
+    config: Config,
+    registry: Arc<Registry>,
+    work_dirs: Arc<WorkDirs>,
+    domains: Arc<DomainClient>,
+}
+
+/// Why a node can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// The WebAssembly engine.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    /// `PLUGINS_DIR`.
+    #[error("reading PLUGINS_DIR {dir}: {error}; it is the folder with the runners, NAME.wasm")]
+    Plugins {
+        /// The folder.
+        dir: String,
+        /// The system's answer.
+        error: std::io::Error,
+    },
+    /// `WORK_DIR`.
+    #[error(transparent)]
+    WorkDir(#[from] WorkDirError),
+    /// The client of domain servers.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The client of DDS.
+    #[error(transparent)]
+    Dds(#[from] DdsError),
+    /// The client of DMS.
+    #[error("making the client of DMS: {0}")]
+    Dms(String),
+}
+
+impl Node {
+    /// Makes the directories and loads the runners.
+    ///
+    /// # Errors
+    /// When a folder can't be used or this machine can't run WebAssembly. A runner that can't be loaded is
+    /// logged with its reason and is no error; the node waits for a better one.
+    pub async fn start(config: Config) -> Result<Self, NodeError> {
+        let work_dirs = Arc::new(WorkDirs::open(config.paths.work.clone()).await?);
+        let settings = RegistrySettings {
+            plugins_dir: config.paths.plugins.clone(),
+            load: LoadLimits::default(),
+            withheld: withheld(&config),
+            environment: BTreeMap::from([(
+                "NOOP_SLEEP_SECS".to_owned(),
+                config.noop_sleep.as_secs().to_string(),
+            )]),
+        };
+        let registry = Arc::new(Registry::new(Sandbox::new()?, settings));
+        registry
+            .scan_now()
+            .await
+            .map_err(|error| NodeError::Plugins { dir: config.paths.plugins.display().to_string(), error })?;
+        if registry.capabilities().borrow().is_empty() {
+            tracing::warn!(dir = %config.paths.plugins.display(), "no runner is live; waiting for one");
+        }
+        let domains = Arc::new(DomainClient::new(StorageSettings {
+            client_id: config.client_id.clone(),
+            upload_parallelism: config.upload_parallelism as usize,
+            allow_plain_http: config.allow_insecure_http,
+            ..StorageSettings::default()
+        })?);
+        Ok(Self { config, registry, work_dirs, domains })
+    }
+
+    /// What it serves, sorted.
+    pub fn capabilities(&self) -> Vec<String> {
+        self.registry.capabilities().borrow().iter().cloned().collect()
+    }
+
+    /// Registers, logs in, and works until it is to shut down. Everything it started has ended then.
+    ///
+    /// # Errors
+    /// When an HTTP client can't be made.
+    pub async fn run(self, shutdown: &Shutdown) -> Result<Totals, NodeError> {
+        let (membership, task) =
+            Membership::new(&self.config, self.registry.capabilities(), Arc::new(SystemClock))?;
+        let dms =
+            DmsClient::new(self.config.dms_base_url.clone(), self.config.request_timeout, membership.clone())
+                .map_err(|error| NodeError::Dms(error.to_string()))?;
+        // The token and the watch on the runners outlive the engine: its last heartbeats need them.
+        let stop = CancellationToken::new();
+        let ready = watch::Sender::new(false);
+        let parts = EngineParts {
+            server: Arc::new(dms),
+            runners: self.registry.clone(),
+            storages: Arc::new(Domains { client: self.domains.clone() }),
+            work_dirs: self.work_dirs.clone(),
+            ready: ready.subscribe(),
+            records: TaskRecords::default(),
+        };
+        let engine = Engine::new(parts, engine_settings(&self.config));
+        let work = async {
+            let totals = engine.run(shutdown).await;
+            self.domains.close().await;
+            stop.cancel();
+            totals
+        };
+        let (totals, (), (), ()) = tokio::join!(
+            work,
+            task.run(stop.clone()),
+            self.registry.watch(stop.clone()),
+            follow_registration(membership.status(), &ready, stop.clone()),
+        );
+        Ok(totals)
+    }
+}
+
+/// The noop runner is for trying things out: it serves only when the operator says so.
+fn withheld(config: &Config) -> BTreeSet<String> {
+    if config.enable_noop { BTreeSet::new() } else { BTreeSet::from([NOOP_CAPABILITY.to_owned()]) }
+}
+
+fn engine_settings(config: &Config) -> EngineSettings {
+    let heartbeat = HeartbeatPolicy {
+        min_ratio: config.heartbeat.min_ratio,
+        max_ratio: config.heartbeat.max_ratio,
+        jitter: config.heartbeat.jitter,
+    };
+    EngineSettings {
+        max_concurrency: config.max_concurrency as usize,
+        poll_backoff_min: config.poll.min,
+        poll_backoff_max: config.poll.max,
+        shutdown_grace: config.shutdown_grace,
+        lease: LeaseSettings { heartbeat, ..LeaseSettings::default() },
+    }
+}
+
+/// Tells the engine whether the node is registered.
+async fn follow_registration(
+    mut status: watch::Receiver<RegistrationStatus>,
+    ready: &watch::Sender<bool>,
+    stop: CancellationToken,
+) {
+    loop {
+        ready.send_replace(*status.borrow_and_update() == RegistrationStatus::Registered);
+        tokio::select! {
+            () = stop.cancelled() => return,
+            changed = status.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+/// Opens the domain of a lease.
+struct Domains {
+    client: Arc<DomainClient>,
+}
+
+impl Storages for Domains {
+    fn open(
+        &self,
+        lease: &Lease,
+        token: Arc<TaskToken>,
+        stop: CancellationToken,
+        work_dir: &Path,
+    ) -> Result<TaskPorts, String> {
+        let storage = self.client.for_task(TaskDomain {
+            base_url: lease.domain_server_url.get()?.clone(),
+            domain_id: lease.domain_id.ok_or("the lease has no domain_id, which storage needs")?,
+            token,
+            task_id: lease.task.id,
+            outputs_prefix: lease.task.outputs_prefix.clone(),
+            // The plugin host counts too, by the runner's own limit; this is the node's.
+            max_output_bytes: Limits::node_maximum().output_bytes,
+            spool_dir: Some(work_dir.to_owned()),
+            stop,
+        });
+        Ok(TaskPorts { inputs: storage.inputs, outputs: storage.outputs })
+    }
+}

@@ -1,0 +1,162 @@
+//! What a failing run tells: the runner's own words, or the trap with its cause, its backtrace, the limit
+//! that was reached and the last lines of output. Bounded, since it travels to DMS.
+
+use serde_json::{Map, Value, json};
+use wasmtime::{Trap, WasmBacktrace};
+
+use super::bindings::posemesh::runner::types::{PortError, RunError};
+use super::component::one_line;
+use super::guest::{GuestEnd, STOP_GRACE, Usage};
+use super::limits::{LimitReached, Limits};
+use super::runner_log::RunnerLog;
+use crate::runner::RunFailure;
+
+/// The longest text that is taken from a runner.
+const MAX_TEXT: usize = 4000;
+const MAX_FRAMES: usize = 32;
+
+/// Everything that is known when a run has failed.
+pub struct Circumstances<'a> {
+    /// The runner's label.
+    pub runner: &'a str,
+    /// Its limits.
+    pub limits: &'a Limits,
+    /// What it used.
+    pub usage: &'a Usage,
+    /// What it printed.
+    pub log: &'a RunnerLog,
+}
+
+impl Circumstances<'_> {
+    /// The runner returned an error.
+    pub fn returned(&self, error: RunError) -> RunFailure {
+        let (kind, reason) = match error {
+            RunError::InvalidTask(text) => ("invalid_task", format!("invalid task: {}", bounded(&text))),
+            RunError::InvalidInput(text) => ("invalid_input", format!("invalid input: {}", bounded(&text))),
+            RunError::Cancelled => ("cancelled", "the runner stopped because it was asked to".to_owned()),
+            RunError::Failed(text) => ("runner_error", bounded(&text)),
+            RunError::Port(error) => {
+                let (kind, text) = port(&error);
+                (kind, format!("port error: {}", bounded(text)))
+            }
+        };
+        self.failure(kind, reason, Map::new())
+    }
+
+    /// The run ended in another way.
+    pub fn ended(&self, end: GuestEnd) -> RunFailure {
+        let mut details = Map::new();
+        let (kind, reason) = match end {
+            GuestEnd::Deadline => {
+                let limit = LimitReached { name: "deadline_ms", value: self.limits.deadline_ms };
+                details.insert("limit".to_owned(), limit_json(&limit));
+                ("deadline", limit.to_string())
+            }
+            GuestEnd::Limit(limit) => {
+                details.insert("limit".to_owned(), limit_json(&limit));
+                ("limit", limit.to_string())
+            }
+            GuestEnd::Stopped => {
+                ("cancelled", format!("the runner was ended {STOP_GRACE:?} after it was asked to stop"))
+            }
+            GuestEnd::Stuck => ("stuck", "the runner can't be ended; the node needs a restart".to_owned()),
+            GuestEnd::Error(error) => self.error(&error, &mut details),
+        };
+        self.failure(kind, reason, details)
+    }
+
+    fn error(&self, error: &wasmtime::Error, details: &mut Map<String, Value>) -> (&'static str, String) {
+        if let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() {
+            let text = backtrace.to_string();
+            let frames: Vec<String> = text
+                .lines()
+                .map(str::trim)
+                .filter(|line| !line.is_empty())
+                .take(MAX_FRAMES)
+                .map(bounded)
+                .collect();
+            details.insert("backtrace".to_owned(), json!(frames));
+        }
+        if let Some(limit) = error.downcast_ref::<LimitReached>() {
+            details.insert("limit".to_owned(), limit_json(limit));
+            return ("limit", limit.to_string());
+        }
+        // A guest that was refused memory mostly aborts: the refusal is the cause, the trap a symptom.
+        if let Some(limit) = &self.usage.refused {
+            details.insert("limit".to_owned(), limit_json(limit));
+            details.insert("trap".to_owned(), json!(root(error)));
+            return ("limit", limit.to_string());
+        }
+        if let Some(exit) = error.downcast_ref::<wasmtime_wasi::I32Exit>() {
+            return ("exit", format!("the runner called exit({}); it should return from `run`", exit.0));
+        }
+        let cause = root(error);
+        details.insert("trap".to_owned(), json!(cause));
+        match self.panic_message() {
+            Some(message) => ("trap", format!("the runner panicked: {message}")),
+            None => ("trap", format!("the runner trapped: {cause}")),
+        }
+    }
+
+    /// What a Rust runner printed as it panicked: where, and on the next line what.
+    fn panic_message(&self) -> Option<String> {
+        let (tail, _) = self.log.tail();
+        let at = tail.iter().rposition(|line| line.contains("panicked at"))?;
+        let lines: Vec<&str> = tail.iter().skip(at).take(2).map(String::as_str).collect();
+        Some(bounded(&lines.join(" ")))
+    }
+
+    fn failure(&self, kind: &'static str, reason: String, mut details: Map<String, Value>) -> RunFailure {
+        let (tail, dropped_lines) = self.log.tail();
+        details.insert("runner".to_owned(), json!(self.runner));
+        details.insert(
+            "usage".to_owned(),
+            json!({
+                "memory_bytes": self.usage.memory_bytes,
+                "cpu_time_ms": u64::try_from(self.usage.cpu_time.as_millis()).unwrap_or(u64::MAX),
+            }),
+        );
+        if !tail.is_empty() {
+            details.insert("last_output".to_owned(), json!(tail));
+        }
+        if dropped_lines > 0 {
+            details.insert("dropped_output_lines".to_owned(), json!(dropped_lines));
+        }
+        RunFailure { kind, reason, details: Value::Object(details) }
+    }
+}
+
+/// What caused a wasmtime error, in words.
+pub fn root(error: &wasmtime::Error) -> String {
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::UnreachableCodeReached) => "unreachable code was reached (a panic or an abort)".to_owned(),
+        Some(Trap::StackOverflow) => "the stack overflowed".to_owned(),
+        Some(trap) => trap.to_string(),
+        None => one_line(&wasmtime::Error::msg(error.root_cause().to_string())),
+    }
+}
+
+fn limit_json(limit: &LimitReached) -> Value {
+    json!({ "name": limit.name, "value": limit.value, "setting": format!("NAME.toml: [limits] {}", limit.name) })
+}
+
+fn port(error: &PortError) -> (&'static str, &str) {
+    match error {
+        PortError::NotFound(text) => ("input_not_found", text),
+        PortError::Invalid(text) => ("port_invalid", text),
+        PortError::Denied(text) => ("port_denied", text),
+        PortError::Limit(text) => ("limit", text),
+        PortError::Corrupt(text) => ("input_corrupt", text),
+        PortError::Unavailable(text) => ("domain_server_unavailable", text),
+        PortError::Cancelled => ("cancelled", "the task was cancelled"),
+        PortError::Other(text) => ("port_error", text),
+    }
+}
+
+/// At most so much of a text, cut between characters.
+fn bounded(text: &str) -> String {
+    match text.char_indices().nth(MAX_TEXT) {
+        Some((end, _)) => format!("{} ...", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}

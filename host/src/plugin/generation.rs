@@ -1,0 +1,245 @@
+//! One generation of a runner: code, limits and grants that a task keeps from its start to its end.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use async_trait::async_trait;
+use serde_json::Value;
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder};
+
+use super::bindings::posemesh::runner::types;
+use super::bindings::{Runner as RunnerWorld, RunnerPre};
+use super::component::{self, Linked, LoadError, LoadLimits};
+use super::description::Description;
+use super::failure::{Circumstances, root};
+use super::guest::{self, GuestEnd};
+use super::limits::Limits;
+use super::memory::MemoryLimiter;
+use super::policy::{Grant, Policy};
+use super::runner_log::RunnerLog;
+use super::sandbox::Sandbox;
+use super::state::{RunState, SandboxDirs, Scratch, TokenBucket};
+use crate::ports::{Artifact, ArtifactSpec, ArtifactWriter, InputPort, OutputPort, PartStream, PortError};
+use crate::report::{ReportLimits, Reports};
+use crate::runner::{RunFailure, Runner, RunnerCall};
+use crate::task::Task;
+
+/// A runner that has passed every stage.
+pub struct Generation {
+    /// The file's stem: the name that the operator knows.
+    pub name: String,
+    /// Counts the loads of this node.
+    pub number: u64,
+    /// Its file.
+    pub path: PathBuf,
+    /// What it says of itself.
+    pub description: Description,
+    /// What it may do.
+    pub grant: Grant,
+    /// SHA-256 of the file, in hex.
+    pub digest: String,
+    /// Size of the file.
+    pub bytes: u64,
+    pre: RunnerPre<RunState>,
+    environment: Vec<(String, String)>,
+}
+
+impl Generation {
+    /// Takes a file through every stage: read, verified, compiled, linked, probed, granted.
+    ///
+    /// `environment` looks up the node's value of a granted variable.
+    ///
+    /// # Errors
+    /// At the first stage that it does not pass; the text says which and why.
+    pub async fn load(
+        sandbox: &Arc<Sandbox>,
+        path: &Path,
+        number: u64,
+        policy: &Policy,
+        limits: LoadLimits,
+        environment: &(dyn Fn(&str) -> Option<String> + Sync),
+    ) -> Result<Self, LoadError> {
+        let Linked { pre, digest, bytes } = component::load(sandbox.clone(), path, limits).await?;
+        let pre = RunnerPre::new(pre)
+            .map_err(|error| LoadError::World { path: path.to_owned(), what: component::one_line(&error) })?;
+        let description = describe(&pre, path).await?;
+        let grant = policy.grant(&description);
+        let environment =
+            grant.environment.iter().filter_map(|name| Some((name.clone(), environment(name)?))).collect();
+        let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        Ok(Self { name, number, path: path.to_owned(), description, grant, digest, bytes, pre, environment })
+    }
+}
+
+#[async_trait]
+impl Runner for Generation {
+    fn label(&self) -> String {
+        format!("{} {} #{}", self.name, self.description.version, self.number)
+    }
+
+    async fn run(&self, call: RunnerCall) -> Result<(), RunFailure> {
+        let limits = self.grant.limits.clone();
+        let label = self.label();
+        let span = tracing::info_span!("runner", runner = %label, task_id = %call.task.id);
+        let log = RunnerLog::new(limits.log_bytes, span);
+        let host_failure = |reason: String| RunFailure { kind: "host", reason, details: Value::Null };
+
+        let dirs = make_dirs(call.work_dir.clone()).await.map_err(|error| {
+            host_failure(format!("making the sandbox directory in {}: {error}", call.work_dir.display()))
+        })?;
+        let (stdout, stderr) = (log.stream("stdout"), log.stream("stderr"));
+        let mut wasi = WasiCtxBuilder::new();
+        wasi.stdout(stdout.clone()).stderr(stderr.clone()).envs(&self.environment);
+        let wasi = with_dirs(&mut wasi, &dirs)
+            .map_err(|error| host_failure(format!("opening the sandbox directory: {error:#}")))?;
+        let task = wit_task(&call.task);
+        let state = new_state(wasi, &limits, call, Some(dirs), log.clone());
+        let called = guest::call(self.pre.clone(), state, async move |runner: &RunnerWorld, store| {
+            runner.posemesh_runner_entry().call_run(store, &task).await
+        })
+        .await;
+        stdout.finish();
+        stderr.finish();
+        let usage = called.usage;
+        let circumstances = Circumstances { runner: &label, limits: &limits, usage: &usage, log: &log };
+        match called.result {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(circumstances.returned(error)),
+            Err(end) => Err(circumstances.ended(end)),
+        }
+    }
+}
+
+/// Calls `describe` under tight limits and checks the answer.
+async fn describe(pre: &RunnerPre<RunState>, path: &Path) -> Result<Description, LoadError> {
+    let limits = Limits::probe();
+    let log = RunnerLog::new(limits.log_bytes, tracing::debug_span!("describe", path = %path.display()));
+    let stderr = log.stream("stderr");
+    let mut wasi = WasiCtxBuilder::new();
+    wasi.stdout(stderr.clone()).stderr(stderr.clone());
+    let call = RunnerCall {
+        task: Task::new(uuid::Uuid::nil(), ""),
+        inputs: Arc::new(NoPorts),
+        outputs: Arc::new(NoPorts),
+        reports: Reports::new(ReportLimits::default()),
+        work_dir: PathBuf::new(),
+    };
+    let state = new_state(wasi.build(), &limits, call, None, log.clone());
+    let called = guest::call(pre.clone(), state, async |runner: &RunnerWorld, store| {
+        runner.posemesh_runner_entry().call_describe(store).await
+    })
+    .await;
+    stderr.finish();
+    let mut cause = match called.result {
+        Ok(raw) => {
+            return Description::check(raw)
+                .map_err(|what| LoadError::Description { path: path.to_owned(), what });
+        }
+        Err(GuestEnd::Deadline) => format!("it took more than {} ms", limits.deadline_ms),
+        Err(GuestEnd::Error(error)) => match called.usage.refused {
+            Some(limit) => limit.to_string(),
+            None => match error.downcast_ref() {
+                Some(wasmtime_wasi::I32Exit(code)) => format!("it called exit({code})"),
+                None => root(&error),
+            },
+        },
+        Err(end) => format!("{end:?}"),
+    };
+    if let Some(last) = log.tail().0.last() {
+        cause.push_str(&format!("; its last words: {last}"));
+    }
+    Err(LoadError::Describe { path: path.to_owned(), cause })
+}
+
+fn new_state(
+    wasi: WasiCtx,
+    limits: &Limits,
+    call: RunnerCall,
+    dirs: Option<SandboxDirs>,
+    log: RunnerLog,
+) -> RunState {
+    let mut table = ResourceTable::new();
+    table.set_max_capacity(usize::try_from(limits.handles).unwrap_or(usize::MAX));
+    RunState {
+        wasi,
+        table,
+        memory: MemoryLimiter::new(limits),
+        inputs: call.inputs,
+        outputs: call.outputs,
+        reports: call.reports,
+        limits: limits.clone(),
+        dirs,
+        scratch: Arc::new(Scratch::new(limits.scratch_bytes)),
+        log,
+        started: Instant::now(),
+        output_bytes_left: limits.output_bytes,
+        artifacts_left: limits.artifacts,
+        event_tokens: TokenBucket::new(limits.events_per_second),
+    }
+}
+
+async fn make_dirs(task_dir: PathBuf) -> std::io::Result<SandboxDirs> {
+    let make = move || {
+        let dirs = SandboxDirs {
+            work: task_dir.join("sandbox"),
+            inputs: task_dir.join("inputs"),
+            spool: task_dir.join("spool"),
+        };
+        // `/work/inputs` is mounted over this one; it is here so that a listing of `/work` shows it.
+        let shadow = dirs.work.join("inputs");
+        for dir in [&dirs.work, &dirs.inputs, &dirs.spool, &shadow] {
+            std::fs::create_dir_all(dir)?;
+        }
+        Ok(dirs)
+    };
+    tokio::task::spawn_blocking(make).await.map_err(std::io::Error::other)?
+}
+
+fn with_dirs(wasi: &mut WasiCtxBuilder, dirs: &SandboxDirs) -> wasmtime::Result<WasiCtx> {
+    // The guest has its thread for itself. Must be said before the directories are opened.
+    wasi.allow_blocking_current_thread(true)
+        .max_random_size(1 << 20)
+        .preopened_dir(&dirs.work, "/work", FsPerms::ReadWrite)?
+        .preopened_dir(&dirs.inputs, "/work/inputs", FsPerms::ReadOnly)?;
+    Ok(wasi.build())
+}
+
+fn wit_task(task: &Task) -> types::Task {
+    types::Task {
+        id: task.id.to_string(),
+        job_id: task.job_id.map(|id| id.to_string()),
+        domain_id: task.domain_id.map(|id| id.to_string()),
+        capability: task.capability.clone(),
+        capability_filters: task.capability_filters.to_string(),
+        inputs_cids: task.inputs_cids.clone(),
+        outputs_prefix: task.outputs_prefix.clone(),
+        label: task.label.clone(),
+        stage: task.stage.clone(),
+        meta: task.meta.to_string(),
+        attempts: task.attempts,
+        max_attempts: task.max_attempts,
+    }
+}
+
+/// The ports of `describe`: there is nothing to read and nowhere to write.
+struct NoPorts;
+
+#[async_trait]
+impl InputPort for NoPorts {
+    async fn open(&self, _: &str) -> Result<Box<dyn PartStream>, PortError> {
+        Err(PortError::Cancelled)
+    }
+}
+
+#[async_trait]
+impl OutputPort for NoPorts {
+    async fn create(&self, _: ArtifactSpec) -> Result<Box<dyn ArtifactWriter>, PortError> {
+        Err(PortError::Cancelled)
+    }
+
+    fn finished(&self) -> Vec<Artifact> {
+        Vec::new()
+    }
+}

@@ -1,0 +1,27 @@
+//! The plugin host: from a `.wasm` file in a directory to a runner that the engine can pick.
+//!
+//! **Invariant:** no wasmtime type leaves this module; the rest of the node sees [`crate::runner`].
+//!
+//! - [`sandbox`]: the engine, its linker, its epoch ticker.
+//! - [`component`]: bytes verified, compiled, linked.
+//! - [`description`], [`limits`], [`policy`]: what a runner asks for, what the operator allows, what counts.
+//! - [`generation`]: a runner that has passed every stage; [`registry`]: which of them are live.
+//! - `guest`, `state`, `host_*`, `download`: one run.
+
+mod bindings;
+pub mod component;
+pub mod description;
+mod download;
+mod failure;
+pub mod generation;
+mod guest;
+mod host_control;
+mod host_inputs;
+mod host_outputs;
+pub mod limits;
+mod memory;
+pub mod policy;
+pub mod registry;
+mod runner_log;
+pub mod sandbox;
+mod state;

@@ -1,0 +1,69 @@
+//! The inbound routes of protocol 1.10, for a DDS that still calls its nodes. Only what they do is here;
+//! whoever serves them checks method and content type.
+//!
+//! Anybody can reach such a route, so what it says is a hint: it lets the node try to log in, and does
+//! neither end the registration nor keep the secret that came with it.
+
+use tokio::time::Instant;
+
+use super::machine::Registration;
+use crate::json::{JsonError, Object};
+
+/// Largest secret, in bytes.
+const LARGEST_SECRET: usize = 4096;
+
+/// The answer to a callback that is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallbackRefusal {
+    /// HTTP status.
+    pub status: u16,
+    /// Plain-text body.
+    pub text: &'static str,
+}
+
+impl Registration {
+    /// `POST /internal/v1/registrations`. The answer to one that is taken is 200 `{"ok":true}`.
+    ///
+    /// # Errors
+    /// With what to answer otherwise.
+    pub fn callback(&self, body: &[u8]) -> Result<(), CallbackRefusal> {
+        let refusal = |status, text| CallbackRefusal { status, text };
+        let mut object = Object::parse(body).map_err(|error| match error {
+            JsonError::Syntax { .. } => refusal(400, "malformed JSON"),
+            _ => refusal(422, "not a JSON object"),
+        })?;
+        let missing = |_| refusal(422, "missing or wrongly typed field");
+        let id: String = object.require("id").map_err(missing)?;
+        let secret = zeroize::Zeroizing::new(object.require::<String>("secret").map_err(missing)?);
+        let organization_id: Option<String> = object.take("organization_id").map_err(missing)?;
+        if id.trim().is_empty() {
+            return Err(refusal(422, "missing id"));
+        }
+        if secret.trim().is_empty() {
+            return Err(refusal(422, "missing secret"));
+        }
+        if secret.len() > LARGEST_SECRET {
+            return Err(refusal(403, "secret too large"));
+        }
+        let secret_len = secret.len();
+        tracing::info!(id, organization_id, secret_len, "Received registration callback");
+        self.hint();
+        Ok(())
+    }
+
+    /// `GET /health`, which DDS uses to look after its nodes.
+    pub fn touch_healthcheck(&self, user_agent: Option<&str>) {
+        let user_agent = user_agent.unwrap_or_default();
+        if user_agent.starts_with("DDS v") {
+            self.shared().healthcheck.send_replace(Some(Instant::now()));
+            tracing::debug!(event = "healthcheck.touch", user_agent);
+        } else {
+            tracing::debug!(event = "healthcheck.skip", user_agent);
+        }
+    }
+
+    /// When DDS last looked.
+    pub fn last_healthcheck(&self) -> Option<Instant> {
+        *self.shared().healthcheck.borrow()
+    }
+}

@@ -1,0 +1,109 @@
+//! Ending the node: politely at the first signal, at once at the second.
+
+use std::io;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::{info, warn};
+
+/// Whether the node is to end. Cloning shares.
+#[derive(Debug, Clone, Default)]
+pub struct Shutdown {
+    draining: CancellationToken,
+    killed: CancellationToken,
+}
+
+impl Shutdown {
+    /// Nobody wants the node to end yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Wants it: no new work, and what is running may end within the grace time.
+    pub fn drain(&self) {
+        self.draining.cancel();
+    }
+
+    /// Wants it now.
+    pub fn kill(&self) {
+        self.draining.cancel();
+        self.killed.cancel();
+    }
+
+    /// Fires when no new work is wanted.
+    pub fn draining(&self) -> &CancellationToken {
+        &self.draining
+    }
+
+    /// Fires when the node is to end at once.
+    pub fn killed(&self) -> &CancellationToken {
+        &self.killed
+    }
+
+    /// Listens for SIGINT and SIGTERM: the first drains, the second kills. Ends when what is returned
+    /// is dropped, but the signals' default action (ending the process) does not come back.
+    ///
+    /// # Errors
+    /// When the handlers can't be installed.
+    pub fn listen(&self) -> io::Result<AbortOnDropHandle<()>> {
+        let mut signals = Signals::install()?;
+        let shutdown = self.clone();
+        Ok(AbortOnDropHandle::new(tokio::spawn(async move {
+            let name = signals.next().await;
+            info!(signal = name, "shutting down; once more ends it at once");
+            shutdown.drain();
+            let name = signals.next().await;
+            warn!(signal = name, "ending at once; running leases are left to expire");
+            shutdown.kill();
+        })))
+    }
+}
+
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn install() -> io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => "SIGTERM",
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::process::Command;
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_first_signal_drains_and_the_second_kills() {
+        let shutdown = Shutdown::new();
+        let _listening = shutdown.listen().unwrap();
+        let own_pid = std::process::id().to_string();
+        for (signal, token) in [("-TERM", shutdown.draining()), ("-INT", shutdown.killed())] {
+            assert!(!token.is_cancelled());
+            assert!(Command::new("kill").args([signal, &own_pid]).status().unwrap().success());
+            timeout(Duration::from_secs(10), token.cancelled()).await.unwrap();
+        }
+    }
+
+    #[test]
+    fn to_kill_is_to_drain_as_well() {
+        let shutdown = Shutdown::new();
+        shutdown.clone().kill();
+        assert!(shutdown.draining().is_cancelled() && shutdown.killed().is_cancelled());
+    }
+}

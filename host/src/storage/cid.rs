@@ -1,0 +1,198 @@
+//! What a CID stands for (protocol 6.4), and what of it is refused.
+//!
+//! Requests go to the lease's domain server, with the lease's token, for the lease's domain. A CID that
+//! names another server or another domain is refused rather than bent to fit: the submitter meant
+//! something that this task has no right to.
+
+use url::Url;
+use url::form_urlencoded::byte_serialize;
+use uuid::Uuid;
+
+use super::name;
+
+/// Ids that one CID may list; the server takes no more in a query.
+pub const MAX_IDS: usize = 100;
+/// Bytes that a CID may have: room for a URL with [`MAX_IDS`] ids.
+pub const MAX_CID_BYTES: usize = 8 << 10;
+
+/// What to ask the domain server for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Query {
+    /// Data ids, each once, in the order of the CID.
+    pub ids: Vec<Uuid>,
+    /// Only data of this name.
+    pub name: Option<String>,
+    /// Only data of this kind.
+    pub data_type: Option<String>,
+}
+
+/// Why a CID is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CidError {
+    /// Nothing but white space.
+    #[error("the input's CID is empty: it should be a data id or a data URL")]
+    Empty,
+    /// Longer than [`MAX_CID_BYTES`].
+    #[error("the input's CID has {0} bytes; {MAX_CID_BYTES} are allowed")]
+    TooLong(usize),
+    /// It looks like a URL and isn't one.
+    #[error("the input's CID is not a URL ({0})")]
+    BadUrl(String),
+    /// An id is not a hyphenated UUID.
+    #[error("the input's CID has the data id `{0}`, which is not a UUID")]
+    BadId(String),
+    /// More than [`MAX_IDS`].
+    #[error("the input's CID lists {0} data ids; {MAX_IDS} are allowed: list it in several CIDs")]
+    TooManyIds(usize),
+    /// A URL that leads to no data.
+    #[error("the input's CID is a URL without `/domains/ID/data` in its path and without ids, name or type")]
+    NoData,
+    /// A name or type that no data can have.
+    #[error("the input's CID asks for an impossible name or type: {0}")]
+    BadFilter(name::NameError),
+    /// Another scheme, host or port.
+    #[error("the input's CID names the server {given}, but the task's domain lies on {ours}: refused")]
+    OtherServer {
+        /// Where the CID leads.
+        given: String,
+        /// The lease's domain server.
+        ours: String,
+    },
+    /// User name or password in the URL.
+    #[error("the input's CID is a URL with a user name or password in it: refused")]
+    Credentials,
+    /// Another domain.
+    #[error("the input's CID names the domain {given}, but the task works on {ours}: refused")]
+    OtherDomain {
+        /// The domain in the CID.
+        given: String,
+        /// The lease's domain.
+        ours: Uuid,
+    },
+}
+
+impl CidError {
+    /// Whether the CID asks for something that is not allowed, rather than being malformed.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::OtherServer { .. } | Self::OtherDomain { .. } | Self::Credentials)
+    }
+}
+
+impl Query {
+    /// Reads a CID: a data id, an absolute URL, or a URL path that starts with `/`.
+    ///
+    /// # Errors
+    /// When it is malformed, too large, or leads away from `base` and `domain`.
+    pub fn parse(cid: &str, base: &Url, domain: Uuid) -> Result<Self, CidError> {
+        let cid = cid.trim();
+        if cid.is_empty() {
+            return Err(CidError::Empty);
+        }
+        if cid.len() > MAX_CID_BYTES {
+            return Err(CidError::TooLong(cid.len()));
+        }
+        let parsed = if cid.contains("://") {
+            Url::parse(cid)
+        } else if cid.starts_with('/') {
+            // `//host/path` names another host here, which is then refused as such.
+            base.join(cid)
+        } else {
+            return Ok(Self { ids: vec![data_id(cid)?], ..Self::default() });
+        };
+        Self::from_url(&parsed.map_err(|error| CidError::BadUrl(error.to_string()))?, base, domain)
+    }
+
+    fn from_url(url: &Url, base: &Url, domain: Uuid) -> Result<Self, CidError> {
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(CidError::Credentials);
+        }
+        let server = |url: &Url| (url.scheme().to_owned(), url.host_str().map(str::to_owned));
+        if server(url) != server(base) || url.port_or_known_default() != base.port_or_known_default() {
+            return Err(CidError::OtherServer { given: origin(url), ours: origin(base) });
+        }
+        let mut query = Self::default();
+        for (key, value) in url.query_pairs() {
+            match key.as_ref() {
+                "ids" => {
+                    for id in value.split(',').map(str::trim).filter(|id| !id.is_empty()) {
+                        query.add_id(id)?;
+                    }
+                }
+                "name" if query.name.is_none() => query.name = Some(filter(&value)?),
+                "data_type" if query.data_type.is_none() => query.data_type = Some(filter(&value)?),
+                _ => {}
+            }
+        }
+        let segments: Vec<&str> = url.path_segments().into_iter().flatten().collect();
+        let place = segments.windows(3).position(|w| matches!(w, ["domains", _, "data"]));
+        if let Some(start) = place {
+            let given = segments.get(start + 1).copied().unwrap_or_default();
+            if uuid(given) != Some(domain) {
+                return Err(CidError::OtherDomain { given: shown(given), ours: domain });
+            }
+            if let Some(id) = segments.get(start + 3).filter(|id| !id.is_empty()) {
+                query.ids = vec![data_id(id)?];
+            }
+        } else if query == Self::default() {
+            return Err(CidError::NoData);
+        }
+        Ok(query)
+    }
+
+    fn add_id(&mut self, text: &str) -> Result<(), CidError> {
+        let id = data_id(text)?;
+        if !self.ids.contains(&id) {
+            self.ids.push(id);
+        }
+        if self.ids.len() > MAX_IDS { Err(CidError::TooManyIds(self.ids.len())) } else { Ok(()) }
+    }
+
+    /// The query string of protocol 6.1; none when everything in the domain is asked for.
+    pub fn to_query_string(&self) -> Option<String> {
+        let mut fields = Vec::new();
+        if !self.ids.is_empty() {
+            let ids: Vec<String> = self.ids.iter().map(Uuid::to_string).collect();
+            fields.push(format!("ids={}", ids.join(",")));
+        }
+        for (key, value) in [("name", &self.name), ("data_type", &self.data_type)] {
+            if let Some(value) = value {
+                fields.push(format!("{key}={}", byte_serialize(value.as_bytes()).collect::<String>()));
+            }
+        }
+        (!fields.is_empty()).then(|| fields.join("&"))
+    }
+}
+
+/// Reads a hyphenated UUID; the other spellings of UUIDs are not the protocol's.
+pub(super) fn uuid(text: &str) -> Option<Uuid> {
+    if text.len() == 36 { Uuid::try_parse(text).ok() } else { None }
+}
+
+fn data_id(text: &str) -> Result<Uuid, CidError> {
+    uuid(text).ok_or_else(|| CidError::BadId(shown(text)))
+}
+
+fn filter(text: &str) -> Result<String, CidError> {
+    // Looser than for writing: data that is there may have been named under other rules.
+    if text.is_empty() || text.len() > 1024 || text.contains(char::is_control) {
+        return Err(CidError::BadFilter(name::NameError::Filter));
+    }
+    Ok(text.to_owned())
+}
+
+/// Scheme, host and port only: the rest of a foreign URL may hold what is not meant for logs.
+fn origin(url: &Url) -> String {
+    let host = url.host_str().unwrap_or("without a host");
+    match url.port() {
+        Some(port) => format!("{}://{host}:{port}", url.scheme()),
+        None => format!("{}://{host}", url.scheme()),
+    }
+}
+
+/// Text of unknown origin, for an error: short and on one line.
+fn shown(text: &str) -> String {
+    super::error::excerpt(text, 80)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,131 @@
+//! The inputs of a task (protocol 6.2 and 6.4).
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::access::Access;
+use super::cid::Query;
+use super::download::{AHEAD, Download, Message};
+use super::error::StorageError;
+use crate::ports::{InputPort, PartInfo, PartStream, PortError};
+
+/// Opens CIDs of the lease's domain.
+pub(super) struct DomainInputs {
+    access: Arc<Access>,
+}
+
+impl DomainInputs {
+    pub fn new(access: Arc<Access>) -> Self {
+        Self { access }
+    }
+}
+
+#[async_trait]
+impl InputPort for DomainInputs {
+    async fn open(&self, cid: &str) -> Result<Box<dyn PartStream>, PortError> {
+        let lease = &self.access.lease;
+        let query = Query::parse(cid, &lease.base_url, lease.domain_id).map_err(StorageError::from)?;
+        let (sender, messages) = mpsc::channel(AHEAD);
+        let download = Download::new(Arc::clone(&self.access), query, sender);
+        let mut parts = Parts {
+            access: Arc::clone(&self.access),
+            messages,
+            download: AbortOnDropHandle::new(tokio::spawn(download.run())),
+            first: None,
+            at: At::Start,
+            chunk: Bytes::new(),
+        };
+        parts.first = parts.next_part().await?;
+        match parts.first {
+            Some(_) => Ok(Box::new(parts)),
+            None => Err(PortError::NotFound("the input has no parts".to_owned())),
+        }
+    }
+}
+
+/// Where in the stream the runner is.
+#[derive(Debug, Clone)]
+enum At {
+    Start,
+    InPart,
+    AfterPart,
+    End,
+    Failed(PortError),
+}
+
+struct Parts {
+    access: Arc<Access>,
+    messages: mpsc::Receiver<Result<Message, StorageError>>,
+    /// Ends with the stream: a runner that stops reading stops the download.
+    download: AbortOnDropHandle<()>,
+    /// The part that `open` has come upon, for the first `next_part`.
+    first: Option<PartInfo>,
+    at: At,
+    /// What came of the current part and was not read yet.
+    chunk: Bytes,
+}
+
+impl Parts {
+    /// The next message; after an error, that error again.
+    async fn next_message(&mut self) -> Result<Message, PortError> {
+        if let At::Failed(error) = &self.at {
+            return Err(error.clone());
+        }
+        let received = async {
+            let gone = || StorageError::Cut("the download ended without saying why".to_owned());
+            self.messages.recv().await.unwrap_or_else(|| Err(gone()))
+        };
+        let result = self.access.until_stopped(received).await.map_err(PortError::from);
+        match &result {
+            Ok(Message::Part(_)) => self.at = At::InPart,
+            Ok(Message::Data(_)) => {}
+            Ok(Message::PartEnd) => self.at = At::AfterPart,
+            Ok(Message::End) => self.at = At::End,
+            Err(error) => {
+                self.download.abort();
+                self.at = At::Failed(error.clone());
+            }
+        }
+        result
+    }
+}
+
+#[async_trait]
+impl PartStream for Parts {
+    async fn next_part(&mut self) -> Result<Option<PartInfo>, PortError> {
+        if let Some(first) = self.first.take() {
+            return Ok(Some(first));
+        }
+        self.chunk = Bytes::new();
+        if matches!(self.at, At::End) {
+            return Ok(None);
+        }
+        loop {
+            match self.next_message().await? {
+                Message::Part(info) => return Ok(Some(info)),
+                Message::End => return Ok(None),
+                Message::Data(_) | Message::PartEnd => {}
+            }
+        }
+    }
+
+    async fn read(&mut self, max_bytes: usize) -> Result<Bytes, PortError> {
+        if max_bytes == 0 || matches!(self.at, At::Start) || self.first.is_some() {
+            let why = "reading an input: it takes a part, from next_part, and a size above 0";
+            return Err(PortError::Invalid(why.to_owned()));
+        }
+        while self.chunk.is_empty() {
+            if matches!(self.at, At::AfterPart | At::End) {
+                return Ok(Bytes::new());
+            }
+            if let Message::Data(chunk) = self.next_message().await? {
+                self.chunk = chunk;
+            }
+        }
+        Ok(self.chunk.split_to(self.chunk.len().min(max_bytes)))
+    }
+}

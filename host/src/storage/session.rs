@@ -1,0 +1,294 @@
+//! An upload session (protocol 6.9): parts go out while the runner still writes.
+//!
+//! At most `upload_parallelism` parts are in flight, and fewer if parts are large, so that an artifact
+//! holds about `upload_memory` bytes whatever its size. A session that is dropped before it is completed
+//! is given up at the server, in the background.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use reqwest::Method;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use url::form_urlencoded::byte_serialize;
+
+use super::access::Access;
+use super::call::Call;
+use super::error::{StorageError, excerpt};
+use super::lookup::Existing;
+use super::payload::Payload;
+use super::single::{Stored, checked};
+use super::wire::{self, Complete, CompletePart, Initiate, Initiated, Metadata, PartStored, sane_id};
+
+const JSON: &str = "application/json";
+const BYTES: &str = "application/octet-stream";
+/// Parts that a session can have.
+const MAX_PARTS: u32 = 10_000;
+
+/// How long giving a session up may take; after it the server's own expiry has to do.
+const GIVE_UP_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// A part that was stored: its number and its etag.
+type Part = Result<(u32, String), StorageError>;
+
+pub(super) struct Session {
+    access: Arc<Access>,
+    name: String,
+    data_type: String,
+    existing: Existing,
+    upload_id: String,
+    /// The id that the data has or will have, if initiate said it.
+    data_id: Option<String>,
+    part_size: usize,
+    max_in_flight: usize,
+    filling: BytesMut,
+    in_flight: JoinSet<Part>,
+    stored: BTreeMap<u32, String>,
+    /// Parts that were begun, which is also the number of the last one.
+    begun: u32,
+    /// Whether there is nothing to give up (any more).
+    settled: bool,
+    runtime: Handle,
+}
+
+impl Session {
+    /// Begins a session; none if the server knows no sessions (or not the domain: it says the same).
+    ///
+    /// The request goes on if this is dropped while it waits, so that the session that it may have
+    /// begun can be given up.
+    pub async fn begin(
+        access: &Arc<Access>,
+        name: &str,
+        data_type: &str,
+        existing: Existing,
+        size: Option<u64>,
+    ) -> Result<Option<Self>, StorageError> {
+        let (access, name, data_type) = (Arc::clone(access), name.to_owned(), data_type.to_owned());
+        let tracker = access.client.tracker.clone();
+        let (mut answer, begun) = oneshot::channel();
+        tracker.spawn(async move {
+            let result = tokio::select! {
+                result = Self::initiate(&access, &name, &data_type, existing, size) => result,
+                () = async { answer.closed().await; sleep(GIVE_UP_TIMEOUT).await } => return,
+            };
+            let result = match result {
+                Err(error) if matches!(error.status(), Some(404 | 405 | 501)) => Ok(None),
+                other => other.map(Some),
+            };
+            // If nobody waits any more, the session is dropped here, while the tracker still counts
+            // this task: closing the client then waits for the giving up as well.
+            drop(answer.send(result));
+        });
+        begun.await.unwrap_or(Err(StorageError::Cancelled))
+    }
+
+    async fn initiate(
+        access: &Arc<Access>,
+        name: &str,
+        data_type: &str,
+        mut existing: Existing,
+        size: Option<u64>,
+    ) -> Result<Self, StorageError> {
+        const WHAT: &str = "beginning an upload";
+        let url = access.session_url("uploads");
+        let request = |existing: &Existing| {
+            let body = Initiate { name, data_type, size, content_type: BYTES, existing_id: existing.id() };
+            let payload = Payload::Bytes(vec![wire::encode(WHAT, &body)?]);
+            Ok::<_, StorageError>(Call::new(WHAT, Method::POST, url.clone()).body(JSON, payload))
+        };
+        let answer = match access.fetch(&request(&existing)?).await {
+            Err(error) if error.status() == Some(409) && existing.id().is_none() => {
+                existing = access.find_existing(name, data_type).await?;
+                if existing.id().is_none() {
+                    return Err(error);
+                }
+                access.fetch(&request(&existing)?).await?
+            }
+            other => other?,
+        };
+        let Initiated { upload_id, part_size, data_id } = wire::decode(WHAT, &answer)?;
+        let upload_id = sane_id(Some(upload_id)).ok_or_else(|| StorageError::BadAnswer {
+            what: WHAT,
+            why: "its upload_id is no id".to_owned(),
+        })?;
+        // From here on, dropping it gives the session up.
+        let mut session = Self {
+            access: Arc::clone(access),
+            name: name.to_owned(),
+            data_type: data_type.to_owned(),
+            existing,
+            upload_id,
+            data_id: sane_id(data_id),
+            part_size: 0,
+            max_in_flight: 1,
+            filling: BytesMut::new(),
+            in_flight: JoinSet::new(),
+            stored: BTreeMap::new(),
+            begun: 0,
+            settled: false,
+            runtime: Handle::current(),
+        };
+        session.accept_part_size(&part_size)?;
+        tracing::debug!(
+            task_id = %access.task_id(), name, data_type, has_existing_id = session.existing.id().is_some(),
+            part_size = session.part_size, in_flight = session.max_in_flight, "began an upload"
+        );
+        Ok(session)
+    }
+
+    fn accept_part_size(&mut self, said: &serde_json::Value) -> Result<(), StorageError> {
+        let settings = self.access.settings();
+        let refused = |why: String| StorageError::PartSize {
+            name: self.name.clone(),
+            part_size: excerpt(&said.to_string(), 40),
+            why,
+        };
+        let size = said.as_u64().filter(|size| *size > 0);
+        let size = size.ok_or_else(|| refused("it is not a number of bytes above 0".to_owned()))?;
+        if size > settings.max_part_size {
+            return Err(refused(format!(
+                "{} bytes are the most that this node holds",
+                settings.max_part_size
+            )));
+        }
+        self.part_size =
+            usize::try_from(size).map_err(|_| refused("it does not fit into memory".to_owned()))?;
+        // One part is being filled while the others are in flight.
+        let fitting = usize::try_from(settings.upload_memory / size).unwrap_or(usize::MAX).saturating_sub(1);
+        self.max_in_flight = fitting.clamp(1, settings.upload_parallelism);
+        Ok(())
+    }
+
+    /// Appends bytes; waits when as many parts are in flight as may be.
+    pub async fn write(&mut self, mut bytes: Bytes) -> Result<(), StorageError> {
+        while !bytes.is_empty() {
+            let room = self.part_size - self.filling.len();
+            self.filling.extend_from_slice(&bytes.split_to(bytes.len().min(room)));
+            if self.filling.len() == self.part_size {
+                self.send_part().await?;
+            }
+        }
+        // A part that failed is told now, not when the artifact is finished.
+        while let Some(done) = self.in_flight.try_join_next() {
+            self.note(done)?;
+        }
+        Ok(())
+    }
+
+    async fn send_part(&mut self) -> Result<(), StorageError> {
+        while self.in_flight.len() >= self.max_in_flight {
+            self.join_one().await?;
+        }
+        if self.begun >= MAX_PARTS {
+            return Err(StorageError::PartSize {
+                name: self.name.clone(),
+                part_size: self.part_size.to_string(),
+                why: format!("a session can have {MAX_PARTS} parts, and the artifact is larger than that"),
+            });
+        }
+        self.begun += 1;
+        let number = self.begun;
+        let part = self.filling.split().freeze();
+        let upload_id: String = byte_serialize(self.upload_id.as_bytes()).collect();
+        let url = self.access.session_url(&format!("uploadId={upload_id}&partNumber={number}"));
+        let access = Arc::clone(&self.access);
+        // Other artifacts of the task may be using the slots; their parts end by themselves.
+        let slot =
+            Arc::clone(&access.upload_slots).acquire_owned().await.map_err(|_| StorageError::Cancelled)?;
+        self.in_flight.spawn(async move {
+            const WHAT: &str = "storing a part of an artifact";
+            let _slot = slot;
+            let part_bytes = part.len();
+            let call = Call::new(WHAT, Method::PUT, url).body(BYTES, Payload::Bytes(vec![part]));
+            let answer = access.fetch(&call).await?;
+            let PartStored { etag } = wire::decode(WHAT, &answer)?;
+            tracing::debug!(task_id = %access.task_id(), part_number = number, part_bytes, "stored a part");
+            Ok((number, etag))
+        });
+        Ok(())
+    }
+
+    async fn join_one(&mut self) -> Result<bool, StorageError> {
+        match self.in_flight.join_next().await {
+            Some(done) => self.note(done).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    fn note(&mut self, done: Result<Part, tokio::task::JoinError>) -> Result<(), StorageError> {
+        let (number, etag) = done.map_err(|_| StorageError::Cancelled)??;
+        self.stored.insert(number, etag);
+        Ok(())
+    }
+
+    /// Sends what is left and completes the session; `size` is the artifact's, for comparison.
+    pub async fn finish(mut self, size: u64) -> Result<Stored, StorageError> {
+        const WHAT: &str = "completing an upload";
+        if !self.filling.is_empty() {
+            self.send_part().await?;
+        }
+        while self.join_one().await? {}
+        let parts = std::mem::take(&mut self.stored);
+        let parts = parts.into_iter().map(|(part_number, etag)| CompletePart { part_number, etag }).collect();
+        let body = wire::encode(WHAT, &Complete { parts })?;
+        let call = Call::new(WHAT, Method::POST, self.url()).body(JSON, Payload::Bytes(vec![body]));
+        let answer: Metadata = match self.access.fetch(&call).await {
+            Ok(answer) => wire::decode(WHAT, &answer)?,
+            Err(error) => self.completed_before(size, error).await?,
+        };
+        self.settled = true;
+        let stored = checked(&self.name, &self.existing, Some(answer), size)?;
+        Ok(Stored { id: stored.id.or_else(|| self.data_id.take()), ..stored })
+    }
+
+    /// A session that is gone when completing is tried again may have been completed by the first try,
+    /// whose answer was lost. That counts only if the data is there, as large as it should be, and not
+    /// what was there before.
+    async fn completed_before(&self, size: u64, error: StorageError) -> Result<Metadata, StorageError> {
+        let again = matches!(&error, StorageError::Status { status, tried, .. }
+            if *tried > 1 && [404, 409, 410].contains(&status.as_u16()));
+        if !again {
+            return Err(error);
+        }
+        let Some(found) = self.access.find(&self.name, &self.data_type).await? else { return Err(error) };
+        let is_new = match &self.existing {
+            Existing::None => true,
+            Existing::Found { id, updated_at: Some(before) } => {
+                found.id.as_ref() == Some(id) && found.updated_at.as_ref().is_some_and(|now| now != before)
+            }
+            Existing::Found { .. } | Existing::Given(_) | Existing::Unknown => false,
+        };
+        if is_new && found.size == Some(size) { Ok(found) } else { Err(error) }
+    }
+
+    fn url(&self) -> url::Url {
+        let upload_id: String = byte_serialize(self.upload_id.as_bytes()).collect();
+        self.access.session_url(&format!("uploadId={upload_id}"))
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if self.settled {
+            return;
+        }
+        let (access, url) = (Arc::clone(&self.access), self.url());
+        let mut in_flight = std::mem::take(&mut self.in_flight);
+        let abort = async move {
+            // A part that arrives after the abort would be for nobody.
+            in_flight.shutdown().await;
+            let call = Call::new("giving an upload up", Method::DELETE, url).at_most(2);
+            let stays = match timeout(GIVE_UP_TIMEOUT, access.fetch(&call)).await {
+                Ok(Ok(_)) => return,
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => format!("no answer within {GIVE_UP_TIMEOUT:?}"),
+            };
+            tracing::warn!(task_id = %access.task_id(), "an upload session stays at the domain server until it expires: {stays}");
+        };
+        self.access.client.tracker.spawn_on(abort, &self.runtime);
+    }
+}

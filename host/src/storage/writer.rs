@@ -1,0 +1,207 @@
+//! An artifact on its way (protocol 6.6): first in memory, then by what it turns out to be.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use sha2::{Digest, Sha256};
+
+use super::access::Access;
+use super::error::StorageError;
+use super::lookup::Existing;
+use super::output::{Book, Target};
+use super::session::Session;
+use super::single::{self, Source, Stored};
+use super::spool::Spool;
+use super::wire::UploadInfo;
+use crate::ports::{Artifact, ArtifactWriter, PortError};
+
+/// How much is hashed before others get a turn.
+const HASH_STEP: usize = 256 << 10;
+
+pub(super) struct Writer {
+    access: Arc<Access>,
+    book: Arc<Book>,
+    target: Target,
+    stage: Stage,
+    size: u64,
+    hash: Sha256,
+}
+
+enum Stage {
+    /// Small so far: all of it is here.
+    Memory(BytesMut),
+    /// Growing, and sent part by part.
+    Session(Session),
+    /// Growing, for a server without sessions.
+    Spool { spool: Spool, existing: Existing, limit: Option<u64> },
+    /// An error was told, or a call was given up half-way. Nothing is left to be done.
+    Over,
+}
+
+impl Writer {
+    pub fn new(access: Arc<Access>, book: Arc<Book>, target: Target) -> Self {
+        Self { access, book, target, stage: Stage::Memory(BytesMut::new()), size: 0, hash: Sha256::new() }
+    }
+
+    async fn append(&mut self, bytes: Bytes) -> Result<(), StorageError> {
+        // Whatever fails or is given up below leaves the artifact over, and its session given up.
+        let stage = std::mem::replace(&mut self.stage, Stage::Over);
+        if matches!(stage, Stage::Over) {
+            return Err(over(&self.target));
+        }
+        self.book.spend(&self.access, bytes.len() as u64)?;
+        self.size += bytes.len() as u64;
+        for step in bytes.chunks(HASH_STEP) {
+            self.hash.update(step);
+            tokio::task::yield_now().await;
+        }
+        self.stage = match stage {
+            Stage::Memory(mut start) => {
+                start.extend_from_slice(&bytes);
+                if start.len() > self.access.settings().buffer_bytes {
+                    self.leave_memory(start.freeze()).await?
+                } else {
+                    Stage::Memory(start)
+                }
+            }
+            Stage::Session(mut session) => {
+                session.write(bytes).await?;
+                Stage::Session(session)
+            }
+            Stage::Spool { mut spool, existing, limit } => {
+                self.check_fit(&existing, limit)?;
+                spool.write(&bytes).await?;
+                Stage::Spool { spool, existing, limit }
+            }
+            Stage::Over => Stage::Over,
+        };
+        Ok(())
+    }
+
+    /// The artifact is too large to wait in memory.
+    async fn leave_memory(&self, start: Bytes) -> Result<Stage, StorageError> {
+        let (info, existing) = self.ask().await?;
+        if info.is_none_or(|info| info.multipart.enabled)
+            && let Some(mut session) = self.begin_session(existing.clone(), None).await?
+        {
+            session.write(start).await?;
+            return Ok(Stage::Session(session));
+        }
+        let limit = info.and_then(|info| info.limit());
+        self.check_fit(&existing, limit)?;
+        let Some(dir) = &self.access.lease.spool_dir else {
+            return Err(StorageError::Limit(format!(
+                "storing `{}`: the domain server has no upload sessions, and this task has no directory where \
+                 more than {} bytes could wait",
+                self.target.name,
+                self.access.settings().buffer_bytes
+            )));
+        };
+        let mut spool = Spool::create(dir).await?;
+        spool.write(&start).await?;
+        Ok(Stage::Spool { spool, existing, limit })
+    }
+
+    async fn commit(&mut self) -> Result<Stored, StorageError> {
+        match std::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Memory(all) => self.commit_small(all.freeze()).await,
+            Stage::Session(session) => session.finish(self.size).await,
+            Stage::Spool { mut spool, existing, .. } => {
+                self.send_whole(existing, &spool.source().await?).await
+            }
+            Stage::Over => Err(over(&self.target)),
+        }
+    }
+
+    /// All bytes are in memory, and their number is known.
+    async fn commit_small(&self, all: Bytes) -> Result<Stored, StorageError> {
+        let (info, existing) = self.ask().await?;
+        let sessions = info.is_none_or(|info| info.multipart.enabled);
+        let fits = self.check_fit(&existing, info.and_then(|info| info.limit()));
+        let refused = match fits {
+            Ok(()) => match self.send_whole(existing.clone(), &Source::Memory(all.clone())).await {
+                // The server has a limit that it did not tell; in parts it may do.
+                Err(error) if error.status() == Some(413) && !all.is_empty() => error,
+                other => return other,
+            },
+            Err(error) => error,
+        };
+        if !sessions {
+            return Err(refused);
+        }
+        match self.begin_session(existing, Some(self.size)).await? {
+            Some(mut session) => {
+                session.write(all).await?;
+                session.finish(self.size).await
+            }
+            None => Err(refused),
+        }
+    }
+
+    /// What there is to know before the way is chosen.
+    async fn ask(&self) -> Result<(Option<UploadInfo>, Existing), StorageError> {
+        let existing = self.book.existing(&self.access, &self.target);
+        let (info, existing) = tokio::join!(self.access.upload_info(), existing);
+        Ok((info, existing?))
+    }
+
+    async fn begin_session(
+        &self,
+        existing: Existing,
+        size: Option<u64>,
+    ) -> Result<Option<Session>, StorageError> {
+        let Target { name, data_type, .. } = &self.target;
+        Session::begin(&self.access, name, data_type, existing, size).await
+    }
+
+    async fn send_whole(&self, existing: Existing, source: &Source) -> Result<Stored, StorageError> {
+        let Target { name, data_type, .. } = &self.target;
+        single::store(&self.access, name, data_type, existing, source).await
+    }
+
+    /// Whether the artifact, as large as it is so far, fits into one request.
+    fn check_fit(&self, existing: &Existing, limit: Option<u64>) -> Result<(), StorageError> {
+        let Some(limit) = limit else { return Ok(()) };
+        let Target { name, data_type, .. } = &self.target;
+        let size = single::request_bytes(name, data_type, existing, self.size);
+        if size <= limit { Ok(()) } else { Err(self.too_large(size, limit)) }
+    }
+
+    fn too_large(&self, size: u64, limit: u64) -> StorageError {
+        StorageError::TooLarge { name: self.target.name.clone(), size, limit }
+    }
+}
+
+fn over(target: &Target) -> StorageError {
+    let path = &target.logical_path;
+    StorageError::Invalid(format!("the artifact `{path}` has failed or was given up; create it again"))
+}
+
+#[async_trait]
+impl ArtifactWriter for Writer {
+    async fn write(&mut self, bytes: Bytes) -> Result<(), PortError> {
+        let access = Arc::clone(&self.access);
+        Ok(access.until_stopped(self.append(bytes)).await.inspect_err(|_| self.stage = Stage::Over)?)
+    }
+
+    async fn finish(mut self: Box<Self>) -> Result<Artifact, PortError> {
+        let access = Arc::clone(&self.access);
+        let stored = access.until_stopped(self.commit()).await?;
+        let artifact = Artifact {
+            logical_path: self.target.logical_path.clone(),
+            name: self.target.name.clone(),
+            data_type: self.target.data_type.clone(),
+            id: stored.id.clone(),
+            size: self.size,
+            sha256: hex::encode(self.hash.finalize_reset()),
+        };
+        self.book.finish(&self.target, stored, &artifact);
+        tracing::info!(
+            task_id = %access.task_id(), logical_path = %artifact.logical_path, name = %artifact.name,
+            data_type = %artifact.data_type, id = artifact.id.as_deref(), size = artifact.size,
+            sha256 = %artifact.sha256, "stored an artifact"
+        );
+        Ok(artifact)
+    }
+}

@@ -1,0 +1,112 @@
+//! The log: JSON or text lines on standard error (protocol 8.1).
+
+use std::io::IsTerminal;
+
+use tracing::Span;
+use tracing_subscriber::EnvFilter;
+
+use crate::task::Task;
+
+/// How log lines look (`LOG_FORMAT`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    #[default]
+    Json,
+    /// For people.
+    Text,
+}
+
+impl LogFormat {
+    /// As `LOG_FORMAT` writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Text => "text",
+        }
+    }
+}
+
+/// Why there is no log as asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// The filter does not parse.
+    #[error("`{filter}` is no log filter: {reason}; write it as `info` or `info,posemesh_node=debug`")]
+    Filter {
+        /// What was given.
+        filter: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The process has a subscriber already; it stays.
+    #[error("this process has a log subscriber already, which stays in use")]
+    Installed,
+}
+
+/// Starts the log of the process. `filter` is what `RUST_LOG` holds.
+///
+/// # Errors
+/// When the filter is wrong, or when a subscriber is installed already. A program that embeds the node
+/// can ignore the latter.
+pub fn init(format: LogFormat, filter: &str) -> Result<(), TelemetryError> {
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(parse_filter(filter)?)
+        .with_writer(std::io::stderr)
+        .with_ansi(format == LogFormat::Text && std::io::stderr().is_terminal());
+    match format {
+        LogFormat::Json => subscriber.json().flatten_event(true).with_span_list(false).try_init(),
+        LogFormat::Text => subscriber.try_init(),
+    }
+    .map_err(|_| TelemetryError::Installed)
+}
+
+/// Whether [`init`] would take the filter.
+///
+/// # Errors
+/// When it would not; the text says why.
+pub fn check_filter(filter: &str) -> Result<(), TelemetryError> {
+    parse_filter(filter).map(drop)
+}
+
+fn parse_filter(filter: &str) -> Result<EnvFilter, TelemetryError> {
+    EnvFilter::try_new(filter)
+        .map_err(|error| TelemetryError::Filter { filter: filter.to_owned(), reason: error.to_string() })
+}
+
+/// The span that all log lines of one task are in.
+pub fn task_span(task: &Task) -> Span {
+    let span = tracing::info_span!(
+        "task",
+        task_id = %task.id,
+        job_id = tracing::field::Empty,
+        // As text, not as its display form: what a server sent is escaped then.
+        capability = task.capability.as_str(),
+        domain_id = tracing::field::Empty,
+    );
+    if let Some(job_id) = task.job_id {
+        span.record("job_id", tracing::field::display(job_id));
+    }
+    if let Some(domain_id) = task.domain_id {
+        span.record("domain_id", tracing::field::display(domain_id));
+    }
+    span
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_start_is_an_error_and_no_panic() {
+        let _ = init(LogFormat::Text, "off");
+        assert!(matches!(init(LogFormat::Json, "off"), Err(TelemetryError::Installed)));
+    }
+
+    #[test]
+    fn a_bad_filter_is_told_with_what_is_allowed() {
+        let error = check_filter("posemesh=loud").unwrap_err().to_string();
+        assert!(error.contains("posemesh=loud") && error.contains("write it as"), "{error}");
+        check_filter("warn,posemesh_node=debug").unwrap();
+    }
+}
