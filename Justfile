@@ -1,0 +1,40 @@
+# The menu. Every line calls `cargo xtask`, which works without just too.
+
+set positional-arguments
+
+# List what there is
+[private]
+default:
+    @"{{ just_executable() }}" --list
+
+# See the node work on a scan (just demo --scan FILE)
+demo *args:
+    cargo xtask demo "$@"
+
+# Build everything and run every test
+test *args:
+    cargo xtask test "$@"
+
+# Run the test cases of every runner
+test-plugins:
+    cargo xtask test-plugins
+
+# Build the runners into target/plugins
+plugins:
+    cargo xtask plugins
+
+# Make this machine able to build runners
+setup:
+    cargo xtask setup
+
+# Check format, clippy and rustdoc
+lint:
+    cargo xtask lint
+
+# Check the dependencies' licences, sources and duplicates
+deny:
+    cargo xtask deny
+
+# Everything that must hold before a change goes in
+ci:
+    cargo xtask ci

@@ -1,0 +1,119 @@
+//! Building runners with Debian's packages: its compiler and the sources of its standard library, and
+//! the linker of the active Rust toolchain. For machines that reach a Debian mirror and not rustup's
+//! server.
+//!
+//! Its C library has no sockets: a guest that uses `std::net` does not link. WASI's own interface, for
+//! example by the crate `wasip2`, works.
+
+use std::env;
+use std::ffi::OsString;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use crate::process::Cmd;
+
+/// The compiler, the sources of the standard library, and the C library below it.
+pub const PACKAGES: [&str; 3] = ["rustc-web", "rust-web-src", "wasi-libc"];
+
+/// Where those packages put the compiler.
+const RUSTC: &str = "/usr/bin/rustc";
+
+/// The package's C library is found by its path: nothing knows it by default.
+const RUSTFLAGS: &str = "-L native=/usr/lib/wasm32-wasi -C link-self-contained=no -C link-arg=-lc";
+
+/// Debian's toolchain, ready for use.
+pub struct Debian {
+    /// The folder with the active toolchain's `wasm-component-ld` and `rust-lld`, which Debian lacks.
+    linkers: PathBuf,
+}
+
+impl Debian {
+    /// Puts Debian's compiler and the linkers in `sysroot` together. The packages must be installed.
+    ///
+    /// # Errors
+    /// If `sysroot` has no linker for components.
+    pub fn find(sysroot: &Path) -> Result<Self> {
+        let platforms = sysroot.join("lib/rustlib");
+        let entries = platforms.read_dir().with_context(|| format!("read {}", platforms.display()))?;
+        let linkers = entries
+            .flatten()
+            .map(|platform| platform.path().join("bin"))
+            .find(|bin| bin.join("wasm-component-ld").is_file());
+        match linkers {
+            Some(linkers) => Ok(Self { linkers }),
+            None => bail!(
+                "the active toolchain in {} has no wasm-component-ld to borrow; one from rustup has",
+                sysroot.display()
+            ),
+        }
+    }
+
+    /// Changes a `cargo build` for the target into one with this toolchain.
+    ///
+    /// # Errors
+    /// If a folder's name can't stand in `PATH`.
+    pub fn apply(&self, cargo: Cmd) -> Result<Cmd> {
+        let inherited = env::var_os("PATH").unwrap_or_default();
+        let mut path = vec![self.linkers.clone(), self.linkers.join("gcc-ld")];
+        path.extend(env::split_paths(&inherited));
+        let path: OsString = env::join_paths(path).context("put the borrowed linkers into PATH")?;
+        Ok(cargo
+            .env_quietly("PATH", path)
+            .env("RUSTC", RUSTC)
+            // `build-std` is not stable, and this compiler is not a nightly one.
+            .env("RUSTC_BOOTSTRAP", "1")
+            .env("CARGO_TARGET_WASM32_WASIP2_LINKER", self.linkers.join("wasm-component-ld"))
+            .env("CARGO_TARGET_WASM32_WASIP2_RUSTFLAGS", RUSTFLAGS)
+            .args(["-Z", "build-std=std,panic_abort"]))
+    }
+}
+
+/// Whether all [`PACKAGES`] are installed.
+pub fn is_installed() -> bool {
+    PACKAGES.iter().all(|package| {
+        let status = Cmd::new("dpkg-query").args(["-W", "-f=${db:Status-Status}", package]).output();
+        status.is_ok_and(|status| status == "installed")
+    })
+}
+
+/// Installs [`PACKAGES`].
+///
+/// # Errors
+/// If this is no Debian, we may not install, or the packages can't be fetched.
+pub fn install() -> Result<()> {
+    apt_install(&PACKAGES)
+}
+
+/// Installs a C compiler.
+///
+/// # Errors
+/// As [`install`].
+pub fn install_c_compiler() -> Result<()> {
+    apt_install(&["gcc", "libc6-dev"])
+}
+
+fn apt_install(packages: &[&str]) -> Result<()> {
+    if !Cmd::new("apt-get").arg("--version").works() {
+        bail!("this is no Debian: there is no apt-get");
+    }
+    eprintln!("setup: installing {} with apt-get", packages.join(", "));
+    apt_get()?.arg("update").output()?;
+    apt_get()?.args(["install", "--yes", "--no-install-recommends"]).args(packages).output()?;
+    Ok(())
+}
+
+/// `apt-get`, by `sudo` if we are not root. `sudo` may ask for a password only if somebody is there.
+fn apt_get() -> Result<Cmd> {
+    let root = Cmd::new("id").arg("-u").output()? == "0";
+    let command = match (root, std::io::stdin().is_terminal()) {
+        (true, _) => Cmd::new("apt-get"),
+        (false, true) => Cmd::new("sudo").arg("apt-get"),
+        (false, false) => Cmd::new("sudo").args(["-n", "apt-get"]),
+    };
+    Ok(command
+        .env_quietly("DEBIAN_FRONTEND", "noninteractive")
+        .args(["-qq", "-o", "DPkg::Lock::Timeout=120", "-o", "Acquire::Retries=2"])
+        .args(["-o", "Acquire::http::Timeout=30", "-o", "Acquire::https::Timeout=30"]))
+}

@@ -1,0 +1,102 @@
+//! The project's own commands: `cargo xtask --help` lists them, and the Justfile has a name for each.
+//!
+//! They need nothing but cargo, so that a fresh clone can be built, tried and tested by one of them.
+
+mod debian;
+mod guests;
+mod lint;
+mod output;
+mod process;
+mod project;
+mod report;
+mod setup;
+mod steps;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use project::Project;
+use report::Report;
+
+/// Builds, tries and tests posemesh-node.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Args {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Make this machine able to build runners
+    ///
+    /// Looks for a Rust toolchain for wasm32-wasip2. If there is none, adds the target with rustup; if
+    /// that fails, installs Debian's packages and uses their compiler. The other commands do this by
+    /// themselves. POSEMESH_GUEST_TOOLCHAIN=rustup or =debian forces one way.
+    Setup,
+    /// Build every runner in plugins/ into target/plugins/NAME.wasm
+    Plugins,
+    /// Build all and run every test
+    ///
+    /// Builds the runners, the test guests, the node and the reference node, then runs `cargo test` on
+    /// the workspace and the test cases of every runner.
+    Test {
+        /// More arguments for `cargo test`, for example the name of one test
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+    /// Build the runners and run the test cases of each (plugins/NAME/cases)
+    TestPlugins,
+    /// See the node work: a local network, a node with all runners, and one scan through them
+    ///
+    /// Builds what is needed and becomes `posemesh-node demo`. What you give after `demo` goes there;
+    /// `cargo xtask demo -- --help` lists it.
+    Demo {
+        /// Arguments for `posemesh-node demo`, for example --scan FILE
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+    /// Check format, clippy and rustdoc; a warning is a failure
+    Lint,
+    /// Check the dependencies' licences, sources and duplicates against deny.toml
+    ///
+    /// Installs cargo-deny below the target directory at the first time.
+    Deny,
+    /// Everything that must hold before a change goes in: test, lint, deny
+    Ci,
+}
+
+fn main() -> ExitCode {
+    match run(Args::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> Result<()> {
+    let project = Project::find()?;
+    let mut report = Report::default();
+    match task {
+        Task::Setup => return setup::toolchain().map(|_| ()),
+        Task::Plugins => {
+            let toolchain = setup::toolchain()?;
+            return guests::runners(&project, &toolchain).map(|_| ());
+        }
+        Task::Demo { args } => return steps::demo(&project, &args),
+        Task::Deny => return lint::deny(&project),
+        Task::Test { args } => steps::test(&project, &mut report, &args),
+        Task::TestPlugins => steps::test_plugins(&project, &mut report),
+        Task::Lint => lint::lint(&project, &mut report),
+        Task::Ci => {
+            steps::test(&project, &mut report, &[]);
+            lint::lint(&project, &mut report);
+            report.step("deny", || lint::deny(&project));
+        }
+    }
+    report.finish()
+}
