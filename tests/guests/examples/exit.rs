@@ -1,0 +1,2 @@
+//! Leaves by exit.
+guests::runner!("exit", |_| std::process::exit(7));

@@ -1,0 +1,10 @@
+//! Opens artifacts and never lets go.
+guests::runner!("handle_flood", |_| {
+    let mut held = Vec::new();
+    for n in 0u64.. {
+        held.push(
+            guests::outputs::create(&format!("{n}.bin"), &guests::plain()).map_err(guests::RunError::Port)?,
+        );
+    }
+    Ok(())
+});

@@ -1,0 +1,8 @@
+//! Prints more than anybody reads, with a trick for terminals in between.
+guests::runner!("log_flood", |_| {
+    println!("first\x1b[2J line");
+    for n in 0..100_000 {
+        println!("line {n} of a runner that talks too much");
+    }
+    Err(guests::RunError::Failed("done talking".into()))
+});

@@ -1,0 +1,2 @@
+//! Runs into unreachable code.
+guests::runner!("trap", |_| std::process::abort());

@@ -1,0 +1,58 @@
+//! What the test runners share: the bindings, and a macro that makes a runner of one function.
+
+wit_bindgen::generate!({ path: "../../wit", world: "runner", pub_export_macro: true, generate_all });
+
+pub use exports::posemesh::runner::entry::{Guest, RunError, Task};
+pub use posemesh::runner::types::{Description, PortError, Requests};
+pub use posemesh::runner::{control, inputs, outputs};
+
+/// A description with nothing but a name and the capability `/posemesh/test/NAME/v1`.
+pub fn describe(name: &str) -> Description {
+    let name = name.replace('_', "-");
+    Description {
+        capabilities: vec![format!("/posemesh/test/{name}/v1")],
+        name,
+        version: "0.1.0".into(),
+        summary: "one behaviour, for a test".into(),
+        requests: Requests {
+            memory_bytes: None,
+            deadline_ms: None,
+            cpu_time_ms: None,
+            scratch_bytes: None,
+            output_bytes: None,
+            network_hosts: vec![],
+            environment: vec![],
+            directories: vec![],
+        },
+        meta_schema: None,
+        homepage: None,
+        license: None,
+    }
+}
+
+/// No options.
+pub fn plain() -> outputs::ArtifactOptions {
+    outputs::ArtifactOptions { name: None, data_type: None, existing_id: None, size_hint: None }
+}
+
+/// Any error as a failed run.
+pub fn failed(error: impl std::fmt::Debug) -> RunError {
+    RunError::Failed(format!("{error:?}"))
+}
+
+/// Makes a runner named after the file of the given function.
+#[macro_export]
+macro_rules! runner {
+    ($name:literal, $run:expr) => {
+        struct Runner;
+        impl $crate::Guest for Runner {
+            fn describe() -> $crate::Description {
+                $crate::describe($name)
+            }
+            fn run(task: $crate::Task) -> Result<(), $crate::RunError> {
+                $run(task)
+            }
+        }
+        $crate::export!(Runner with_types_in $crate);
+    };
+}

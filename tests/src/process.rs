@@ -1,0 +1,114 @@
+//! A node as a process: started with a chosen environment, its log collected, ended with the test.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use posemesh_devnet::Devnet;
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::Notify;
+
+/// A key that is used nowhere else: 32 bytes of 0x01 (protocol 1.3, key B).
+const KEY: &str = "0101010101010101010101010101010101010101010101010101010101010101";
+
+/// The environment of a node that works for a devnet.
+pub fn variables(devnet: &Devnet, plugins_dir: &Path, work_dir: &Path) -> BTreeMap<String, String> {
+    let pairs = [
+        ("DDS_BASE_URL", devnet.dds_url()),
+        ("DMS_BASE_URL", devnet.dms_url()),
+        ("REG_SECRET", devnet.registration_secret().to_owned()),
+        ("SECP256K1_PRIVHEX", KEY.to_owned()),
+        ("PLUGINS_DIR", plugins_dir.display().to_string()),
+        ("WORK_DIR", work_dir.join("work").display().to_string()),
+        ("CACHE_DIR", work_dir.join("cache").display().to_string()),
+        ("POLL_BACKOFF_MS_MIN", "20".to_owned()),
+        ("POLL_BACKOFF_MS_MAX", "100".to_owned()),
+        ("HEARTBEAT_JITTER_MS", "50".to_owned()),
+        ("LOG_FORMAT", "text".to_owned()),
+        ("RUST_LOG", "info".to_owned()),
+    ];
+    pairs.map(|(name, value)| (name.to_owned(), value)).into()
+}
+
+/// A running node. It is killed when this is dropped.
+pub struct NodeProcess {
+    child: Child,
+    log: Arc<Log>,
+}
+
+#[derive(Default)]
+struct Log {
+    text: Mutex<String>,
+    grown: Notify,
+}
+
+impl NodeProcess {
+    /// Starts a program with these arguments and nothing in its environment but these variables.
+    pub fn start(program: &Path, args: &[&str], variables: &BTreeMap<String, String>) -> Self {
+        let mut command = Command::new(program);
+        command.args(args).env_clear().envs(variables).env("RUST_BACKTRACE", "1").current_dir(crate::root());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("starting {program:?}: {error}"));
+        let log = Arc::new(Log::default());
+        collect(child.stdout.take().expect("a pipe"), log.clone());
+        collect(child.stderr.take().expect("a pipe"), log.clone());
+        Self { child, log }
+    }
+
+    /// Starts our node.
+    pub fn run(variables: &BTreeMap<String, String>) -> Self {
+        Self::start(&crate::node_binary(), &["run"], variables)
+    }
+
+    /// Everything that it has printed.
+    pub fn log(&self) -> String {
+        self.log.text.lock().expect("nobody panics with the log").clone()
+    }
+
+    /// Waits until it has printed a text.
+    pub async fn wait_for_log(&self, text: &str) {
+        let found = async {
+            loop {
+                let grown = self.log.grown.notified();
+                if self.log().contains(text) {
+                    return;
+                }
+                grown.await;
+            }
+        };
+        if tokio::time::timeout(Duration::from_secs(60), found).await.is_err() {
+            panic!("the node never printed {text:?}; it printed:\n{}", self.log());
+        }
+    }
+
+    /// Waits until it ends by itself; its exit code.
+    pub async fn wait(&mut self) -> i32 {
+        let status = tokio::time::timeout(Duration::from_secs(60), self.child.wait()).await;
+        let status = status.unwrap_or_else(|_| panic!("the node goes on; it printed:\n{}", self.log()));
+        status.expect("a status").code().unwrap_or(-1)
+    }
+
+    /// Sends SIGTERM and waits for its end.
+    pub async fn terminate(&mut self) -> i32 {
+        let pid = self.child.id().expect("it runs").to_string();
+        let sent = Command::new("kill").args(["-TERM", &pid]).status().await.expect("kill");
+        assert!(sent.success(), "sending SIGTERM to {pid}");
+        self.wait().await
+    }
+}
+
+fn collect(pipe: impl AsyncRead + Unpin + Send + 'static, log: Arc<Log>) {
+    tokio::spawn(async move {
+        let mut lines = BufReader::new(pipe).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            let mut text = log.text.lock().expect("nobody panics with the log");
+            text.push_str(&line);
+            text.push('\n');
+            drop(text);
+            log.grown.notify_waiters();
+        }
+    });
+}
