@@ -3,6 +3,8 @@
 //! The host owns everything that touches the network or a secret; a runner sees the task, input ports,
 //! output ports and a line for progress. ARCHITECTURE.md tells how the parts fit together.
 
+#![deny(unsafe_code)]
+
 pub mod auth;
 pub mod backoff;
 pub mod cases;

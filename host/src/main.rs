@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{CommandFactory as _, Parser as _};
 use posemesh_node::cli::args::{Cli, Command, ConfigCommand};
 use posemesh_node::cli::{config, demo, devnet, key, plugin, run};
+use posemesh_node::plugin::compiler::compile_stdin;
 
 /// How long a thread that can't be ended may hold up the end of the process.
 const LAST_GRACE: Duration = Duration::from_secs(5);
@@ -24,6 +25,7 @@ fn start(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Config(ConfigCommand::Check(args)) => Ok(config::check(&args)),
         Command::Key(command) => key::key(command),
+        Command::CompileComponent(limits) => Ok(compile_stdin(&limits)),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "posemesh-node", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

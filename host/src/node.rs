@@ -18,7 +18,8 @@ use crate::engine::{Engine, EngineParts};
 use crate::heartbeat::policy::HeartbeatPolicy;
 use crate::lease::server::Lease;
 use crate::lease::{LeaseSettings, Storages, TaskPorts};
-use crate::plugin::component::LoadLimits;
+use crate::plugin::cache::CacheError;
+use crate::plugin::component::Loader;
 use crate::plugin::limits::Limits;
 use crate::plugin::registry::{Registry, RegistrySettings};
 use crate::plugin::sandbox::{Sandbox, SandboxError};
@@ -44,6 +45,9 @@ pub enum NodeError {
     /// The WebAssembly engine.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
+    /// `CACHE_DIR`.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
     /// `PLUGINS_DIR`.
     #[error("reading PLUGINS_DIR {dir}: {error}; it is the folder with the runners, NAME.wasm")]
     Plugins {
@@ -76,14 +80,14 @@ impl Node {
         let work_dirs = Arc::new(WorkDirs::open(config.paths.work.clone()).await?);
         let settings = RegistrySettings {
             plugins_dir: config.paths.plugins.clone(),
-            load: LoadLimits::default(),
             withheld: withheld(&config),
             environment: BTreeMap::from([(
                 "NOOP_SLEEP_SECS".to_owned(),
                 config.noop_sleep.as_secs().to_string(),
             )]),
         };
-        let registry = Arc::new(Registry::new(Sandbox::new()?, settings));
+        let loader = Loader::open(Sandbox::new()?, config.loader.clone()).await?;
+        let registry = Arc::new(Registry::new(Arc::new(loader), settings));
         registry
             .scan_now()
             .await

@@ -42,6 +42,9 @@ pub enum Command {
     /// Make or look at the node's key.
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Compile the component on standard input; the node starts itself with this.
+    #[command(hide = true, name = crate::plugin::compiler::COMMAND)]
+    CompileComponent(crate::plugin::compiler::ChildLimits),
     /// Print a completion script for a shell.
     Completions {
         /// Which shell.

@@ -13,7 +13,7 @@ use super::args::{PluginCommand, PluginRunArgs};
 use super::progress::Progress;
 use crate::cases::run::{FileRun, capability, check, run};
 use crate::cases::{Case, find};
-use crate::plugin::component::LoadLimits;
+use crate::plugin::component::{Loader, LoaderSettings};
 use crate::plugin::generation::Generation;
 use crate::plugin::policy::Policy;
 use crate::plugin::registry::{Registry, RegistrySettings};
@@ -34,21 +34,25 @@ pub async fn plugin(command: PluginCommand) -> anyhow::Result<ExitCode> {
     }
 }
 
+/// Without a cache: what an author tries was built a moment ago.
+async fn loader() -> anyhow::Result<Loader> {
+    Ok(Loader::open(Sandbox::new()?, LoaderSettings::default()).await?)
+}
+
 async fn load(component: &Path) -> anyhow::Result<Generation> {
-    let sandbox = Sandbox::new()?;
+    let loader = loader().await?;
     let policy = Policy::read(&component.with_extension("toml"))?;
     let environment = |name: &str| std::env::var(name).ok();
-    Ok(Generation::load(&sandbox, component, 1, &policy, LoadLimits::default(), &environment).await?)
+    Ok(Generation::load(&loader, component, 1, &policy, &environment).await?)
 }
 
 async fn list(plugins_dir: PathBuf) -> anyhow::Result<ExitCode> {
     let settings = RegistrySettings {
         plugins_dir: plugins_dir.clone(),
-        load: LoadLimits::default(),
         withheld: BTreeSet::new(),
         environment: BTreeMap::new(),
     };
-    let registry = Registry::new(Sandbox::new()?, settings);
+    let registry = Registry::new(Arc::new(loader().await?), settings);
     registry.scan_now().await.with_context(|| format!("reading the folder {}", plugins_dir.display()))?;
     let listed = registry.list();
     if listed.is_empty() {

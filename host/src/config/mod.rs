@@ -6,6 +6,7 @@
 mod environment;
 mod groups;
 mod identity;
+mod loading;
 mod problem;
 mod reader;
 #[cfg(test)]
@@ -24,6 +25,8 @@ pub use identity::Identity;
 pub use problem::{Problem, Problems};
 pub use reader::{REDACTED, Reader, Setting};
 pub use url::is_private;
+
+use crate::plugin::component::LoaderSettings;
 
 use groups::{check_proxies, printable_ascii};
 
@@ -68,6 +71,8 @@ pub struct Config {
     pub noop_sleep: Duration,
     /// Where things lie on disk.
     pub paths: PathsConfig,
+    /// What loading a runner may cost, and where compiled ones are kept.
+    pub loader: LoaderSettings,
     /// `STATUS_ADDR`: where `/health`, `/ready` and `/metrics` are served.
     pub status_addr: Option<SocketAddr>,
     /// `LEGACY_HTTP_ADDR`: where the routes of protocol 1.10 are served.
@@ -120,6 +125,7 @@ impl Config {
         let shutdown_grace = reader.seconds("SHUTDOWN_GRACE_SECS", 30, 0..=3600);
         let enable_noop = reader.boolean("ENABLE_NOOP", false);
         let noop_sleep = reader.seconds("NOOP_SLEEP_SECS", 5, 0..=86_400);
+        let loader = loading::read(reader, paths.as_ref());
         let status_addr = reader.address("STATUS_ADDR");
         let legacy_http_addr = reader.address("LEGACY_HTTP_ADDR");
         Some(Self {
@@ -140,6 +146,7 @@ impl Config {
             enable_noop,
             noop_sleep,
             paths: paths?,
+            loader,
             status_addr,
             legacy_http_addr,
             log,

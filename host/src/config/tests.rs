@@ -69,6 +69,10 @@ UPLOAD_PARALLELISM=4 (default)
 SHUTDOWN_GRACE_SECS=30 (default)
 ENABLE_NOOP=false (default)
 NOOP_SLEEP_SECS=5 (default)
+MAX_COMPONENT_BYTES=64MiB (default)
+COMPILE_TIMEOUT_SECS=120 (default)
+COMPILE_MEMORY_BYTES=2GiB (default)
+COMPILE_PARALLELISM=1 (default)
 STATUS_ADDR=off (default)
 LEGACY_HTTP_ADDR=off (default)"
     );

@@ -1,115 +1,43 @@
-//! From bytes to something that can be instantiated: verified, compiled, linked. Each step has its own
-//! refusal, told in words.
+//! From bytes to something that can be instantiated: read, verified, compiled, linked. Each step has its
+//! own refusal, told in words.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
-use wasmtime::component::InstancePre;
+use wasmtime::component::{Component, InstancePre};
 
+use super::cache::{Cache, CacheError};
+use super::compiler::{Compiler, CompilerSettings};
+use super::load_error::LoadError;
 use super::sandbox::Sandbox;
 use super::state::RunState;
+use super::world::check_world;
 
-/// The package of the contract, and the version that this host serves.
-const PACKAGE: &str = "posemesh:runner";
-/// The newest version that is served; older ones of the same minor are too.
-pub const WIT_VERSION: &str = "0.1.0";
-
-/// What a component file may cost before it has proven anything.
-#[derive(Debug, Clone, Copy)]
-pub struct LoadLimits {
-    /// The largest file.
+/// What a node is told once about loading components.
+#[derive(Debug, Clone)]
+pub struct LoaderSettings {
+    /// The largest component file.
     pub component_bytes: u64,
-    /// How long compiling may take.
-    pub compile: Duration,
+    /// What compiling may cost.
+    pub compiler: CompilerSettings,
+    /// Where compiled components are kept (`CACHE_DIR`); none: each load compiles.
+    pub cache: Option<PathBuf>,
 }
 
-impl Default for LoadLimits {
+impl Default for LoaderSettings {
     fn default() -> Self {
-        Self { component_bytes: 64 << 20, compile: Duration::from_secs(120) }
+        Self { component_bytes: 64 << 20, compiler: CompilerSettings::default(), cache: None }
     }
 }
 
-/// Why a component can't be loaded.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    /// The file can't be read.
-    #[error("reading {path}: {error}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The system's answer.
-        error: std::io::Error,
-    },
-    /// It is larger than allowed.
-    #[error("{path} has {bytes} bytes, more than the {limit} that a component may have")]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// Its size.
-        bytes: u64,
-        /// The limit.
-        limit: u64,
-    },
-    /// It is something else.
-    #[error("{path} is not a WebAssembly component: {what}")]
-    NotAComponent {
-        /// The file.
-        path: PathBuf,
-        /// What it is, and what helps.
-        what: String,
-    },
-    /// It does not compile.
-    #[error("{path} does not compile, so it is broken or cut short: {cause}")]
-    Compile {
-        /// The file.
-        path: PathBuf,
-        /// What wasmtime says.
-        cause: String,
-    },
-    /// Compiling took too long.
-    #[error(
-        "{path} took more than {limit:?} to compile; it may be made to hurt, or this machine is too slow"
-    )]
-    CompileTime {
-        /// The file.
-        path: PathBuf,
-        /// The limit.
-        limit: Duration,
-    },
-    /// It speaks another contract.
-    #[error("{path} does not fit the world posemesh:runner/runner@{WIT_VERSION}: {what}")]
-    World {
-        /// The file.
-        path: PathBuf,
-        /// Which interface, wanted and offered, and what to do.
-        what: String,
-    },
-    /// It could not describe itself.
-    #[error("{path} did not describe itself: {cause}")]
-    Describe {
-        /// The file.
-        path: PathBuf,
-        /// How `describe` ended.
-        cause: String,
-    },
-    /// What it says of itself is not acceptable.
-    #[error("{path} describes itself wrongly: {what}")]
-    Description {
-        /// The file.
-        path: PathBuf,
-        /// The field, its value and what is allowed.
-        what: String,
-    },
-    /// The operator's file is broken.
-    #[error("{path}: {what}")]
-    Policy {
-        /// `NAME.toml`.
-        path: PathBuf,
-        /// What is wrong in it.
-        what: String,
-    },
+/// Makes components ready. One a node: it bounds how many compile at once.
+#[derive(Debug)]
+pub struct Loader {
+    sandbox: Arc<Sandbox>,
+    component_bytes: u64,
+    compiler: Compiler,
+    cache: Option<Cache>,
 }
 
 /// A component that is ready to be instantiated.
@@ -121,27 +49,84 @@ pub struct Linked {
     pub digest: String,
     /// Its bytes.
     pub bytes: u64,
+    /// Whether the cache had it, so that nothing was compiled.
+    pub cached: bool,
 }
 
-/// Reads, verifies, compiles and links a component.
-///
-/// # Errors
-/// At the first step that it does not pass.
-pub async fn load(sandbox: Arc<Sandbox>, path: &Path, limits: LoadLimits) -> Result<Linked, LoadError> {
-    let bytes = read(path, limits.component_bytes).await?;
-    check_preamble(path, &bytes)?;
-    let digest = hex::encode(Sha256::digest(&bytes));
-    let size = bytes.len() as u64;
-    let of = path.to_owned();
-    let work = tokio::task::spawn_blocking(move || compile_and_link(&sandbox, &of, &bytes));
-    let pre = match tokio::time::timeout(limits.compile, work).await {
-        Ok(Ok(result)) => result?,
-        Ok(Err(error)) => {
-            return Err(LoadError::Compile { path: path.to_owned(), cause: error.to_string() });
+impl Loader {
+    /// Opens the cache, if there is to be one.
+    ///
+    /// # Errors
+    /// When the cache's directory can't be made or is not the node's alone.
+    pub async fn open(sandbox: Arc<Sandbox>, settings: LoaderSettings) -> Result<Self, CacheError> {
+        let cache = match settings.cache {
+            Some(dir) => Some(Cache::open(dir, sandbox.engine()).await?),
+            None => None,
+        };
+        let compiler = Compiler::new(settings.compiler);
+        Ok(Self { sandbox, component_bytes: settings.component_bytes, compiler, cache })
+    }
+
+    /// The sandbox that components are made ready for.
+    pub fn sandbox(&self) -> &Arc<Sandbox> {
+        &self.sandbox
+    }
+
+    /// Reads, verifies, compiles and links a component.
+    ///
+    /// # Errors
+    /// At the first step that it does not pass.
+    pub async fn load(&self, path: &Path) -> Result<Linked, LoadError> {
+        let bytes = Arc::new(read(path, self.component_bytes).await?);
+        check_preamble(path, &bytes)?;
+        let size = bytes.len() as u64;
+        let digest = {
+            let bytes = bytes.clone();
+            off_the_runtime(path, move || hex::encode(Sha256::digest(&*bytes))).await?
+        };
+        let (component, cached) = match self.from_cache(&digest).await {
+            Some(component) => (component, true),
+            None => (self.compile(path, &bytes, &digest).await?, false),
+        };
+        let (sandbox, of) = (self.sandbox.clone(), path.to_owned());
+        let pre = off_the_runtime(path, move || link(&sandbox, &of, &component)).await??;
+        Ok(Linked { pre, digest, bytes: size, cached })
+    }
+
+    async fn from_cache(&self, digest: &str) -> Option<Component> {
+        self.cache.as_ref()?.get(self.sandbox.engine(), digest).await
+    }
+
+    async fn compile(&self, path: &Path, bytes: &Arc<Vec<u8>>, digest: &str) -> Result<Component, LoadError> {
+        // Whoever waited for a permit may find that somebody else compiled the same bytes meanwhile.
+        let permit = self.compiler.permit().await;
+        if let Some(component) = self.from_cache(digest).await {
+            return Ok(component);
         }
-        Err(_) => return Err(LoadError::CompileTime { path: path.to_owned(), limit: limits.compile }),
-    };
-    Ok(Linked { pre, digest, bytes: size })
+        let compiled = self.compiler.compile(permit, &self.sandbox, path, bytes.clone()).await?;
+        if let Some(cache) = &self.cache {
+            // Without it the next start takes longer, no more.
+            if let Err(error) = cache.put(digest, &compiled).await {
+                tracing::warn!(path = %path.display(), %error, "the compiled runner was not kept");
+            }
+        }
+        let engine = self.sandbox.engine().clone();
+        let component = off_the_runtime(path, move || compiled.into_component(&engine)).await?;
+        component.map_err(|error| LoadError::Compiler {
+            path: path.to_owned(),
+            what: format!("the compiled code can't be used: {}", one_line(&error)),
+        })
+    }
+}
+
+/// Runs what takes long on a thread that may.
+async fn off_the_runtime<T: Send + 'static>(
+    path: &Path,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, LoadError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| LoadError::Compiler { path: path.to_owned(), what: error.to_string() })
 }
 
 async fn read(path: &Path, limit: u64) -> Result<Vec<u8>, LoadError> {
@@ -177,72 +162,16 @@ fn check_preamble(path: &Path, bytes: &[u8]) -> Result<(), LoadError> {
     Err(LoadError::NotAComponent { path: path.to_owned(), what })
 }
 
-fn compile_and_link(
-    sandbox: &Sandbox,
-    path: &Path,
-    bytes: &[u8],
-) -> Result<InstancePre<RunState>, LoadError> {
-    let component = sandbox
-        .compile(bytes)
-        .map_err(|error| LoadError::Compile { path: path.to_owned(), cause: one_line(&error) })?;
+fn link(sandbox: &Sandbox, path: &Path, component: &Component) -> Result<InstancePre<RunState>, LoadError> {
     let ty = component.component_type();
     let engine = sandbox.engine();
     let imports: Vec<String> = ty.imports(engine).map(|(name, _)| name.to_owned()).collect();
     let exports: Vec<String> = ty.exports(engine).map(|(name, _)| name.to_owned()).collect();
     let world = |what| LoadError::World { path: path.to_owned(), what };
     check_world(&imports, &exports).map_err(world)?;
-    sandbox.link(&component).map_err(|error| {
+    sandbox.link(component).map_err(|error| {
         world(format!("{}; build it against the WIT package of this node", one_line(&error)))
     })
-}
-
-/// Checks names and versions of what a component wants and gives, so that a mismatch is told in words.
-fn check_world(imports: &[String], exports: &[String]) -> Result<(), String> {
-    for import in imports {
-        let (interface, version) = import.split_once('@').unwrap_or((import, ""));
-        let package = interface.split('/').next().unwrap_or_default();
-        if package == PACKAGE && !is_served(version) {
-            return Err(format!(
-                "it wants {interface} in version {version}, and this node offers {WIT_VERSION}; update the node, \
-                 or rebuild the runner against the older package"
-            ));
-        }
-        if package != PACKAGE && !package.starts_with("wasi:") {
-            return Err(format!(
-                "it imports {import}, which no node offers; a runner may import {PACKAGE}@{WIT_VERSION} and WASI 0.2"
-            ));
-        }
-        if package == "wasi:http" {
-            return Err(format!(
-                "it imports {import}: outbound HTTP is not offered to runners yet; build it without (jco: \
-                 --disable http fetch-event)"
-            ));
-        }
-    }
-    let entry = format!("{PACKAGE}/entry");
-    match exports.iter().find_map(|export| export.strip_prefix(&entry)?.strip_prefix('@')) {
-        Some(version) if is_served(version) => Ok(()),
-        Some(version) => Err(format!(
-            "it exports {entry} in version {version}, and this node runs {WIT_VERSION}; update the node, or \
-             rebuild the runner against the older package"
-        )),
-        None => Err(format!(
-            "it does not export {entry}@{WIT_VERSION}; is it built for the world `runner`? it exports {}",
-            if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") }
-        )),
-    }
-}
-
-/// 0.1.x up to ours: within a minor version interfaces only grow.
-fn is_served(version: &str) -> bool {
-    let numbers = |text: &str| -> Option<(u64, u64, u64)> {
-        let mut parts = text.splitn(3, '.').map(|part| part.parse().ok());
-        Some((parts.next()??, parts.next()??, parts.next()??))
-    };
-    match (numbers(version), numbers(WIT_VERSION)) {
-        (Some(theirs), Some(ours)) => theirs.0 == ours.0 && theirs.1 == ours.1 && theirs.2 <= ours.2,
-        _ => false,
-    }
 }
 
 /// An error with its causes in one bounded line.
@@ -260,32 +189,6 @@ pub fn one_line(error: &wasmtime::Error) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-
-    fn names(names: &[&str]) -> Vec<String> {
-        names.iter().map(|&name| name.to_owned()).collect()
-    }
-
-    #[test]
-    fn a_runner_of_this_version_fits() {
-        let imports = names(&["posemesh:runner/control@0.1.0", "wasi:cli/environment@0.2.9"]);
-        check_world(&imports, &names(&["posemesh:runner/entry@0.1.0"])).unwrap();
-    }
-
-    #[test]
-    fn a_newer_contract_is_named_with_both_versions() {
-        let error = check_world(&[], &names(&["posemesh:runner/entry@0.2.0"])).unwrap_err();
-        assert!(error.contains("0.2.0") && error.contains("0.1.0") && error.contains("entry"), "{error}");
-        let error = check_world(&names(&["posemesh:runner/inputs@0.1.7"]), &[]).unwrap_err();
-        assert!(error.contains("posemesh:runner/inputs") && error.contains("0.1.7"), "{error}");
-    }
-
-    #[test]
-    fn what_is_no_runner_is_told_so() {
-        let error = check_world(&[], &names(&["wasi:cli/run@0.2.0"])).unwrap_err();
-        assert!(error.contains("does not export posemesh:runner/entry@0.1.0"), "{error}");
-        let error = check_world(&names(&["acme:db/query@1.0.0"]), &[]).unwrap_err();
-        assert!(error.contains("acme:db/query@1.0.0"), "{error}");
-    }
 
     #[test]
     fn core_modules_and_other_files_are_told_apart() {

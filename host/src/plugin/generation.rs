@@ -11,15 +11,15 @@ use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder};
 
 use super::bindings::posemesh::runner::types;
 use super::bindings::{Runner as RunnerWorld, RunnerPre};
-use super::component::{self, Linked, LoadError, LoadLimits};
+use super::component::{self, Linked, Loader};
 use super::description::Description;
 use super::failure::{Circumstances, root};
 use super::guest::{self, GuestEnd};
 use super::limits::Limits;
+use super::load_error::LoadError;
 use super::memory::MemoryLimiter;
 use super::policy::{Grant, Policy};
 use super::runner_log::RunnerLog;
-use super::sandbox::Sandbox;
 use super::state::{RunState, SandboxDirs, Scratch, TokenBucket};
 use crate::ports::{Artifact, ArtifactSpec, ArtifactWriter, InputPort, OutputPort, PartStream, PortError};
 use crate::report::{ReportLimits, Reports};
@@ -42,6 +42,8 @@ pub struct Generation {
     pub digest: String,
     /// Size of the file.
     pub bytes: u64,
+    /// Whether its code came from the cache.
+    pub cached: bool,
     pre: RunnerPre<RunState>,
     environment: Vec<(String, String)>,
 }
@@ -54,14 +56,13 @@ impl Generation {
     /// # Errors
     /// At the first stage that it does not pass; the text says which and why.
     pub async fn load(
-        sandbox: &Arc<Sandbox>,
+        loader: &Loader,
         path: &Path,
         number: u64,
         policy: &Policy,
-        limits: LoadLimits,
         environment: &(dyn Fn(&str) -> Option<String> + Sync),
     ) -> Result<Self, LoadError> {
-        let Linked { pre, digest, bytes } = component::load(sandbox.clone(), path, limits).await?;
+        let Linked { pre, digest, bytes, cached } = loader.load(path).await?;
         let pre = RunnerPre::new(pre)
             .map_err(|error| LoadError::World { path: path.to_owned(), what: component::one_line(&error) })?;
         let description = describe(&pre, path).await?;
@@ -69,7 +70,8 @@ impl Generation {
         let environment =
             grant.environment.iter().filter_map(|name| Some((name.clone(), environment(name)?))).collect();
         let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-        Ok(Self { name, number, path: path.to_owned(), description, grant, digest, bytes, pre, environment })
+        let path = path.to_owned();
+        Ok(Self { name, number, path, description, grant, digest, bytes, cached, pre, environment })
     }
 }
 

@@ -3,12 +3,15 @@
 //! **Invariant:** no wasmtime type leaves this module; the rest of the node sees [`crate::runner`].
 //!
 //! - [`sandbox`]: the engine, its linker, its epoch ticker.
-//! - [`component`]: bytes verified, compiled, linked.
+//! - [`component`]: bytes verified, compiled (`compiler`, `cache`, `compiled`), linked (`world`).
 //! - [`description`], [`limits`], [`policy`]: what a runner asks for, what the operator allows, what counts.
 //! - [`generation`]: a runner that has passed every stage; [`registry`]: which of them are live.
 //! - `guest`, `state`, `host_*`, `download`: one run.
 
 mod bindings;
+pub mod cache;
+mod compiled;
+pub mod compiler;
 pub mod component;
 pub mod description;
 mod download;
@@ -19,9 +22,11 @@ mod host_control;
 mod host_inputs;
 mod host_outputs;
 pub mod limits;
+pub mod load_error;
 mod memory;
 pub mod policy;
 pub mod registry;
 mod runner_log;
 pub mod sandbox;
 mod state;
+pub mod world;

@@ -13,9 +13,9 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::component::LoadError;
 use super::description::Description;
 use super::limits::{Limits, Reduced};
+use super::load_error::LoadError;
 
 /// What the operator allows a runner.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

@@ -12,10 +12,10 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::component::{LoadError, LoadLimits};
+use super::component::Loader;
 use super::generation::Generation;
+use super::load_error::LoadError;
 use super::policy::Policy;
-use super::sandbox::Sandbox;
 use crate::runner::{Runner, Runners};
 
 /// How often the directory is looked at.
@@ -26,8 +26,6 @@ const RESCAN_INTERVAL: Duration = Duration::from_secs(2);
 pub struct RegistrySettings {
     /// Where the runners lie.
     pub plugins_dir: PathBuf,
-    /// What loading may cost.
-    pub load: LoadLimits,
     /// Capabilities that are not served, whoever claims them.
     pub withheld: BTreeSet<String>,
     /// Variables that every runner which asks may see, with their values.
@@ -36,7 +34,7 @@ pub struct RegistrySettings {
 
 /// The live runners of a node.
 pub struct Registry {
-    sandbox: Arc<Sandbox>,
+    loader: Arc<Loader>,
     settings: RegistrySettings,
     state: Mutex<State>,
     /// One scan at a time.
@@ -87,9 +85,9 @@ impl std::fmt::Debug for Generation {
 
 impl Registry {
     /// An empty one; [`Registry::scan_now`] fills it.
-    pub fn new(sandbox: Arc<Sandbox>, settings: RegistrySettings) -> Self {
+    pub fn new(loader: Arc<Loader>, settings: RegistrySettings) -> Self {
         Self {
-            sandbox,
+            loader,
             settings,
             state: Mutex::default(),
             scanning: tokio::sync::Mutex::default(),
@@ -193,8 +191,7 @@ impl Registry {
             let fixed = self.settings.environment.get(name).cloned();
             fixed.or_else(|| std::env::var(name).ok())
         };
-        let generation =
-            Generation::load(&self.sandbox, path, number, &policy, self.settings.load, &value).await?;
+        let generation = Generation::load(&self.loader, path, number, &policy, &value).await?;
         Ok(Some(generation))
     }
 

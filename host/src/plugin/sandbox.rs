@@ -40,35 +40,24 @@ impl Sandbox {
     /// # Errors
     /// When this machine can't run wasmtime.
     pub fn new() -> Result<Arc<Self>, SandboxError> {
-        let mut config = Config::new();
-        config
-            .wasm_component_model(true)
-            .epoch_interruption(true)
-            // The limiter is not asked about shared memories, so there are none (and wasmtime is built
-            // without its feature `threads`).
-            .shared_memory(false)
-            .wasm_memory64(false)
-            .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(32))
-            .max_wasm_stack(1 << 20)
-            .async_stack_size(4 << 20);
-        let engine = Engine::new(&config).map_err(SandboxError::Engine)?;
+        let engine = Engine::new(&config()).map_err(SandboxError::Engine)?;
         let mut linker = Linker::new(&engine);
         link(&mut linker).map_err(SandboxError::Engine)?;
         start_ticker(&engine).map_err(SandboxError::Ticker)?;
         Ok(Arc::new(Self { engine, linker }))
     }
 
+    /// An engine with the same settings that only compiles: what it makes, a sandbox can load.
+    ///
+    /// # Errors
+    /// When this machine can't run wasmtime.
+    pub(super) fn compiling_engine() -> wasmtime::Result<Engine> {
+        Engine::new(&config())
+    }
+
     /// The engine.
     pub fn engine(&self) -> &Engine {
         &self.engine
-    }
-
-    /// Compiles a component. Takes long and all the processor it can get: not for a runtime's thread.
-    ///
-    /// # Errors
-    /// What wasmtime found wrong with the bytes.
-    pub fn compile(&self, bytes: &[u8]) -> wasmtime::Result<Component> {
-        Component::from_binary(&self.engine, bytes)
     }
 
     /// Links a component to everything that a runner may import.
@@ -84,6 +73,22 @@ impl std::fmt::Debug for Sandbox {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Sandbox")
     }
+}
+
+/// The one set of settings: code that was compiled with others does not load.
+fn config() -> Config {
+    let mut config = Config::new();
+    config
+        .wasm_component_model(true)
+        .epoch_interruption(true)
+        // The limiter is not asked about shared memories, so there are none (and wasmtime is built
+        // without its feature `threads`).
+        .shared_memory(false)
+        .wasm_memory64(false)
+        .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(32))
+        .max_wasm_stack(1 << 20)
+        .async_stack_size(4 << 20);
+    config
 }
 
 fn link(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
