@@ -20,7 +20,6 @@ use crate::lease::server::Lease;
 use crate::lease::{LeaseSettings, Storages, TaskPorts};
 use crate::plugin::cache::CacheError;
 use crate::plugin::component::Loader;
-use crate::plugin::limits::Limits;
 use crate::plugin::registry::{Registry, RegistrySettings};
 use crate::plugin::sandbox::{Sandbox, SandboxError};
 use crate::registration::{Membership, RegistrationStatus};
@@ -125,7 +124,10 @@ impl Node {
         let parts = EngineParts {
             server: Arc::new(dms),
             runners: self.registry.clone(),
-            storages: Arc::new(Domains { client: self.domains.clone() }),
+            storages: Arc::new(Domains {
+                client: self.domains.clone(),
+                max_output_bytes: self.config.loader.maximum.output_bytes,
+            }),
             work_dirs: self.work_dirs.clone(),
             ready: ready.subscribe(),
             records: TaskRecords::default(),
@@ -185,6 +187,8 @@ async fn follow_registration(
 /// Opens the domain of a lease.
 struct Domains {
     client: Arc<DomainClient>,
+    /// The node's maximum; a runner's own is counted by the plugin host.
+    max_output_bytes: u64,
 }
 
 impl Storages for Domains {
@@ -201,8 +205,7 @@ impl Storages for Domains {
             token,
             task_id: lease.task.id,
             outputs_prefix: lease.task.outputs_prefix.clone(),
-            // The plugin host counts too, by the runner's own limit; this is the node's.
-            max_output_bytes: Limits::node_maximum().output_bytes,
+            max_output_bytes: self.max_output_bytes,
             spool_dir: Some(work_dir.to_owned()),
             stop,
         });

@@ -85,6 +85,9 @@ fn show(runner: &Generation) -> anyhow::Result<ExitCode> {
         "granted": {
             "limits": runner.grant.limits,
             "environment": runner.grant.environment,
+            "network_hosts": runner.grant.network_hosts,
+            "private_network_hosts": runner.grant.private_network_hosts,
+            "directories": runner.grant.directories,
         },
         "not_granted": runner.grant.not_granted,
     });

@@ -4,15 +4,21 @@ use super::groups::PathsConfig;
 use super::reader::Reader;
 use crate::plugin::compiler::CompilerSettings;
 use crate::plugin::component::LoaderSettings;
+use crate::plugin::limits::{Limits, Unit};
 
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
-/// `MAX_COMPONENT_BYTES`, `COMPILE_*`, and `CACHE_DIR` from the paths.
+/// `RUNNER_MAX_*`, `MAX_COMPONENT_BYTES`, `COMPILE_*`, and `CACHE_DIR` from the paths.
 pub(super) fn read(reader: &mut Reader<'_>, paths: Option<&PathsConfig>) -> LoaderSettings {
     let usual = LoaderSettings::default();
     let compiler = CompilerSettings::default();
+    let maximum = Limits::node_maximum().map(|field, usual| match field.unit {
+        Unit::Bytes => reader.bytes(field.variable, usual, 0..=u64::from(u32::MAX) << 16),
+        Unit::Number => reader.integer(field.variable, usual, 0..=u64::from(u32::MAX)),
+    });
     LoaderSettings {
+        maximum,
         component_bytes: reader.bytes("MAX_COMPONENT_BYTES", usual.component_bytes, MIB..=GIB),
         compiler: CompilerSettings {
             timeout: reader.seconds("COMPILE_TIMEOUT_SECS", compiler.timeout.as_secs(), 1..=3600),

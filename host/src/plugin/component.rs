@@ -9,6 +9,7 @@ use wasmtime::component::{Component, InstancePre};
 
 use super::cache::{Cache, CacheError};
 use super::compiler::{Compiler, CompilerSettings};
+use super::limits::Limits;
 use super::load_error::LoadError;
 use super::sandbox::Sandbox;
 use super::state::RunState;
@@ -23,11 +24,18 @@ pub struct LoaderSettings {
     pub compiler: CompilerSettings,
     /// Where compiled components are kept (`CACHE_DIR`); none: each load compiles.
     pub cache: Option<PathBuf>,
+    /// The most that any runner gets of each limit, whatever its policy says.
+    pub maximum: Limits,
 }
 
 impl Default for LoaderSettings {
     fn default() -> Self {
-        Self { component_bytes: 64 << 20, compiler: CompilerSettings::default(), cache: None }
+        Self {
+            component_bytes: 64 << 20,
+            compiler: CompilerSettings::default(),
+            cache: None,
+            maximum: Limits::node_maximum(),
+        }
     }
 }
 
@@ -38,6 +46,7 @@ pub struct Loader {
     component_bytes: u64,
     compiler: Compiler,
     cache: Option<Cache>,
+    maximum: Limits,
 }
 
 /// A component that is ready to be instantiated.
@@ -64,12 +73,23 @@ impl Loader {
             None => None,
         };
         let compiler = Compiler::new(settings.compiler);
-        Ok(Self { sandbox, component_bytes: settings.component_bytes, compiler, cache })
+        Ok(Self {
+            sandbox,
+            component_bytes: settings.component_bytes,
+            compiler,
+            cache,
+            maximum: settings.maximum,
+        })
     }
 
     /// The sandbox that components are made ready for.
     pub fn sandbox(&self) -> &Arc<Sandbox> {
         &self.sandbox
+    }
+
+    /// The most that any runner gets.
+    pub fn maximum(&self) -> &Limits {
+        &self.maximum
     }
 
     /// Reads, verifies, compiles and links a component.

@@ -4,7 +4,8 @@
 use serde::Serialize;
 
 use super::bindings::posemesh::runner::types;
-use super::limits::LimitRequests;
+use super::limits::LimitSettings;
+use super::network::HostRule;
 
 /// A runner's manifest (`description` of the WIT).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -18,9 +19,9 @@ pub struct Description {
     /// The capabilities it serves, sorted.
     pub capabilities: Vec<String>,
     /// The limits it asks for.
-    pub limits: LimitRequests,
+    pub limits: LimitSettings,
     /// The hosts it wants to reach.
-    pub network_hosts: Vec<String>,
+    pub network_hosts: Vec<HostRule>,
     /// The environment variables it wants to see.
     pub environment: Vec<String>,
     /// The directories it wants to read.
@@ -74,6 +75,17 @@ impl Description {
             }
             list.iter().try_for_each(|entry| text(field, entry, 255))?;
         }
+        let network_hosts = requests.network_hosts.iter().map(|text| text.parse());
+        let network_hosts =
+            network_hosts.collect::<Result<_, _>>().map_err(|what| format!("network-hosts: {what}"))?;
+        for directory in &requests.directories {
+            if directory.is_empty() || !directory.chars().all(plain) {
+                return Err(format!(
+                    "directory {:?}: it is a name of letters, digits, - and _ that the operator maps to a folder",
+                    cut(directory)
+                ));
+            }
+        }
         for (field, value, most) in [
             ("homepage", &raw.homepage, 500),
             ("license", &raw.license, 100),
@@ -95,14 +107,15 @@ impl Description {
             version: raw.version,
             summary: raw.summary,
             capabilities,
-            limits: LimitRequests {
+            limits: LimitSettings {
                 memory_bytes: requests.memory_bytes,
                 deadline_ms: requests.deadline_ms,
                 cpu_time_ms: requests.cpu_time_ms,
                 scratch_bytes: requests.scratch_bytes,
                 output_bytes: requests.output_bytes,
+                ..LimitSettings::default()
             },
-            network_hosts: requests.network_hosts,
+            network_hosts,
             environment: requests.environment,
             directories: requests.directories,
             meta_schema: raw.meta_schema,

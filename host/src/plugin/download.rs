@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::state::{SandboxDirs, Scratch};
+use super::scratch::{SandboxDirs, Scratch};
 use crate::ports::{DEFAULT_CHUNK, InputPort, PartInfo, PartStream, PortError};
 
 /// The parts of one CID and how far each was taken.

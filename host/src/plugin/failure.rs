@@ -11,9 +11,12 @@ use super::limits::{LimitReached, Limits};
 use super::runner_log::RunnerLog;
 use crate::runner::RunFailure;
 
-/// The longest text that is taken from a runner.
+/// The longest text that is taken from a runner, in characters.
 const MAX_TEXT: usize = 4000;
+/// The longest line of a backtrace, of a cause and of the last output.
+const MAX_LINE: usize = 400;
 const MAX_FRAMES: usize = 32;
+const MAX_CAUSES: usize = 8;
 
 /// Everything that is known when a run has failed.
 pub struct Circumstances<'a> {
@@ -31,13 +34,17 @@ impl Circumstances<'_> {
     /// The runner returned an error.
     pub fn returned(&self, error: RunError) -> RunFailure {
         let (kind, reason) = match error {
-            RunError::InvalidTask(text) => ("invalid_task", format!("invalid task: {}", bounded(&text))),
-            RunError::InvalidInput(text) => ("invalid_input", format!("invalid input: {}", bounded(&text))),
+            RunError::InvalidTask(text) => {
+                ("invalid_task", format!("invalid task: {}", bounded(&text, MAX_TEXT)))
+            }
+            RunError::InvalidInput(text) => {
+                ("invalid_input", format!("invalid input: {}", bounded(&text, MAX_TEXT)))
+            }
             RunError::Cancelled => ("cancelled", "the runner stopped because it was asked to".to_owned()),
-            RunError::Failed(text) => ("runner_error", bounded(&text)),
+            RunError::Failed(text) => ("runner_error", bounded(&text, MAX_TEXT)),
             RunError::Port(error) => {
                 let (kind, text) = port(&error);
-                (kind, format!("port error: {}", bounded(text)))
+                (kind, format!("port error: {}", bounded(text, MAX_TEXT)))
             }
         };
         self.failure(kind, reason, Map::new())
@@ -49,13 +56,9 @@ impl Circumstances<'_> {
         let (kind, reason) = match end {
             GuestEnd::Deadline => {
                 let limit = LimitReached { name: "deadline_ms", value: self.limits.deadline_ms };
-                details.insert("limit".to_owned(), limit_json(&limit));
-                ("deadline", limit.to_string())
+                reached(&limit, &mut details)
             }
-            GuestEnd::Limit(limit) => {
-                details.insert("limit".to_owned(), limit_json(&limit));
-                ("limit", limit.to_string())
-            }
+            GuestEnd::Limit(limit) => reached(&limit, &mut details),
             GuestEnd::Stopped => {
                 ("cancelled", format!("the runner was ended {STOP_GRACE:?} after it was asked to stop"))
             }
@@ -67,25 +70,27 @@ impl Circumstances<'_> {
 
     fn error(&self, error: &wasmtime::Error, details: &mut Map<String, Value>) -> (&'static str, String) {
         if let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() {
-            let text = backtrace.to_string();
-            let frames: Vec<String> = text
-                .lines()
-                .map(str::trim)
-                .filter(|line| !line.is_empty())
-                .take(MAX_FRAMES)
-                .map(bounded)
-                .collect();
-            details.insert("backtrace".to_owned(), json!(frames));
+            details.insert("backtrace".to_owned(), json!(frames(backtrace)));
         }
+        let causes: Vec<String> = error
+            .chain()
+            // The backtrace is a cause to wasmtime; it has its own field.
+            .map(|cause| bounded(cause.to_string().trim(), MAX_LINE))
+            .filter(|cause| !cause.starts_with("error while executing at wasm backtrace"))
+            .take(MAX_CAUSES)
+            .collect();
+        details.insert("causes".to_owned(), json!(causes));
         if let Some(limit) = error.downcast_ref::<LimitReached>() {
-            details.insert("limit".to_owned(), limit_json(limit));
-            return ("limit", limit.to_string());
+            return reached(limit, details);
+        }
+        // wasmtime has no type for this one.
+        if causes.iter().any(|cause| cause.starts_with("resource limit exceeded")) {
+            return reached(&LimitReached { name: "instances", value: self.limits.instances }, details);
         }
         // A guest that was refused memory mostly aborts: the refusal is the cause, the trap a symptom.
         if let Some(limit) = &self.usage.refused {
-            details.insert("limit".to_owned(), limit_json(limit));
             details.insert("trap".to_owned(), json!(root(error)));
-            return ("limit", limit.to_string());
+            return reached(limit, details);
         }
         if let Some(exit) = error.downcast_ref::<wasmtime_wasi::I32Exit>() {
             return ("exit", format!("the runner called exit({}); it should return from `run`", exit.0));
@@ -103,7 +108,7 @@ impl Circumstances<'_> {
         let (tail, _) = self.log.tail();
         let at = tail.iter().rposition(|line| line.contains("panicked at"))?;
         let lines: Vec<&str> = tail.iter().skip(at).take(2).map(String::as_str).collect();
-        Some(bounded(&lines.join(" ")))
+        Some(bounded(&lines.join(" "), MAX_TEXT))
     }
 
     fn failure(&self, kind: &'static str, reason: String, mut details: Map<String, Value>) -> RunFailure {
@@ -117,6 +122,7 @@ impl Circumstances<'_> {
             }),
         );
         if !tail.is_empty() {
+            let tail: Vec<String> = tail.iter().map(|line| bounded(line, MAX_LINE)).collect();
             details.insert("last_output".to_owned(), json!(tail));
         }
         if dropped_lines > 0 {
@@ -124,6 +130,20 @@ impl Circumstances<'_> {
         }
         RunFailure { kind, reason, details: Value::Object(details) }
     }
+}
+
+/// A limit as the cause of the end.
+fn reached(limit: &LimitReached, details: &mut Map<String, Value>) -> (&'static str, String) {
+    details.insert("limit".to_owned(), limit_json(limit));
+    let kind = if limit.name == "deadline_ms" { "deadline" } else { "limit" };
+    (kind, limit.to_string())
+}
+
+/// The frames of a backtrace, innermost first, with the names that the source has.
+fn frames(backtrace: &WasmBacktrace) -> Vec<String> {
+    let text = backtrace.to_string();
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines.take(MAX_FRAMES).map(|line| bounded(line, MAX_LINE)).collect()
 }
 
 /// What caused a wasmtime error, in words.
@@ -154,8 +174,8 @@ fn port(error: &PortError) -> (&'static str, &str) {
 }
 
 /// At most so much of a text, cut between characters.
-fn bounded(text: &str) -> String {
-    match text.char_indices().nth(MAX_TEXT) {
+fn bounded(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
         Some((end, _)) => format!("{} ...", text.get(..end).unwrap_or_default()),
         None => text.to_owned(),
     }

@@ -2,12 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
 
 use async_trait::async_trait;
 use serde_json::Value;
-use wasmtime::component::ResourceTable;
-use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder};
+use wasmtime_wasi::WasiCtxBuilder;
 
 use super::bindings::posemesh::runner::types;
 use super::bindings::{Runner as RunnerWorld, RunnerPre};
@@ -15,12 +13,13 @@ use super::component::{self, Linked, Loader};
 use super::description::Description;
 use super::failure::{Circumstances, root};
 use super::guest::{self, GuestEnd};
-use super::limits::Limits;
+use super::limits::{LimitReached, Limits};
 use super::load_error::LoadError;
-use super::memory::MemoryLimiter;
+use super::outbound::Outbound;
 use super::policy::{Grant, Policy};
+use super::prepare::{make_dirs, new_state, wasi_of_run};
 use super::runner_log::RunnerLog;
-use super::state::{RunState, SandboxDirs, Scratch, TokenBucket};
+use super::state::RunState;
 use crate::ports::{Artifact, ArtifactSpec, ArtifactWriter, InputPort, OutputPort, PartStream, PortError};
 use crate::report::{ReportLimits, Reports};
 use crate::runner::{RunFailure, Runner, RunnerCall};
@@ -66,7 +65,7 @@ impl Generation {
         let pre = RunnerPre::new(pre)
             .map_err(|error| LoadError::World { path: path.to_owned(), what: component::one_line(&error) })?;
         let description = describe(&pre, path).await?;
-        let grant = policy.grant(&description);
+        let grant = policy.grant(&description, loader.maximum());
         let environment =
             grant.environment.iter().filter_map(|name| Some((name.clone(), environment(name)?))).collect();
         let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
@@ -92,12 +91,11 @@ impl Runner for Generation {
             host_failure(format!("making the sandbox directory in {}: {error}", call.work_dir.display()))
         })?;
         let (stdout, stderr) = (log.stream("stdout"), log.stream("stderr"));
-        let mut wasi = WasiCtxBuilder::new();
-        wasi.stdout(stdout.clone()).stderr(stderr.clone()).envs(&self.environment);
-        let wasi = with_dirs(&mut wasi, &dirs)
-            .map_err(|error| host_failure(format!("opening the sandbox directory: {error:#}")))?;
+        let wasi =
+            wasi_of_run(&dirs, &self.grant, &self.environment, [&stdout, &stderr]).map_err(host_failure)?;
         let task = wit_task(&call.task);
-        let state = new_state(wasi, &limits, call, Some(dirs), log.clone());
+        let outbound = Outbound::new(&self.grant, log.clone());
+        let state = new_state(wasi, &limits, outbound, call, Some(dirs), log.clone());
         let called = guest::call(self.pre.clone(), state, async move |runner: &RunnerWorld, store| {
             runner.posemesh_runner_entry().call_run(store, &task).await
         })
@@ -128,7 +126,8 @@ async fn describe(pre: &RunnerPre<RunState>, path: &Path) -> Result<Description,
         reports: Reports::new(ReportLimits::default()),
         work_dir: PathBuf::new(),
     };
-    let state = new_state(wasi.build(), &limits, call, None, log.clone());
+    let outbound = Outbound::closed(&limits, log.clone());
+    let state = new_state(wasi.build(), &limits, outbound, call, None, log.clone());
     let called = guest::call(pre.clone(), state, async |runner: &RunnerWorld, store| {
         runner.posemesh_runner_entry().call_describe(store).await
     })
@@ -140,8 +139,10 @@ async fn describe(pre: &RunnerPre<RunState>, path: &Path) -> Result<Description,
                 .map_err(|what| LoadError::Description { path: path.to_owned(), what });
         }
         Err(GuestEnd::Deadline) => format!("it took more than {} ms", limits.deadline_ms),
-        Err(GuestEnd::Error(error)) => match called.usage.refused {
-            Some(limit) => limit.to_string(),
+        Err(GuestEnd::Error(error)) => match error.downcast_ref().or(called.usage.refused.as_ref()) {
+            Some(LimitReached { name, value }) => {
+                format!("it reached {name} of {value}, which is fixed for `describe`")
+            }
             None => match error.downcast_ref() {
                 Some(wasmtime_wasi::I32Exit(code)) => format!("it called exit({code})"),
                 None => root(&error),
@@ -153,59 +154,6 @@ async fn describe(pre: &RunnerPre<RunState>, path: &Path) -> Result<Description,
         cause.push_str(&format!("; its last words: {last}"));
     }
     Err(LoadError::Describe { path: path.to_owned(), cause })
-}
-
-fn new_state(
-    wasi: WasiCtx,
-    limits: &Limits,
-    call: RunnerCall,
-    dirs: Option<SandboxDirs>,
-    log: RunnerLog,
-) -> RunState {
-    let mut table = ResourceTable::new();
-    table.set_max_capacity(usize::try_from(limits.handles).unwrap_or(usize::MAX));
-    RunState {
-        wasi,
-        table,
-        memory: MemoryLimiter::new(limits),
-        inputs: call.inputs,
-        outputs: call.outputs,
-        reports: call.reports,
-        limits: limits.clone(),
-        dirs,
-        scratch: Arc::new(Scratch::new(limits.scratch_bytes)),
-        log,
-        started: Instant::now(),
-        output_bytes_left: limits.output_bytes,
-        artifacts_left: limits.artifacts,
-        event_tokens: TokenBucket::new(limits.events_per_second),
-    }
-}
-
-async fn make_dirs(task_dir: PathBuf) -> std::io::Result<SandboxDirs> {
-    let make = move || {
-        let dirs = SandboxDirs {
-            work: task_dir.join("sandbox"),
-            inputs: task_dir.join("inputs"),
-            spool: task_dir.join("spool"),
-        };
-        // `/work/inputs` is mounted over this one; it is here so that a listing of `/work` shows it.
-        let shadow = dirs.work.join("inputs");
-        for dir in [&dirs.work, &dirs.inputs, &dirs.spool, &shadow] {
-            std::fs::create_dir_all(dir)?;
-        }
-        Ok(dirs)
-    };
-    tokio::task::spawn_blocking(make).await.map_err(std::io::Error::other)?
-}
-
-fn with_dirs(wasi: &mut WasiCtxBuilder, dirs: &SandboxDirs) -> wasmtime::Result<WasiCtx> {
-    // The guest has its thread for itself. Must be said before the directories are opened.
-    wasi.allow_blocking_current_thread(true)
-        .max_random_size(1 << 20)
-        .preopened_dir(&dirs.work, "/work", FsPerms::ReadWrite)?
-        .preopened_dir(&dirs.inputs, "/work/inputs", FsPerms::ReadOnly)?;
-    Ok(wasi.build())
 }
 
 fn wit_task(task: &Task) -> types::Task {

@@ -1,12 +1,14 @@
 //! One call into one fresh instance, on a thread of its own, ended by whatever ends it first.
 //!
 //! The thread only keeps the guest from delaying others: the guest's host calls use the node's runtime
-//! as everything else does. A guest is ended in rungs: it is asked (`is-cancelled`); at the next epoch
-//! tick it traps; its store is dropped at its next wait; and if even that hangs, the caller is told so.
+//! as everything else does. A guest is ended in rungs: it is asked (`is-cancelled`); at an epoch tick it
+//! traps; at its next wait its store is dropped; and if even that hangs, the caller is told so and the
+//! node says that it is not ready ([`stuck_runners`]).
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 use tokio::runtime::Handle;
@@ -16,14 +18,27 @@ use wasmtime::{Store, UpdateDeadline};
 use super::bindings::{Runner as RunnerWorld, RunnerPre};
 use super::limits::LimitReached;
 use super::sandbox::HOSTCALL_BYTES;
+use super::scratch::measure;
 use super::state::RunState;
 
 /// How long a runner may go on after it was asked to stop.
 pub const STOP_GRACE: Duration = Duration::from_secs(2);
-/// How much later than its deadline a guest may be gone before it counts as stuck.
-const STUCK_AFTER: Duration = Duration::from_secs(20);
-/// How often the sandbox directory is measured.
+/// How long after its deadline a guest that computes may go on before it is dropped without a trap (and
+/// so without a backtrace).
+const TRAP_GRACE: Duration = Duration::from_millis(200);
+/// How much later than it should a guest may be gone before it counts as stuck.
+const STUCK_AFTER: Duration = Duration::from_secs(15);
+/// How often the sandbox directory is measured, at most.
 const SCRATCH_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Threads that a guest holds and that can't be ended.
+static STUCK: AtomicUsize = AtomicUsize::new(0);
+
+/// How many runners could not be ended and still hold their threads. Above 0 the node is not ready: it
+/// needs a restart.
+pub fn stuck_runners() -> usize {
+    STUCK.load(Ordering::Relaxed)
+}
 
 /// How a call ended, other than by returning.
 #[derive(Debug)]
@@ -69,16 +84,33 @@ pub async fn call<T: Send + 'static>(
 ) -> Called<T> {
     let abandoned = CancellationToken::new();
     let _abandon_on_drop = abandoned.clone().drop_guard();
-    let patience = state.limits.deadline().saturating_add(STUCK_AFTER);
+    let latest = state.limits.deadline().saturating_add(STUCK_AFTER);
+    let stop = state.reports.stop_token().clone();
     let runtime = Handle::current();
-    let thread = tokio::task::spawn_blocking(move || runtime.block_on(drive(pre, state, call, abandoned)));
-    match tokio::time::timeout(patience, thread).await {
-        Ok(Ok(called)) => called,
-        Ok(Err(error)) => {
+    let mut thread =
+        tokio::task::spawn_blocking(move || runtime.block_on(drive(pre, state, call, abandoned)));
+    let stuck = async {
+        tokio::select! {
+            () = tokio::time::sleep(latest) => {}
+            () = async { stop.cancelled().await; tokio::time::sleep(STOP_GRACE + STUCK_AFTER).await } => {}
+        }
+    };
+    tokio::select! {
+        ended = &mut thread => ended.unwrap_or_else(|error| {
             let error = wasmtime::Error::msg(format!("the host failed while it ran the runner: {error}"));
             Called { result: Err(GuestEnd::Error(error)), usage: Usage::default() }
+        }),
+        () = stuck => {
+            STUCK.fetch_add(1, Ordering::Relaxed);
+            tracing::error!("a runner can't be ended and keeps its thread; the node needs a restart");
+            // It may end after all: whatever blocked it may pass.
+            tokio::spawn(async move {
+                let _ = thread.await;
+                STUCK.fetch_sub(1, Ordering::Relaxed);
+                tracing::warn!("the runner that could not be ended has ended");
+            });
+            Called { result: Err(GuestEnd::Stuck), usage: Usage::default() }
         }
-        Err(_) => Called { result: Err(GuestEnd::Stuck), usage: Usage::default() },
     }
 }
 
@@ -106,19 +138,21 @@ async fn drive<T>(
     let overflow = async {
         let Some(dir) = work_dir else { return std::future::pending().await };
         loop {
-            tokio::time::sleep(SCRATCH_INTERVAL).await;
-            if scratch.written(measure(dir.clone()).await) {
-                return;
+            let began = Instant::now();
+            if let Some(limit) = scratch.written(measure(dir.clone(), scratch.most_files()).await) {
+                return limit;
             }
+            // Looking may cost no more than a tenth of the time, however much there is.
+            tokio::time::sleep(SCRATCH_INTERVAL.max(began.elapsed() * 10)).await;
         }
     };
     let result = tokio::select! {
         biased;
         result = work => result.map_err(GuestEnd::Error),
-        () = tokio::time::sleep(deadline) => Err(GuestEnd::Deadline),
+        () = tokio::time::sleep(deadline.saturating_add(TRAP_GRACE)) => Err(GuestEnd::Deadline),
         () = stopped => Err(GuestEnd::Stopped),
         () = abandoned.cancelled() => Err(GuestEnd::Stopped),
-        () = overflow => Err(GuestEnd::Limit(scratch.error())),
+        limit = overflow => Err(GuestEnd::Limit(limit)),
     };
     let memory = &store.data().memory;
     let usage = Usage {
@@ -136,17 +170,27 @@ fn new_store(
     cpu_start: Duration,
 ) -> Store<RunState> {
     let cpu_limit = state.limits.cpu_time_ms;
+    let deadline = LimitReached { name: "deadline_ms", value: state.limits.deadline_ms };
+    let (started, time) = (Instant::now(), state.limits.deadline());
+    let handles = usize::try_from(state.limits.handles).unwrap_or(usize::MAX);
     let scratch = state.scratch.clone();
     let mut store = Store::new(pre.engine(), state);
     store.limiter(|state| &mut state.memory);
     store.set_hostcall_fuel(HOSTCALL_BYTES);
+    // What WASI 0.3 tasks, streams and futures take on the host's side is bounded as other handles are.
+    if let Some(table) = store.concurrent_resource_table() {
+        table.set_max_capacity(handles);
+    }
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(move |_| {
         if abandoned.is_cancelled() {
             return Err(wasmtime::Error::msg("the runner was abandoned"));
         }
-        if scratch.is_exceeded() {
-            return Err(scratch.error().into());
+        if let Some(limit) = scratch.reached() {
+            return Err(limit.into());
+        }
+        if started.elapsed() > time {
+            return Err(deadline.clone().into());
         }
         let used = thread_cpu_time().saturating_sub(cpu_start);
         if used.as_millis() > u128::from(cpu_limit) {
@@ -162,24 +206,4 @@ fn new_store(
 fn thread_cpu_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::try_from(time).unwrap_or_default()
-}
-
-/// Bytes of the files in a folder; links are not followed, and what can't be read counts nothing.
-async fn measure(dir: Arc<Path>) -> u64 {
-    let walk = move || {
-        let mut bytes = 0u64;
-        let mut folders = vec![dir.to_path_buf()];
-        while let Some(folder) = folders.pop() {
-            for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-                let Ok(kind) = entry.metadata() else { continue };
-                if kind.is_dir() {
-                    folders.push(entry.path());
-                } else {
-                    bytes = bytes.saturating_add(kind.len());
-                }
-            }
-        }
-        bytes
-    };
-    tokio::task::spawn_blocking(walk).await.unwrap_or_default()
 }

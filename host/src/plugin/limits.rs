@@ -1,76 +1,138 @@
-//! What a runner may use: the defaults, what it asked for, what the operator allows, and what counts.
+//! What a runner may use: the defaults, the node's maximum, what the operator sets for one runner, what
+//! it asks for, and what counts.
 //!
 //! A pure function decides ([`Limits::grant`]); the sandbox enforces. Every limit has one name, used in
-//! `NAME.toml`, in errors and in `fail.details`.
+//! `NAME.toml`, in errors and in `fail.details`; the node's maximum is `RUNNER_MAX_` and that name.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+const MINUTE: u64 = 60_000;
+const DAY: u64 = 24 * 60 * MINUTE;
 
-/// The limits of one run. Sizes in bytes, times in milliseconds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Limits {
-    /// Linear memory, over all memories of the component.
-    pub memory_bytes: u64,
-    /// Elements, over all tables.
-    pub table_elements: u64,
-    /// Core instances, memories and tables, each.
-    pub instances: u64,
-    /// Time from start to end.
-    pub deadline_ms: u64,
-    /// Time on the processor.
-    pub cpu_time_ms: u64,
-    /// Bytes in the sandbox directory, materialised inputs included.
-    pub scratch_bytes: u64,
-    /// Bytes over all artifacts.
-    pub output_bytes: u64,
-    /// How many artifacts.
-    pub artifacts: u64,
-    /// Bytes of standard output, standard error and `control.log` that are kept.
-    pub log_bytes: u64,
-    /// Bytes of JSON in one progress or event.
-    pub report_bytes: u64,
-    /// Events a second, with ten times that at once.
-    pub events_per_second: u64,
-    /// Open handles: inputs, parts, artifacts, files, streams.
-    pub handles: u64,
+/// How a limit is written in an environment variable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Bytes, with units such as `MiB`.
+    Bytes,
+    /// A whole number: milliseconds or a count.
+    Number,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            memory_bytes: 512 * MIB,
-            table_elements: 100_000,
-            instances: 64,
-            deadline_ms: 10 * 60_000,
-            cpu_time_ms: 10 * 60_000,
-            scratch_bytes: 4096 * MIB,
-            output_bytes: 16_384 * MIB,
-            artifacts: 1000,
-            log_bytes: MIB,
-            report_bytes: 64 << 10,
-            events_per_second: 20,
-            handles: 1024,
+/// A limit, as configuration sees it.
+#[derive(Debug, Clone, Copy)]
+pub struct Field {
+    /// Its name.
+    pub name: &'static str,
+    /// The variable with the node's maximum.
+    pub variable: &'static str,
+    /// How that is written.
+    pub unit: Unit,
+}
+
+/// One table: name, the variable of the node's maximum, unit, default, the maximum unless it is set.
+macro_rules! limits {
+    ($($(#[doc = $doc:literal])+ $name:ident, $variable:literal, $unit:ident, $default:expr, $maximum:expr;)+) => {
+        /// The limits of one run. Sizes in bytes, times in milliseconds.
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+        pub struct Limits {
+            $($(#[doc = $doc])+ pub $name: u64,)+
         }
-    }
+
+        /// Limits of which each may be left open: `[limits]` of `NAME.toml`, and what a runner asks for.
+        #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct LimitSettings {
+            $(
+                #[doc = concat!("See [`Limits::", stringify!($name), "`].")]
+                #[serde(skip_serializing_if = "Option::is_none")]
+                pub $name: Option<u64>,
+            )+
+        }
+
+        impl Default for Limits {
+            fn default() -> Self {
+                Self { $($name: $default,)+ }
+            }
+        }
+
+        impl Limits {
+            /// All limits, in the order in which people read them.
+            pub const FIELDS: &[Field] = &[
+                $(Field { name: stringify!($name), variable: $variable, unit: Unit::$unit },)+
+            ];
+
+            /// The most that any runner gets, unless the node is configured otherwise.
+            pub fn node_maximum() -> Self {
+                Self { $($name: $maximum,)+ }
+            }
+
+            /// Changes each limit to what `value` makes of it.
+            pub fn map(self, mut value: impl FnMut(&'static Field, u64) -> u64) -> Self {
+                let mut fields = Self::FIELDS.iter();
+                Self { $($name: fields.next().map_or(self.$name, |field| value(field, self.$name)),)+ }
+            }
+
+            fn settle_all(
+                asked: &LimitSettings,
+                set: &LimitSettings,
+                maximum: &Limits,
+                defaults: &Limits,
+                reduced: &mut Vec<Reduced>,
+            ) -> Limits {
+                Limits {
+                    $($name: settle(
+                        Field { name: stringify!($name), variable: $variable, unit: Unit::$unit },
+                        [asked.$name, set.$name],
+                        [defaults.$name, maximum.$name],
+                        reduced,
+                    ),)+
+                }
+            }
+        }
+    };
+}
+
+limits! {
+    /// Linear memory, over all memories of the component.
+    memory_bytes, "RUNNER_MAX_MEMORY_BYTES", Bytes, 512 * MIB, 4 * GIB;
+    /// Elements, over all tables.
+    table_elements, "RUNNER_MAX_TABLE_ELEMENTS", Number, 100_000, 1_000_000;
+    /// Core instances, memories and tables, each.
+    instances, "RUNNER_MAX_INSTANCES", Number, 64, 256;
+    /// Time from start to end.
+    deadline_ms, "RUNNER_MAX_DEADLINE_MS", Number, 10 * MINUTE, DAY;
+    /// Time on the processor.
+    cpu_time_ms, "RUNNER_MAX_CPU_TIME_MS", Number, 10 * MINUTE, DAY;
+    /// Bytes in the sandbox directory, materialised inputs included.
+    scratch_bytes, "RUNNER_MAX_SCRATCH_BYTES", Bytes, 4 * GIB, 64 * GIB;
+    /// Files, folders and links in the sandbox directory.
+    scratch_files, "RUNNER_MAX_SCRATCH_FILES", Number, 10_000, 1_000_000;
+    /// Bytes over all artifacts.
+    output_bytes, "RUNNER_MAX_OUTPUT_BYTES", Bytes, 16 * GIB, 64 * GIB;
+    /// How many artifacts.
+    artifacts, "RUNNER_MAX_ARTIFACTS", Number, 1000, 100_000;
+    /// Bytes of standard output, standard error and `control.log` that are kept.
+    log_bytes, "RUNNER_MAX_LOG_BYTES", Bytes, MIB, 64 * MIB;
+    /// Bytes of JSON in one progress or event.
+    report_bytes, "RUNNER_MAX_REPORT_BYTES", Bytes, 64 * KIB, MIB;
+    /// Events a second, with ten times that at once.
+    events_per_second, "RUNNER_MAX_EVENTS_PER_SECOND", Number, 20, 1000;
+    /// Open handles: inputs, parts, artifacts, files, streams, requests.
+    handles, "RUNNER_MAX_HANDLES", Number, 1024, 65_536;
+    /// Outbound HTTP requests; none without a granted host.
+    http_requests, "RUNNER_MAX_HTTP_REQUESTS", Number, 1000, 1_000_000;
+    /// Bytes of bodies, there and back, over all outbound HTTP requests.
+    http_bytes, "RUNNER_MAX_HTTP_BYTES", Bytes, GIB, 64 * GIB;
+    /// Time that one outbound HTTP request may take, its bodies included.
+    http_timeout_ms, "RUNNER_MAX_HTTP_TIMEOUT_MS", Number, MINUTE, 60 * MINUTE;
 }
 
 impl Limits {
-    /// The most that any runner gets unless the operator says otherwise for it.
-    pub fn node_maximum() -> Self {
-        Self {
-            memory_bytes: 4096 * MIB,
-            deadline_ms: 24 * 3_600_000,
-            cpu_time_ms: 24 * 3_600_000,
-            scratch_bytes: 65_536 * MIB,
-            output_bytes: 65_536 * MIB,
-            ..Self::default()
-        }
-    }
-
     /// What `describe` is called with: little of everything and no ports.
     pub fn probe() -> Self {
         Self {
@@ -78,9 +140,12 @@ impl Limits {
             deadline_ms: 10_000,
             cpu_time_ms: 5_000,
             scratch_bytes: 0,
+            scratch_files: 0,
             output_bytes: 0,
             artifacts: 0,
-            log_bytes: 16 << 10,
+            log_bytes: 16 * KIB,
+            http_requests: 0,
+            http_bytes: 0,
             ..Self::default()
         }
     }
@@ -89,68 +154,58 @@ impl Limits {
     pub fn deadline(&self) -> Duration {
         Duration::from_millis(self.deadline_ms)
     }
+
+    /// What counts, and where that is less than somebody wanted.
+    ///
+    /// The ceiling is what the operator sets for the runner, and never more than the node's maximum. A
+    /// runner gets what it asks for up to the ceiling; when it asks for nothing, what the operator set, or
+    /// the default.
+    pub fn grant(asked: &LimitSettings, set: &LimitSettings, maximum: &Limits) -> (Limits, Vec<Reduced>) {
+        let mut reduced = Vec::new();
+        let mut defaults = Limits::default();
+        // A runner that gets a longer deadline only means to compute for that long.
+        let deadline = asked.deadline_ms.or(set.deadline_ms).unwrap_or(defaults.deadline_ms);
+        defaults.cpu_time_ms = defaults.cpu_time_ms.max(deadline);
+        let granted = Self::settle_all(asked, set, maximum, &defaults, &mut reduced);
+        (granted, reduced)
+    }
 }
 
-/// What a runner asks for in `describe` (`requests` of the WIT); absent means the default.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct LimitRequests {
-    /// See [`Limits::memory_bytes`].
-    pub memory_bytes: Option<u64>,
-    /// See [`Limits::deadline_ms`].
-    pub deadline_ms: Option<u64>,
-    /// See [`Limits::cpu_time_ms`].
-    pub cpu_time_ms: Option<u64>,
-    /// See [`Limits::scratch_bytes`].
-    pub scratch_bytes: Option<u64>,
-    /// See [`Limits::output_bytes`].
-    pub output_bytes: Option<u64>,
+fn settle(
+    field: Field,
+    [asked, set]: [Option<u64>; 2],
+    [default, maximum]: [u64; 2],
+    reduced: &mut Vec<Reduced>,
+) -> u64 {
+    let ceiling = set.unwrap_or(maximum).min(maximum);
+    let granted = asked.or(set).unwrap_or(default).min(ceiling);
+    let by = if set.is_some_and(|set| set <= maximum) { "NAME.toml" } else { field.variable };
+    let mut tell = |source, asked, by| {
+        reduced.push(Reduced { limit: field.name, source, asked, granted, by });
+    };
+    if let Some(set) = set.filter(|set| *set > maximum) {
+        tell("NAME.toml", set, field.variable);
+    }
+    // What the operator set and the runner did not want is nobody's loss.
+    if let Some(asked) = asked.filter(|asked| *asked > granted) {
+        tell("describe", asked, by);
+    }
+    granted
 }
 
-/// A limit for which a runner gets less than it asked for.
+/// A limit for which a runner gets less than was wanted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Reduced {
     /// The limit's name.
     pub limit: &'static str,
-    /// What was asked.
+    /// Who wanted it: `describe` or `NAME.toml`.
+    pub source: &'static str,
+    /// What was wanted.
     pub asked: u64,
     /// What counts.
     pub granted: u64,
-}
-
-impl Limits {
-    /// The smaller of what was asked and what is allowed; what was not asked for gets the default, but
-    /// never more than is allowed. Also tells where less was given than asked.
-    pub fn grant(asked: &LimitRequests, allowed: &Limits) -> (Limits, Vec<Reduced>) {
-        let mut granted = Limits::default();
-        let mut reduced = Vec::new();
-        let mut settle = |limit, asked: Option<u64>, default: u64, allowed: u64| {
-            let wanted = asked.unwrap_or(default);
-            let got = wanted.min(allowed);
-            if asked.is_some() && got < wanted {
-                reduced.push(Reduced { limit, asked: wanted, granted: got });
-            }
-            got
-        };
-        granted.memory_bytes =
-            settle("memory_bytes", asked.memory_bytes, granted.memory_bytes, allowed.memory_bytes);
-        granted.deadline_ms =
-            settle("deadline_ms", asked.deadline_ms, granted.deadline_ms, allowed.deadline_ms);
-        // A runner that asks for a longer deadline only means to compute for that long.
-        let cpu_default = granted.cpu_time_ms.max(granted.deadline_ms);
-        granted.cpu_time_ms = settle("cpu_time_ms", asked.cpu_time_ms, cpu_default, allowed.cpu_time_ms);
-        granted.scratch_bytes =
-            settle("scratch_bytes", asked.scratch_bytes, granted.scratch_bytes, allowed.scratch_bytes);
-        granted.output_bytes =
-            settle("output_bytes", asked.output_bytes, granted.output_bytes, allowed.output_bytes);
-        granted.table_elements = allowed.table_elements;
-        granted.instances = allowed.instances;
-        granted.artifacts = allowed.artifacts;
-        granted.log_bytes = allowed.log_bytes;
-        granted.report_bytes = allowed.report_bytes;
-        granted.events_per_second = allowed.events_per_second;
-        granted.handles = allowed.handles;
-        (granted, reduced)
-    }
+    /// What holds it down: `NAME.toml` or the node's variable.
+    pub by: &'static str,
 }
 
 /// A limit that ended a run or refused a call.
@@ -164,24 +219,4 @@ pub struct LimitReached {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_counts_is_the_smaller_of_asked_and_allowed_and_the_difference_is_told() {
-        let allowed = Limits { memory_bytes: 100, ..Limits::node_maximum() };
-        let asked = LimitRequests { memory_bytes: Some(200), deadline_ms: Some(5), ..Default::default() };
-        let (granted, reduced) = Limits::grant(&asked, &allowed);
-        assert_eq!((granted.memory_bytes, granted.deadline_ms), (100, 5));
-        assert_eq!(reduced, [Reduced { limit: "memory_bytes", asked: 200, granted: 100 }]);
-    }
-
-    #[test]
-    fn what_was_not_asked_for_gets_the_default_but_never_more_than_allowed() {
-        let allowed = Limits { memory_bytes: 7, ..Limits::node_maximum() };
-        let (granted, reduced) = Limits::grant(&LimitRequests::default(), &allowed);
-        assert_eq!(granted.memory_bytes, 7);
-        assert_eq!(granted.scratch_bytes, Limits::default().scratch_bytes);
-        assert!(reduced.is_empty(), "nobody asked");
-    }
-}
+mod tests;

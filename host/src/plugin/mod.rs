@@ -24,9 +24,15 @@ mod host_outputs;
 pub mod limits;
 pub mod load_error;
 mod memory;
+pub mod network;
+mod outbound;
 pub mod policy;
+mod prepare;
 pub mod registry;
 mod runner_log;
 pub mod sandbox;
+mod scratch;
 mod state;
 pub mod world;
+
+pub use guest::stuck_runners;

@@ -2,20 +2,38 @@
 //!
 //! ```toml
 //! enabled = true
-//! environment = ["NOOP_SLEEP_SECS"]   # variables of the node that the runner may see
+//! environment = ["MODEL_NAME"]              # variables of the node that the runner may see
+//! network_hosts = ["api.example.com"]       # hosts that it may reach by HTTP, at public addresses
+//! private_network_hosts = ["models.lan:80"] # the same, at any address
 //!
-//! [limits]                            # the most that it gets, whatever it asks for
+//! [directories]                             # folders that it may read, as /data/NAME
+//! models = "/srv/models"
+//!
+//! [limits]                                  # the most that it gets, whatever it asks for
 //! memory_bytes = 268435456
 //! deadline_ms = 60000
 //! ```
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use super::description::Description;
-use super::limits::{Limits, Reduced};
+use super::limits::{LimitSettings, Limits, Reduced};
 use super::load_error::LoadError;
+use super::network::{HostRule, agreed};
+
+/// The largest `NAME.toml`.
+const MAX_POLICY: u64 = 64 << 10;
+
+/// Variables that hold the node's secrets: no runner sees them, whatever its policy says.
+const SECRETS: [&str; 4] = [
+    "REG_SECRET",
+    "SECP256K1_PRIVHEX",
+    "ROBOT_REGISTRATION_CREDENTIALS",
+    "ROBOT_REGISTRATION_CREDENTIALS_FILE",
+];
 
 /// What the operator allows a runner.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -25,24 +43,27 @@ pub struct Policy {
     pub enabled: bool,
     /// Names of the node's environment variables that it may see.
     pub environment: Vec<String>,
+    /// Hosts that it may reach, as long as their addresses are public.
+    pub network_hosts: Vec<HostRule>,
+    /// Hosts that it may reach at whatever address: on this machine, in this network.
+    pub private_network_hosts: Vec<HostRule>,
+    /// Folders of the host that it may read, by the name that it asks for.
+    pub directories: BTreeMap<String, PathBuf>,
     /// The most that it gets.
-    #[serde(deserialize_with = "over_node_maximum")]
-    pub limits: Limits,
+    pub limits: LimitSettings,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { enabled: true, environment: Vec::new(), limits: Limits::node_maximum() }
+        Self {
+            enabled: true,
+            environment: Vec::new(),
+            network_hosts: Vec::new(),
+            private_network_hosts: Vec::new(),
+            directories: BTreeMap::new(),
+            limits: LimitSettings::default(),
+        }
     }
-}
-
-/// Limits that are not named keep the node's maximum.
-fn over_node_maximum<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Limits, D::Error> {
-    use serde::de::Error as _;
-    let given = toml::Table::deserialize(deserializer)?;
-    let mut all = toml::Table::try_from(Limits::node_maximum()).map_err(D::Error::custom)?;
-    all.extend(given);
-    all.try_into().map_err(D::Error::custom)
 }
 
 impl Policy {
@@ -51,29 +72,74 @@ impl Policy {
     /// # Errors
     /// When it can't be read or is not what it should be; the text names line and field.
     pub fn read(path: &Path) -> Result<Self, LoadError> {
+        use std::io::Read as _;
         let wrong = |what: String| LoadError::Policy { path: path.to_owned(), what };
-        match std::fs::read_to_string(path) {
-            Ok(text) => toml::from_str(&text).map_err(|error| wrong(error.to_string())),
+        let mut text = String::new();
+        let read =
+            std::fs::File::open(path).and_then(|file| file.take(MAX_POLICY + 1).read_to_string(&mut text));
+        match read {
+            Ok(bytes) if bytes as u64 > MAX_POLICY => {
+                Err(wrong(format!("it has more than {MAX_POLICY} bytes")))
+            }
+            Ok(_) => {
+                let policy: Self = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+                policy.check().map(|()| policy).map_err(wrong)
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
             Err(error) => Err(LoadError::Read { path: path.to_owned(), error }),
         }
     }
 
+    fn check(&self) -> Result<(), String> {
+        if let Some(secret) = self.environment.iter().find(|name| SECRETS.contains(&name.as_str())) {
+            return Err(format!("environment: {secret} holds a secret of the node, which no runner may see"));
+        }
+        for (name, folder) in &self.directories {
+            if !folder.is_absolute() || !folder.is_dir() {
+                return Err(format!(
+                    "[directories] {name} = {:?}: it must be the absolute path of a folder that is there",
+                    folder.display().to_string()
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// What a runner gets of what it asked for.
-    pub fn grant(&self, asked: &Description) -> Grant {
-        let (limits, reduced) = Limits::grant(&asked.limits, &self.limits);
+    pub fn grant(&self, asked: &Description, maximum: &Limits) -> Grant {
+        let (limits, reduced) = Limits::grant(&asked.limits, &self.limits, maximum);
+        let mut not_granted = Vec::new();
         let (environment, refused): (Vec<_>, Vec<_>) =
             asked.environment.iter().cloned().partition(|name| self.environment.contains(name));
-        let mut not_granted: Vec<String> =
-            refused.into_iter().map(|name| format!("environment variable {name}")).collect();
-        not_granted.extend(asked.network_hosts.iter().map(|host| format!("network host {host}")));
-        not_granted.extend(asked.directories.iter().map(|name| format!("directory {name}")));
-        not_granted.extend(
-            reduced
+        not_granted.extend(refused.into_iter().map(|name| format!("environment variable {name}")));
+
+        let network_hosts = agreed(&asked.network_hosts, &self.network_hosts);
+        let private_network_hosts = agreed(&asked.network_hosts, &self.private_network_hosts);
+        for host in &asked.network_hosts {
+            let granted: Vec<String> = network_hosts
                 .iter()
-                .map(|Reduced { limit, asked, granted }| format!("{limit} of {asked} ({granted} instead)")),
-        );
-        Grant { limits, environment, not_granted }
+                .chain(&private_network_hosts)
+                .filter(|rule| host.covers(rule))
+                .map(ToString::to_string)
+                .collect();
+            match granted.as_slice() {
+                [] => not_granted.push(format!("network host {host}")),
+                granted if granted.contains(&host.to_string()) => {}
+                part => not_granted.push(format!("network host {host} (only {})", part.join(", "))),
+            }
+        }
+
+        let mut directories = BTreeMap::new();
+        for name in &asked.directories {
+            match self.directories.get(name) {
+                Some(folder) => drop(directories.insert(name.clone(), folder.clone())),
+                None => not_granted.push(format!("directory {name}")),
+            }
+        }
+        not_granted.extend(reduced.iter().map(|Reduced { limit, source, asked, granted, by }| {
+            format!("{limit} of {asked}, wanted by {source} ({granted} instead, by {by})")
+        }));
+        Grant { limits, environment, network_hosts, private_network_hosts, directories, not_granted }
     }
 }
 
@@ -84,27 +150,15 @@ pub struct Grant {
     pub limits: Limits,
     /// The environment variables that it sees.
     pub environment: Vec<String>,
+    /// The hosts that it may reach at public addresses.
+    pub network_hosts: Vec<HostRule>,
+    /// The hosts that it may reach at any address.
+    pub private_network_hosts: Vec<HostRule>,
+    /// The folders of the host that it may read, by name: each appears as `/data/NAME`.
+    pub directories: BTreeMap<String, PathBuf>,
     /// What it asked for and did not get, in words.
     pub not_granted: Vec<String>,
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn limits_that_are_not_named_keep_the_nodes_maximum() {
-        let policy: Policy = toml::from_str("[limits]\ndeadline_ms = 5").unwrap();
-        assert_eq!(policy.limits, Limits { deadline_ms: 5, ..Limits::node_maximum() });
-        assert!(policy.enabled);
-    }
-
-    #[test]
-    fn unknown_fields_are_named() {
-        for (text, field) in [("enabld = true", "enabld"), ("[limits]\nmemory = 5", "memory")] {
-            let error = toml::from_str::<Policy>(text).unwrap_err().to_string();
-            assert!(error.contains(field), "{error}");
-        }
-    }
-}
+mod tests;

@@ -92,8 +92,10 @@ fn config() -> Config {
 }
 
 fn link(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
-    // All of WASI 0.2 is linked; what a runner is not granted is empty or denied by its context.
+    // All of WASI 0.2 and 0.3 is linked; what a runner is not granted is empty or denied by its context.
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
+    wasmtime_wasi::p3::add_to_linker(linker)?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
     RunnerWorld::add_to_linker::<RunState, RunState>(linker, |state| state)
 }
 

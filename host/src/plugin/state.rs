@@ -1,17 +1,18 @@
 //! What one instance of a runner holds on the host's side: its ports, its budgets, its WASI context.
 
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use wasmtime::component::{HasData, ResourceTable, ResourceTableError};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::bindings::posemesh::runner::types;
 use super::limits::{LimitReached, Limits};
 use super::memory::MemoryLimiter;
+use super::outbound::Outbound;
 use super::runner_log::RunnerLog;
+use super::scratch::{SandboxDirs, Scratch};
 use crate::ports::{InputPort, OutputPort, PortError};
 use crate::report::Reports;
 
@@ -19,6 +20,8 @@ use crate::report::Reports;
 pub struct RunState {
     pub(super) wasi: WasiCtx,
     pub(super) table: ResourceTable,
+    pub(super) http: WasiHttpCtx,
+    pub(super) outbound: Outbound,
     pub(super) memory: MemoryLimiter,
     pub(super) inputs: Arc<dyn InputPort>,
     pub(super) outputs: Arc<dyn OutputPort>,
@@ -39,73 +42,14 @@ impl WasiView for RunState {
     }
 }
 
+impl WasiHttpView for RunState {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.outbound }
+    }
+}
+
 impl HasData for RunState {
     type Data<'a> = &'a mut RunState;
-}
-
-/// The folders of one task on the host. The runner sees the first two.
-#[derive(Debug, Clone)]
-pub struct SandboxDirs {
-    /// `/work`, read and write.
-    pub work: PathBuf,
-    /// `/work/inputs`, read only.
-    pub inputs: PathBuf,
-    /// Parts that are kept but were not materialised.
-    pub spool: PathBuf,
-}
-
-/// The scratch budget: what the host put into the sandbox plus what the runner wrote there.
-#[derive(Debug)]
-pub struct Scratch {
-    limit: u64,
-    kept_inputs: AtomicU64,
-    written: AtomicU64,
-    exceeded: AtomicBool,
-}
-
-impl Scratch {
-    /// An empty one.
-    pub fn new(limit: u64) -> Self {
-        Self {
-            limit,
-            kept_inputs: AtomicU64::new(0),
-            written: AtomicU64::new(0),
-            exceeded: AtomicBool::new(false),
-        }
-    }
-
-    /// Takes room for bytes of an input.
-    ///
-    /// # Errors
-    /// When the budget is used up.
-    pub fn take(&self, bytes: u64) -> Result<(), LimitReached> {
-        let kept = self.kept_inputs.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        if kept.saturating_add(self.written.load(Ordering::Relaxed)) > self.limit {
-            self.kept_inputs.fetch_sub(bytes, Ordering::Relaxed);
-            return Err(self.error());
-        }
-        Ok(())
-    }
-
-    /// Says how much the runner has written; true when that is too much.
-    pub fn written(&self, bytes: u64) -> bool {
-        self.written.store(bytes, Ordering::Relaxed);
-        let over = bytes.saturating_add(self.kept_inputs.load(Ordering::Relaxed)) > self.limit;
-        if over {
-            self.exceeded.store(true, Ordering::Relaxed);
-        }
-        over
-    }
-
-    /// Whether the runner wrote too much.
-    pub fn is_exceeded(&self) -> bool {
-        self.exceeded.load(Ordering::Relaxed)
-    }
-
-    /// The error that names the limit.
-    pub fn error(&self) -> LimitReached {
-        LimitReached { name: "scratch_bytes", value: self.limit }
-    }
 }
 
 /// Allows so many a second, and ten times that at once.

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 
 use super::*;
+use crate::plugin::limits::Limits;
 
 /// A port with the same parts for every CID; counts how often it was opened.
 struct Fixed(Vec<(&'static str, &'static [u8])>, std::sync::atomic::AtomicUsize);
@@ -57,7 +58,8 @@ fn bench(parts: &[(&'static str, &'static [u8])], scratch: u64) -> Bench {
         path
     };
     let dirs = SandboxDirs { work: make("work"), inputs: make("inputs"), spool: make("spool") };
-    let place = Place { dirs: Some(dirs), scratch: Arc::new(Scratch::new(scratch)) };
+    let limits = Limits { scratch_bytes: scratch, ..Limits::default() };
+    let place = Place { dirs: Some(dirs), scratch: Arc::new(Scratch::new(&limits)) };
     Bench { port: Arc::new(Fixed(parts.to_vec(), Default::default())), place, dir }
 }
 
