@@ -4,10 +4,12 @@
 //! them the usual places are looked at.
 
 mod process;
+mod scene;
 
 use std::path::{Path, PathBuf};
 
 pub use process::{NodeProcess, variables};
+pub use scene::{NOOP, PATIENCE, Scene, gaps};
 
 /// The repository.
 pub fn root() -> PathBuf {

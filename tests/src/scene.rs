@@ -1,0 +1,143 @@
+//! A stage for one test: a devnet, a folder of runners and a node's own folders.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use posemesh_devnet::{Devnet, DevnetConfig, Endpoint, RequestRecord, TaskState};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use crate::{NodeProcess, node_binary, plugins_dir, plugins_with, variables};
+
+/// What the noop runner does; every scene serves it.
+pub const NOOP: &str = "/posemesh/noop/v1";
+
+/// How long anything may take on a loaded machine.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A devnet, the noop runner, and the environment of a node that works there.
+pub struct Scene {
+    /// The servers.
+    pub devnet: Devnet,
+    /// The node's environment, to be changed before the node starts.
+    pub variables: BTreeMap<String, String>,
+    config: DevnetConfig,
+    plugins: TempDir,
+    work: TempDir,
+}
+
+impl Scene {
+    /// A scene with the devnet's defaults.
+    pub async fn new() -> Self {
+        Self::with(DevnetConfig::default()).await
+    }
+
+    /// A scene with a devnet of this kind.
+    pub async fn with(mut config: DevnetConfig) -> Self {
+        let plugins = plugins_with(&[&plugins_dir().join("noop.wasm")]);
+        let work = tempfile::tempdir().expect("a folder");
+        config.data_dir.get_or_insert_with(|| work.path().join("devnet"));
+        let devnet = Devnet::start(config.clone()).await.expect("a devnet");
+        config.addr = devnet.addr();
+        let mut variables = variables(&devnet, plugins.path(), work.path());
+        variables.insert("ENABLE_NOOP".to_owned(), "true".to_owned());
+        Self { devnet, variables, config, plugins, work }
+    }
+
+    /// Sets a variable of the node.
+    #[must_use]
+    pub fn set(mut self, name: &str, value: impl ToString) -> Self {
+        self.variables.insert(name.to_owned(), value.to_string());
+        self
+    }
+
+    /// Makes the node a robot: the one that the devnet has from the start.
+    #[must_use]
+    pub fn robot(mut self) -> Self {
+        self.variables.remove("REG_SECRET");
+        self.variables.remove("SECP256K1_PRIVHEX");
+        let credentials = self.devnet.robot().registration_credentials.clone();
+        self.set("ROBOT_REGISTRATION_CREDENTIALS", credentials)
+    }
+
+    /// Takes the devnet down, does something meanwhile with the node's environment, and starts it again at
+    /// the same address. It knows its data, nodes and robots then, but no registration, token or job.
+    pub async fn while_down<T>(
+        self,
+        meanwhile: impl AsyncFnOnce(&BTreeMap<String, String>) -> T,
+    ) -> (Self, T) {
+        let Self { devnet, variables, config, plugins, work } = self;
+        devnet.shutdown().await;
+        let result = meanwhile(&variables).await;
+        let devnet = Devnet::start(config.clone()).await.expect("the devnet again");
+        (Self { devnet, variables, config, plugins, work }, result)
+    }
+
+    /// The folder for whatever the test has to write; it goes with the scene.
+    pub fn work(&self) -> &Path {
+        self.work.path()
+    }
+
+    /// Starts a node.
+    pub fn node(&self) -> NodeProcess {
+        NodeProcess::start(&node_binary(), &["run"], &self.variables)
+    }
+
+    /// The folder that the node takes its runners from.
+    pub fn plugins(&self) -> PathBuf {
+        self.plugins.path().to_owned()
+    }
+
+    /// The requests to an endpoint so far.
+    pub fn requests(&self, endpoint: Endpoint) -> Vec<RequestRecord> {
+        self.devnet.requests().into_iter().filter(|request| request.endpoint == Some(endpoint)).collect()
+    }
+
+    /// Waits for the `count`th request to an endpoint and gives the first `count`.
+    pub async fn wait_for(&self, endpoint: Endpoint, count: usize, node: &NodeProcess) -> Vec<RequestRecord> {
+        let what = format!("{count} requests to {endpoint:?}");
+        let found = || Some(self.requests(endpoint)).filter(|all| all.len() >= count);
+        let mut all = self
+            .devnet
+            .wait_until(PATIENCE, &what, found)
+            .await
+            .unwrap_or_else(|error| panic!("{error}; the node printed:\n{}", node.log()));
+        all.truncate(count);
+        all
+    }
+
+    /// Waits for a poll that carries a good token: the node is registered and logged in.
+    pub async fn wait_for_work_wanted(&self, node: &NodeProcess) -> RequestRecord {
+        self.devnet
+            .wait_for_request(PATIENCE, |request| {
+                request.endpoint == Some(Endpoint::Lease) && request.bearer_valid
+            })
+            .await
+            .unwrap_or_else(|error| panic!("{error}; the node printed:\n{}", node.log()))
+    }
+
+    /// Submits a task for the noop runner that takes so long, of a robot's mode if the node is one.
+    pub fn submit_noop(&self, takes: Duration) -> Uuid {
+        let robot = self.variables.contains_key("ROBOT_REGISTRATION_CREDENTIALS")
+            || self.variables.contains_key("ROBOT_REGISTRATION_CREDENTIALS_FILE");
+        let mode = if robot { "dedicated" } else { "public" };
+        let meta: Value = json!({"sleep_ms": u64::try_from(takes.as_millis()).expect("a short time")});
+        let task = json!({"label": "t", "stage": "t", "capability": NOOP, "mode": mode, "meta": meta});
+        self.devnet.submit_job(json!({"label": "scene", "tasks": [task]})).expect("a job").tasks[0]
+    }
+
+    /// Waits until a task has ended.
+    pub async fn wait_for_end(&self, task: Uuid, node: &NodeProcess) -> TaskState {
+        self.devnet
+            .wait_for_task_end(task, PATIENCE)
+            .await
+            .unwrap_or_else(|error| panic!("{error}; the node printed:\n{}", node.log()))
+    }
+}
+
+/// The times between requests that follow each other.
+pub fn gaps(requests: &[RequestRecord]) -> Vec<Duration> {
+    requests.windows(2).map(|pair| pair[1].at - pair[0].at).collect()
+}

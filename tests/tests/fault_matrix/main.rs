@@ -1,0 +1,4 @@
+//! The fault matrix: a test for each row of the tables in `docs/faults.md`. A task must end exactly once,
+//! whatever goes wrong on the way.
+
+mod dds;
