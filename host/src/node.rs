@@ -20,7 +20,7 @@ use crate::lease::server::Lease;
 use crate::lease::{LeaseSettings, Storages, TaskPorts};
 use crate::plugin::cache::CacheError;
 use crate::plugin::component::Loader;
-use crate::plugin::registry::{Registry, RegistrySettings};
+use crate::plugin::registry::{Registry, RegistrySettings, Scan};
 use crate::plugin::sandbox::{Sandbox, SandboxError};
 use crate::registration::{Membership, RegistrationStatus};
 use crate::runner::Runners as _;
@@ -88,7 +88,7 @@ impl Node {
         let loader = Loader::open(Sandbox::new()?, config.loader.clone()).await?;
         let registry = Arc::new(Registry::new(Arc::new(loader), settings));
         registry
-            .scan_now()
+            .scan(Scan::Now)
             .await
             .map_err(|error| NodeError::Plugins { dir: config.paths.plugins.display().to_string(), error })?;
         if registry.capabilities().borrow().is_empty() {

@@ -8,3 +8,4 @@ pub mod key;
 pub mod plugin;
 pub mod progress;
 pub mod run;
+pub mod runner_list;

@@ -11,13 +11,15 @@ use uuid::Uuid;
 
 use super::args::{PluginCommand, PluginRunArgs};
 use super::progress::Progress;
+use super::runner_list;
 use crate::cases::run::{FileRun, capability, check, run};
 use crate::cases::{Case, find};
 use crate::plugin::component::{Loader, LoaderSettings};
 use crate::plugin::generation::Generation;
 use crate::plugin::policy::Policy;
-use crate::plugin::registry::{Registry, RegistrySettings};
+use crate::plugin::registry::{Registry, RegistrySettings, Scan};
 use crate::plugin::sandbox::Sandbox;
+use crate::plugin::stage::Stage;
 use crate::report::{ReportLimits, Reports};
 use crate::task::Task;
 
@@ -43,7 +45,8 @@ async fn load(component: &Path) -> anyhow::Result<Generation> {
     let loader = loader().await?;
     let policy = Policy::read(&component.with_extension("toml"))?;
     let environment = |name: &str| std::env::var(name).ok();
-    Ok(Generation::load(&loader, component, 1, &policy, &environment).await?)
+    let reached = |stage: Stage| tracing::debug!(%stage, "runner {stage}");
+    Ok(Generation::load(&loader, component, 1, &policy, &environment, &reached).await?)
 }
 
 async fn list(plugins_dir: PathBuf) -> anyhow::Result<ExitCode> {
@@ -53,27 +56,17 @@ async fn list(plugins_dir: PathBuf) -> anyhow::Result<ExitCode> {
         environment: BTreeMap::new(),
     };
     let registry = Registry::new(Arc::new(loader().await?), settings);
-    registry.scan_now().await.with_context(|| format!("reading the folder {}", plugins_dir.display()))?;
-    let listed = registry.list();
+    registry
+        .scan(Scan::Now)
+        .await
+        .with_context(|| format!("reading the folder {}", plugins_dir.display()))?;
+    let listed = registry.view();
     if listed.is_empty() {
         println!("no runners in {}: a runner is one NAME.wasm", plugins_dir.display());
     }
-    let mut refused = 0;
-    for entry in listed {
-        if let Some(live) = entry.live {
-            let about = &live.description;
-            println!("{} {}: {}", entry.name, about.version, about.summary);
-            println!("  serves {}", about.capabilities.join(", "));
-            for asked in &live.grant.not_granted {
-                println!("  asked for and not granted: {asked}");
-            }
-        }
-        if let Some(reason) = entry.refused {
-            println!("{}: refused: {reason}", entry.name);
-            refused += 1;
-        }
-    }
-    Ok(if refused == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    print!("{}", runner_list::text(&listed));
+    let refused = listed.iter().any(|runner| runner.refused.is_some());
+    Ok(if refused { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 fn show(runner: &Generation) -> anyhow::Result<ExitCode> {

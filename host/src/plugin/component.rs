@@ -12,6 +12,7 @@ use super::compiler::{Compiler, CompilerSettings};
 use super::limits::Limits;
 use super::load_error::LoadError;
 use super::sandbox::Sandbox;
+use super::stage::{Reached, Stage};
 use super::state::RunState;
 use super::world::check_world;
 
@@ -92,11 +93,11 @@ impl Loader {
         &self.maximum
     }
 
-    /// Reads, verifies, compiles and links a component.
+    /// Reads, verifies, compiles and links a component, and tells each step.
     ///
     /// # Errors
     /// At the first step that it does not pass.
-    pub async fn load(&self, path: &Path) -> Result<Linked, LoadError> {
+    pub async fn load(&self, path: &Path, reached: Reached<'_>) -> Result<Linked, LoadError> {
         let bytes = Arc::new(read(path, self.component_bytes).await?);
         check_preamble(path, &bytes)?;
         let size = bytes.len() as u64;
@@ -104,12 +105,15 @@ impl Loader {
             let bytes = bytes.clone();
             off_the_runtime(path, move || hex::encode(Sha256::digest(&*bytes))).await?
         };
+        reached(Stage::Verified);
         let (component, cached) = match self.from_cache(&digest).await {
             Some(component) => (component, true),
             None => (self.compile(path, &bytes, &digest).await?, false),
         };
+        reached(Stage::Compiled);
         let (sandbox, of) = (self.sandbox.clone(), path.to_owned());
         let pre = off_the_runtime(path, move || link(&sandbox, &of, &component)).await??;
+        reached(Stage::Linked);
         Ok(Linked { pre, digest, bytes: size, cached })
     }
 

@@ -18,8 +18,11 @@ use super::load_error::LoadError;
 use super::outbound::Outbound;
 use super::policy::{Grant, Policy};
 use super::prepare::{make_dirs, new_state, wasi_of_run};
+use super::registry::Claim;
 use super::runner_log::RunnerLog;
+use super::stage::{Reached, Stage};
 use super::state::RunState;
+use super::tally::Tally;
 use crate::ports::{Artifact, ArtifactSpec, ArtifactWriter, InputPort, OutputPort, PartStream, PortError};
 use crate::report::{ReportLimits, Reports};
 use crate::runner::{RunFailure, Runner, RunnerCall};
@@ -43,6 +46,10 @@ pub struct Generation {
     pub bytes: u64,
     /// Whether its code came from the cache.
     pub cached: bool,
+    /// `priority` of its policy: who serves a capability that several claim.
+    pub priority: i32,
+    /// Its tasks.
+    pub tally: Tally,
     pre: RunnerPre<RunState>,
     environment: Vec<(String, String)>,
 }
@@ -50,7 +57,7 @@ pub struct Generation {
 impl Generation {
     /// Takes a file through every stage: read, verified, compiled, linked, probed, granted.
     ///
-    /// `environment` looks up the node's value of a granted variable.
+    /// `environment` looks up the node's value of a granted variable; `reached` is told of each stage.
     ///
     /// # Errors
     /// At the first stage that it does not pass; the text says which and why.
@@ -60,8 +67,9 @@ impl Generation {
         number: u64,
         policy: &Policy,
         environment: &(dyn Fn(&str) -> Option<String> + Sync),
+        reached: Reached<'_>,
     ) -> Result<Self, LoadError> {
-        let Linked { pre, digest, bytes, cached } = loader.load(path).await?;
+        let Linked { pre, digest, bytes, cached } = loader.load(path, reached).await?;
         let pre = RunnerPre::new(pre)
             .map_err(|error| LoadError::World { path: path.to_owned(), what: component::one_line(&error) })?;
         let description = describe(&pre, path).await?;
@@ -69,8 +77,38 @@ impl Generation {
         let environment =
             grant.environment.iter().filter_map(|name| Some((name.clone(), environment(name)?))).collect();
         let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-        let path = path.to_owned();
-        Ok(Self { name, number, path, description, grant, digest, bytes, cached, pre, environment })
+        reached(Stage::Probed);
+        Ok(Self {
+            name,
+            number,
+            path: path.to_owned(),
+            description,
+            grant,
+            digest,
+            bytes,
+            cached,
+            priority: policy.priority,
+            tally: Tally::default(),
+            pre,
+            environment,
+        })
+    }
+
+    /// Whether it claims a capability.
+    pub fn serves(&self, capability: &str) -> bool {
+        self.description.capabilities.iter().any(|claimed| claimed == capability)
+    }
+
+    /// What it claims, under the name of its file.
+    pub(super) fn claim(&self, name: &str) -> Claim {
+        let capabilities = self.description.capabilities.clone();
+        Claim { name: name.to_owned(), priority: self.priority, capabilities }
+    }
+}
+
+impl std::fmt::Debug for Generation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.label())
     }
 }
 

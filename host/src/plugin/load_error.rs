@@ -105,3 +105,20 @@ pub enum LoadError {
         what: String,
     },
 }
+
+impl LoadError {
+    /// Whether the same file fails again: nothing but another file or another setting helps.
+    pub fn is_the_files_fault(&self) -> bool {
+        match self {
+            Self::Read { .. } | Self::CompileTime { .. } | Self::Compiler { .. } => false,
+            Self::TooLarge { .. }
+            | Self::NotAComponent { .. }
+            | Self::Compile { .. }
+            | Self::CompileResources { .. }
+            | Self::World { .. }
+            | Self::Describe { .. }
+            | Self::Description { .. }
+            | Self::Policy { .. } => true,
+        }
+    }
+}

@@ -5,11 +5,13 @@
 //! - [`sandbox`]: the engine, its linker, its epoch ticker.
 //! - [`component`]: bytes verified, compiled (`compiler`, `cache`, `compiled`), linked (`world`).
 //! - [`description`], [`limits`], [`policy`]: what a runner asks for, what the operator allows, what counts.
-//! - [`generation`]: a runner that has passed every stage; [`registry`]: which of them are live.
+//! - [`generation`]: a runner that has passed every [`stage`]; [`registry`]: which of them are live, with
+//!   [`canary`] and [`tally`]; `serving`: one in a task's hands.
 //! - `guest`, `state`, `host_*`, `download`: one run.
 
 mod bindings;
 pub mod cache;
+pub mod canary;
 mod compiled;
 pub mod compiler;
 pub mod component;
@@ -32,7 +34,10 @@ pub mod registry;
 mod runner_log;
 pub mod sandbox;
 mod scratch;
+mod serving;
+pub mod stage;
 mod state;
+pub mod tally;
 pub mod world;
 
 pub use guest::stuck_runners;

@@ -2,6 +2,7 @@
 //!
 //! ```toml
 //! enabled = true
+//! priority = 0                              # of several that claim a capability the highest serves it
 //! environment = ["MODEL_NAME"]              # variables of the node that the runner may see
 //! network_hosts = ["api.example.com"]       # hosts that it may reach by HTTP, at public addresses
 //! private_network_hosts = ["models.lan:80"] # the same, at any address
@@ -12,6 +13,11 @@
 //! [limits]                                  # the most that it gets, whatever it asks for
 //! memory_bytes = 268435456
 //! deadline_ms = 60000
+//!
+//! [canary]                                  # a new version gets a share of the tasks first
+//! share = 0.1
+//! tasks = 20
+//! max_failure_share = 0.1
 //! ```
 
 use std::collections::BTreeMap;
@@ -19,6 +25,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::canary::CanaryPolicy;
 use super::description::Description;
 use super::limits::{LimitSettings, Limits, Reduced};
 use super::load_error::LoadError;
@@ -36,11 +43,15 @@ const SECRETS: [&str; 4] = [
 ];
 
 /// What the operator allows a runner.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Policy {
     /// Whether it is used at all.
     pub enabled: bool,
+    /// Of several runners that claim a capability the one with the highest serves it.
+    pub priority: i32,
+    /// How a new generation is tried while another is live; none: it takes over at once.
+    pub canary: Option<CanaryPolicy>,
     /// Names of the node's environment variables that it may see.
     pub environment: Vec<String>,
     /// Hosts that it may reach, as long as their addresses are public.
@@ -57,6 +68,8 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             enabled: true,
+            priority: 0,
+            canary: None,
             environment: Vec::new(),
             network_hosts: Vec::new(),
             private_network_hosts: Vec::new(),
