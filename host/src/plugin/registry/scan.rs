@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::{StreamExt as _, stream};
 use tokio::time::Instant;
 
+use super::super::canary::CanaryPolicy;
 use super::super::generation::Generation;
 use super::super::load_error::LoadError;
 use super::super::policy::Policy;
@@ -58,7 +59,7 @@ struct Candidate {
 
 /// What came of it.
 enum Loaded {
-    Generation(Arc<Generation>, Policy),
+    Generation(Arc<Generation>, Option<CanaryPolicy>),
     Disabled,
 }
 
@@ -168,7 +169,7 @@ impl Registry {
             fixed.or_else(|| std::env::var(name).ok())
         };
         let generation = Generation::load(&self.loader, &path, *number, &policy, &value, &reached).await?;
-        Ok(Loaded::Generation(Arc::new(generation), policy))
+        Ok(Loaded::Generation(Arc::new(generation), policy.canary))
     }
 
     /// Whatever goes wrong leaves what was live as it was.
@@ -183,9 +184,7 @@ impl Registry {
             return;
         }
         match loaded {
-            Ok(Loaded::Generation(generation, policy)) => {
-                self.arrive(&name, generation, &policy);
-            }
+            Ok(Loaded::Generation(generation, canary)) => self.arrive(&name, generation, canary),
             Ok(Loaded::Disabled) => {
                 self.withdraw(&name, "its policy says enabled = false");
                 let reason = "disabled by its policy".to_owned();
@@ -202,7 +201,7 @@ impl Registry {
         self.publish();
     }
 
-    fn arrive(&self, name: &str, generation: Arc<Generation>, policy: &Policy) {
+    fn arrive(&self, name: &str, generation: Arc<Generation>, canary: Option<CanaryPolicy>) {
         let number = generation.number;
         for asked in &generation.grant.not_granted {
             tracing::warn!(runner = %generation.label(), "asked for and not granted: {asked}");
@@ -215,7 +214,7 @@ impl Registry {
             self.refuse(name, Refusal { number, passed: Stage::Probed, reason, again });
             return;
         }
-        let changes = state.slot(name).arrive(generation, policy.canary);
+        let changes = state.slot(name).arrive(generation, canary);
         note(&mut state, name, changes);
     }
 
