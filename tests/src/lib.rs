@@ -5,6 +5,7 @@
 
 mod process;
 mod scene;
+pub mod versions;
 
 use std::path::{Path, PathBuf};
 

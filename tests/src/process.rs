@@ -68,6 +68,11 @@ impl NodeProcess {
         self.log.text.lock().expect("nobody panics with the log").clone()
     }
 
+    /// Its process id, while it runs.
+    pub fn id(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
     /// Waits until it has printed a text.
     pub async fn wait_for_log(&self, text: &str) {
         let found = async {

@@ -12,7 +12,7 @@ use crate::files::{FileInputs, FileOutputs};
 use crate::plugin::generation::Generation;
 use crate::ports::{Artifact, OutputPort as _};
 use crate::report::Reports;
-use crate::runner::{RunFailure, Runner as _, RunnerCall};
+use crate::runner::{RunFailure, Runner, RunnerCall};
 use crate::task::Task;
 
 /// One run with files for ports.
@@ -41,7 +41,7 @@ pub enum FileRunError {
 ///
 /// # Errors
 /// When the runner fails, or a directory can't be made.
-pub async fn run(runner: &Generation, run: FileRun, reports: Reports) -> Result<Vec<Artifact>, FileRunError> {
+pub async fn run(runner: &dyn Runner, run: FileRun, reports: Reports) -> Result<Vec<Artifact>, FileRunError> {
     let work_dir =
         tempfile::Builder::new().prefix("posemesh-run-").tempdir().map_err(FileRunError::WorkDir)?;
     let outputs =

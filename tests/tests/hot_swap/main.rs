@@ -1,0 +1,128 @@
+//! Runners come, change and go while a node runs.
+
+mod canary;
+mod node;
+mod registry;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use posemesh_node::cases::run::{FileRun, FileRunError, run};
+use posemesh_node::plugin::component::{Loader, LoaderSettings};
+use posemesh_node::plugin::registry::{Registry, RegistrySettings, RunnerView, Scan};
+use posemesh_node::plugin::sandbox::Sandbox;
+use posemesh_node::report::{ReportLimits, Reports};
+use posemesh_node::runner::{Runner, Runners as _};
+use posemesh_node::task::Task;
+use posemesh_tests::PATIENCE;
+use posemesh_tests::versions::capability;
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// A registry on a folder, watched as a node does it.
+struct Watched {
+    registry: Arc<Registry>,
+    dir: TempDir,
+    stop: CancellationToken,
+    watching: JoinHandle<()>,
+}
+
+impl Watched {
+    async fn start() -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut settings = LoaderSettings::default();
+        // The compiler is the node itself, as a process of its own; this process is a test.
+        settings.compiler.program = Some(posemesh_tests::node_binary());
+        let sandbox = Sandbox::new().expect("wasmtime");
+        let loader = Loader::open(sandbox, settings).await.expect("a loader without a cache");
+        let settings = RegistrySettings {
+            plugins_dir: dir.path().to_owned(),
+            withheld: Default::default(),
+            environment: Default::default(),
+        };
+        let registry = Arc::new(Registry::new(Arc::new(loader), settings));
+        registry.scan(Scan::Now).await.expect("a first look");
+        let stop = CancellationToken::new();
+        let watching = tokio::spawn({
+            let (registry, stop) = (registry.clone(), stop.clone());
+            async move { registry.watch(stop).await }
+        });
+        Self { registry, dir, stop, watching }
+    }
+
+    async fn end(self) {
+        self.stop.cancel();
+        self.watching.await.expect("it ends");
+    }
+
+    /// The runner of this name, if it is known.
+    fn runner(&self, name: &str) -> Option<RunnerView> {
+        self.registry.view().into_iter().find(|runner| runner.name == name)
+    }
+
+    /// Waits until something is so of a runner; gives its view.
+    async fn until(
+        &self,
+        name: &str,
+        what: &str,
+        is_so: impl Fn(Option<&RunnerView>) -> bool,
+    ) -> Option<RunnerView> {
+        let begun = tokio::time::Instant::now();
+        loop {
+            let view = self.runner(name);
+            if is_so(view.as_ref()) {
+                return view;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{name} never {what}: {:#?}", self.registry.view());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until a version is live.
+    async fn until_live(&self, name: &str, version: &str) -> RunnerView {
+        let what = format!("became {version}");
+        let live = self.until(name, &what, |view| live(view).as_deref() == Some(version));
+        live.await.expect("a live runner is known")
+    }
+
+    /// Waits until the newest file was refused; the reason.
+    async fn until_refused(&self, name: &str) -> String {
+        let refused = self.until(name, "was refused", |view| view.is_some_and(|view| view.refused.is_some()));
+        refused.await.and_then(|view| view.refused).expect("a reason").reason
+    }
+
+    fn pick(&self, suffix: u8) -> Option<Arc<dyn Runner>> {
+        self.registry.pick(&capability(suffix))
+    }
+
+    fn serves(&self, suffix: u8) -> bool {
+        self.registry.capabilities().borrow().contains(&capability(suffix))
+    }
+}
+
+/// The version that gets the new tasks.
+fn live(view: Option<&RunnerView>) -> Option<String> {
+    let live = view?.generations.iter().find(|generation| generation.stage.word() == "live");
+    live.map(|generation| generation.version.clone())
+}
+
+/// Runs one task on what was picked; the version that it began and ended with.
+async fn run_task(runner: &dyn Runner, sleep: Duration) -> Result<(String, String), String> {
+    let out = tempfile::tempdir().expect("a folder");
+    let mut task = Task::new(Uuid::new_v4(), capability(0));
+    task.meta = json!({"sleep_ms": u64::try_from(sleep.as_millis()).expect("a short time")});
+    let reports = Reports::new(ReportLimits::default());
+    let file_run = FileRun { task, inputs: Default::default(), out: out.path().to_owned() };
+    match run(runner, file_run, reports.clone()).await {
+        Ok(_) => {
+            let progress = reports.latest_progress();
+            let word = |name: &str| progress[name].as_str().expect("a version").to_owned();
+            Ok((word("began"), word("ended")))
+        }
+        Err(FileRunError::Failed(failure)) => Err(failure.reason),
+        Err(error) => panic!("{error}"),
+    }
+}
