@@ -2,6 +2,7 @@
 //! that was reached and the last lines of output. Bounded, since it travels to DMS.
 
 use serde_json::{Map, Value, json};
+use wasmtime::component::ResourceTableError;
 use wasmtime::{Trap, WasmBacktrace};
 
 use super::bindings::posemesh::runner::types::{PortError, RunError};
@@ -83,6 +84,9 @@ impl Circumstances<'_> {
         if let Some(limit) = error.downcast_ref::<LimitReached>() {
             return reached(limit, details);
         }
+        if let Some(ResourceTableError::Full) = error.downcast_ref() {
+            return reached(&LimitReached { name: "handles", value: self.limits.handles }, details);
+        }
         // wasmtime has no type for this one.
         if causes.iter().any(|cause| cause.starts_with("resource limit exceeded")) {
             return reached(&LimitReached { name: "instances", value: self.limits.instances }, details);
@@ -95,7 +99,12 @@ impl Circumstances<'_> {
         if let Some(exit) = error.downcast_ref::<wasmtime_wasi::I32Exit>() {
             return ("exit", format!("the runner called exit({}); it should return from `run`", exit.0));
         }
-        let cause = root(error);
+        let cause = if is_deep_recursion(error) {
+            "out of bounds memory access many calls deep: most likely its stack overflowed in an endless recursion"
+                .to_owned()
+        } else {
+            root(error)
+        };
         details.insert("trap".to_owned(), json!(cause));
         match self.panic_message() {
             Some(message) => ("trap", format!("the runner panicked: {message}")),
@@ -132,6 +141,14 @@ impl Circumstances<'_> {
     }
 }
 
+/// Compilers keep a stack of their own in the runner's memory; when that overflows, wasmtime only sees an
+/// address that is out of bounds.
+fn is_deep_recursion(error: &wasmtime::Error) -> bool {
+    let out_of_bounds = matches!(error.downcast_ref(), Some(Trap::MemoryOutOfBounds));
+    let deep = |backtrace: &WasmBacktrace| backtrace.frames().len() >= MAX_FRAMES;
+    out_of_bounds && error.downcast_ref().is_some_and(deep)
+}
+
 /// A limit as the cause of the end.
 fn reached(limit: &LimitReached, details: &mut Map<String, Value>) -> (&'static str, String) {
     details.insert("limit".to_owned(), limit_json(limit));
@@ -142,8 +159,17 @@ fn reached(limit: &LimitReached, details: &mut Map<String, Value>) -> (&'static 
 /// The frames of a backtrace, innermost first, with the names that the source has.
 fn frames(backtrace: &WasmBacktrace) -> Vec<String> {
     let text = backtrace.to_string();
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    lines.take(MAX_FRAMES).map(|line| bounded(line, MAX_LINE)).collect()
+    // A frame begins with its number; the line before the first is a heading.
+    let lines = text.lines().map(str::trim).filter(|line| line.starts_with(|c: char| c.is_ascii_digit()));
+    lines.take(MAX_FRAMES).map(|line| bounded(without_hash(line), MAX_LINE)).collect()
+}
+
+/// A frame without the hash that Rust appends to its names.
+fn without_hash(frame: &str) -> &str {
+    match frame.rsplit_once("::h") {
+        Some((name, hash)) if hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()) => name,
+        _ => frame,
+    }
 }
 
 /// What caused a wasmtime error, in words.

@@ -1,0 +1,12 @@
+//! Claims more capabilities than anybody has.
+struct Runner;
+impl guests::Guest for Runner {
+    fn describe() -> guests::Description {
+        let capabilities = (0..50_000).map(|n| format!("/posemesh/test/greedy/v{n}")).collect();
+        guests::Description { capabilities, ..guests::describe("greedy_describe") }
+    }
+    fn run(_: guests::Task) -> Result<(), guests::RunError> {
+        Ok(())
+    }
+}
+guests::export!(Runner with_types_in guests);

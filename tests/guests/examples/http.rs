@@ -1,0 +1,41 @@
+//! Gets the URL that `meta` holds and stores the answer; fails with what it was told.
+use guests::{RunError, failed};
+use wasip2::http::outgoing_handler::handle;
+use wasip2::http::types::{Fields, OutgoingRequest, Scheme};
+
+struct Runner;
+
+impl guests::Guest for Runner {
+    fn describe() -> guests::Description {
+        let mut description = guests::describe("http");
+        // The suite writes the port of its server over this one.
+        description.requests.network_hosts = vec!["localhost:65535".into(), "*.example.com".into()];
+        description
+    }
+
+    fn run(task: guests::Task) -> Result<(), RunError> {
+        let url = task.meta.trim_matches('"');
+        let (authority, path) = url
+            .strip_prefix("http://")
+            .and_then(|rest| rest.split_once('/'))
+            .ok_or(RunError::InvalidTask("no URL".into()))?;
+        let request = OutgoingRequest::new(Fields::new());
+        request.set_scheme(Some(&Scheme::Http)).map_err(failed)?;
+        request.set_authority(Some(authority)).map_err(failed)?;
+        request.set_path_with_query(Some(&format!("/{path}"))).map_err(failed)?;
+        let told = |error| RunError::Failed(format!("outbound HTTP: {error:?}"));
+        let answer = handle(request, None).map_err(told)?;
+        answer.subscribe().block();
+        let answer = answer.get().ok_or(RunError::Failed("no answer".into()))?.map_err(failed)?.map_err(told)?;
+        let status = answer.status();
+        let body = answer.consume().map_err(failed)?;
+        let stream = body.stream().map_err(failed)?;
+        let mut bytes = Vec::new();
+        while let Ok(chunk) = stream.blocking_read(1 << 16) {
+            bytes.extend(chunk);
+        }
+        guests::outputs::put_bytes(&format!("{status}.bin"), &bytes, &guests::plain()).map_err(RunError::Port)?;
+        Ok(())
+    }
+}
+guests::export!(Runner with_types_in guests);

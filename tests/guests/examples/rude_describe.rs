@@ -1,0 +1,11 @@
+//! Describes itself with what would move a terminal's cursor.
+struct Runner;
+impl guests::Guest for Runner {
+    fn describe() -> guests::Description {
+        guests::Description { summary: "\u{1b}[2Jall is well".into(), ..guests::describe("rude_describe") }
+    }
+    fn run(_: guests::Task) -> Result<(), guests::RunError> {
+        Ok(())
+    }
+}
+guests::export!(Runner with_types_in guests);

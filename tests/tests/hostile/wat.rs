@@ -1,0 +1,105 @@
+//! Components by hand, for what no compiler makes: the smallest runner there is, as text, with a place for
+//! mischief.
+
+/// Where the description lies in memory.
+const DESCRIPTION: u32 = 1024;
+/// Size of the record `description` in memory.
+const DESCRIPTION_BYTES: usize = 176;
+
+/// What one differs in from the smallest runner.
+#[derive(Default)]
+pub struct Parts<'a> {
+    /// More fields of the core module: memories, tables, functions.
+    pub fields: &'a str,
+    /// What `run` does before it returns success.
+    pub run: &'a str,
+    /// Component fields before the module's instance.
+    pub before: &'a str,
+    /// The version of `entry` that is exported.
+    pub version: &'a str,
+}
+
+/// A runner `NAME` with the capability `/posemesh/test/NAME/v1`.
+pub fn runner(name: &str, parts: &Parts<'_>) -> Vec<u8> {
+    let text = text(name, parts);
+    ::wat::parse_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// The same as text.
+pub fn text(name: &str, parts: &Parts<'_>) -> String {
+    let Parts { fields, run, before, version } = parts;
+    let version = if version.is_empty() { "0.1.0" } else { version };
+    let data = description(&name.replace('_', "-"));
+    format!(
+        r#"(component
+  {before}
+  (core module $m
+    (memory $main (export "memory") 2)
+    {fields}
+    (global $free (mut i32) (i32.const 65536))
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32)
+      (global.set $free (i32.and (i32.add (global.get $free) (i32.const 7)) (i32.const -8)))
+      (global.get $free)
+      (global.set $free (i32.add (global.get $free) (local.get 3))))
+    (func (export "describe") (result i32) (i32.const {DESCRIPTION}))
+    (func (export "run") (param i32) (result i32)
+      {run}
+      (i32.const 512))
+    (data (memory $main) (i32.const {DESCRIPTION}) "{data}"))
+  (core instance $i (instantiate $m))
+
+  (type $task' (record
+    (field "id" string) (field "job-id" (option string)) (field "domain-id" (option string))
+    (field "capability" string) (field "capability-filters" string) (field "inputs-cids" (list string))
+    (field "outputs-prefix" (option string)) (field "label" (option string)) (field "stage" (option string))
+    (field "meta" string) (field "attempts" (option u32)) (field "max-attempts" (option u32))))
+  (export $task "task" (type $task'))
+  (type $requests' (record
+    (field "memory-bytes" (option u64)) (field "deadline-ms" (option u64)) (field "cpu-time-ms" (option u64))
+    (field "scratch-bytes" (option u64)) (field "output-bytes" (option u64))
+    (field "network-hosts" (list string)) (field "environment" (list string))
+    (field "directories" (list string))))
+  (export $requests "requests" (type $requests'))
+  (type $description' (record
+    (field "name" string) (field "version" string) (field "summary" string)
+    (field "capabilities" (list string)) (field "requests" $requests) (field "meta-schema" (option string))
+    (field "homepage" (option string)) (field "license" (option string))))
+  (export $description "description" (type $description'))
+  (type $port-error' (variant
+    (case "not-found" string) (case "invalid" string) (case "denied" string) (case "limit" string)
+    (case "corrupt" string) (case "unavailable" string) (case "cancelled") (case "other" string)))
+  (export $port-error "port-error" (type $port-error'))
+  (type $run-error' (variant
+    (case "invalid-task" string) (case "invalid-input" string) (case "port" $port-error)
+    (case "cancelled") (case "failed" string)))
+  (export $run-error "run-error" (type $run-error'))
+
+  (func $describe (result $description)
+    (canon lift (core func $i "describe") (memory $i "memory")))
+  (func $run (param "task" $task) (result (result (error $run-error)))
+    (canon lift (core func $i "run") (memory $i "memory") (realloc (func $i "realloc"))))
+  (instance $entry (export "describe" (func $describe)) (export "run" (func $run)))
+  (export "posemesh:runner/entry@{version}" (instance $entry)))"#
+    )
+}
+
+/// The description as it lies in memory, and the texts that it points to, escaped for the text format.
+fn description(name: &str) -> String {
+    let texts =
+        [name, "0.1.0", "by hand, for a test", &format!("/posemesh/test/{name}/v1")].map(str::to_owned);
+    let mut bytes = vec![0u8; DESCRIPTION_BYTES];
+    let mut ends = Vec::new();
+    for text in &texts {
+        let at = DESCRIPTION + u32::try_from(bytes.len()).expect("small");
+        ends.push([at, u32::try_from(text.len()).expect("small")]);
+        bytes.extend(text.bytes());
+    }
+    bytes.resize(bytes.len().next_multiple_of(4), 0);
+    // The list of capabilities has one entry, which points to the last text.
+    let list = DESCRIPTION + u32::try_from(bytes.len()).expect("small");
+    bytes.extend(ends[3].iter().flat_map(|number| number.to_le_bytes()));
+    ends[3] = [list, 1];
+    let head: Vec<u8> = ends.iter().flatten().flat_map(|number| number.to_le_bytes()).collect();
+    bytes[..head.len()].copy_from_slice(&head);
+    bytes.iter().map(|byte| format!("\\{byte:02x}")).collect()
+}
