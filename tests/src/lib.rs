@@ -3,6 +3,7 @@
 //! `cargo xtask test` builds everything first and says where it is by environment variables; without
 //! them the usual places are looked at.
 
+pub mod by_hand;
 mod process;
 mod scene;
 pub mod versions;

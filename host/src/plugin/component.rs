@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use sha2::{Digest as _, Sha256};
 use wasmtime::component::{Component, InstancePre};
@@ -127,7 +128,9 @@ impl Loader {
         if let Some(component) = self.from_cache(digest).await {
             return Ok(component);
         }
+        let began = Instant::now();
         let compiled = self.compiler.compile(permit, &self.sandbox, path, bytes.clone()).await?;
+        tracing::info!(path = %path.display(), took = ?began.elapsed(), "component compiled");
         if let Some(cache) = &self.cache {
             // Without it the next start takes longer, no more.
             if let Err(error) = cache.put(digest, &compiled).await {

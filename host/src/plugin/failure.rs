@@ -81,20 +81,10 @@ impl Circumstances<'_> {
             .take(MAX_CAUSES)
             .collect();
         details.insert("causes".to_owned(), json!(causes));
-        if let Some(limit) = error.downcast_ref::<LimitReached>() {
-            return reached(limit, details);
-        }
-        if let Some(ResourceTableError::Full) = error.downcast_ref() {
-            return reached(&LimitReached { name: "handles", value: self.limits.handles }, details);
-        }
-        // wasmtime has no type for this one.
-        if causes.iter().any(|cause| cause.starts_with("resource limit exceeded")) {
-            return reached(&LimitReached { name: "instances", value: self.limits.instances }, details);
-        }
-        // A guest that was refused memory mostly aborts: the refusal is the cause, the trap a symptom.
-        if let Some(limit) = &self.usage.refused {
+        if let Some(limit) = limit_of(error, self.usage.refused.as_ref(), self.limits) {
+            // A guest that was refused memory mostly aborts: the refusal is the cause, the trap a symptom.
             details.insert("trap".to_owned(), json!(root(error)));
-            return reached(limit, details);
+            return reached(&limit, details);
         }
         if let Some(exit) = error.downcast_ref::<wasmtime_wasi::I32Exit>() {
             return ("exit", format!("the runner called exit({}); it should return from `run`", exit.0));
@@ -139,6 +129,27 @@ impl Circumstances<'_> {
         }
         RunFailure { kind, reason, details: Value::Object(details) }
     }
+}
+
+/// The limit that is behind an error, if one is.
+pub fn limit_of(
+    error: &wasmtime::Error,
+    refused: Option<&LimitReached>,
+    limits: &Limits,
+) -> Option<LimitReached> {
+    if let Some(limit) = error.downcast_ref::<LimitReached>() {
+        return Some(limit.clone());
+    }
+    if let Some(ResourceTableError::Full) = error.downcast_ref() {
+        return Some(LimitReached { name: "handles", value: limits.handles });
+    }
+    // wasmtime has no type for this one.
+    let too_many =
+        |cause: &(dyn std::error::Error + 'static)| cause.to_string().starts_with("resource limit exceeded");
+    if error.chain().any(too_many) {
+        return Some(LimitReached { name: "instances", value: limits.instances });
+    }
+    refused.cloned()
 }
 
 /// Compilers keep a stack of their own in the runner's memory; when that overflows, wasmtime only sees an
@@ -206,3 +217,6 @@ fn bounded(text: &str, most: usize) -> String {
         None => text.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;

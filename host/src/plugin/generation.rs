@@ -11,7 +11,7 @@ use super::bindings::posemesh::runner::types;
 use super::bindings::{Runner as RunnerWorld, RunnerPre};
 use super::component::{self, Linked, Loader};
 use super::description::Description;
-use super::failure::{Circumstances, root};
+use super::failure::{Circumstances, limit_of, root};
 use super::guest::{self, GuestEnd};
 use super::limits::{LimitReached, Limits};
 use super::load_error::LoadError;
@@ -140,6 +140,7 @@ impl Runner for Generation {
         .await;
         stdout.finish();
         stderr.finish();
+        log.close();
         let usage = called.usage;
         let circumstances = Circumstances { runner: &label, limits: &limits, usage: &usage, log: &log };
         match called.result {
@@ -177,7 +178,7 @@ async fn describe(pre: &RunnerPre<RunState>, path: &Path) -> Result<Description,
                 .map_err(|what| LoadError::Description { path: path.to_owned(), what });
         }
         Err(GuestEnd::Deadline) => format!("it took more than {} ms", limits.deadline_ms),
-        Err(GuestEnd::Error(error)) => match error.downcast_ref().or(called.usage.refused.as_ref()) {
+        Err(GuestEnd::Error(error)) => match limit_of(&error, called.usage.refused.as_ref(), &limits) {
             Some(LimitReached { name, value }) => {
                 format!("it reached {name} of {value}, which is fixed for `describe`")
             }

@@ -45,7 +45,8 @@ impl RunnerLog {
 
     /// One message, which may have several lines.
     pub fn line(&self, stream: &'static str, level: Level, text: &str) {
-        for line in text.lines().filter(|line| !line.trim().is_empty()) {
+        let lines = text.lines().filter(|line| !line.trim().is_empty()).flat_map(pieces);
+        for line in lines {
             let line = escape(line);
             let mut state = self.state();
             let cost = line.len() as u64 + 1;
@@ -69,6 +70,15 @@ impl RunnerLog {
         }
     }
 
+    /// Says in the node's log how much was dropped, when the run is over.
+    pub fn close(&self) {
+        let dropped = self.state().dropped_lines;
+        if dropped > 0 {
+            self.span
+                .in_scope(|| tracing::warn!(target: "runner", "dropped {dropped} lines (limit log_bytes)"));
+        }
+    }
+
     /// The last lines, and how many were dropped for the budget.
     pub fn tail(&self) -> (Vec<String>, u64) {
         let state = self.state();
@@ -78,6 +88,15 @@ impl RunnerLog {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A line in pieces of at most [`MAX_LINE`] bytes, cut between characters.
+fn pieces(mut line: &str) -> impl Iterator<Item = &str> {
+    std::iter::from_fn(move || {
+        let (piece, rest) = line.split_at_checked(line.floor_char_boundary(MAX_LINE))?;
+        line = rest;
+        (!piece.is_empty()).then_some(piece)
+    })
 }
 
 /// Escapes what could move a terminal's cursor or fake a line.
@@ -169,5 +188,14 @@ mod tests {
         let (tail, dropped) = log.tail();
         assert_eq!(tail, ["one", "two\\u{1b}[2J", "last"]);
         assert_eq!(dropped, 1, "the long line is over the budget");
+    }
+
+    #[test]
+    fn a_message_without_line_ends_is_cut_between_characters() {
+        let log = RunnerLog::new(1 << 20, Span::none());
+        log.line("log", Level::INFO, &"ü".repeat(3000));
+        let (tail, _) = log.tail();
+        assert_eq!(tail.len(), 3);
+        assert!(tail.iter().all(|line| line.len() <= MAX_LINE));
     }
 }

@@ -4,11 +4,11 @@ use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 use std::time::Instant;
 
+use posemesh_tests::by_hand::{Parts, runner, text};
 use posemesh_tests::{guest, plugins_dir};
 use serde_json::Value;
 
 use crate::pen::{Expect::Completes, Pen};
-use crate::wat::{Parts, runner, text};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn components_that_can_not_be_runners_are_refused_by_name() {
@@ -119,7 +119,7 @@ fn by_hand() -> Vec<(&'static str, &'static str, Vec<u8>, &'static str)> {
     let candidate =
         Parts { before: "(import \"wasi:cli/run@0.3.0-rc-2026-01-06\" (instance))", ..Parts::default() };
     let http = Parts { before: "(import \"wasi:http/client@0.3.0\" (instance))", ..Parts::default() };
-    let by_text = |text: &str| ::wat::parse_str(text).expect("text");
+    let by_text = |text: &str| wat::parse_str(text).expect("text");
     let missing = text("missing", &Parts::default());
     let missing = missing.replace("(export \"describe\" (func $describe))", "");
     vec![

@@ -11,4 +11,3 @@ mod memory;
 mod pen;
 mod secrets;
 mod time;
-mod wat;

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::pen::{Expect::Fails, Pen};
-use crate::wat::{Parts, runner};
+use posemesh_tests::by_hand::{Parts, runner};
 use posemesh_tests::{guest, plugins_with};
 
 /// Grows until it is refused, and traps then.
@@ -32,6 +32,17 @@ async fn runners_that_take_too_much_are_ended_by_name() {
             Parts { fields: "(memory $second 1) (memory $third 1)", run: GROW_MANY, ..Parts::default() },
         ),
         ("grow_table", Parts { fields: "(table $t 1 funcref)", run: GROW_TABLE, ..Parts::default() }),
+        (
+            "streams",
+            Parts {
+                before: "(type $stream (stream u8)) (core func $new (canon stream.new $stream))
+                         (core instance $host (export \"new\" (func $new)))",
+                with: "(with \"host\" (instance $host))",
+                imports: "(import \"host\" \"new\" (func $new (result i64)))",
+                run: "(loop $again (drop (call $new)) (br $again))",
+                ..Parts::default()
+            },
+        ),
         (
             "overflow",
             Parts { fields: "(func $deeper (call $deeper))", run: "(call $deeper)", ..Parts::default() },
@@ -62,6 +73,7 @@ async fn runners_that_take_too_much_are_ended_by_name() {
         ("an endless recursion", "recurse", &["its stack overflowed", "backtrace", "recurse::deeper"]),
         ("a stack overflow", "overflow", &["the stack overflowed", "backtrace"]),
         ("a handle flood", "handle_flood", &["`handles`"]),
+        ("a flood of WASI 0.3 streams", "streams", &["`handles` of 1024"]),
         ("scratch fill", "scratch_fill", &["`scratch_bytes` of 10000000"]),
         ("a flood of files", "file_flood", &["`scratch_files` of 500"]),
     ] {

@@ -123,7 +123,7 @@ impl Pen {
     pub async fn ended(&mut self, behaviour: &str, task: Uuid) -> TaskState {
         match self.devnet.wait_for_task_end(task, PATIENCE).await {
             Ok(state) => state,
-            Err(error) => panic!("{behaviour}: {error}; the node printed:\n{}", self.node.log()),
+            Err(error) => panic!("{behaviour}: {error}; the node printed:\n{}", tail(&self.node.log())),
         }
     }
 

@@ -17,8 +17,14 @@ async fn what_was_not_granted_is_not_there() {
         "environment = [\"MODEL_NAME\"]\n[directories]\nmodels = {:?}\n",
         data.path().display().to_string()
     );
-    let runners =
-        [("escape", ""), ("snoop", ""), ("probe", ""), ("left_over", ""), ("data", policy.as_str())];
+    let runners = [
+        ("escape", ""),
+        ("wasi3", ""),
+        ("snoop", ""),
+        ("probe", ""),
+        ("left_over", ""),
+        ("data", policy.as_str()),
+    ];
     let more = [("MODEL_NAME", "dragon"), ("HIDDEN", SECRET)];
     let mut pen = Pen::open(&runners, &more).await;
     let places =
@@ -31,6 +37,7 @@ async fn what_was_not_granted_is_not_there() {
         ("what an earlier task left in memory or files", "probe", Value::Null),
         ("memory that was never written", "left_over", Value::Null),
         ("memory that an earlier task has written", "left_over", Value::Null),
+        ("a runner that uses WASI 0.3", "wasi3", Value::Null),
         ("a granted directory is read only, and the other is not there", "data", Value::Null),
     ] {
         pen.check(behaviour, name, meta, Completes).await;

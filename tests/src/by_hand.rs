@@ -1,5 +1,5 @@
-//! Components by hand, for what no compiler makes: the smallest runner there is, as text, with a place for
-//! mischief.
+//! Components by hand, for what no compiler makes: the smallest runner there is, as text, with places for
+//! more.
 
 /// Where the description lies in memory.
 const DESCRIPTION: u32 = 1024;
@@ -9,12 +9,16 @@ const DESCRIPTION_BYTES: usize = 176;
 /// What one differs in from the smallest runner.
 #[derive(Default)]
 pub struct Parts<'a> {
+    /// Imports of the core module.
+    pub imports: &'a str,
     /// More fields of the core module: memories, tables, functions.
     pub fields: &'a str,
     /// What `run` does before it returns success.
     pub run: &'a str,
-    /// Component fields before the module's instance.
+    /// Component fields before the module.
     pub before: &'a str,
+    /// What the module's instance gets: `(with "..." ...)`.
+    pub with: &'a str,
     /// The version of `entry` that is exported.
     pub version: &'a str,
 }
@@ -22,18 +26,19 @@ pub struct Parts<'a> {
 /// A runner `NAME` with the capability `/posemesh/test/NAME/v1`.
 pub fn runner(name: &str, parts: &Parts<'_>) -> Vec<u8> {
     let text = text(name, parts);
-    ::wat::parse_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"))
+    wat::parse_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
 /// The same as text.
 pub fn text(name: &str, parts: &Parts<'_>) -> String {
-    let Parts { fields, run, before, version } = parts;
+    let Parts { imports, fields, run, before, with, version } = parts;
     let version = if version.is_empty() { "0.1.0" } else { version };
     let data = description(&name.replace('_', "-"));
     format!(
         r#"(component
   {before}
   (core module $m
+    {imports}
     (memory $main (export "memory") 2)
     {fields}
     (global $free (mut i32) (i32.const 65536))
@@ -46,7 +51,7 @@ pub fn text(name: &str, parts: &Parts<'_>) -> String {
       {run}
       (i32.const 512))
     (data (memory $main) (i32.const {DESCRIPTION}) "{data}"))
-  (core instance $i (instantiate $m))
+  (core instance $i (instantiate $m {with}))
 
   (type $task' (record
     (field "id" string) (field "job-id" (option string)) (field "domain-id" (option string))

@@ -1,0 +1,62 @@
+//! Compiled runners are kept: a node that is started again with fifty of them compiles nothing.
+
+use std::time::{Duration, Instant};
+
+use posemesh_devnet::{Devnet, DevnetConfig};
+use posemesh_tests::by_hand::{Parts, runner};
+use posemesh_tests::{NodeProcess, plugins_dir, variables};
+
+const RUNNERS: usize = 50;
+
+#[tokio::test]
+async fn fifty_runners_are_compiled_once_and_a_changed_cache_is_not_used() {
+    let devnet = Devnet::start(DevnetConfig::default()).await.expect("a devnet");
+    let plugins = tempfile::tempdir().expect("a folder");
+    // As much code as a real runner has, and each with something of its own.
+    let pointcloud = std::fs::read(plugins_dir().join("pointcloud.wasm")).expect("a runner");
+    std::fs::write(plugins.path().join("pointcloud.wasm"), pointcloud).expect("written");
+    for n in 1..RUNNERS {
+        let name = format!("runner-{n}");
+        let code = format!("(func (result i32) (i32.const {n}))").repeat(500);
+        let bytes = runner(&name, &Parts { fields: &code, ..Parts::default() });
+        std::fs::write(plugins.path().join(format!("{name}.wasm")), bytes).expect("written");
+    }
+    let work = tempfile::tempdir().expect("a folder");
+    let variables = variables(&devnet, plugins.path(), work.path());
+
+    let (cold, compiled) = start(&variables).await;
+    assert_eq!(compiled, RUNNERS, "an empty cache has nothing");
+    let (warm, compiled) = start(&variables).await;
+    assert_eq!(compiled, 0, "everything is there");
+    eprintln!("{RUNNERS} runners: {cold:.2?} without a cache, {warm:.2?} with it");
+    // No figure, only the order: without the cache each costs a process and a compilation.
+    assert!(warm < cold, "{warm:?} is not less than {cold:?}");
+
+    // Somebody has changed one file and cut another: both are noticed, and compiled anew.
+    let mut files: Vec<_> = std::fs::read_dir(work.path().join("cache"))
+        .expect("the cache")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    files.sort();
+    assert_eq!(files.len(), RUNNERS);
+    let mut bytes = std::fs::read(&files[0]).expect("read");
+    *bytes.last_mut().expect("not empty") ^= 1;
+    std::fs::write(&files[0], bytes).expect("changed");
+    std::fs::File::options().write(true).open(&files[1]).and_then(|file| file.set_len(1000)).expect("cut");
+    let (_, compiled) = start(&variables).await;
+    assert_eq!(compiled, 2, "what was changed is never loaded");
+    devnet.shutdown().await;
+}
+
+/// How long a start takes until leases are taken, and how many components it compiled.
+async fn start(variables: &std::collections::BTreeMap<String, String>) -> (Duration, usize) {
+    let began = Instant::now();
+    let mut node = NodeProcess::run(variables);
+    node.wait_for_log("the engine takes leases").await;
+    let took = began.elapsed();
+    assert_eq!(node.terminate().await, 0);
+    let log = node.log();
+    let live = log.lines().filter(|line| line.contains("runner live")).count();
+    assert_eq!(live, RUNNERS, "{log}");
+    (took, log.lines().filter(|line| line.contains("component compiled")).count())
+}

@@ -1,0 +1,88 @@
+//! The last rung: a runner that can't even be dropped, because the host itself hangs in a call of it.
+
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use posemesh_node::files::{FileInputs, FileOutputs};
+use posemesh_node::plugin::component::{Loader, LoaderSettings};
+use posemesh_node::plugin::generation::Generation;
+use posemesh_node::plugin::policy::Policy;
+use posemesh_node::plugin::sandbox::Sandbox;
+use posemesh_node::plugin::stuck_runners;
+use posemesh_node::ports::{InputPort, PartStream, PortError};
+use posemesh_node::report::{ReportLimits, Reports, StopReason};
+use posemesh_node::runner::{Runner as _, RunnerCall};
+use posemesh_node::task::Task;
+use posemesh_tests::{guest, node_binary};
+use uuid::Uuid;
+
+/// An input that blocks the thread, as a broken file system does, until it is let go.
+#[derive(Clone, Default)]
+struct Blocking(Arc<(Mutex<bool>, Condvar)>);
+
+impl Blocking {
+    fn let_go(&self) {
+        *self.0.0.lock().expect("nobody panics") = true;
+        self.0.1.notify_all();
+    }
+}
+
+#[async_trait]
+impl InputPort for Blocking {
+    async fn open(&self, _: &str) -> Result<Box<dyn PartStream>, PortError> {
+        let (lock, woken) = &*self.0;
+        let held = lock.lock().expect("nobody panics");
+        let _free = woken.wait_while(held, |free| !*free).expect("nobody panics");
+        Err(PortError::Other("let go at last".to_owned()))
+    }
+}
+
+fn call(inputs: Arc<dyn InputPort>, reports: Reports, dir: &Path) -> RunnerCall {
+    let mut task = Task::new(Uuid::new_v4(), "/posemesh/test/copy/v1".to_owned());
+    task.inputs_cids = vec!["input".to_owned()];
+    let outputs = FileOutputs::new(dir.to_owned(), None, task.id.to_string());
+    RunnerCall { task, inputs, outputs: Arc::new(outputs), reports, work_dir: dir.to_owned() }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_runner_that_can_not_be_ended_is_given_up_and_the_node_says_so() {
+    let mut settings = LoaderSettings::default();
+    settings.compiler.program = Some(node_binary());
+    let loader = Loader::open(Sandbox::new().expect("wasmtime"), settings).await.expect("a loader");
+    let path = guest("copy");
+    let runner = Generation::load(&loader, &path, 1, &Policy::default(), &|_| None, &|_| {}).await;
+    let runner = Arc::new(runner.expect("a runner"));
+    let reports = Reports::new(ReportLimits::default());
+    let blocking = Blocking::default();
+    let (stuck_dir, dir) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+
+    let hanging = {
+        let call = call(Arc::new(blocking.clone()), reports.clone(), stuck_dir.path());
+        let runner = runner.clone();
+        tokio::spawn(async move { runner.run(call).await })
+    };
+    reports.stop(StopReason::Cancelled);
+
+    // Meanwhile the same runner does another task: what hangs is one thread.
+    let input = dir.path().join("input");
+    std::fs::write(&input, "data").expect("an input");
+    let inputs = FileInputs::new([("input".to_owned(), input)].into());
+    let fine = call(Arc::new(inputs), Reports::new(ReportLimits::default()), dir.path());
+    runner.run(fine).await.expect("a neighbour");
+
+    let ended = tokio::time::timeout(Duration::from_secs(60), hanging).await;
+    let failure = ended.expect("it is given up").expect("no panic").expect_err("it did not complete");
+    assert_eq!(failure.kind, "stuck", "{failure:?}");
+    assert!(failure.reason.contains("can't be ended"), "{failure:?}");
+    assert_eq!(stuck_runners(), 1, "the node is not ready");
+
+    blocking.let_go();
+    let freed = async {
+        while stuck_runners() > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), freed).await.expect("the thread is free again");
+}
