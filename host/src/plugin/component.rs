@@ -107,7 +107,7 @@ impl Loader {
             off_the_runtime(path, move || hex::encode(Sha256::digest(&*bytes))).await?
         };
         reached(Stage::Verified);
-        let (component, cached) = match self.from_cache(&digest).await {
+        let (component, cached) = match self.cached(&digest).await {
             Some(component) => (component, true),
             None => (self.compile(path, &bytes, &digest).await?, false),
         };
@@ -118,14 +118,14 @@ impl Loader {
         Ok(Linked { pre, digest, bytes: size, cached })
     }
 
-    async fn from_cache(&self, digest: &str) -> Option<Component> {
+    async fn cached(&self, digest: &str) -> Option<Component> {
         self.cache.as_ref()?.get(self.sandbox.engine(), digest).await
     }
 
     async fn compile(&self, path: &Path, bytes: &Arc<Vec<u8>>, digest: &str) -> Result<Component, LoadError> {
         // Whoever waited for a permit may find that somebody else compiled the same bytes meanwhile.
         let permit = self.compiler.permit().await;
-        if let Some(component) = self.from_cache(digest).await {
+        if let Some(component) = self.cached(digest).await {
             return Ok(component);
         }
         let began = Instant::now();
