@@ -3,6 +3,9 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use http::{HeaderName, HeaderValue};
+use serde_json::Value;
+
 use crate::route::{Endpoint, Role};
 
 pub(crate) mod body;
@@ -18,6 +21,8 @@ pub(crate) enum Effect {
     Truncate { after: u64, clean: bool },
     Drip { chunk: usize, pause: Duration },
     Garbage { bytes: usize },
+    Merge(Value),
+    Header { name: HeaderName, value: HeaderValue },
 }
 
 /// The name of a fault that was added.
@@ -92,6 +97,17 @@ impl Fault {
     /// nonsense.
     pub fn garbage(bytes: usize) -> Self {
         Self::new(Effect::Garbage { bytes })
+    }
+
+    /// Acts on the request and changes the JSON of the answer: fields of `patch` take the place of those of
+    /// the same name, objects within objects too, and null takes a field away (RFC 7396).
+    pub fn merge(patch: Value) -> Self {
+        Self::new(Effect::Merge(patch))
+    }
+
+    /// Adds a header to the answer, whatever it is.
+    pub fn header(name: HeaderName, value: HeaderValue) -> Self {
+        Self::new(Effect::Header { name, value })
     }
 
     /// Hits this endpoint; said again, that one too.

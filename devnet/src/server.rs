@@ -87,6 +87,7 @@ async fn after(core: &Core, effects: &[Effect], mut response: Response, conn: &C
             }
             Effect::Drip { chunk, pause } => response = body::drip(response, *chunk, *pause),
             Effect::Garbage { bytes } => response = body::garbage(response, *bytes),
+            Effect::Merge(patch) => response = body::merge(response, patch).await,
             _ => {}
         }
     }
@@ -98,6 +99,11 @@ fn finish(core: &Core, seq: u64, mut response: Response, effects: &[Effect], con
     // A delay before an ordered answer must not be answered when the order is to drop, so this is last.
     if dropped {
         conn.cut();
+    }
+    for effect in effects {
+        if let Effect::Header { name, value } = effect {
+            response.headers_mut().insert(name.clone(), value.clone());
+        }
     }
     if let Ok(date) = HeaderValue::from_str(&core.clock.http_date()) {
         response.headers_mut().insert(header::DATE, date);

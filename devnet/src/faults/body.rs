@@ -7,6 +7,7 @@ use axum::body::{Body, BodyDataStream, Bytes};
 use axum::response::Response;
 use futures_util::{StreamExt, stream};
 use http::header;
+use serde_json::{Map, Value};
 
 use crate::conn::Conn;
 
@@ -66,6 +67,39 @@ pub(crate) fn garbage(response: Response, bytes: usize) -> Response {
     .take(bytes)
     .collect();
     Response::from_parts(head, Body::from(nonsense))
+}
+
+/// Changes the JSON of a body (RFC 7396). A body that is no JSON stays as it is.
+pub(crate) async fn merge(response: Response, patch: &Value) -> Response {
+    let (mut head, body) = response.into_parts();
+    // The devnet's own answers that are JSON are small, and whole at once.
+    let Ok(bytes) = axum::body::to_bytes(body, usize::MAX).await else {
+        return Response::from_parts(head, Body::empty());
+    };
+    let Ok(mut value) = serde_json::from_slice(&bytes) else {
+        return Response::from_parts(head, Body::from(bytes));
+    };
+    head.headers.remove(header::CONTENT_LENGTH);
+    merge_into(&mut value, patch);
+    Response::from_parts(head, Body::from(value.to_string()))
+}
+
+fn merge_into(value: &mut Value, patch: &Value) {
+    let Value::Object(patch) = patch else {
+        *value = patch.clone();
+        return;
+    };
+    if !value.is_object() {
+        *value = Value::Object(Map::new());
+    }
+    let Value::Object(fields) = value else { return };
+    for (name, patch) in patch {
+        if patch.is_null() {
+            fields.remove(name);
+        } else {
+            merge_into(fields.entry(name.as_str()).or_insert(Value::Null), patch);
+        }
+    }
 }
 
 async fn next(data: &mut BodyDataStream) -> io::Result<Option<Bytes>> {

@@ -120,3 +120,19 @@ async fn a_devnet_ends_although_requests_hang() {
     tokio::time::timeout(SOON, devnet.shutdown()).await.expect("shutdown should not wait for them");
     assert!(hanging.await.unwrap().is_err());
 }
+
+#[tokio::test]
+async fn answers_can_be_changed_and_given_headers() {
+    let devnet = start(|_| {}).await;
+    let node = Node::log_in(&devnet).await;
+    devnet.submit_job(job()).unwrap();
+    let patch = json!({"cancel": true, "domain_server_url": null, "task": {"capability": "/other/v1"}});
+    devnet.faults().add(Fault::merge(patch).on(Endpoint::Lease));
+    devnet.faults().add(Fault::header(http::header::RETRY_AFTER, "7".parse().unwrap()).on(Endpoint::Lease));
+    let response = node.request(Method::GET, "/tasks").send().await.unwrap();
+    assert_eq!(response.headers()["retry-after"], "7");
+    let lease: serde_json::Value = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap();
+    assert_eq!((&lease["cancel"], lease.get("domain_server_url")), (&json!(true), None));
+    assert_eq!(lease["task"]["capability"], "/other/v1");
+    assert!(lease["task"]["id"].is_string(), "what is not named stays: {lease}");
+}
