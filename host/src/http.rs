@@ -21,12 +21,18 @@ pub fn client_builder() -> reqwest::ClientBuilder {
     reqwest::Client::builder().redirect(Policy::none()).connect_timeout(CONNECT_TIMEOUT)
 }
 
-/// Appends path segments to a base URL, whether or not the base ends in a slash (protocol 3.1). Each
+/// Appends path segments to a base URL, however many slashes it ends in (protocol 3.1). Each
 /// segment is percent-encoded.
 pub fn join(base: &Url, segments: &[&str]) -> Url {
     let mut url = base.clone();
+    let path = base.path();
+    let trailing = path.len() - path.trim_end_matches('/').len();
     if let Ok(mut path) = url.path_segments_mut() {
-        path.pop_if_empty().extend(segments);
+        // Each call takes one slash.
+        for _ in 0..trailing {
+            path.pop_if_empty();
+        }
+        path.extend(segments);
     }
     url
 }
@@ -46,18 +52,28 @@ pub enum BodyError {
 ///
 /// # Errors
 /// When it is larger, whatever its `Content-Length` says, or when the connection fails.
-pub async fn read_body(mut response: reqwest::Response, limit: usize) -> Result<Bytes, BodyError> {
+pub async fn read_body(response: reqwest::Response, limit: usize) -> Result<Bytes, BodyError> {
+    match read_body_as_far(response, limit).await {
+        (body, None) => Ok(body),
+        (_, Some(error)) => Err(error),
+    }
+}
+
+/// The same, with what did arrive of a body that can't be read to its end.
+pub async fn read_body_as_far(mut response: reqwest::Response, limit: usize) -> (Bytes, Option<BodyError>) {
     if response.content_length().is_some_and(|length| length > limit as u64) {
-        return Err(BodyError::TooLarge(limit));
+        return (Bytes::new(), Some(BodyError::TooLarge(limit)));
     }
     let mut body = BytesMut::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| BodyError::Transport(cause(&error)))? {
-        if body.len() + chunk.len() > limit {
-            return Err(BodyError::TooLarge(limit));
+    let error = loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() > limit => break Some(BodyError::TooLarge(limit)),
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(None) => break None,
+            Err(error) => break Some(BodyError::Transport(cause(&error))),
         }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body.freeze())
+    };
+    (body.freeze(), error)
 }
 
 /// The chain of causes of a transport error in one line. Without URLs: their queries may carry what
@@ -95,6 +111,8 @@ mod tests {
         for (base, want) in [
             ("https://h/v1", "https://h/v1/tasks/a%2Fb"),
             ("https://h/v1/", "https://h/v1/tasks/a%2Fb"),
+            ("https://h/v1///", "https://h/v1/tasks/a%2Fb"),
+            ("https://h//", "https://h/tasks/a%2Fb"),
             ("https://h", "https://h/tasks/a%2Fb"),
         ] {
             assert_eq!(join(&Url::parse(base).unwrap(), &["tasks", "a/b"]).as_str(), want);

@@ -25,9 +25,16 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     telemetry::init(config.log.format, &config.log.filter)?;
     let shutdown = Shutdown::new();
     let _listening = shutdown.listen().context("installing signal handlers")?;
-    let node = Node::start(config).await?;
+    let node = tokio::select! {
+        node = Node::start(config) => node?,
+        () = shutdown.draining().cancelled() => {
+            tracing::info!("told to end before all runners were loaded");
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
     tokio::select! {
-        result = node.run(&shutdown) => result.map(|_| ExitCode::SUCCESS).map_err(Into::into),
+        biased;
         () = shutdown.killed().cancelled() => Ok(ExitCode::FAILURE),
+        result = node.run(&shutdown) => result.map(|_| ExitCode::SUCCESS).map_err(Into::into),
     }
 }

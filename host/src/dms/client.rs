@@ -12,6 +12,7 @@ use reqwest::StatusCode;
 use serde::Serialize;
 use serde_json::Value;
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc2822;
 use url::Url;
 use uuid::Uuid;
 
@@ -20,8 +21,11 @@ use super::lease::{HeartbeatAnswer, LeaseAnswer};
 use super::{outcome, wire};
 use crate::auth::MachineAuth;
 use crate::clock::server_date;
-use crate::http::{self as node_http, MAX_JSON_BODY, cause, read_body};
+use crate::http::{self as node_http, MAX_JSON_BODY, cause, read_body, read_body_as_far};
 use crate::secret::Secret;
+
+/// The longest `Retry-After` that is believed.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
 /// One client for all calls of the process: connections are reused, and every call has a timeout.
 ///
@@ -73,8 +77,15 @@ impl DmsClient {
         if response.status() == StatusCode::NO_CONTENT {
             return Ok(LeaseAnswer::NoWork);
         }
-        let (body, date) = read(call, response).await?;
-        let answer = wire::lease(&body, date);
+        let date = server_date(response.headers());
+        let answer = match read_body_as_far(response, MAX_JSON_BODY).await {
+            (body, None) => wire::lease(&body, date),
+            // The lease is ours even if its description did not arrive. What did may name the task.
+            (part, Some(error)) => match wire::find_task_id(&part) {
+                Some(id) => LeaseAnswer::Undecodable { task_id: Some(id), error: error.to_string() },
+                None => return Err(DmsError::body(call, &error)),
+            },
+        };
         match &answer {
             LeaseAnswer::Lease(lease) => tracing::debug!(
                 task_id = %lease.task.id,
@@ -173,7 +184,11 @@ impl DmsClient {
         if let Some(body) = body {
             request = request.header(CONTENT_TYPE, "application/json").body(body);
         }
-        request.send().await.map_err(|error| DmsError::Transport { call, cause: cause(&error) })
+        request.send().await.map_err(|error| DmsError::Transport {
+            call,
+            sent: !error.is_connect(),
+            cause: cause(&error),
+        })
     }
 }
 
@@ -204,7 +219,15 @@ fn bearer_header(token: &Secret) -> HeaderValue {
     value
 }
 
+/// Seconds, or a date, which only the server's own date gives a meaning to.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds.min(3600)))
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let wait = match text.parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let until = OffsetDateTime::parse(text, &Rfc2822).ok()?;
+            Duration::try_from(until - server_date(headers)?).ok()?
+        }
+    };
+    Some(wait.min(LONGEST_RETRY_AFTER))
 }

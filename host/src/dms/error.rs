@@ -79,6 +79,8 @@ pub enum DmsError {
     Transport {
         /// The call.
         call: DmsCall,
+        /// Whether DMS may have got the request. Without a connection it can't have.
+        sent: bool,
         /// The chain of causes.
         cause: String,
     },
@@ -141,6 +143,17 @@ impl DmsError {
         match self {
             Self::Status { retry_after, .. } => *retry_after,
             _ => None,
+        }
+    }
+
+    /// Whether DMS may have done what was asked although nobody said so: the answer did not arrive, or a
+    /// proxy in between gave up waiting for it.
+    pub fn may_have_arrived(&self) -> bool {
+        match self {
+            Self::Transport { sent, .. } => *sent,
+            Self::Body { .. } | Self::Decode { .. } => true,
+            Self::Status { status, .. } => matches!(status.as_u16(), 408 | 502 | 504),
+            Self::Setup(_) | Self::Auth { .. } => false,
         }
     }
 

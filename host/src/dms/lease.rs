@@ -4,7 +4,6 @@ use time::OffsetDateTime;
 use url::Url;
 use uuid::Uuid;
 
-use crate::json::JsonError;
 use crate::secret::Secret;
 use crate::task::Task;
 
@@ -22,8 +21,8 @@ pub enum LeaseAnswer {
     Undecodable {
         /// The task's id, if it could be found.
         task_id: Option<Uuid>,
-        /// What is wrong.
-        error: JsonError,
+        /// What is wrong with it, and nothing of what it says.
+        error: String,
     },
 }
 

@@ -3,6 +3,7 @@
 //! What the node acts on is read strictly, what is for information only leniently, and `null` is the same
 //! as a missing field throughout: a lease that is not understood is a lease that is lost.
 
+mod dig;
 #[cfg(test)]
 mod tests;
 
@@ -20,7 +21,7 @@ pub(super) fn lease(body: &[u8], server_date: Option<OffsetDateTime>) -> LeaseAn
     let read = Object::parse(body).and_then(|object| read_lease(object, server_date));
     match read {
         Ok(lease) => LeaseAnswer::Lease(Box::new(lease)),
-        Err(error) => LeaseAnswer::Undecodable { task_id: find_task_id(body), error },
+        Err(error) => LeaseAnswer::Undecodable { task_id: find_task_id(body), error: error.to_string() },
     }
 }
 
@@ -81,11 +82,21 @@ fn read_task(
         outputs_prefix: object.take("outputs_prefix")?,
         label: object.take_lenient("label"),
         stage: object.take_lenient("stage"),
-        meta: object.take("meta")?.unwrap_or(Value::Null),
+        meta: parameters(object.take("meta")?.unwrap_or(Value::Null)),
         attempts: object.take_lenient("attempts"),
         max_attempts: object.take_lenient("max_attempts"),
     };
     Ok((task, object.take_lenient("lease_expires_at")))
+}
+
+/// What the submitter gave: DMS keeps the progress and the events of earlier attempts in the same object
+/// (protocol 3.4). A runner that takes no fields it does not know would fail at every second attempt.
+fn parameters(mut meta: Value) -> Value {
+    if let Value::Object(fields) = &mut meta {
+        fields.remove("progress");
+        fields.remove("events");
+    }
+    meta
 }
 
 fn read_url(object: &mut Object) -> DomainServerUrl {
@@ -98,9 +109,9 @@ fn read_url(object: &mut Object) -> DomainServerUrl {
     }
 }
 
-/// Looks for nothing but the task's id in a lease that can't be read.
-fn find_task_id(body: &[u8]) -> Option<Uuid> {
-    let mut object = Object::parse(body).ok()?;
+/// Looks for nothing but the task's id in a lease that can't be read, or did not arrive whole.
+pub(super) fn find_task_id(body: &[u8]) -> Option<Uuid> {
+    let Ok(mut object) = Object::parse(body) else { return dig::task_id(body) };
     let in_task = object.take_lenient::<Object>("task").and_then(|mut task| task.take_lenient("id"));
     in_task.or_else(|| object.take_lenient("task_id"))
 }

@@ -11,8 +11,9 @@ use crate::lease::Session;
 use crate::lease::server::LeaseAnswer;
 use crate::shutdown::Shutdown;
 
-/// A request for work that is under way gets at least this to be answered: dropped, it might leave a
-/// lease behind that nobody knows of.
+/// What a request for work that is under way gets to be answered: dropped, it might leave a lease behind
+/// that nobody knows of, but a server that hangs must not hold up the end. While leases are worked on it
+/// costs nothing to wait longer.
 const POLL_PATIENCE: Duration = Duration::from_secs(5);
 
 /// For what is left once every lease has had its time.
@@ -25,11 +26,11 @@ impl Engine {
         let grace = self.settings.shutdown_grace;
         info!(running = self.sessions.len(), ?grace, "no more leases are taken");
         let began = Instant::now();
-        let poll_end = began + grace.max(POLL_PATIENCE);
+        let poll_end = began + POLL_PATIENCE;
         // Whatever happens, it is over then: the runners' time to stop, then that for the last reports
         // and that for telling the server.
         let lease = self.settings.lease;
-        let end = poll_end + lease.stop_grace + 2 * lease.give_back_patience + SLACK;
+        let end = began + grace.max(POLL_PATIENCE) + lease.stop_grace + 2 * lease.give_back_patience + SLACK;
         while !self.sessions.is_empty() || self.polling.is_some() {
             tokio::select! {
                 biased;
@@ -40,7 +41,7 @@ impl Engine {
                     warn!(running = self.sessions.len(), "the grace time is over; running leases are given back");
                     self.context.give_back.cancel();
                 }
-                () = sleep_until(poll_end), if self.polling.is_some() => {
+                () = sleep_until(poll_end), if self.polling.is_some() && self.sessions.is_empty() => {
                     warn!("a request for work was not answered in time; it may have left a lease behind");
                     self.polling = None;
                 }
@@ -65,9 +66,7 @@ impl Engine {
                 let session = Session::new(self.context.clone(), *lease, polled.sent);
                 self.sessions.spawn(session.give_back(record).instrument(span));
             }
-            Ok(LeaseAnswer::Undecodable { task_id: Some(task_id), error }) => {
-                self.sessions.spawn(poll::refuse(self.context.clone(), task_id, error.to_string()));
-            }
+            Ok(LeaseAnswer::Undecodable { task_id: Some(task_id), error }) => self.refuse(task_id, error),
             Ok(_) | Err(_) => {}
         }
     }

@@ -17,10 +17,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, error, info, info_span, warn};
+use uuid::Uuid;
 
 use crate::engine::pace::Pace;
 use crate::engine::poll::{Polled, Polling};
@@ -58,8 +59,19 @@ pub struct Engine {
     pace: Pace,
     /// The leases that are worked on.
     sessions: JoinSet<Ended>,
+    /// What is known of them from outside; those that have ended go with the next lease.
+    held: Vec<Held>,
     /// The `GET /tasks` that is under way, if one is.
     polling: Option<Polling>,
+}
+
+/// A lease that is worked on.
+struct Held {
+    task_id: Uuid,
+    /// Fires when the server has leased the same task to this node once more: then the earlier lease was
+    /// over, and whatever its session still said would count for the later one.
+    replaced: CancellationToken,
+    task: AbortHandle,
 }
 
 impl Engine {
@@ -81,6 +93,7 @@ impl Engine {
             capabilities,
             pace: Pace::new(settings.poll_backoff_min, settings.poll_backoff_max),
             sessions: JoinSet::new(),
+            held: Vec::new(),
             polling: None,
             settings,
         }
@@ -137,7 +150,7 @@ impl Engine {
                 warn!(?task_id, %error, "got a lease that can't be read");
                 self.pace.stumbled();
                 if let Some(task_id) = task_id {
-                    self.sessions.spawn(poll::refuse(self.context.clone(), task_id, error.to_string()));
+                    self.refuse(task_id, error);
                 }
             }
             Err(error) => {
@@ -148,10 +161,23 @@ impl Engine {
     }
 
     fn start(&mut self, lease: Lease, sent: Instant) {
+        let task_id = lease.task.id;
         let record = self.records.begin(&lease);
         let span = task_span(&lease);
         let session = Session::new(self.context.clone(), lease, sent);
-        self.sessions.spawn(session.run(record).instrument(span));
+        self.held.retain(|held| !held.task.is_finished());
+        for earlier in self.held.iter().filter(|held| held.task_id == task_id) {
+            warn!(%task_id, "the server has leased a task anew that is still worked on here");
+            earlier.replaced.cancel();
+        }
+        let replaced = session.replaced();
+        let task = self.sessions.spawn(session.run(record).instrument(span));
+        self.held.push(Held { task_id, replaced, task });
+    }
+
+    fn refuse(&mut self, task_id: Uuid, error: String) {
+        let (context, records) = (self.context.clone(), self.records.clone());
+        self.sessions.spawn(poll::refuse(context, records, task_id, error));
     }
 
     fn session_ended(&mut self, ended: Option<Ended>) {

@@ -8,6 +8,8 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
 
+use crate::dms::outcome::SetupStage;
+use crate::engine::records::TaskRecords;
 use crate::heartbeat::Condition;
 use crate::heartbeat::clock::DEFAULT_TTL;
 use crate::lease::conclude::tell_in_time;
@@ -55,8 +57,9 @@ pub fn retry_after(error: &ServerError) -> Option<Duration> {
 }
 
 /// Gives back a lease of which no more than the id could be read.
-pub async fn refuse(context: LeaseContext, task_id: Uuid, error: String) -> Ended {
-    let details = outcome::setup_details("decode_lease", &error);
+pub async fn refuse(context: LeaseContext, records: TaskRecords, task_id: Uuid, error: String) -> Ended {
+    let error = format!("the lease can't be read: {error}");
+    let details = outcome::setup_details(SetupStage::StartSession.as_str(), &error);
     let last = Last::Fail { reason: outcome::NODE_SETUP_FAILED.to_owned(), details };
     let deadline = Instant::now() + DEFAULT_TTL;
     let expiry = async {
@@ -65,5 +68,6 @@ pub async fn refuse(context: LeaseContext, task_id: Uuid, error: String) -> Ende
     };
     let ending = tell_in_time(&context, task_id, &last, expiry).await.unwrap_or_else(Ending::from);
     tracing::warn!(%task_id, "unreadable lease {ending}");
+    records.count_unreadable(&ending);
     Ended { ending, started: false }
 }

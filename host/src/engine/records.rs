@@ -82,6 +82,17 @@ pub struct Totals {
     pub stuck_runners: u64,
 }
 
+impl Totals {
+    fn ended(&mut self, ending: &Ending) {
+        match ending {
+            Ending::Completed { .. } => self.completed += 1,
+            Ending::Failed { .. } => self.failed += 1,
+            Ending::Cancelled => self.cancelled += 1,
+            Ending::Lost { .. } => self.lost += 1,
+        }
+    }
+}
+
 /// The store. Cloning shares.
 #[derive(Debug, Clone, Default)]
 pub struct TaskRecords {
@@ -169,6 +180,19 @@ impl TaskRecords {
         self.store().totals.stuck_runners += 1;
     }
 
+    /// Whether the node can be trusted with more work: false once a runner did not let go of its thread,
+    /// and until the node is started again.
+    pub fn is_sound(&self) -> bool {
+        self.store().totals.stuck_runners == 0
+    }
+
+    /// Counts a lease that could not be read, so that nothing else is remembered of it.
+    pub fn count_unreadable(&self, ending: &Ending) {
+        let mut store = self.store();
+        store.totals.leased += 1;
+        store.totals.ended(ending);
+    }
+
     fn store(&self) -> MutexGuard<'_, Store> {
         // Nothing panics while the lock is held; if something did, the store is still whole.
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
@@ -217,13 +241,7 @@ impl Drop for OpenRecord {
             kept.record.took = kept.began.elapsed();
             kept.record.state = TaskState::Ended(self.ending.clone());
         });
-        let mut store = self.records.store();
-        match self.ending {
-            Ending::Completed { .. } => store.totals.completed += 1,
-            Ending::Failed { .. } => store.totals.failed += 1,
-            Ending::Cancelled => store.totals.cancelled += 1,
-            Ending::Lost { .. } => store.totals.lost += 1,
-        }
+        self.records.store().totals.ended(&self.ending);
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, info, warn};
 use uuid::Uuid;
@@ -29,6 +30,13 @@ pub enum Condition {
     Expired(String),
 }
 
+impl Condition {
+    /// The server has leased the task to this node once more, so this lease was over.
+    pub fn replaced() -> Self {
+        Self::Lost("the server has leased the task anew".to_owned())
+    }
+}
+
 /// The running heartbeats of one lease. Dropping this ends them.
 pub struct Heartbeats {
     /// Asks for the last reports to be sent.
@@ -41,7 +49,9 @@ pub struct Heartbeats {
 impl Heartbeats {
     /// Starts them for a lease whose initial heartbeat was just answered, so the next is due only
     /// after the usual part of the TTL.
-    pub fn start(line: Line, policy: HeartbeatPolicy) -> Self {
+    ///
+    /// `replaced` fires when the server has leased the task once more: the lease is lost then.
+    pub fn start(line: Line, policy: HeartbeatPolicy, replaced: CancellationToken) -> Self {
         let (flushes, asked) = mpsc::channel(1);
         let (condition_tx, condition) = watch::channel(Condition::Held);
         let (task_id_tx, task_id) = watch::channel(line.task_id());
@@ -56,7 +66,7 @@ impl Heartbeats {
             condition: condition_tx,
             task_id: task_id_tx,
         };
-        let task = tokio::spawn(driver.run(asked).in_current_span());
+        let task = tokio::spawn(driver.run(asked, replaced).in_current_span());
         Self { flushes, condition, task_id, _task: AbortOnDropHandle::new(task) }
     }
 
@@ -107,7 +117,17 @@ struct Driver {
 }
 
 impl Driver {
-    async fn run(mut self, mut asked: mpsc::Receiver<oneshot::Sender<()>>) {
+    async fn run(mut self, asked: mpsc::Receiver<oneshot::Sender<()>>, replaced: CancellationToken) {
+        tokio::select! {
+            biased;
+            () = replaced.cancelled() => {}
+            () = self.keep(asked) => return,
+        }
+        self.end(Condition::replaced());
+    }
+
+    /// Keeps the lease until it is over or nobody wants it any more.
+    async fn keep(&mut self, mut asked: mpsc::Receiver<oneshot::Sender<()>>) {
         let reports = self.line.reports().clone();
         let token = self.line.token().clone();
         while self.held() {

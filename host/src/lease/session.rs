@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::dms::outcome::SetupStage;
@@ -30,6 +31,8 @@ pub struct Session {
     reports: Reports,
     /// The line to the server until the heartbeats take it over.
     line: Line,
+    /// Fires when the server has leased the task once more to this node.
+    replaced: CancellationToken,
 }
 
 /// Everything that a run needs.
@@ -56,7 +59,13 @@ impl Session {
         let token = Arc::new(TaskToken::new(lease.access_token.clone()));
         let clock = LeaseClock::start(sent, lease.lease_expires_at, lease.server_date);
         let line = Line::new(context.server.clone(), lease.task.id, clock, reports.clone(), token);
-        Self { context, lease, reports, line }
+        Self { context, lease, reports, line, replaced: CancellationToken::new() }
+    }
+
+    /// To be cancelled when the server leases the same task to this node once more. Nothing is said about
+    /// this lease from then on: it would be heard as said about the other.
+    pub fn replaced(&self) -> CancellationToken {
+        self.replaced.clone()
     }
 
     /// Works the lease off. Everything it started is ended, and the task's directory removed, when it
@@ -121,12 +130,13 @@ impl Session {
 
     /// Tries until it is answered, or until what is left of the lease is needed to say that it failed.
     async fn initial_heartbeat(&mut self) -> Result<HeartbeatAnswer, Halt> {
-        let give_back = self.context.give_back.clone();
+        let (give_back, replaced) = (self.context.give_back.clone(), self.replaced.clone());
         let clock = self.line.clock();
         let give_up = clock.deadline() - (clock.deadline() - clock.granted()) / 4;
         loop {
             let beat = tokio::select! {
                 biased;
+                () = replaced.cancelled() => return Err(Halt::Over(Condition::replaced())),
                 () = give_back.cancelled() => return Err(Halt::GiveBack),
                 beat = self.line.beat() => beat,
             };
@@ -142,6 +152,7 @@ impl Session {
             warn!(%error, retry_in = ?again, "the initial heartbeat failed");
             tokio::select! {
                 biased;
+                () = replaced.cancelled() => return Err(Halt::Over(Condition::replaced())),
                 () = give_back.cancelled() => return Err(Halt::GiveBack),
                 () = sleep(again) => {}
             }
@@ -150,7 +161,7 @@ impl Session {
 
     /// Runs the runner with heartbeats beside it, and tells the server how it went.
     async fn work(self, ready: Ready, record: &OpenRecord) -> Ending {
-        let Self { context, lease, reports, line } = self;
+        let Self { context, lease, reports, line, replaced } = self;
         let Ready { runner, ports, dir } = ready;
         let label = runner.label();
         info!(runner = label, "running");
@@ -162,7 +173,7 @@ impl Session {
             reports: reports.clone(),
             work_dir: dir.path().to_owned(),
         };
-        let heartbeats = Heartbeats::start(line, context.settings.heartbeat);
+        let heartbeats = Heartbeats::start(line, context.settings.heartbeat, replaced);
         let end = run(runner, call, context.settings.stop_grace, &context.give_back).await;
         record.finishing();
         if end.stuck {
@@ -196,11 +207,16 @@ impl Session {
             }
         };
         let deadline = self.line.clock().deadline();
-        let expiry = async {
-            sleep_until(deadline).await;
-            Condition::Expired("it could not be given back in time".to_owned())
+        let over = async {
+            tokio::select! {
+                biased;
+                () = self.replaced.cancelled() => Condition::replaced(),
+                () = sleep_until(deadline) => {
+                    Condition::Expired("it could not be given back in time".to_owned())
+                }
+            }
         };
-        tell_in_time(&self.context, self.line.task_id(), &last, expiry).await.unwrap_or_else(Ending::from)
+        tell_in_time(&self.context, self.line.task_id(), &last, over).await.unwrap_or_else(Ending::from)
     }
 }
 

@@ -217,3 +217,22 @@ fn a_token_that_cannot_stand_in_a_header_is_sent_as_invalid() {
     let good = bearer_header(&Secret::new("abc"));
     assert!(good.is_sensitive() && good == "Bearer abc");
 }
+
+#[test]
+fn a_retry_after_is_seconds_or_a_date_by_the_servers_clock() {
+    let said = |retry_after: &str, date: Option<&str>| {
+        let mut headers = HeaderMap::new();
+        headers.insert(RETRY_AFTER, retry_after.parse().unwrap());
+        if let Some(date) = date {
+            headers.insert("date", date.parse().unwrap());
+        }
+        super::retry_after(&headers)
+    };
+    let date = "Sun, 06 Nov 1994 08:49:37 GMT";
+    assert_eq!(said(" 7", None), Some(Duration::from_secs(7)));
+    assert_eq!(said("Sun, 06 Nov 1994 08:50:37 GMT", Some(date)), Some(Duration::from_secs(60)));
+    assert_eq!(said("Sun, 06 Nov 1994 08:00:00 GMT", Some(date)), None, "it is over");
+    assert_eq!(said("Sun, 06 Nov 1994 08:50:37 GMT", None), None, "our clock may be wrong");
+    assert_eq!(said("99999999", None), Some(LONGEST_RETRY_AFTER));
+    assert_eq!(said("soon", Some(date)), None);
+}

@@ -123,6 +123,16 @@ fn a_lease_that_cannot_be_read_still_gives_its_task_id() {
 }
 
 #[test]
+fn a_later_attempt_has_the_same_parameters_as_the_first() {
+    let mut body = full();
+    body["task"]["meta"] =
+        json!({"voxel_size": 2, "progress": {"progress": 0.5}, "events": [1], "deep": {"events": 1}});
+    assert_eq!(good(&body).task.meta, json!({"voxel_size": 2, "deep": {"events": 1}}));
+    body["task"]["meta"] = json!([{"progress": 1}]);
+    assert_eq!(good(&body).task.meta, json!([{"progress": 1}]));
+}
+
+#[test]
 fn heartbeat_answers_may_be_empty_objects_but_not_nothing() {
     let answer = heartbeat(b"{}", None).unwrap();
     assert!(!answer.cancel && answer.task.is_none() && answer.access_token.is_none());

@@ -8,8 +8,8 @@ use tokio::time::sleep;
 use uuid::Uuid;
 
 use super::*;
-use crate::json::JsonError;
 use crate::lease::ServerErrorKind;
+use crate::runner::RunnerCall;
 
 #[tokio::test(start_paused = true)]
 async fn an_idle_node_asks_at_random_times_within_the_bounds() {
@@ -85,7 +85,7 @@ async fn leases_that_get_nowhere_are_not_asked_for_in_a_loop() {
     let cases: [(&str, &dyn Fn() -> LeaseAnswer); 3] = [
         ("no runner", &|| LeaseAnswer::Lease(Box::new(lease("/other/v1")))),
         ("cancelled", &|| LeaseAnswer::Lease(Box::new(cancelled()))),
-        ("unreadable", &|| LeaseAnswer::Undecodable { task_id: None, error: JsonError::NotAnObject }),
+        ("unreadable", &|| LeaseAnswer::Undecodable { task_id: None, error: "no JSON".into() }),
     ];
     for (case, answer) in cases {
         let rig = Rig::new(|_| async { Ok(()) }).await;
@@ -103,13 +103,20 @@ async fn leases_that_get_nowhere_are_not_asked_for_in_a_loop() {
 #[tokio::test(start_paused = true)]
 async fn an_unreadable_lease_with_an_id_is_given_back() {
     let rig = Rig::new(|_| async { Ok(()) }).await;
-    let answer = LeaseAnswer::Undecodable { task_id: Some(Uuid::nil()), error: JsonError::Missing("id") };
+    let answer = LeaseAnswer::Undecodable {
+        task_id: Some(Uuid::nil()),
+        error: "the answer lacks the field `id`".into(),
+    };
     rig.server.on_lease(Duration::ZERO, Ok(answer));
     let running = Running::start(rig, EngineSettings::default());
     running.rig.server.saw("fail", 1).await;
     let (reason, details) = running.rig.server.failure();
     assert_eq!(reason, "node_setup_failed");
-    assert_eq!(details, json!({"stage": "decode_lease", "error": "the answer lacks the field `id`"}));
+    assert_eq!(
+        details,
+        json!({"stage": "start_session",
+        "error": "the lease can't be read: the answer lacks the field `id`"})
+    );
     running.stop().await;
 }
 
@@ -151,4 +158,59 @@ async fn no_work_is_asked_for_without_registration_or_live_runners() {
     sleep(100 * SECOND).await;
     assert_eq!(running.rig.server.count("lease"), before, "not while registration is lost");
     running.stop().await;
+}
+
+/// An engine with two workers that gets the same task twice; only the second run comes to an end.
+async fn leased_twice(prepare: impl FnOnce(&Rig)) -> (Arc<ScriptedServer>, Totals) {
+    let runs = AtomicUsize::new(0);
+    let rig = Rig::new(move |call: RunnerCall| {
+        let first = runs.fetch_add(1, Ordering::SeqCst) == 0;
+        async move {
+            if first {
+                call.reports.stop_token().cancelled().await;
+                sleep(SECOND).await;
+            }
+            Ok(())
+        }
+    })
+    .await;
+    let task = lease(CAPABILITY);
+    let again = || Ok(LeaseAnswer::Lease(Box::new(task.clone())));
+    rig.server.on_lease(Duration::ZERO, again());
+    rig.server.on_lease(5 * SECOND, again());
+    prepare(&rig);
+    let running = Running::start(rig, EngineSettings { max_concurrency: 2, ..EngineSettings::default() });
+    running.rig.server.saw("complete", 1).await;
+    sleep(30 * SECOND).await;
+    let server = running.rig.server.clone();
+    (server, running.stop().await)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_is_leased_anew_while_it_is_worked_on_is_ended_once_by_the_later_lease() {
+    let (server, totals) = leased_twice(|_| ()).await;
+    assert_eq!(totals, Totals { leased: 2, completed: 1, lost: 1, ..Totals::default() });
+    assert_eq!((server.count("complete"), server.count("fail")), (1, 0), "{}", server.words());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_is_leased_anew_before_it_was_started_is_not_failed_by_the_earlier_lease() {
+    let (server, totals) = leased_twice(|rig| {
+        for _ in 0..3 {
+            rig.server.on_heartbeat(Err(broken()));
+        }
+    })
+    .await;
+    assert_eq!(totals.leased, 2);
+    assert_eq!((server.count("complete"), server.count("fail")), (1, 0), "{}", server.words());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_cannot_be_read_is_counted() {
+    let rig = Rig::new(|_| async { Ok(()) }).await;
+    let answer = LeaseAnswer::Undecodable { task_id: Some(Uuid::nil()), error: "no JSON".into() };
+    rig.server.on_lease(Duration::ZERO, Ok(answer));
+    let running = Running::start(rig, EngineSettings::default());
+    running.rig.server.saw("fail", 1).await;
+    assert_eq!(running.stop().await, Totals { leased: 1, failed: 1, ..Totals::default() });
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 
 use crate::heartbeat::Heartbeats;
 use crate::heartbeat::clock::LeaseClock;
@@ -159,7 +160,7 @@ async fn a_refused_token_brings_an_early_heartbeat_and_its_answer_rotates_the_to
     let clock = LeaseClock::start(Instant::now(), lease.lease_expires_at, lease.server_date);
     let reports = Reports::new(rig.context.settings.report_limits);
     let line = Line::new(rig.server.clone(), lease.task.id, clock, reports, token.clone());
-    let _heartbeats = Heartbeats::start(line, rig.context.settings.heartbeat);
+    let _heartbeats = Heartbeats::start(line, rig.context.settings.heartbeat, CancellationToken::new());
     let began = Instant::now();
     token.want_refresh();
     let held = token.rotated_since(0).await;
@@ -176,7 +177,7 @@ async fn reports_that_a_heartbeat_carried_bring_no_other_one() {
     let token = Arc::new(TaskToken::new(None));
     let line = Line::new(rig.server.clone(), lease.task.id, clock, reports.clone(), token);
     reports.progress(json!({"percent": 100}));
-    let heartbeats = Heartbeats::start(line, rig.context.settings.heartbeat);
+    let heartbeats = Heartbeats::start(line, rig.context.settings.heartbeat, CancellationToken::new());
     heartbeats.flush().await;
     heartbeats.flush().await;
     sleep(10 * SECOND).await;
