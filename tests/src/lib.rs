@@ -6,12 +6,14 @@
 pub mod by_hand;
 mod process;
 mod scene;
+mod tasks;
 pub mod versions;
 
 use std::path::{Path, PathBuf};
 
 pub use process::{NodeProcess, variables};
 pub use scene::{NOOP, PATIENCE, Scene, gaps};
+pub use tasks::{assert_ended_once, leases_of};
 
 /// The repository.
 pub fn root() -> PathBuf {

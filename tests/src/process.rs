@@ -98,10 +98,20 @@ impl NodeProcess {
 
     /// Sends SIGTERM and waits for its end.
     pub async fn terminate(&mut self) -> i32 {
-        let pid = self.child.id().expect("it runs").to_string();
-        let sent = Command::new("kill").args(["-TERM", &pid]).status().await.expect("kill");
-        assert!(sent.success(), "sending SIGTERM to {pid}");
+        self.signal("TERM").await;
         self.wait().await
+    }
+
+    /// Sends a signal, by its name without `SIG`.
+    pub async fn signal(&self, name: &str) {
+        let pid = self.child.id().expect("it runs").to_string();
+        let sent = Command::new("kill").args([&format!("-{name}"), &pid]).status().await.expect("kill");
+        assert!(sent.success(), "sending SIG{name} to {pid}");
+    }
+
+    /// Ends it as a power cut would.
+    pub async fn kill(&mut self) {
+        self.child.kill().await.expect("it runs");
     }
 }
 

@@ -6,4 +6,7 @@
 
 mod section_1;
 mod section_2;
+mod section_3;
+mod section_4;
+mod section_5;
 mod section_8;

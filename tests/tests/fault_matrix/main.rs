@@ -1,4 +1,9 @@
 //! The fault matrix: a test for each row of the tables in `docs/faults.md`. A task must end exactly once,
 //! whatever goes wrong on the way.
 
+mod cancel;
+mod crash;
 mod dds;
+mod dms;
+mod lease;
+mod thousand;

@@ -1,0 +1,109 @@
+//! Tasks of a scene: submitted, watched, and what must hold of each that has ended.
+
+use std::time::Duration;
+
+use posemesh_devnet::{DevnetConfig, Endpoint, FaultId, RequestRecord, TaskState, TaskStatus};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::{NodeProcess, Scene, guest};
+
+/// A devnet whose leases live this long and are looked after often, so that time is scaled.
+pub fn leases_of(ttl: Duration) -> DevnetConfig {
+    DevnetConfig { lease_ttl: ttl, sweep_interval: Duration::from_millis(100), ..DevnetConfig::default() }
+}
+
+impl Scene {
+    /// Gives the node a test runner as well; to be called before it starts.
+    #[must_use]
+    pub fn serving(self, name: &str) -> Self {
+        let from = guest(name);
+        std::fs::copy(&from, self.plugins().join(format!("{name}.wasm")))
+            .unwrap_or_else(|error| panic!("copying {}: {error}", from.display()));
+        self
+    }
+
+    /// Submits a job of one task that may be tried so often; the ids of the job and the task.
+    pub fn submit(&self, capability: &str, meta: &Value, max_attempts: u32) -> (Uuid, Uuid) {
+        let task = json!({"label": "t", "stage": "t", "capability": capability, "meta": meta,
+                          "max_attempts": max_attempts});
+        let job = self.devnet.submit_job(json!({"label": "scene", "tasks": [task]})).expect("a job");
+        (job.id, job.tasks[0])
+    }
+
+    /// A task as it stands.
+    pub fn task(&self, task: Uuid) -> TaskState {
+        self.devnet.task(task).expect("a task that was submitted")
+    }
+
+    /// The requests that a fault has hit.
+    pub fn hit_by(&self, fault: FaultId) -> Vec<RequestRecord> {
+        self.devnet.requests().into_iter().filter(|request| request.faults.contains(&fault)).collect()
+    }
+
+    /// Waits until a fault has hit so many requests and the last of them is over, and gives them.
+    pub async fn wait_for_hits(
+        &self,
+        fault: FaultId,
+        count: usize,
+        node: &NodeProcess,
+    ) -> Vec<RequestRecord> {
+        let found = || {
+            let hit = self.hit_by(fault);
+            Some(hit).filter(|hit| hit.len() >= count && hit.iter().all(|request| request.took.is_some()))
+        };
+        self.wait_until(&format!("{count} hits"), node, found).await
+    }
+
+    /// Waits until a task is worked on.
+    pub async fn wait_for_running(&self, task: Uuid, node: &NodeProcess) -> TaskState {
+        let running = || Some(self.task(task)).filter(|task| task.status == TaskStatus::Running);
+        self.wait_until("a running task", node, running).await
+    }
+
+    /// Waits until `look` gives something.
+    pub async fn wait_until<T>(&self, what: &str, node: &NodeProcess, look: impl FnMut() -> Option<T>) -> T {
+        let found = self.devnet.wait_until(crate::PATIENCE, what, look).await;
+        found.unwrap_or_else(|error| panic!("{error}; the node printed:\n{}", node.log()))
+    }
+
+    /// Waits for a request to an endpoint that comes after the one of that number.
+    pub async fn wait_for_after(&self, endpoint: Endpoint, seq: u64, node: &NodeProcess) -> RequestRecord {
+        let found = || self.requests(endpoint).into_iter().find(|request| request.seq > seq);
+        self.wait_until(&format!("{endpoint:?} after request {seq}"), node, found).await
+    }
+
+    /// The requests about a task, in order, as words: `heartbeat`, `complete`, `fail`.
+    pub fn words_about(&self, task: Uuid) -> Vec<String> {
+        let about = format!("/tasks/{task}/");
+        let requests = self.devnet.requests();
+        let words = requests.iter().filter_map(|request| request.path.split_once(&about));
+        words.map(|(_, word)| word.to_owned()).collect()
+    }
+
+    /// Runs a quick task, to see that the node goes on, and ends the node.
+    pub async fn assert_goes_on(&self, mut node: NodeProcess) {
+        let next = self.submit_noop(Duration::ZERO);
+        let ended = self.wait_for_end(next, &node).await;
+        assert_eq!(ended.status, TaskStatus::Completed, "the node goes on\n{}", node.log());
+        assert_eq!(node.terminate().await, 0, "{}", node.log());
+    }
+}
+
+/// What must hold of every task that has ended: each lease had one end, and the task one completion if it
+/// is completed. A lease of a cancelled task needs no end.
+pub fn assert_ended_once(task: &TaskState, node: &NodeProcess) {
+    let about = || format!("{task:?}\n{}", node.log());
+    let told = task.completions.len() + task.failures.len();
+    let ends = told + usize::try_from(task.expired_leases).expect("a small number");
+    match task.status {
+        TaskStatus::Completed => assert_eq!(task.completions.len(), 1, "completed once: {}", about()),
+        TaskStatus::Failed | TaskStatus::Canceled => assert!(task.completions.is_empty(), "{}", about()),
+        TaskStatus::Queued | TaskStatus::Leased | TaskStatus::Running => panic!("not ended: {}", about()),
+    }
+    if task.status == TaskStatus::Canceled {
+        assert!(ends <= task.leases.len(), "no lease ends twice: {}", about());
+    } else {
+        assert_eq!(ends, task.leases.len(), "every lease ends once: {}", about());
+    }
+}

@@ -1,0 +1,7 @@
+//! Section 3: DMS.
+
+mod auth;
+mod ends;
+mod envelope;
+mod heartbeat;
+mod lease;

@@ -1,0 +1,124 @@
+//! Sections 3.5 and 3.6: `complete` and `fail`, and every answer that there is to them.
+
+use std::time::Duration;
+
+use posemesh_devnet::{Endpoint, Fault, TaskStatus};
+use posemesh_tests::{NOOP, Scene, assert_ended_once, leases_of};
+use serde_json::{Value, json};
+
+const TRAP: &str = "/posemesh/test/trap/v1";
+
+/// Statuses that say nothing about the lease.
+const LATER: [u16; 7] = [401, 408, 429, 500, 502, 503, 504];
+/// Statuses that say that it is gone.
+const GONE: [u16; 4] = [403, 404, 409, 410];
+
+#[tokio::test]
+async fn s3_5_complete_has_the_body_of_the_protocol() {
+    let scene = Scene::new().await;
+    let node = scene.node();
+    let (job, task) = scene.submit(NOOP, &json!({"sleep_ms": 0}), 1);
+    let ended = scene.wait_for_end(task, &node).await;
+    let domain = scene.devnet.domain_id();
+    let expected = json!({
+        "output_cids": [],
+        "meta": {
+            "job": {"task_id": task, "job_id": job, "domain_id": domain, "capability": NOOP},
+            "artifacts": [],
+        },
+    });
+    assert_eq!(ended.completions, [expected], "{}", node.log());
+    scene.assert_goes_on(node).await;
+}
+
+#[tokio::test]
+async fn s3_6_fail_has_the_body_of_the_protocol() {
+    let scene = Scene::new().await.serving("trap");
+    let node = scene.node();
+    let (job, task) = scene.submit(TRAP, &Value::Null, 1);
+    let ended = scene.wait_for_end(task, &node).await;
+    let failure = &ended.failures[0];
+    assert!(failure.reason.starts_with("runner failed: "), "{}", failure.reason);
+    let domain = scene.devnet.domain_id();
+    let about = json!({"task_id": task, "job_id": job, "domain_id": domain, "capability": TRAP});
+    assert_eq!((&failure.details["job"], &failure.details["artifacts"]), (&about, &json!([])));
+    assert_ended_once(&ended, &node);
+    scene.assert_goes_on(node).await;
+}
+
+#[tokio::test]
+async fn s3_5_complete_is_tried_again_while_the_lease_lives() {
+    for status in LATER {
+        let scene = Scene::new().await;
+        let fault = scene.devnet.faults().add(Fault::answer(status, "no").on(Endpoint::Complete).times(2));
+        let node = scene.node();
+        let task = scene.submit(NOOP, &json!({"sleep_ms": 0}), 1).1;
+        let ended = scene.wait_for_end(task, &node).await;
+        assert_eq!(ended.status, TaskStatus::Completed, "{status}\n{}", node.log());
+        assert_ended_once(&ended, &node);
+        assert_eq!(scene.hit_by(fault).len(), 2, "{status}");
+        scene.assert_goes_on(node).await;
+    }
+}
+
+#[tokio::test]
+async fn s3_6_fail_is_tried_again_while_the_lease_lives() {
+    for status in LATER {
+        let scene = Scene::new().await.serving("trap");
+        let fault = scene.devnet.faults().add(Fault::answer(status, "no").on(Endpoint::Fail).times(2));
+        let node = scene.node();
+        let task = scene.submit(TRAP, &Value::Null, 1).1;
+        let ended = scene.wait_for_end(task, &node).await;
+        assert_eq!(ended.status, TaskStatus::Failed, "{status}\n{}", node.log());
+        assert_ended_once(&ended, &node);
+        assert_eq!(scene.hit_by(fault).len(), 2, "{status}");
+        scene.assert_goes_on(node).await;
+    }
+}
+
+#[tokio::test]
+async fn s3_5_a_complete_that_finds_the_lease_gone_is_neither_repeated_nor_followed_by_fail() {
+    for status in GONE {
+        let scene = Scene::with(leases_of(Duration::from_secs(1))).await;
+        scene.devnet.faults().add(Fault::answer(status, "gone").on(Endpoint::Complete).times(1));
+        let node = scene.node();
+        let task = scene.submit(NOOP, &json!({"sleep_ms": 0}), 1).1;
+        let ended = scene.wait_for_end(task, &node).await;
+        assert_eq!((ended.status, ended.expired_leases), (TaskStatus::Failed, 1), "{status}: as ordered");
+        let words = scene.words_about(task);
+        assert_eq!(words.iter().filter(|word| *word == "complete").count(), 1, "{status}: {words:?}");
+        assert_eq!(words.last().map(String::as_str), Some("complete"), "{status}: {words:?}");
+        assert!(node.log().contains("lease lost"), "{status}\n{}", node.log());
+        scene.assert_goes_on(node).await;
+    }
+}
+
+#[tokio::test]
+async fn s3_5_a_complete_that_is_refused_gives_the_task_back() {
+    for status in [302, 400, 413, 422] {
+        let scene = Scene::new().await;
+        scene.devnet.faults().add(Fault::answer(status, "no").on(Endpoint::Complete).times(1));
+        let node = scene.node();
+        let task = scene.submit(NOOP, &json!({"sleep_ms": 0}), 2).1;
+        let ended = scene.wait_for_end(task, &node).await;
+        assert_eq!((ended.status, ended.leases.len()), (TaskStatus::Completed, 2), "{}", node.log());
+        assert_ended_once(&ended, &node);
+        let reason = &ended.failures[0].reason;
+        assert!(reason.contains("complete was refused") && reason.contains(&status.to_string()), "{reason}");
+        scene.assert_goes_on(node).await;
+    }
+}
+
+#[tokio::test]
+async fn s3_6_a_fail_that_cannot_be_told_leaves_the_lease_to_expire() {
+    for status in [400, 403, 404, 409, 410, 422] {
+        let scene = Scene::with(leases_of(Duration::from_secs(1))).await.serving("trap");
+        scene.devnet.faults().add(Fault::answer(status, "no").on(Endpoint::Fail).times(1));
+        let node = scene.node();
+        let task = scene.submit(TRAP, &Value::Null, 1).1;
+        let ended = scene.wait_for_end(task, &node).await;
+        assert_eq!((ended.status, ended.expired_leases), (TaskStatus::Failed, 1), "{status}: as ordered");
+        assert_eq!(scene.words_about(task).iter().filter(|word| *word == "fail").count(), 1, "{status}");
+        scene.assert_goes_on(node).await;
+    }
+}

@@ -1,0 +1,118 @@
+//! Section 3.4: heartbeats, what they carry, and what each answer means for the lease.
+
+use std::time::Duration;
+
+use posemesh_devnet::{Endpoint, Fault, TaskStatus};
+use posemesh_tests::{NOOP, Scene, assert_ended_once, leases_of};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+#[tokio::test]
+async fn s3_4_the_first_says_nothing_and_the_last_one_before_complete_everything() {
+    let scene = Scene::new().await;
+    let node = scene.node();
+    let task = scene.submit_noop(Duration::from_millis(900));
+    let ended = scene.wait_for_end(task, &node).await;
+    let beats = scene.devnet.heartbeats(task);
+    assert_eq!((&beats[0].progress, beats[0].events.len()), (&json!({}), 0));
+    assert_eq!(beats.last().expect("some").progress["progress"], 1.0, "{beats:?}\n{}", node.log());
+    assert_ended_once(&ended, &node);
+    scene.assert_goes_on(node).await;
+}
+
+#[tokio::test]
+async fn s3_4_answers_that_do_not_end_the_lease_are_tried_again_while_it_lives() {
+    let no = |status| Fault::answer(status, "no");
+    for (what, fault) in [
+        ("400", no(400)),
+        ("401", no(401)),
+        ("408", no(408)),
+        ("413", no(413)),
+        ("422", no(422)),
+        ("429", no(429)),
+        ("500", no(500)),
+        ("502", no(502)),
+        ("503", no(503)),
+        ("504", no(504)),
+        ("an empty 200", no(200)),
+        ("204", no(204)),
+        ("null", Fault::answer_json(200, "null")),
+        ("nonsense", Fault::garbage(300)),
+        ("cancel is no bool", Fault::answer_json(200, r#"{"cancel": 1}"#)),
+    ] {
+        let scene = Scene::with(leases_of(Duration::from_secs(20))).await;
+        let fault = scene.devnet.faults().add(fault.on(Endpoint::Heartbeat).skip(1).times(2));
+        let node = scene.node();
+        let task = scene.submit_noop(Duration::from_millis(600));
+        let ended = scene.wait_for_end(task, &node).await;
+        assert_eq!(ended.status, TaskStatus::Completed, "{what}: {:?}\n{}", ended.failures, node.log());
+        assert_ended_once(&ended, &node);
+        assert_eq!((ended.leases.len(), scene.hit_by(fault).len()), (1, 2), "{what}");
+        scene.assert_goes_on(node).await;
+    }
+}
+
+#[tokio::test]
+async fn s3_4_a_lease_that_is_not_ours_any_more_is_dropped_without_a_word() {
+    for status in [403, 404, 409, 410] {
+        let scene = Scene::with(leases_of(Duration::from_secs(2))).await.serving("spin");
+        let fault = Fault::answer(status, "gone").on(Endpoint::Heartbeat).skip(1);
+        let fault = scene.devnet.faults().add(fault);
+        let node = scene.node();
+        let task = scene.submit("/posemesh/test/spin/v1", &Value::Null, 1).1;
+        scene.wait_for_hits(fault, 1, &node).await;
+        node.wait_for_log("lease lost").await;
+        scene.devnet.faults().clear();
+        let ended = scene.wait_for_end(task, &node).await;
+        assert_eq!(ended.status, TaskStatus::Failed, "it expired: {ended:?}");
+        assert_ended_once(&ended, &node);
+        assert_eq!(scene.words_about(task), ["heartbeat", "heartbeat"], "{status}: neither told nor asked");
+        scene.assert_goes_on(node).await;
+    }
+}
+
+#[tokio::test]
+async fn s3_4_a_lost_initial_heartbeat_starts_no_runner() {
+    for status in [403, 404, 409, 410] {
+        let scene = Scene::with(leases_of(Duration::from_secs(1))).await;
+        scene.devnet.faults().add(Fault::answer(status, "gone").on(Endpoint::Heartbeat).times(1));
+        let node = scene.node();
+        let task = scene.submit(NOOP, &json!({"sleep_ms": 0}), 1).1;
+        let ended = scene.wait_for_end(task, &node).await;
+        assert_eq!((ended.status, ended.expired_leases), (TaskStatus::Failed, 1), "{}", node.log());
+        assert_eq!(scene.words_about(task), ["heartbeat"], "{status}");
+        scene.assert_goes_on(node).await;
+    }
+}
+
+#[tokio::test]
+async fn s3_4_an_initial_heartbeat_that_can_never_work_fails_the_task_at_its_stage() {
+    let scene = Scene::new().await;
+    scene.devnet.faults().add(Fault::answer(422, "no").on(Endpoint::Heartbeat).times(1));
+    let node = scene.node();
+    let task = scene.submit(NOOP, &json!({"sleep_ms": 0}), 1).1;
+    let ended = scene.wait_for_end(task, &node).await;
+    let failure = &ended.failures[0];
+    assert_eq!(
+        (failure.reason.as_str(), &failure.details["stage"]),
+        ("node_setup_failed", &json!("initial_heartbeat"))
+    );
+    assert_ended_once(&ended, &node);
+    scene.assert_goes_on(node).await;
+}
+
+#[tokio::test]
+async fn s3_4_later_heartbeats_go_to_the_task_that_an_answer_names() {
+    let other = Uuid::new_v4();
+    for patch in [json!({"task_id": other}), json!({"task": {"id": other, "capability": NOOP}})] {
+        let scene = Scene::with(leases_of(Duration::from_secs(2))).await.serving("spin");
+        scene.devnet.faults().add(Fault::merge(patch).on(Endpoint::Heartbeat).skip(1).times(1));
+        let node = scene.node();
+        scene.submit("/posemesh/test/spin/v1", &Value::Null, 1);
+        let beats = scene.wait_for(Endpoint::Heartbeat, 3, &node).await;
+        assert!(beats[2].path.contains(&other.to_string()), "{beats:?}");
+        // There is no such task, so that lease is lost.
+        node.wait_for_log("lease lost").await;
+        scene.assert_goes_on(node).await;
+    }
+}
