@@ -180,12 +180,6 @@ impl TaskRecords {
         self.store().totals.stuck_runners += 1;
     }
 
-    /// Whether the node can be trusted with more work: false once a runner did not let go of its thread,
-    /// and until the node is started again.
-    pub fn is_sound(&self) -> bool {
-        self.store().totals.stuck_runners == 0
-    }
-
     /// Counts a lease that could not be read, so that nothing else is remembered of it.
     pub fn count_unreadable(&self, ending: &Ending) {
         let mut store = self.store();

@@ -47,7 +47,8 @@ pub struct LeaseSettings {
     pub heartbeat: HeartbeatPolicy,
     /// How much may wait for a heartbeat.
     pub report_limits: ReportLimits,
-    /// How long a runner may take to end after it was told to; then it is dropped.
+    /// How long a runner may take to end after it was told to; then it is dropped. Longer than a runner's
+    /// host needs to end it by its own means, or to say that it can't be ended.
     pub stop_grace: Duration,
     /// How long the end of a lease is tried to be told while heartbeats do get through. A server that
     /// takes those and never this keeps a worker no longer than that.
@@ -61,7 +62,7 @@ impl Default for LeaseSettings {
         Self {
             heartbeat: HeartbeatPolicy::default(),
             report_limits: ReportLimits::default(),
-            stop_grace: Duration::from_secs(5),
+            stop_grace: Duration::from_secs(20),
             finish_patience: Duration::from_secs(15 * 60),
             give_back_patience: Duration::from_secs(10),
         }

@@ -18,6 +18,9 @@ use crate::runner::{RunFailure, Runner, RunnerCall};
 /// How long a dropped runner may take to be gone.
 const DROP_PATIENCE: Duration = Duration::from_secs(1);
 
+/// The kind of failure by which a runner's host says that the runner still holds its thread.
+const STUCK: &str = "stuck";
+
 /// How a run ended.
 #[derive(Debug)]
 pub struct RunEnd {
@@ -25,6 +28,14 @@ pub struct RunEnd {
     pub result: Result<(), RunFailure>,
     /// Whether it did not let go of its thread when it was dropped.
     pub stuck: bool,
+}
+
+impl RunEnd {
+    /// A run that the runner's host has ended.
+    fn of(result: Result<(), RunFailure>) -> Self {
+        let stuck = matches!(&result, Err(failure) if failure.kind == STUCK);
+        Self { result, stuck }
+    }
 }
 
 /// Runs a runner to its end. Once it is told to stop, by the lease or because `give_back` fires, it
@@ -40,17 +51,17 @@ pub async fn run(
         AbortOnDropHandle::new(tokio::spawn(async move { runner.run(call).await }.in_current_span()));
     tokio::select! {
         biased;
-        joined = &mut task => return RunEnd { result: said(joined), stuck: false },
+        joined = &mut task => return RunEnd::of(said(joined)),
         () = stopped(&reports, give_back) => {}
     }
     if let Ok(joined) = timeout(stop_grace, &mut task).await {
-        return RunEnd { result: said(joined), stuck: false };
+        return RunEnd::of(said(joined));
     }
     warn!(?stop_grace, "the runner was told to stop and did not; it is dropped");
     task.abort();
     match timeout(DROP_PATIENCE, &mut task).await {
         // It may have made it after all.
-        Ok(Ok(result)) => RunEnd { result, stuck: false },
+        Ok(Ok(result)) => RunEnd::of(result),
         Ok(Err(_)) => RunEnd { result: Err(dropped(stop_grace)), stuck: false },
         Err(_) => {
             error!("the dropped runner does not let go of its thread; the node should be restarted");

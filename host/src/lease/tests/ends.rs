@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 use crate::lease::testing::*;
 use crate::lease::{Ending, HeartbeatAnswer, ServerErrorKind};
 use crate::report::StopReason;
-use crate::runner::RunnerCall;
+use crate::runner::{RunFailure, RunnerCall};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -226,4 +226,12 @@ async fn a_runner_that_holds_its_thread_delays_no_heartbeat_and_is_left_behind_w
     assert!(matches!(ended.ending, Ending::Lost { .. }), "{ended:?}");
     assert_eq!(rig.server.count("heartbeat"), 4, "all came while the thread was held");
     assert_eq!(rig.records.totals().stuck_runners, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_runner_whose_host_says_that_it_is_stuck_is_counted() {
+    let rig = Rig::new(|_| async { Err(RunFailure { kind: "stuck", ..failure("can't be ended") }) }).await;
+    let ended = rig.work(lease(CAPABILITY)).await;
+    assert!(matches!(ended.ending, Ending::Failed { .. }), "{ended:?}");
+    assert_eq!(rig.records.totals().stuck_runners, 1, "the node is not ready from now on");
 }
