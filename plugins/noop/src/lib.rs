@@ -1,5 +1,5 @@
 //! A runner that sleeps. It reads no input and makes no artifact, but it shows all that a runner needs:
-//! `describe` says who it is, `run` does one task, and [`sleep`] is the work itself, free of the
+//! `describe` says who it is, `run` does one task, and `sleep` is the work itself, free of the
 //! component's interface, so that it is tested like any other Rust.
 
 mod sleep;

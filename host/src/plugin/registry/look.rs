@@ -64,7 +64,7 @@ pub fn look_around(dir: &Path) -> io::Result<BTreeMap<String, Look>> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use super::*;
 

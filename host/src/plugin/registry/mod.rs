@@ -3,7 +3,7 @@
 //!
 //! **Invariant:** a new generation goes live only after it has passed every stage; until then, and
 //! whatever goes wrong, the old one serves. A task keeps the generation that it was given. A capability
-//! is served by one runner at a time ([`served`]).
+//! is served by one runner at a time (`served`).
 
 mod look;
 mod scan;
