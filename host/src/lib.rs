@@ -26,6 +26,7 @@ pub mod report;
 pub mod runner;
 pub mod secret;
 pub mod shutdown;
+pub mod status;
 pub mod storage;
 pub mod task;
 pub mod telemetry;

@@ -25,6 +25,8 @@ use crate::plugin::sandbox::{Sandbox, SandboxError};
 use crate::registration::{Membership, RegistrationStatus};
 use crate::runner::Runners as _;
 use crate::shutdown::Shutdown;
+use crate::status::ready::Readiness;
+use crate::status::{StatusError, StatusServer, Watched};
 use crate::storage::{DomainClient, StorageError, StorageSettings, TaskDomain, TaskToken};
 
 /// What `ENABLE_NOOP` is about (protocol 8).
@@ -64,6 +66,9 @@ pub enum NodeError {
     /// The client of DDS.
     #[error(transparent)]
     Dds(#[from] DdsError),
+    /// `STATUS_ADDR`.
+    #[error(transparent)]
+    Status(#[from] StatusError),
     /// The client of DMS.
     #[error("making the client of DMS: {0}")]
     Dms(String),
@@ -111,16 +116,18 @@ impl Node {
     /// Registers, logs in, and works until it is to shut down. Everything it started has ended then.
     ///
     /// # Errors
-    /// When an HTTP client can't be made.
+    /// When an HTTP client can't be made, or an address can't be listened on.
     pub async fn run(self, shutdown: &Shutdown) -> Result<Totals, NodeError> {
         let (membership, task) =
             Membership::new(&self.config, self.registry.capabilities(), Arc::new(SystemClock))?;
         let dms =
             DmsClient::new(self.config.dms_base_url.clone(), self.config.request_timeout, membership.clone())
                 .map_err(|error| NodeError::Dms(error.to_string()))?;
+        let status = StatusServer::bind(&self.config.status).await?;
         // The token and the watch on the runners outlive the engine: its last heartbeats need them.
         let stop = CancellationToken::new();
         let ready = watch::Sender::new(false);
+        let records = TaskRecords::with_logs(self.work_dirs.logs());
         let parts = EngineParts {
             server: Arc::new(dms),
             runners: self.registry.clone(),
@@ -130,7 +137,14 @@ impl Node {
             }),
             work_dirs: self.work_dirs.clone(),
             ready: ready.subscribe(),
-            records: TaskRecords::default(),
+            records: records.clone(),
+        };
+        let watched = Watched {
+            registry: self.registry.clone(),
+            records,
+            readiness: self.readiness(&membership),
+            shutdown: shutdown.clone(),
+            admin_token: self.config.status.admin_token.clone(),
         };
         let engine = Engine::new(parts, engine_settings(&self.config));
         let work = async {
@@ -139,13 +153,31 @@ impl Node {
             stop.cancel();
             totals
         };
-        let (totals, (), (), ()) = tokio::join!(
+        let serve_status = async {
+            if let Some(server) = status {
+                server.serve(watched, stop.clone()).await;
+            }
+        };
+        let (totals, (), (), (), ()) = tokio::join!(
             work,
+            serve_status,
             task.run(stop.clone()),
             self.registry.watch(stop.clone()),
             follow_registration(membership.status(), &ready, stop.clone()),
         );
         Ok(totals)
+    }
+
+    fn readiness(&self, membership: &Arc<Membership>) -> Readiness {
+        let token = membership.clone();
+        // A poll may wait, be sent, and be tried again once.
+        let longest_silence = 2 * (self.config.poll.max + self.config.request_timeout);
+        Readiness {
+            registration: membership.status(),
+            token: Arc::new(move || token.token_status()),
+            longest_silence,
+            max_concurrency: u64::from(self.config.max_concurrency),
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -74,6 +75,18 @@ struct State {
     first_event: u64,
     dropped: u64,
     stop_reason: Option<StopReason>,
+    usage: Vec<LimitUse>,
+}
+
+/// How much of a limit a run has used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LimitUse {
+    /// The limit, by its one name.
+    pub limit: &'static str,
+    /// Used so far, in the limit's unit.
+    pub used: u64,
+    /// The limit.
+    pub of: u64,
 }
 
 impl Reports {
@@ -88,6 +101,7 @@ impl Reports {
             first_event: 0,
             dropped: 0,
             stop_reason: None,
+            usage: Vec::new(),
         };
         let shared = Shared {
             limits,
@@ -168,6 +182,16 @@ impl Reports {
     /// How many events were dropped because the queue was full or they came too fast.
     pub fn dropped_events(&self) -> u64 {
         self.state().dropped
+    }
+
+    /// Replaces what is known of the limits. It is not for the server and wakes nobody.
+    pub fn set_usage(&self, usage: Vec<LimitUse>) {
+        self.state().usage = usage;
+    }
+
+    /// What the run has used of its limits, as far as its host has said.
+    pub fn usage(&self) -> Vec<LimitUse> {
+        self.state().usage.clone()
     }
 
     /// Waits for the next progress or event; one that came since the last call counts.

@@ -48,6 +48,8 @@ pub struct RunnerCall {
     pub reports: Reports,
     /// The task's private directory (0700, there and empty); the runner sees `work_dir/sandbox` only.
     pub work_dir: PathBuf,
+    /// Where what the runner prints is kept beyond the task; it is not there yet. None: nowhere.
+    pub log_file: Option<PathBuf>,
 }
 
 /// How a run failed.

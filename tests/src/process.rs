@@ -27,6 +27,7 @@ pub fn variables(devnet: &Devnet, plugins_dir: &Path, work_dir: &Path) -> BTreeM
         ("POLL_BACKOFF_MS_MIN", "20".to_owned()),
         ("POLL_BACKOFF_MS_MAX", "100".to_owned()),
         ("HEARTBEAT_JITTER_MS", "50".to_owned()),
+        ("STATUS_ADDR", "off".to_owned()),
         ("LOG_FORMAT", "text".to_owned()),
         ("RUST_LOG", "info".to_owned()),
     ];

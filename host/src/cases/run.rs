@@ -52,6 +52,7 @@ pub async fn run(runner: &dyn Runner, run: FileRun, reports: Reports) -> Result<
         outputs: outputs.clone(),
         reports,
         work_dir: work_dir.path().to_owned(),
+        log_file: None,
     };
     runner.run(call).await?;
     Ok(outputs.finished())

@@ -101,11 +101,28 @@ pub struct DevnetArgs {
 /// `plugin`.
 #[derive(Debug, Subcommand)]
 pub enum PluginCommand {
-    /// Load every runner of a folder and say what became of it.
+    /// List runners: those of the running node, or of a folder.
+    ///
+    /// Without a folder the node's status server is asked, and its generations are shown with where they
+    /// stand. With one, every runner in it is loaded here.
     List {
         /// The folder with NAME.wasm and NAME.toml.
-        #[arg(value_name = "DIR", env = "PLUGINS_DIR")]
-        plugins_dir: PathBuf,
+        #[arg(value_name = "DIR")]
+        plugins_dir: Option<PathBuf>,
+        /// Which node.
+        #[command(flatten)]
+        node: NodeArgs,
+    },
+    /// Make the running node look at its folder now, and try again what it refused (needs ADMIN_TOKEN).
+    Rescan(NodeArgs),
+    /// Make the running node go back to the previous generation of a runner (needs ADMIN_TOKEN).
+    Rollback {
+        /// The runner: the stem of its file.
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// Which node.
+        #[command(flatten)]
+        node: NodeArgs,
     },
     /// Show what a runner says of itself, and what it would be granted.
     Show {
@@ -127,6 +144,17 @@ pub enum PluginCommand {
         #[arg(long, value_name = "DIR")]
         keep: Option<PathBuf>,
     },
+}
+
+/// Which running node is asked.
+#[derive(Debug, Args)]
+pub struct NodeArgs {
+    /// Where its status server listens; STATUS_ADDR, or 127.0.0.1:8090, if absent.
+    #[arg(long, value_name = "IP:PORT")]
+    pub status_addr: Option<SocketAddr>,
+    /// A file of NAME=value lines with STATUS_ADDR and ADMIN_TOKEN; the environment itself comes first.
+    #[arg(long, value_name = "FILE")]
+    pub env_file: Option<PathBuf>,
 }
 
 /// `plugin run`.

@@ -70,6 +70,7 @@ fn node_config(devnet: &Devnet, plugins_dir: &Path, work: &Path) -> anyhow::Resu
         // So that the bar moves: reports go out with a heartbeat soon after they come.
         ("HEARTBEAT_JITTER_MS", "50".to_owned()),
     ]);
+    variables.insert("STATUS_ADDR", "off".to_owned());
     variables.insert("PLUGINS_DIR", plugins_dir.display().to_string());
     variables.insert("WORK_DIR", work.join("work").display().to_string());
     variables.insert("CACHE_DIR", work.join("cache").display().to_string());

@@ -5,6 +5,7 @@ pub mod config;
 pub mod demo;
 pub mod devnet;
 pub mod key;
+pub mod node_api;
 pub mod plugin;
 pub mod progress;
 pub mod run;

@@ -1,4 +1,4 @@
-//! `plugin list | show | run | test`.
+//! `plugin list | rescan | rollback | show | run | test`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use anyhow::{Context as _, bail};
 use uuid::Uuid;
 
 use super::args::{PluginCommand, PluginRunArgs};
+use super::node_api;
 use super::progress::Progress;
 use super::runner_list;
 use crate::cases::run::{FileRun, capability, check, run};
@@ -29,7 +30,10 @@ use crate::task::Task;
 /// When it can't be begun; a refused runner or a failing case is told by the exit code.
 pub async fn plugin(command: PluginCommand) -> anyhow::Result<ExitCode> {
     match command {
-        PluginCommand::List { plugins_dir } => list(plugins_dir).await,
+        PluginCommand::List { plugins_dir: Some(plugins_dir), .. } => list(plugins_dir).await,
+        PluginCommand::List { plugins_dir: None, node } => node_api::list(&node).await,
+        PluginCommand::Rescan(node) => node_api::rescan(&node).await,
+        PluginCommand::Rollback { name, node } => node_api::rollback(&name, &node).await,
         PluginCommand::Show { component } => show(&load(&component).await?),
         PluginCommand::Run(args) => run_once(args).await,
         PluginCommand::Test { component, cases, keep } => test(&component, &cases, keep.as_deref()).await,

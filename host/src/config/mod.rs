@@ -9,6 +9,7 @@ mod identity;
 mod loading;
 mod problem;
 mod reader;
+mod status;
 #[cfg(test)]
 mod tests;
 mod url;
@@ -24,6 +25,7 @@ pub use groups::{HeartbeatConfig, LogConfig, PathsConfig, PollConfig, Registrati
 pub use identity::Identity;
 pub use problem::{Problem, Problems};
 pub use reader::{REDACTED, Reader, Setting};
+pub use status::{StatusConfig, USUAL_ADDR};
 pub use url::is_private;
 
 use crate::plugin::component::LoaderSettings;
@@ -73,8 +75,8 @@ pub struct Config {
     pub paths: PathsConfig,
     /// What loading a runner may cost, and where compiled ones are kept.
     pub loader: LoaderSettings,
-    /// `STATUS_ADDR`: where `/health`, `/ready` and `/metrics` are served.
-    pub status_addr: Option<SocketAddr>,
+    /// Where the node tells about itself.
+    pub status: StatusConfig,
     /// `LEGACY_HTTP_ADDR`: where the routes of protocol 1.10 are served.
     pub legacy_http_addr: Option<SocketAddr>,
     /// How the log looks.
@@ -126,7 +128,7 @@ impl Config {
         let enable_noop = reader.boolean("ENABLE_NOOP", false);
         let noop_sleep = reader.seconds("NOOP_SLEEP_SECS", 5, 0..=86_400);
         let loader = loading::read(reader, paths.as_ref());
-        let status_addr = reader.address("STATUS_ADDR");
+        let status = StatusConfig::read(reader);
         let legacy_http_addr = reader.address("LEGACY_HTTP_ADDR");
         Some(Self {
             dms_base_url: dms?,
@@ -147,7 +149,7 @@ impl Config {
             noop_sleep,
             paths: paths?,
             loader,
-            status_addr,
+            status,
             legacy_http_addr,
             log,
             settings: Vec::new(),

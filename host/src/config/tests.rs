@@ -89,7 +89,8 @@ MAX_COMPONENT_BYTES=64MiB (default)
 COMPILE_TIMEOUT_SECS=120 (default)
 COMPILE_MEMORY_BYTES=2GiB (default)
 COMPILE_PARALLELISM=1 (default)
-STATUS_ADDR=off (default)
+STATUS_ADDR=127.0.0.1:8090 (default)
+ADMIN_TOKEN=unset: no admin calls (default)
 LEGACY_HTTP_ADDR=off (default)"
     );
     assert_eq!(lines.join("\n"), expected);
@@ -118,7 +119,7 @@ fn every_variable_is_trimmed_and_blank_is_unset() {
     assert_eq!(config.registration.interval, Duration::from_secs(1), "at least a second");
     assert_eq!(config.registration.max_retry, Some(4));
     assert_eq!(config.registration.siwe_format, SiweFormat::Eip4361);
-    assert_eq!(config.status_addr, Some("127.0.0.1:9".parse().unwrap()));
+    assert_eq!(config.status.addr, Some("127.0.0.1:9".parse().unwrap()));
 }
 
 #[test]
@@ -150,6 +151,8 @@ fn each_bad_value_is_told_with_its_name_and_what_is_allowed() {
         ("DDS_BASE_URL", "https://u:hunter2@h/", "a user name or password"),
         ("DDS_BASE_URL", "http://dds.auki.network", "ALLOW_INSECURE_HTTP"),
         ("STATUS_ADDR", "8080", "IP:PORT"),
+        ("ADMIN_TOKEN", "short", "at least 24"),
+        ("ADMIN_TOKEN", "abababababababababababababababababab", "different"),
         ("CLIENT_ID", "a\u{7f}b", "printable ASCII"),
         ("SECP256K1_PRIVHEX", "0x12", "64 hex digits"),
     ] {

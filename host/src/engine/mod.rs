@@ -133,6 +133,9 @@ impl Engine {
     }
 
     fn answered(&mut self, polled: Polled) {
+        if polled.answer.is_ok() {
+            self.records.asked();
+        }
         match polled.answer {
             Ok(LeaseAnswer::Lease(lease)) => {
                 self.pace.leased();

@@ -1,6 +1,11 @@
 //! What the node has done lately, for people who look: the last tasks and a count of how they ended.
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
+
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,7 +16,7 @@ use uuid::Uuid;
 
 use crate::lease::Ending;
 use crate::lease::server::Lease;
-use crate::report::Reports;
+use crate::report::{LimitUse, Reports};
 
 /// How many tasks are remembered.
 const KEPT: usize = 256;
@@ -62,6 +67,20 @@ pub struct TaskRecord {
     pub leased_at: OffsetDateTime,
     /// How long it took, or has taken so far.
     pub took: Duration,
+    /// What it used of its limits.
+    pub usage: Vec<LimitUse>,
+    /// Events that were dropped: too many or too fast.
+    pub dropped_events: u64,
+    /// Where what its runner printed is kept, if it printed anything.
+    pub log_file: Option<PathBuf>,
+}
+
+impl TaskRecord {
+    fn read(&mut self, reports: &Reports) {
+        self.progress = reports.latest_progress();
+        self.usage = reports.usage();
+        self.dropped_events = reports.dropped_events();
+    }
 }
 
 /// How leases ended since the node started.
@@ -91,6 +110,11 @@ impl Totals {
             Ending::Lost { .. } => self.lost += 1,
         }
     }
+
+    /// Leases that are worked on.
+    pub fn running(&self) -> u64 {
+        self.leased.saturating_sub(self.completed + self.failed + self.cancelled + self.lost)
+    }
 }
 
 /// The store. Cloning shares.
@@ -101,7 +125,11 @@ pub struct TaskRecords {
 
 #[derive(Debug, Default)]
 struct Store {
+    /// Where logs are kept; they go with their records.
+    logs: Option<PathBuf>,
     totals: Totals,
+    seconds: f64,
+    last_answer: Option<Instant>,
     /// The number of the record at the front.
     first: u64,
     records: VecDeque<Kept>,
@@ -124,10 +152,24 @@ pub struct OpenRecord {
     ending: Ending,
 }
 
+impl Drop for Kept {
+    fn drop(&mut self) {
+        if let Some(log_file) = &self.record.log_file {
+            // Mostly it is there; a runner that was never started has none.
+            let _ = std::fs::remove_file(log_file);
+        }
+    }
+}
+
 impl TaskRecords {
+    /// A store that has a log file for each task in a directory of its own.
+    pub fn with_logs(dir: PathBuf) -> Self {
+        Self { shared: Arc::new(Mutex::new(Store { logs: Some(dir), ..Store::default() })) }
+    }
+
     /// Remembers a lease; the oldest task goes if there are too many.
     pub fn begin(&self, lease: &Lease) -> OpenRecord {
-        let record = TaskRecord {
+        let mut record = TaskRecord {
             task_id: lease.task.id,
             job_id: lease.task.job_id,
             domain_id: lease.domain_id,
@@ -137,6 +179,9 @@ impl TaskRecords {
             progress: Value::Null,
             leased_at: OffsetDateTime::now_utc(),
             took: Duration::ZERO,
+            usage: Vec::new(),
+            dropped_events: 0,
+            log_file: None,
         };
         let mut store = self.store();
         store.totals.leased += 1;
@@ -144,8 +189,10 @@ impl TaskRecords {
             store.records.pop_front();
             store.first += 1;
         }
+        let number = store.first + store.records.len() as u64;
+        // A task can be leased more than once.
+        record.log_file = store.logs.as_ref().map(|dir| dir.join(format!("{}-{number}.log", record.task_id)));
         store.records.push_back(Kept { record, began: Instant::now(), reports: None });
-        let number = store.first + store.records.len() as u64 - 1;
         drop(store);
         let ending =
             Ending::Lost { why: "the node stopped before the server was told how it ended".to_owned() };
@@ -160,7 +207,7 @@ impl TaskRecords {
             .map(|kept| {
                 let mut record = kept.record.clone();
                 if let Some(reports) = &kept.reports {
-                    record.progress = reports.latest_progress();
+                    record.read(reports);
                 }
                 if !matches!(record.state, TaskState::Ended(_)) {
                     record.took = kept.began.elapsed();
@@ -168,6 +215,21 @@ impl TaskRecords {
                 record
             })
             .collect()
+    }
+
+    /// The server has answered a request for work.
+    pub fn asked(&self) {
+        self.store().last_answer = Some(Instant::now());
+    }
+
+    /// How long ago the server last answered a request for work.
+    pub fn since_answer(&self) -> Option<Duration> {
+        self.store().last_answer.map(|answered| answered.elapsed())
+    }
+
+    /// Seconds that all ended leases took together.
+    pub fn seconds(&self) -> f64 {
+        self.store().seconds
     }
 
     /// How leases ended so far.
@@ -203,6 +265,11 @@ impl OpenRecord {
         });
     }
 
+    /// Where what the runner prints is to be kept.
+    pub fn log_file(&self) -> Option<PathBuf> {
+        self.change(|kept| kept.record.log_file.clone()).flatten()
+    }
+
     /// The runner has ended.
     pub fn finishing(&self) {
         self.change(|kept| kept.record.state = TaskState::Finishing);
@@ -228,64 +295,16 @@ impl OpenRecord {
 
 impl Drop for OpenRecord {
     fn drop(&mut self) {
-        self.change(|kept| {
+        let took = self.change(|kept| {
             if let Some(reports) = kept.reports.take() {
-                kept.record.progress = reports.latest_progress();
+                kept.record.read(&reports);
             }
             kept.record.took = kept.began.elapsed();
             kept.record.state = TaskState::Ended(self.ending.clone());
+            kept.record.took
         });
-        self.records.store().totals.ended(&self.ending);
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::lease::testing::lease;
-    use crate::report::ReportLimits;
-
-    #[tokio::test(start_paused = true)]
-    async fn a_record_shows_progress_while_it_runs_and_keeps_the_last() {
-        let records = TaskRecords::default();
-        let open = records.begin(&lease("cap"));
-        assert_eq!(records.list().pop().unwrap().state, TaskState::Starting);
-        let reports = Reports::new(ReportLimits::default());
-        open.running("runner 1.0.0 #1".to_owned(), reports.clone());
-        reports.progress(json!({"percent": 50}));
-        tokio::time::advance(Duration::from_secs(2)).await;
-        let record = records.list().pop().unwrap();
-        assert_eq!((record.state, record.took), (TaskState::Running, Duration::from_secs(2)));
-        assert_eq!(record.progress, json!({"percent": 50}));
-        open.end(Ending::Completed { confirmed: true });
-        let record = records.list().pop().unwrap();
-        assert_eq!((record.state.word(), record.progress), ("completed", json!({"percent": 50})));
-        assert_eq!(records.totals(), Totals { leased: 1, completed: 1, ..Totals::default() });
-    }
-
-    #[test]
-    fn only_the_last_tasks_are_kept_but_all_are_counted() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        let _inside = runtime.enter();
-        let records = TaskRecords::default();
-        let first = records.begin(&lease("first"));
-        for _ in 0..KEPT {
-            records.begin(&lease("next")).end(Ending::Cancelled);
-        }
-        first.end(Ending::Cancelled);
-        assert_eq!(records.list().len(), KEPT);
-        assert!(records.list().iter().all(|record| record.capability == "next"));
-        assert_eq!(records.totals().cancelled, KEPT as u64 + 1);
-    }
-
-    #[test]
-    fn a_record_that_is_dropped_counts_as_lost() {
-        let records = TaskRecords::default();
-        drop(records.begin(&lease("cap")));
-        assert_eq!(records.list().pop().unwrap().state.word(), "lost");
-        assert_eq!(records.totals().lost, 1);
+        let mut store = self.records.store();
+        store.seconds += took.unwrap_or_default().as_secs_f64();
+        store.totals.ended(&self.ending);
     }
 }

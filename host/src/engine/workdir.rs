@@ -4,6 +4,7 @@
 //! WORK_DIR/sweep.lock               held while a process sweeps and makes its own directory
 //! WORK_DIR/node-<pid>-<random>/lock held for as long as the process lives
 //! WORK_DIR/node-<pid>-<random>/task-<random>/
+//! WORK_DIR/node-<pid>-<random>/logs/  what the runners of the last tasks printed
 //! ```
 //! A directory whose lock can be taken belongs to nobody any more: its process ended without cleaning
 //! up. Process ids are for people only; they are reused.
@@ -20,6 +21,7 @@ use tracing::{info, warn};
 const PROCESS_PREFIX: &str = "node-";
 const TASK_PREFIX: &str = "task-";
 const SWEEP_LOCK: &str = "sweep.lock";
+const LOGS: &str = "logs";
 const PROCESS_LOCK: &str = "lock";
 
 /// The directory of this process under `WORK_DIR`; removed when this is dropped.
@@ -71,12 +73,19 @@ impl WorkDirs {
         let lock_path = own.path().join(PROCESS_LOCK);
         let lock = lock_file(&lock_path).map_err(fail("could not open", &lock_path))?;
         lock.lock().map_err(fail("could not lock", &lock_path))?;
+        let logs = own.path().join(LOGS);
+        fs::DirBuilder::new().mode(0o700).create(&logs).map_err(fail("could not make", &logs))?;
         Ok(Self { own, _lock: lock })
     }
 
     /// The directory of this process.
     pub fn path(&self) -> &Path {
         self.own.path()
+    }
+
+    /// Where logs are kept that outlive their tasks.
+    pub fn logs(&self) -> PathBuf {
+        self.own.path().join(LOGS)
     }
 
     /// Makes an empty private directory (0700) for a task.

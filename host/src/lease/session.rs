@@ -172,6 +172,7 @@ impl Session {
             outputs: ports.outputs.clone(),
             reports: reports.clone(),
             work_dir: dir.path().to_owned(),
+            log_file: record.log_file(),
         };
         let heartbeats = Heartbeats::start(line, context.settings.heartbeat, replaced);
         let end = run(runner, call, context.settings.stop_grace, &context.give_back).await;

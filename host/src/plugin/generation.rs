@@ -15,6 +15,7 @@ use super::failure::{Circumstances, limit_of, root};
 use super::guest::{self, GuestEnd};
 use super::limits::{LimitReached, Limits};
 use super::load_error::LoadError;
+use super::log_file::LogFile;
 use super::outbound::Outbound;
 use super::policy::{Grant, Policy};
 use super::prepare::{make_dirs, new_state, wasi_of_run};
@@ -123,6 +124,13 @@ impl Runner for Generation {
         let label = self.label();
         let span = tracing::info_span!("runner", runner = %label, task_id = %call.task.id);
         let log = RunnerLog::new(limits.log_bytes, span);
+        if let Some(path) = call.log_file.clone() {
+            let created = tokio::task::spawn_blocking(move || LogFile::create(&path)).await;
+            match created.map_err(std::io::Error::other).and_then(|file| file) {
+                Ok(file) => log.keep_in(file),
+                Err(error) => tracing::warn!(%error, "what the runner prints can't be kept in a file"),
+            }
+        }
         let host_failure = |reason: String| RunFailure { kind: "host", reason, details: Value::Null };
 
         let dirs = make_dirs(call.work_dir.clone()).await.map_err(|error| {
@@ -164,6 +172,7 @@ async fn describe(pre: &RunnerPre<RunState>, path: &Path) -> Result<Description,
         outputs: Arc::new(NoPorts),
         reports: Reports::new(ReportLimits::default()),
         work_dir: PathBuf::new(),
+        log_file: None,
     };
     let outbound = Outbound::closed(&limits, log.clone());
     let state = new_state(wasi.build(), &limits, outbound, call, None, log.clone());

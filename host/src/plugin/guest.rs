@@ -154,12 +154,10 @@ async fn drive<T>(
         () = abandoned.cancelled() => Err(GuestEnd::Stopped),
         limit = overflow => Err(GuestEnd::Limit(limit)),
     };
+    let cpu_time = thread_cpu_time().saturating_sub(cpu_start);
+    store.data().tell_usage(cpu_time);
     let memory = &store.data().memory;
-    let usage = Usage {
-        memory_bytes: memory.memory_used(),
-        cpu_time: thread_cpu_time().saturating_sub(cpu_start),
-        refused: memory.refused().cloned(),
-    };
+    let usage = Usage { memory_bytes: memory.memory_used(), cpu_time, refused: memory.refused().cloned() };
     Called { result, usage }
 }
 
@@ -182,7 +180,7 @@ fn new_store(
         table.set_max_capacity(handles);
     }
     store.set_epoch_deadline(1);
-    store.epoch_deadline_callback(move |_| {
+    store.epoch_deadline_callback(move |context| {
         if abandoned.is_cancelled() {
             return Err(wasmtime::Error::msg("the runner was abandoned"));
         }
@@ -193,6 +191,7 @@ fn new_store(
             return Err(deadline.clone().into());
         }
         let used = thread_cpu_time().saturating_sub(cpu_start);
+        context.data().tell_usage(used);
         if used.as_millis() > u128::from(cpu_limit) {
             return Err(LimitReached { name: "cpu_time_ms", value: cpu_limit }.into());
         }

@@ -31,6 +31,7 @@ impl Host for RunState {
             self.reports.count_dropped_event();
             return Ok(Err(ReportError::Dropped));
         }
+        self.log.event(&json);
         self.reports.event(event, json.len());
         Ok(Ok(()))
     }

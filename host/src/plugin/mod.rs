@@ -25,6 +25,7 @@ mod host_inputs;
 mod host_outputs;
 pub mod limits;
 pub mod load_error;
+mod log_file;
 mod memory;
 pub mod network;
 mod outbound;
@@ -38,6 +39,7 @@ mod serving;
 pub mod stage;
 mod state;
 pub mod tally;
+mod usage;
 pub mod world;
 
 pub use guest::stuck_runners;

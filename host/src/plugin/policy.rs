@@ -35,7 +35,8 @@ use super::network::{HostRule, agreed};
 const MAX_POLICY: u64 = 64 << 10;
 
 /// Variables that hold the node's secrets: no runner sees them, whatever its policy says.
-const SECRETS: [&str; 4] = [
+const SECRETS: [&str; 5] = [
+    "ADMIN_TOKEN",
     "REG_SECRET",
     "SECP256K1_PRIVHEX",
     "ROBOT_REGISTRATION_CREDENTIALS",

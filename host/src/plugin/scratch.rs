@@ -64,6 +64,11 @@ impl Scratch {
         }
     }
 
+    /// Bytes taken and written so far.
+    pub fn used(&self) -> u64 {
+        self.kept_inputs.load(Ordering::Relaxed).saturating_add(self.written.load(Ordering::Relaxed))
+    }
+
     /// Says what the runner has written; the limit that this passes, if it does.
     pub fn written(&self, found: Measured) -> Option<LimitReached> {
         self.written.store(found.bytes, Ordering::Relaxed);

@@ -1,6 +1,6 @@
 //! What a registry holds, for people and programs that look: `plugin list`, `/api/plugins`, metrics.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::super::generation::Generation;
 use super::super::stage::Stage;
@@ -8,7 +8,7 @@ use super::super::tally::Counts;
 use super::slot::Slot;
 
 /// One name in `PLUGINS_DIR`.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RunnerView {
     /// The file's stem.
     pub name: String,
@@ -24,7 +24,7 @@ pub struct RunnerView {
 }
 
 /// A generation that has passed every stage.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct GenerationView {
     /// Counts the loads of this node.
     pub number: u64,
@@ -51,7 +51,7 @@ pub struct GenerationView {
 }
 
 /// A load that goes on.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LoadingView {
     /// Its number.
     pub number: u64,
@@ -60,7 +60,7 @@ pub struct LoadingView {
 }
 
 /// A load that does not serve.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RefusedView {
     /// Its number.
     pub number: u64,

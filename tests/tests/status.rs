@@ -1,0 +1,258 @@
+//! What a node tells about itself, and what it lets itself be told, on its status server.
+
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use posemesh_devnet::TaskStatus;
+use posemesh_node::http::client_builder;
+use posemesh_tests::versions::{Does, capability, put, versioned};
+use posemesh_tests::{NodeProcess, PATIENCE, Scene, node_binary};
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+const TOKEN: &str = "an-admin-token-of-some-length-0123";
+
+/// A node with a status server and where that listens.
+struct Told {
+    scene: Scene,
+    node: NodeProcess,
+    addr: String,
+}
+
+impl Told {
+    async fn start(scene: Scene) -> Self {
+        Self::start_as_is(scene.set("ADMIN_TOKEN", TOKEN)).await
+    }
+
+    async fn start_as_is(scene: Scene) -> Self {
+        let scene = scene.set("STATUS_ADDR", "127.0.0.1:0");
+        let node = scene.node();
+        node.wait_for_log("the status server listens").await;
+        let log = node.log();
+        let line = log.lines().find(|line| line.contains("the status server listens")).expect("the line");
+        let addr =
+            line.split("addr=").nth(1).and_then(|rest| rest.split_whitespace().next()).expect("the address");
+        let addr = addr.to_owned();
+        Self { scene, node, addr }
+    }
+
+    async fn call(&self, method: Method, path: &str, headers: &[(&str, &str)]) -> (StatusCode, String) {
+        let client = client_builder().no_proxy().timeout(PATIENCE).build().expect("a client");
+        let mut request = client.request(method, format!("http://{}{path}", self.addr));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response =
+            request.send().await.unwrap_or_else(|error| panic!("{path}: {error}: {}", self.node.log()));
+        (response.status(), response.text().await.expect("a body"))
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        let (status, body) = self.call(Method::GET, path, &[]).await;
+        assert_eq!(status, StatusCode::OK, "{path}: {body}");
+        serde_json::from_str(&body).unwrap_or_else(|error| panic!("{path}: {error}: {body}"))
+    }
+
+    /// Waits until `/ready` says this; with what is missing.
+    async fn until_ready_is(&self, wanted: bool) -> Vec<String> {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let (status, body) = self.call(Method::GET, "/ready", &[]).await;
+            let answer: Value = serde_json::from_str(&body).expect("JSON");
+            assert_eq!(status == StatusCode::OK, answer["ready"] == true, "{body}");
+            if answer["ready"] == wanted {
+                return serde_json::from_value(answer["missing"].clone()).expect("texts");
+            }
+            assert!(tokio::time::Instant::now() < deadline, "{body}: {}", self.node.log());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Waits until a task's record says something.
+    async fn until_task(&self, task: Uuid, is_so: impl Fn(&Value) -> bool) -> Value {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let (status, body) = self.call(Method::GET, &format!("/api/tasks/{task}"), &[]).await;
+            let record: Value = serde_json::from_str(&body).expect("JSON");
+            if status == StatusCode::OK && is_so(&record) {
+                return record;
+            }
+            assert!(tokio::time::Instant::now() < deadline, "{body}: {}", self.node.log());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    fn submit(&self, suffix: u8, sleep_ms: u64) -> Uuid {
+        let task = json!({"label": "t", "stage": "t", "capability": capability(suffix),
+                          "meta": {"sleep_ms": sleep_ms}, "max_attempts": 1});
+        self.scene.devnet.submit_job(json!({"label": "status", "tasks": [task]})).expect("a job").tasks[0]
+    }
+
+    /// A `plugin` command of the binary, with this node's address and a token.
+    async fn plugin(&self, arguments: &[&str], token: &str) -> Output {
+        let mut command = Command::new(node_binary());
+        command.arg("plugin").args(arguments).args(["--status-addr", &self.addr]).env("ADMIN_TOKEN", token);
+        let ran = tokio::task::spawn_blocking(move || command.output()).await;
+        ran.expect("it ran").expect("an output")
+    }
+}
+
+#[tokio::test]
+async fn ready_says_what_is_missing() {
+    let scene = Scene::new().await;
+    std::fs::remove_file(scene.plugins().join("noop.wasm")).expect("removed");
+    let told = Told::start(scene).await;
+    assert_eq!(told.get("/health").await["status"], "ok");
+    let missing = told.until_ready_is(false).await.join("\n");
+    for part in ["no runner is live", "not registered", "no valid token", "DMS has not answered"] {
+        assert!(missing.contains(part), "{part:?} is not in {missing}");
+    }
+    put(&told.scene.plugins(), "swap.wasm", &versioned(1_000_001, Does::Work, 0));
+    told.until_ready_is(true).await;
+
+    // A drain by the operator is seen, and work that goes on ends.
+    let task = told.submit(0, 3000);
+    told.until_task(task, |record| record["state"] == "running").await;
+    let auth = format!("Bearer {TOKEN}");
+    let (status, body) = told.call(Method::POST, "/api/admin/drain", &[("authorization", &auth)]).await;
+    assert_eq!((status, body.contains("\"running\":1")), (StatusCode::ACCEPTED, true), "{body}");
+    let missing = told.until_ready_is(false).await.join("\n");
+    assert!(missing.contains("draining"), "{missing}");
+    let Told { scene, mut node, .. } = told;
+    assert_eq!(node.wait().await, 0, "{}", node.log());
+    assert_eq!(scene.devnet.task(task).expect("known").status, TaskStatus::Completed);
+}
+
+#[tokio::test]
+async fn a_task_is_shown_with_its_runner_limits_ending_and_log() {
+    let scene = Scene::new().await;
+    put(&scene.plugins(), "swap.wasm", &versioned(1_000_001, Does::Work, 0));
+    put(&scene.plugins(), "bad.wasm", &versioned(1_000_002, Does::Fail, 1));
+    let told = Told::start(scene).await;
+    let (good, bad) = (told.submit(0, 300), told.submit(1, 0));
+    let good = told.until_task(good, |record| record["state"] == "completed").await;
+    assert!(good["runner"].as_str().expect("a label").starts_with("swap 1.0.1000001 #"), "{good}");
+    assert_eq!(good["progress"]["ended"], "1.0.1000001");
+    let limits = good["limits"].as_array().expect("limits");
+    let used = |name: &str| {
+        let limit =
+            limits.iter().find(|limit| limit["limit"] == name).unwrap_or_else(|| panic!("{name}: {good}"));
+        (limit["used"].as_u64().expect("a number"), limit["of"].as_u64().expect("a number"))
+    };
+    assert!(used("memory_bytes").0 > 0 && used("memory_bytes").0 < used("memory_bytes").1);
+    assert!(used("deadline_ms").0 >= 300 && used("log_bytes").0 > 0);
+    assert_eq!(good["log_tail"].as_array().map(Vec::len), Some(1), "{good}");
+    let (_, log) =
+        told.call(Method::GET, &format!("/api/tasks/{}/log", good["id"].as_str().expect("id")), &[]).await;
+    assert!(log.trim_end().ends_with(" log version 1.0.1000001"), "{log}");
+
+    let bad = told.until_task(bad, |record| record["state"] == "failed").await;
+    assert!(bad["reason"].as_str().expect("a reason").contains("can't do anything"), "{bad}");
+    let all = told.get("/api/tasks").await;
+    assert_eq!(all["tasks"].as_array().map(Vec::len), Some(2));
+    let (status, body) = told.call(Method::GET, &format!("/api/tasks/{}", Uuid::nil()), &[]).await;
+    assert_eq!((status, body.contains("not among the last")), (StatusCode::NOT_FOUND, true), "{body}");
+    assert_eq!(told.call(Method::GET, "/api/tasks/..%2f..%2fetc", &[]).await.0, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn metrics_are_in_the_text_format_and_count_what_happened() {
+    let scene = Scene::new().await;
+    put(&scene.plugins(), "swap.wasm", &versioned(1_000_001, Does::Work, 0));
+    let told = Told::start(scene).await;
+    told.scene.wait_for_end(told.submit(0, 0), &told.node).await;
+    told.until_ready_is(true).await;
+    let (status, text) = told.call(Method::GET, "/metrics", &[]).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(text.ends_with("# EOF\n"), "{text}");
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let (series, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("{line}"));
+        assert!(series.starts_with("posemesh_node_"), "{line}");
+        value.parse::<f64>().unwrap_or_else(|error| panic!("{line}: {error}"));
+    }
+    for line in [
+        "posemesh_node_leases_total 1",
+        "posemesh_node_tasks_ended_total{ending=\"completed\"} 1",
+        "posemesh_node_runner_runs_total{runner=\"swap\",result=\"completed\"} 1",
+        "posemesh_node_runner_generations{stage=\"live\"} 2.0",
+        "posemesh_node_registered 1.0",
+        "posemesh_node_ready 1.0",
+    ] {
+        assert!(text.lines().any(|one| one == line), "{line:?} is not in\n{text}");
+    }
+}
+
+#[tokio::test]
+async fn admin_calls_need_the_token_and_nobody_asks_by_another_name() {
+    let told = Told::start(Scene::new().await).await;
+    for headers in [vec![], vec![("authorization", "Bearer wrong")], vec![("authorization", TOKEN)]] {
+        let (status, body) = told.call(Method::POST, "/api/admin/rescan", &headers).await;
+        assert_eq!((status, body.contains("Bearer ADMIN_TOKEN")), (StatusCode::UNAUTHORIZED, true), "{body}");
+    }
+    let auth = format!("Bearer {TOKEN}");
+    let (status, body) = told.call(Method::POST, "/api/admin/rescan", &[("authorization", &auth)]).await;
+    assert_eq!((status, body.contains("noop")), (StatusCode::OK, true), "{body}");
+    assert_eq!(told.call(Method::GET, "/api/admin/rescan", &[]).await.0, StatusCode::METHOD_NOT_ALLOWED);
+    let (status, _) = told.call(Method::GET, "/api/tasks", &[("host", "rebound.example")]).await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+    assert_eq!(told.call(Method::GET, "/nothing", &[]).await.0, StatusCode::NOT_FOUND);
+    assert!(!told.node.log().contains(TOKEN), "the token is in no log");
+
+    let mut weak = told.scene.variables.clone();
+    weak.insert("ADMIN_TOKEN".to_owned(), "letmein".to_owned());
+    let mut refused = NodeProcess::run(&weak);
+    assert_eq!(refused.wait().await, 2);
+    assert!(refused.log().contains("ADMIN_TOKEN") && !refused.log().contains("letmein"), "{}", refused.log());
+    let mut taken = told.scene.variables.clone();
+    taken.insert("STATUS_ADDR".to_owned(), told.addr.clone());
+    let mut refused = NodeProcess::run(&taken);
+    assert_eq!(refused.wait().await, 1);
+    assert!(refused.log().contains("STATUS_ADDR"), "{}", refused.log());
+}
+
+#[tokio::test]
+async fn without_a_token_there_are_no_admin_calls() {
+    let told = Told::start_as_is(Scene::new().await).await;
+    let auth = format!("Bearer {TOKEN}");
+    let (status, body) = told.call(Method::POST, "/api/admin/drain", &[("authorization", &auth)]).await;
+    assert_eq!((status, body.contains("ADMIN_TOKEN")), (StatusCode::FORBIDDEN, true), "{body}");
+}
+
+#[tokio::test]
+async fn the_command_line_lists_and_rolls_back_through_it() {
+    let scene = Scene::new().await;
+    put(&scene.plugins(), "swap.wasm", &versioned(1_000_001, Does::Work, 0));
+    let told = Told::start(scene).await;
+    let text = |output: &Output| {
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+    };
+    put(&told.scene.plugins(), "swap.wasm", &versioned(1_000_002, Does::Work, 0));
+    let rescanned = told.plugin(&["rescan"], TOKEN).await;
+    assert!(rescanned.status.success(), "{}", text(&rescanned));
+    let listed = text(&told.plugin(&["list"], "").await);
+    for part in
+        ["swap: ", "serves /posemesh/test/swap-00/v1", "1.0.1000002  live", "1.0.1000001  previous", "noop"]
+    {
+        assert!(listed.contains(part), "{part:?} is not in {listed}");
+    }
+    let refused = told.plugin(&["rollback", "swap"], "another-token-of-some-length-012").await;
+    assert!(!refused.status.success() && text(&refused).contains("ADMIN_TOKEN"), "{}", text(&refused));
+    let rolled_back = told.plugin(&["rollback", "swap.wasm"], TOKEN).await;
+    assert!(
+        rolled_back.status.success() && text(&rolled_back).contains("1.0.1000001"),
+        "{}",
+        text(&rolled_back)
+    );
+    let unknown = told.plugin(&["rollback", "nobody"], TOKEN).await;
+    assert!(!unknown.status.success() && text(&unknown).contains("no runner nobody"), "{}", text(&unknown));
+    let after = told.plugin(&["list"], "").await;
+    assert_eq!(after.status.code(), Some(1), "something was refused: {}", text(&after));
+    assert!(
+        text(&after).contains("1.0.1000001  live") && text(&after).contains("rolled back"),
+        "{}",
+        text(&after)
+    );
+    let nobody = told.plugin(&["list", "--env-file", "/nonexistent"], "").await;
+    assert!(!nobody.status.success() && text(&nobody).contains("/nonexistent"), "{}", text(&nobody));
+}
