@@ -43,7 +43,7 @@ fn call(inputs: Arc<dyn InputPort>, reports: Reports, dir: &Path) -> RunnerCall 
     let mut task = Task::new(Uuid::new_v4(), "/posemesh/test/copy/v1".to_owned());
     task.inputs_cids = vec!["input".to_owned()];
     let outputs = FileOutputs::new(dir.to_owned(), None, task.id.to_string());
-    RunnerCall { task, inputs, outputs: Arc::new(outputs), reports, work_dir: dir.to_owned() }
+    RunnerCall { task, inputs, outputs: Arc::new(outputs), reports, work_dir: dir.to_owned(), log_file: None }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
