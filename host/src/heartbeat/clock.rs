@@ -35,8 +35,8 @@ pub struct LeaseClock {
 }
 
 impl LeaseClock {
-    /// A lease whose request was sent at `sent`. Counting from then can only end it too early by the
-    /// time of the request, never too late.
+    /// A lease whose request was sent at `sent`. Counting from then ends it too early by the time of the
+    /// request, or too late by what `Date` lacks of a second: the server says then that it is gone.
     pub fn start(sent: Instant, expires_at: Option<OffsetDateTime>, date: Option<OffsetDateTime>) -> Self {
         let mut clock = Self { ttl: DEFAULT_TTL, granted: sent, deadline: sent, believed: None };
         clock.extend(sent, expires_at, date);

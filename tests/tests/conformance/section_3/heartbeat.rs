@@ -22,6 +22,8 @@ async fn s3_4_the_first_says_nothing_and_the_last_one_before_complete_everything
 
 #[tokio::test]
 async fn s3_4_answers_that_do_not_end_the_lease_are_tried_again_while_it_lives() {
+    let scene = Scene::with(leases_of(Duration::from_secs(20))).await;
+    let node = scene.node();
     let no = |status| Fault::answer(status, "no");
     for (what, fault) in [
         ("400", no(400)),
@@ -40,16 +42,14 @@ async fn s3_4_answers_that_do_not_end_the_lease_are_tried_again_while_it_lives()
         ("nonsense", Fault::garbage(300)),
         ("cancel is no bool", Fault::answer_json(200, r#"{"cancel": 1}"#)),
     ] {
-        let scene = Scene::with(leases_of(Duration::from_secs(20))).await;
         let fault = scene.devnet.faults().add(fault.on(Endpoint::Heartbeat).skip(1).times(2));
-        let node = scene.node();
         let task = scene.submit_noop(Duration::from_millis(600));
         let ended = scene.wait_for_end(task, &node).await;
         assert_eq!(ended.status, TaskStatus::Completed, "{what}: {:?}\n{}", ended.failures, node.log());
         assert_ended_once(&ended, &node);
         assert_eq!((ended.leases.len(), scene.hit_by(fault).len()), (1, 2), "{what}");
-        scene.assert_goes_on(node).await;
     }
+    scene.assert_goes_on(node).await;
 }
 
 #[tokio::test]
@@ -73,16 +73,16 @@ async fn s3_4_a_lease_that_is_not_ours_any_more_is_dropped_without_a_word() {
 
 #[tokio::test]
 async fn s3_4_a_lost_initial_heartbeat_starts_no_runner() {
+    let scene = Scene::with(leases_of(Duration::from_secs(1))).await;
+    let node = scene.node();
     for status in [403, 404, 409, 410] {
-        let scene = Scene::with(leases_of(Duration::from_secs(1))).await;
         scene.devnet.faults().add(Fault::answer(status, "gone").on(Endpoint::Heartbeat).times(1));
-        let node = scene.node();
         let task = scene.submit(NOOP, &json!({"sleep_ms": 0}), 1).1;
         let ended = scene.wait_for_end(task, &node).await;
         assert_eq!((ended.status, ended.expired_leases), (TaskStatus::Failed, 1), "{}", node.log());
         assert_eq!(scene.words_about(task), ["heartbeat"], "{status}");
-        scene.assert_goes_on(node).await;
     }
+    scene.assert_goes_on(node).await;
 }
 
 #[tokio::test]
