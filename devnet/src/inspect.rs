@@ -9,7 +9,7 @@ use tokio::fs::File;
 use tokio::io::AsyncRead;
 use uuid::Uuid;
 
-use crate::dds::{LoginRecord, RegistrationRecord};
+use crate::dds::{LoginRecord, RegistrationRecord, RobotCredentials};
 use crate::devnet::{Devnet, sweep};
 use crate::dms::record::{HeartbeatRecord, SubmittedJob, TaskState};
 use crate::dms::submit::{self, JobRequest};
@@ -168,6 +168,33 @@ impl Devnet {
     /// The upload sessions, in the order in which they began.
     pub fn multipart_sessions(&self) -> Vec<SessionRecord> {
         self.core.sessions.all()
+    }
+
+    /// Everything that was secret so far, with what it is: credentials, tokens, nonces, signatures and
+    /// login texts. For tests that look for them where they must not be.
+    pub fn secrets(&self) -> Vec<(&'static str, String)> {
+        let mut all = self.core.dds.secrets();
+        all.extend(self.core.tokens.all());
+        all
+    }
+
+    /// The nonces handed out so far, in order.
+    pub fn nonces(&self) -> Vec<String> {
+        let secrets = self.core.dds.secrets().into_iter();
+        secrets.filter(|(what, _)| *what == "nonce").map(|(_, nonce)| nonce).collect()
+    }
+
+    /// Gives a robot new credentials, as `POST /api/v1/robots/{id}/credentials/rotate` does: the old ones
+    /// are void, its tokens live on. None if there is no such robot.
+    pub fn rotate_robot_credentials(&self, robot: Uuid) -> Option<RobotCredentials> {
+        let identity = self.core.dds.rotate(robot)?;
+        Some(RobotCredentials { robot_id: robot, registration_credentials: identity.credentials() })
+    }
+
+    /// Assigns a robot to a domain, or to none: then it can log in and gets no work. False if there is no
+    /// such robot.
+    pub fn assign_robot(&self, robot: Uuid, domain: Option<Uuid>) -> bool {
+        self.core.dds.assign(robot, domain)
     }
 
     /// Forgets that a node or robot has registered; its tokens end. False if it had not.

@@ -88,6 +88,16 @@ impl Tokens {
         Some((entry.grant, entry.expires > Instant::now()))
     }
 
+    /// All tokens that are remembered, with what they are.
+    pub(crate) fn all(&self) -> Vec<(&'static str, String)> {
+        let kind = |entry: &Entry| match entry.grant {
+            Grant::Node(_) | Grant::Robot(_) => "machine token",
+            Grant::Task { .. } => "task token",
+            Grant::App => "application token",
+        };
+        self.entries().iter().map(|(token, entry)| (kind(entry), token.clone())).collect()
+    }
+
     /// Ends a token's life after `overlap`, if it does not end earlier.
     pub(crate) fn retire(&self, token: &str, overlap: Duration) {
         if let Some(entry) = self.entries().get_mut(token) {

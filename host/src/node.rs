@@ -22,6 +22,7 @@ use crate::plugin::cache::CacheError;
 use crate::plugin::component::Loader;
 use crate::plugin::registry::{Registry, RegistrySettings, Scan};
 use crate::plugin::sandbox::{Sandbox, SandboxError};
+use crate::registration::legacy::{LegacyError, LegacyServer};
 use crate::registration::{Membership, RegistrationStatus};
 use crate::runner::Runners as _;
 use crate::shutdown::Shutdown;
@@ -69,6 +70,9 @@ pub enum NodeError {
     /// `STATUS_ADDR`.
     #[error(transparent)]
     Status(#[from] StatusError),
+    /// `LEGACY_HTTP_ADDR`.
+    #[error(transparent)]
+    Legacy(#[from] LegacyError),
     /// The client of DMS.
     #[error("making the client of DMS: {0}")]
     Dms(String),
@@ -124,6 +128,11 @@ impl Node {
             DmsClient::new(self.config.dms_base_url.clone(), self.config.request_timeout, membership.clone())
                 .map_err(|error| NodeError::Dms(error.to_string()))?;
         let status = StatusServer::bind(&self.config.status).await?;
+        let legacy = match (self.config.legacy_http_addr, membership.registration()) {
+            (Some(addr), Some(registration)) => Some(LegacyServer::bind(addr, registration.clone()).await?),
+            // The configuration has seen to it that a robot has no such address.
+            _ => None,
+        };
         // The token and the watch on the runners outlive the engine: its last heartbeats need them.
         let stop = CancellationToken::new();
         let ready = watch::Sender::new(false);
@@ -158,9 +167,15 @@ impl Node {
                 server.serve(watched, stop.clone()).await;
             }
         };
-        let (totals, (), (), (), ()) = tokio::join!(
+        let serve_legacy = async {
+            if let Some(legacy) = legacy {
+                legacy.run(stop.clone()).await;
+            }
+        };
+        let (totals, (), (), (), (), ()) = tokio::join!(
             work,
             serve_status,
+            serve_legacy,
             task.run(stop.clone()),
             self.registry.watch(stop.clone()),
             follow_registration(membership.status(), &ready, stop.clone()),

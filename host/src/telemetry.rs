@@ -2,10 +2,7 @@
 
 use std::io::IsTerminal;
 
-use tracing::Span;
 use tracing_subscriber::EnvFilter;
-
-use crate::task::Task;
 
 /// How log lines look (`LOG_FORMAT`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -71,25 +68,6 @@ pub fn check_filter(filter: &str) -> Result<(), TelemetryError> {
 fn parse_filter(filter: &str) -> Result<EnvFilter, TelemetryError> {
     EnvFilter::try_new(filter)
         .map_err(|error| TelemetryError::Filter { filter: filter.to_owned(), reason: error.to_string() })
-}
-
-/// The span that all log lines of one task are in.
-pub fn task_span(task: &Task) -> Span {
-    let span = tracing::info_span!(
-        "task",
-        task_id = %task.id,
-        job_id = tracing::field::Empty,
-        // As text, not as its display form: what a server sent is escaped then.
-        capability = task.capability.as_str(),
-        domain_id = tracing::field::Empty,
-    );
-    if let Some(job_id) = task.job_id {
-        span.record("job_id", tracing::field::display(job_id));
-    }
-    if let Some(domain_id) = task.domain_id {
-        span.record("domain_id", tracing::field::display(domain_id));
-    }
-    span
 }
 
 #[cfg(test)]

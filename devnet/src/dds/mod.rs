@@ -1,6 +1,6 @@
 //! The discovery service: who may log in, and with what they do it (protocol section 1).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -88,8 +88,8 @@ pub(crate) enum WorkerKind {
     Public,
     /// Dedicated tasks of its organisation first, then public ones.
     Dedicated,
-    /// Dedicated tasks of the domain it is assigned to.
-    Robot { domain: Uuid },
+    /// Dedicated tasks of the domain it is assigned to; nothing without one.
+    Robot { domain: Option<Uuid> },
 }
 
 /// Who polls DMS.
@@ -125,7 +125,12 @@ struct State {
     challenges: HashMap<String, Challenge>,
     registrations: Vec<RegistrationRecord>,
     logins: Vec<LoginRecord>,
+    /// Nonces given and signatures and login texts taken, newest last.
+    spoken: VecDeque<(&'static str, String)>,
 }
+
+/// How many nonces, signatures and login texts are remembered.
+const SPOKEN: usize = 10_000;
 
 #[derive(Debug)]
 pub(crate) struct Dds {
@@ -157,7 +162,7 @@ impl Dds {
     pub(crate) fn add_robot(&self, identity: Identity, domain: Uuid) -> RobotCredentials {
         let made =
             RobotCredentials { robot_id: identity.id, registration_credentials: identity.credentials() };
-        self.add(identity, WorkerKind::Robot { domain });
+        self.add(identity, WorkerKind::Robot { domain: Some(domain) });
         made
     }
 
@@ -184,6 +189,47 @@ impl Dds {
 
     pub(crate) fn logins(&self) -> Vec<LoginRecord> {
         self.state().logins.clone()
+    }
+
+    /// Remembers a nonce, a signature or a login text.
+    pub(crate) fn note(&self, what: &'static str, text: &str) {
+        let mut state = self.state();
+        state.spoken.push_back((what, text.to_owned()));
+        if state.spoken.len() > SPOKEN {
+            state.spoken.pop_front();
+        }
+    }
+
+    /// Everything of [`Self::note`], and the credentials of all members.
+    pub(crate) fn secrets(&self) -> Vec<(&'static str, String)> {
+        let state = self.state();
+        let credentials = state.members.values().flat_map(|member| {
+            let identity = &member.identity;
+            [
+                ("registration credentials", identity.credentials()),
+                ("registration secret", identity.secret.clone()),
+            ]
+        });
+        credentials.chain(state.spoken.iter().cloned()).collect()
+    }
+
+    /// Gives a member new credentials; the old ones are void. None if there is no such member.
+    pub(crate) fn rotate(&self, id: Uuid) -> Option<Identity> {
+        let mut state = self.state();
+        let member = state.members.get_mut(&id)?;
+        member.identity.secret = Identity::new().secret;
+        Some(member.identity.clone())
+    }
+
+    /// Assigns a robot to a domain, or to none; false if it is no robot.
+    pub(crate) fn assign(&self, id: Uuid, domain: Option<Uuid>) -> bool {
+        match self.state().members.get_mut(&id) {
+            Some(Member { kind: kind @ WorkerKind::Robot { .. }, .. }) => {
+                *kind = WorkerKind::Robot { domain };
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Forgets nonces that nobody used.

@@ -35,6 +35,7 @@ pub(crate) async fn request(core: &Core, call: Call) -> Answer {
         "chainId": CHAIN_ID,
         "issuedAt": issued_at,
     });
+    core.dds.note("nonce", &nonce);
     let expires = Instant::now() + core.config.nonce_ttl;
     core.dds.state().challenges.insert(nonce, Challenge { wallet, issued_at, expires });
     json(&answer)
@@ -48,6 +49,8 @@ fn domain(core: &Core) -> String {
 
 /// Checks a login text, its signature and its nonce, which is used up by that; gives the wallet.
 fn authenticate(core: &Core, message: &str, signature: &str) -> Result<String, Refusal> {
+    core.dds.note("signature", signature);
+    core.dds.note("login text", message);
     let text = SiweMessage::parse(message).map_err(|error| Refusal::bad_request(error.to_string()))?;
     let signer =
         siwe::recover(message, signature).map_err(|error| Refusal::unauthorized(error.to_string()))?;

@@ -59,7 +59,7 @@ fn is_for(task: &Task, worker: &Worker) -> bool {
     match (worker.kind, task.mode) {
         (WorkerKind::Public | WorkerKind::Dedicated, Mode::Public) => true,
         (WorkerKind::Dedicated, Mode::Dedicated) => true,
-        (WorkerKind::Robot { domain }, Mode::Dedicated) => domain == task.domain_id,
+        (WorkerKind::Robot { domain }, Mode::Dedicated) => domain == Some(task.domain_id),
         (WorkerKind::Public, Mode::Dedicated) | (WorkerKind::Robot { .. }, Mode::Public) => false,
     }
 }

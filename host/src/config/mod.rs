@@ -130,6 +130,10 @@ impl Config {
         let loader = loading::read(reader, paths.as_ref());
         let status = StatusConfig::read(reader);
         let legacy_http_addr = reader.address("LEGACY_HTTP_ADDR");
+        if let (Some(addr), Some(Identity::Robot { .. })) = (legacy_http_addr, &identity) {
+            let message = "a robot has no such routes: unset it".to_owned();
+            reader.problem("LEGACY_HTTP_ADDR", Some(&addr.to_string()), message);
+        }
         Some(Self {
             dms_base_url: dms?,
             dds_base_url: dds?,

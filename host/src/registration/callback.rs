@@ -1,8 +1,9 @@
 //! The inbound routes of protocol 1.10, for a DDS that still calls its nodes. Only what they do is here;
-//! whoever serves them checks method and content type.
+//! [`super::legacy`] serves them.
 //!
 //! Anybody can reach such a route, so what it says is a hint: it lets the node try to log in, and does
-//! neither end the registration nor keep the secret that came with it.
+//! neither end the registration nor keep the secret that came with it. If the login succeeds, DDS itself
+//! has said that it knows the node, and the node counts as registered.
 
 use tokio::time::Instant;
 
@@ -11,6 +12,9 @@ use crate::json::{JsonError, Object};
 
 /// Largest secret, in bytes.
 const LARGEST_SECRET: usize = 4096;
+
+/// Characters of an id that the log shows: anybody can send one.
+const SHOWN: usize = 64;
 
 /// The answer to a callback that is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,8 +49,9 @@ impl Registration {
         if secret.len() > LARGEST_SECRET {
             return Err(refusal(403, "secret too large"));
         }
-        let secret_len = secret.len();
-        tracing::info!(id, organization_id, secret_len, "Received registration callback");
+        let shown = |text: &str| text.chars().take(SHOWN).collect::<String>();
+        let (id, organization_id) = (shown(&id), organization_id.as_deref().map(shown));
+        tracing::info!(id, organization_id, secret_len = secret.len(), "Received registration callback");
         self.hint();
         Ok(())
     }
@@ -58,6 +63,7 @@ impl Registration {
             self.shared().healthcheck.send_replace(Some(Instant::now()));
             tracing::debug!(event = "healthcheck.touch", user_agent);
         } else {
+            let user_agent: String = user_agent.chars().take(SHOWN).collect();
             tracing::debug!(event = "healthcheck.skip", user_agent);
         }
     }

@@ -100,6 +100,14 @@ impl Registration {
         *self.shared.count.borrow()
     }
 
+    /// DDS gave a token to a node that came here by a hint: it does know the node. The loop goes on to tell
+    /// it the capabilities.
+    pub fn logged_in(&self) {
+        if *self.shared.hint.borrow() && *self.shared.status.borrow() != RegistrationStatus::Registered {
+            self.set(RegistrationStatus::Registered);
+        }
+    }
+
     /// Waits for a registration after the first `known` ones.
     pub async fn registered_after(&self, known: u64) {
         let _ = self.shared.count.subscribe().wait_for(|count| *count > known).await;

@@ -7,6 +7,7 @@
 
 pub mod callback;
 pub mod classify;
+pub mod legacy;
 pub mod machine;
 pub mod membership;
 pub mod pace;

@@ -129,6 +129,7 @@ impl Login for WalletLogin {
             Ok(session) => {
                 self.unauthorized.store(0, Ordering::Relaxed);
                 self.seen.store(registrations, Ordering::Relaxed);
+                self.registration.logged_in();
                 Ok(session)
             }
             Err(error) => {
