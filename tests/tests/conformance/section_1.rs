@@ -1,7 +1,12 @@
 //! Section 1: DDS.
 
-use posemesh_devnet::Endpoint;
-use posemesh_tests::Scene;
+use std::time::Duration;
+
+use posemesh_devnet::{Endpoint, Fault, TaskStatus};
+use posemesh_node::http::client_builder;
+use posemesh_tests::{PATIENCE, Scene, gaps};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 #[tokio::test]
 async fn s1_8_the_node_registers_logs_in_and_only_then_asks_for_work() {
@@ -15,4 +20,123 @@ async fn s1_8_the_node_registers_logs_in_and_only_then_asks_for_work() {
     assert_eq!(poll.header("authorization"), None, "records hold no token");
     assert!(all.iter().take(4).all(|request| request.bearer_hash.is_none()), "DDS gets no bearer");
     assert_eq!(node.terminate().await, 0, "{}", node.log());
+}
+
+/// What a node does about a registration that was answered with this status, twice.
+async fn registers_in_spite_of(status: u16, interval_secs: u64) -> Vec<Duration> {
+    let scene = Scene::new().await.set("REGISTER_INTERVAL_SECS", interval_secs);
+    scene.devnet.faults().add(Fault::answer(status, "not now").on(Endpoint::RegisterWallet).times(2));
+    let node = scene.node();
+    let tries = scene.wait_for(Endpoint::RegisterWallet, 3, &node).await;
+    scene.wait_for_work_wanted(&node).await;
+    assert_eq!(scene.requests(Endpoint::RegisterWallet).len(), 3, "registered once: {}", node.log());
+    gaps(&tries)
+}
+
+#[tokio::test]
+async fn s1_4_conflicts_and_refusals_are_tried_again_after_the_interval() {
+    for status in [409, 400, 401, 403, 404, 422] {
+        for gap in registers_in_spite_of(status, 1).await {
+            assert!(gap >= Duration::from_millis(950), "{status}: {gap:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn s1_4_and_s1_6_passing_troubles_are_tried_again_with_a_growing_wait() {
+    for status in [408, 429, 500, 502, 503, 504] {
+        let gaps = registers_in_spite_of(status, 300).await;
+        // 2 s and 4 s, a fifth more or less; never the interval.
+        assert!(
+            gaps[0] >= Duration::from_millis(1500) && gaps[1] >= Duration::from_millis(3000),
+            "{status}: {gaps:?}"
+        );
+        assert!(gaps[1] < Duration::from_secs(30), "{status}: {gaps:?}");
+    }
+}
+
+#[tokio::test]
+async fn s1_5_a_registered_node_asks_dds_nothing_more_until_its_token_is_due() {
+    let scene = Scene::new().await;
+    let node = scene.node();
+    scene.wait_for_work_wanted(&node).await;
+    let asked = || {
+        [Endpoint::SiweRequest, Endpoint::RegisterWallet, Endpoint::SiweVerify]
+            .map(|e| scene.requests(e).len())
+    };
+    let before = asked();
+    let polls = scene.requests(Endpoint::Lease).len();
+    scene.wait_for(Endpoint::Lease, polls + 10, &node).await;
+    assert_eq!(asked(), before, "{}", node.log());
+}
+
+#[tokio::test]
+async fn s1_7_a_login_that_says_unknown_registers_again() {
+    for status in [403, 404, 410] {
+        let scene = Scene::new().await.set("REGISTER_INTERVAL_SECS", 1).set("TOKEN_REAUTH_JITTER_MS", 50);
+        scene.devnet.faults().add(Fault::answer(status, "node not found").on(Endpoint::SiweVerify).times(1));
+        let node = scene.node();
+        scene.wait_for_work_wanted(&node).await;
+        assert_eq!(scene.requests(Endpoint::RegisterWallet).len(), 2, "{status}: {}", node.log());
+    }
+}
+
+#[tokio::test]
+async fn s1_9_a_robot_registers_logs_in_works_and_registers_again_when_unknown() {
+    let scene = Scene::new().await.robot().set("REGISTER_INTERVAL_SECS", 1);
+    let mut node = scene.node();
+    let task = scene.submit_noop(Duration::from_millis(200));
+    let ended = scene.wait_for_end(task, &node).await;
+    assert_eq!(ended.status, TaskStatus::Completed, "{}", node.log());
+    assert!(scene.requests(Endpoint::SiweRequest).is_empty(), "a robot signs nothing");
+    let registered = scene.requests(Endpoint::RobotRegister).len();
+    assert!(scene.devnet.forget_registration(scene.devnet.robot().robot_id));
+    let again = || (scene.requests(Endpoint::RobotRegister).len() > registered).then_some(());
+    scene.wait_until("another registration", &node, again).await;
+    let ended = scene.wait_for_end(scene.submit_noop(Duration::ZERO), &node).await;
+    assert_eq!(ended.status, TaskStatus::Completed, "{}", node.log());
+    assert_eq!(node.terminate().await, 0, "{}", node.log());
+}
+
+#[tokio::test]
+async fn s1_10_the_legacy_routes_answer_as_the_table_says() {
+    let scene = Scene::new().await.set("LEGACY_HTTP_ADDR", "127.0.0.1:0");
+    let node = scene.node();
+    node.wait_for_log("serving the legacy routes").await;
+    let log = node.log();
+    let line = log.lines().find(|line| line.contains("serving the legacy routes")).expect("the line");
+    let addr =
+        line.split("addr=").nth(1).and_then(|rest| rest.split_whitespace().next()).expect("an address");
+    let client = client_builder().no_proxy().timeout(PATIENCE).build().expect("a client");
+    let url = |path: &str| format!("http://{addr}{path}");
+    let callback = async |content_type: &str, body: String| {
+        let sent =
+            client.post(url("/internal/v1/registrations")).header("content-type", content_type).body(body);
+        let answer = sent.send().await.expect("an answer");
+        (answer.status().as_u16(), answer.text().await.expect("a text"))
+    };
+    let health = client.get(url("/health")).header("user-agent", "DDS v1").send().await.expect("an answer");
+    assert_eq!((health.status().as_u16(), health.text().await.expect("a body")), (200, String::new()));
+    const JSON: &str = "application/json";
+    let secret = "a-secret-of-the-legacy-way";
+    let ok = callback(JSON, format!(r#"{{"id": "n", "secret": "{secret}"}}"#)).await;
+    assert_eq!(ok, (200, r#"{"ok":true}"#.to_owned()));
+    let large = "x".repeat(4097);
+    for (content_type, body, status, text) in [
+        (JSON, r#"{"id": " ", "secret": "s"}"#.to_owned(), 422, "missing id"),
+        (JSON, r#"{"id": "n", "secret": " "}"#.to_owned(), 422, "missing secret"),
+        (JSON, format!(r#"{{"id": "n", "secret": "{large}"}}"#), 403, "secret too large"),
+        (JSON, "{".to_owned(), 400, ""),
+        (JSON, r#"{"id": 5, "secret": "s"}"#.to_owned(), 422, ""),
+        ("text/plain", "{}".to_owned(), 415, ""),
+    ] {
+        let answer = callback(content_type, body).await;
+        assert_eq!(answer.0, status, "{answer:?}");
+        assert!(answer.1.contains(text), "{answer:?}");
+    }
+    let status =
+        async |request: reqwest::RequestBuilder| request.send().await.expect("an answer").status().as_u16();
+    assert_eq!(status(client.get(url("/internal/v1/registrations"))).await, 405);
+    assert_eq!(status(client.get(url("/nothing"))).await, 404);
+    assert!(!node.log().contains(secret), "the secret is in no log");
 }
