@@ -1,6 +1,6 @@
 //! `GET /metrics`: the node's counts in the text format of OpenMetrics, read when they are asked for.
 //!
-//! Labels are bounded: words of ours, and at most [`RUNNERS`] names of runners.
+//! Labels are bounded: words of ours, and at most `RUNNERS` names of runners.
 
 use std::collections::BTreeMap;
 
