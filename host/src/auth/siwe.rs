@@ -66,6 +66,10 @@ pub struct SignPolicy {
     chain_id: Option<u64>,
 }
 
+/// How far clocks may be apart: a machine with a wrong clock can still work, and no text is signed that is
+/// for another day.
+const MOST_SKEW: Duration = Duration::DAY;
+
 /// Longest nonce that is taken.
 const LONGEST_NONCE: usize = 128;
 
@@ -133,7 +137,12 @@ impl SignPolicy {
             .issued_at
             .parse()
             .map_err(|_| Refusal::new("issuedAt", &challenge.issued_at, "an RFC 3339 timestamp"))?;
-        Ok(*issued_at.as_ref() - now)
+        let skew = *issued_at.as_ref() - now;
+        if skew.abs() > MOST_SKEW {
+            let expected = "a time within a day of this machine's clock; is the clock right?";
+            return Err(Refusal::new("issuedAt", &challenge.issued_at, expected));
+        }
+        Ok(skew)
     }
 
     /// `host[:port]` of the base URL as URLs have it, and with the port in any case.

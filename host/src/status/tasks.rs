@@ -29,7 +29,7 @@ pub(super) async fn all(State(watched): State<Watched>) -> Json<Value> {
 pub(super) async fn one(State(watched): State<Watched>, UrlPath(id): UrlPath<String>) -> Response {
     let record = match find(&watched, &id) {
         Ok(record) => record,
-        Err(answer) => return answer,
+        Err(answer) => return *answer,
     };
     let mut task = shown(&record);
     let tail = match &record.log_file {
@@ -54,17 +54,18 @@ pub(super) async fn log(State(watched): State<Watched>, UrlPath(id): UrlPath<Str
             };
             ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
         }
-        Err(answer) => answer,
+        Err(answer) => *answer,
     }
 }
 
-fn find(watched: &Watched, id: &str) -> Result<TaskRecord, Response> {
+fn find(watched: &Watched, id: &str) -> Result<TaskRecord, Box<Response>> {
     let Ok(id) = id.parse::<Uuid>() else {
-        return Err(error(StatusCode::BAD_REQUEST, "the id of a task is a UUID"));
+        return Err(Box::new(error(StatusCode::BAD_REQUEST, "the id of a task is a UUID")));
     };
     // A task can have been here more than once.
     watched.records.list().into_iter().rev().find(|record| record.task_id == id).ok_or_else(|| {
-        error(StatusCode::NOT_FOUND, format!("task {id} is not among the last that this node had"))
+        let text = format!("task {id} is not among the last that this node had");
+        Box::new(error(StatusCode::NOT_FOUND, text))
     })
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use posemesh_devnet::{Endpoint, Fault, TaskStatus};
 use posemesh_node::http::client_builder;
 use posemesh_tests::{PATIENCE, Scene, gaps};
+use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -134,9 +135,101 @@ async fn s1_10_the_legacy_routes_answer_as_the_table_says() {
         assert_eq!(answer.0, status, "{answer:?}");
         assert!(answer.1.contains(text), "{answer:?}");
     }
+    // The answer may come before the body is sent, so none is.
+    let mut stream = TcpStream::connect(addr).await.expect("a connection");
+    let head = format!(
+        "POST /internal/v1/registrations HTTP/1.1\r\nhost: {addr}\r\ncontent-type: {JSON}\r\n\
+         content-length: {}\r\nconnection: close\r\n\r\n",
+        (2 << 20) + 1
+    );
+    stream.write_all(head.as_bytes()).await.expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
     let status =
         async |request: reqwest::RequestBuilder| request.send().await.expect("an answer").status().as_u16();
     assert_eq!(status(client.get(url("/internal/v1/registrations"))).await, 405);
     assert_eq!(status(client.get(url("/nothing"))).await, 404);
     assert!(!node.log().contains(secret), "the secret is in no log");
+}
+
+#[tokio::test]
+async fn s1_2_the_nonce_call_is_classified_as_the_registration_is() {
+    // A conflict waits the interval; an unavailable server a growing time; a message without a nonce too.
+    for (fault, least) in [
+        (Fault::answer(409, "conflict"), 950),
+        (Fault::answer(503, "not now"), 1500),
+        (Fault::merge(json!({"nonce": null})), 1500),
+        (Fault::garbage(100), 1500),
+    ] {
+        let scene = Scene::new().await.set("REGISTER_INTERVAL_SECS", 1);
+        scene.devnet.faults().add(fault.on(Endpoint::SiweRequest).times(1));
+        let node = scene.node();
+        let tries = scene.wait_for(Endpoint::SiweRequest, 2, &node).await;
+        assert!(gaps(&tries)[0] >= Duration::from_millis(least), "{:?}: {}", gaps(&tries), node.log());
+        scene.wait_for_work_wanted(&node).await;
+        assert_eq!(scene.requests(Endpoint::RegisterWallet).len(), 1, "{}", node.log());
+    }
+}
+
+#[tokio::test]
+async fn s1_2_what_dds_asks_to_sign_is_checked_before_it_is_signed() {
+    for (patch, why) in [
+        (json!({"domain": "evil.example"}), "domain"),
+        (json!({"uri": "https://evil.example/login"}), "uri"),
+        (json!({"nonce": "abc\nURI: https://evil.example"}), "nonce"),
+        (json!({"issuedAt": "2001-01-01T00:00:00Z"}), "issued"),
+    ] {
+        let scene = Scene::new().await.set("REGISTER_INTERVAL_SECS", 1);
+        scene.devnet.faults().add(Fault::merge(patch.clone()).on(Endpoint::SiweRequest).times(1));
+        let node = scene.node();
+        scene.wait_for(Endpoint::SiweRequest, 2, &node).await;
+        assert!(node.log().to_lowercase().contains(why), "{patch}: {}", node.log());
+        scene.wait_for_work_wanted(&node).await;
+        assert_eq!(scene.requests(Endpoint::RegisterWallet).len(), 1, "nothing was signed for {patch}");
+    }
+}
+
+#[tokio::test]
+async fn s1_7_other_refused_logins_are_tried_again_and_do_not_register_again() {
+    for fault in [
+        Fault::answer(401, "invalid nonce"),
+        Fault::answer(409, "conflict"),
+        Fault::answer(500, "internal server error"),
+        Fault::garbage(64),
+        Fault::merge(json!({"access_token": null})),
+        Fault::merge(json!({"access_expires_at": "soon"})),
+    ] {
+        let scene = Scene::new().await.set("TOKEN_REAUTH_JITTER_MS", 50);
+        scene.devnet.faults().add(fault.on(Endpoint::SiweVerify).times(1));
+        let node = scene.node();
+        scene.wait_for_work_wanted(&node).await;
+        assert_eq!(scene.requests(Endpoint::SiweVerify).len(), 2, "{}", node.log());
+        assert_eq!(scene.requests(Endpoint::RegisterWallet).len(), 1, "{}", node.log());
+    }
+}
+
+#[tokio::test]
+async fn s1_9_a_refused_robot_tries_again_and_never_signs() {
+    for status in [401, 403, 503] {
+        let scene = Scene::new().await.robot().set("TOKEN_REAUTH_JITTER_MS", 50);
+        scene.devnet.faults().add(Fault::answer(status, "no").on(Endpoint::RobotRegister).times(1));
+        let node = scene.node();
+        scene.wait_for_work_wanted(&node).await;
+        assert_eq!(scene.requests(Endpoint::RobotRegister).len(), 2, "still by `register`: {}", node.log());
+        assert!(scene.requests(Endpoint::SiweRequest).is_empty(), "{}", node.log());
+    }
+}
+
+#[tokio::test]
+async fn s1_9_a_robots_credentials_can_lie_in_a_file() {
+    let scene = Scene::new().await.robot();
+    let file = scene.work().join("credentials");
+    std::fs::write(&file, format!("{}\n", scene.variables["ROBOT_REGISTRATION_CREDENTIALS"]))
+        .expect("written");
+    let mut scene = scene.set("ROBOT_REGISTRATION_CREDENTIALS_FILE", file.display());
+    scene.variables.remove("ROBOT_REGISTRATION_CREDENTIALS");
+    let node = scene.node();
+    let ended = scene.wait_for_end(scene.submit_noop(Duration::ZERO), &node).await;
+    assert_eq!(ended.status, TaskStatus::Completed, "{}", node.log());
 }

@@ -99,7 +99,7 @@ fn this_dds_may_ask_and_the_skew_is_told() {
 #[test]
 fn nothing_else_is_signed() {
     type Change = fn(&mut Challenge);
-    let changes: [(&str, Change); 18] = [
+    let changes: [(&str, Change); 20] = [
         ("domain", |c| c.domain = "evil.example".into()),
         ("domain", |c| c.domain = "127.0.0.1".into()),
         ("domain", |c| c.domain = "127.0.0.1:18080\nURI: x".into()),
@@ -117,6 +117,8 @@ fn nothing_else_is_signed() {
         ("nonce", |c| c.nonce = "n0nce-12345678".into()),
         ("nonce", |c| c.nonce = "x".repeat(129)),
         ("issuedAt", |c| c.issued_at = "yesterday".into()),
+        ("issuedAt", |c| c.issued_at = "2026-01-04T03:04:06Z".into()),
+        ("issuedAt", |c| c.issued_at = "2025-12-31T03:04:04Z".into()),
         ("issuedAt", |c| c.issued_at = "2026-01-02T03:04:05Z\nResources:".into()),
     ];
     for (field, change) in changes {
