@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use axum::response::Response;
 use serde_json::json;
+use time::format_description::well_known::Rfc3339;
 use tokio::time::timeout;
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::*;
 use crate::auth::mock::{Mock, Seen, json as answer, text};
-use crate::clock::SystemClock;
+use crate::clock::{Clock, SystemClock};
 
 const KEY: &str = "0101010101010101010101010101010101010101010101010101010101010101";
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -29,7 +30,7 @@ async fn dds(verify: &[u16], domain: Option<&'static str>) -> Mock {
                     200,
                     &json!({"nonce": format!("nonce{before:08}"), "domain": domain.unwrap_or(&host),
                         "uri": format!("http://{host}"), "version": "1", "chainId": 8453,
-                        "issuedAt": "2026-01-02T03:04:05Z"}),
+                        "issuedAt": SystemClock.now().format(&Rfc3339).unwrap()}),
                 )
             }
             "register-wallet" => text(200, ""),
@@ -84,6 +85,10 @@ fn verbs(mock: &Mock) -> Vec<String> {
     mock.seen().iter().map(|seen| seen.path.rsplit('/').next().unwrap().to_owned()).collect()
 }
 
+async fn token(running: &Running) -> Secret {
+    timeout(PATIENCE, running.membership.bearer()).await.expect("should have a token in time").unwrap()
+}
+
 async fn until(mock: &Mock, what: &str, done: impl Fn(&[String]) -> bool) {
     let waiting = async {
         while !done(&verbs(mock)) {
@@ -97,8 +102,7 @@ async fn until(mock: &Mock, what: &str, done: impl Fn(&[String]) -> bool) {
 async fn a_wallet_registers_and_then_logs_in_each_with_a_fresh_nonce() {
     let mock = dds(&[], None).await;
     let running = start(&mock);
-    let token = timeout(PATIENCE, running.membership.bearer()).await.unwrap().unwrap();
-    assert_eq!(token.expose(), "machine-token-3");
+    assert_eq!(token(&running).await.expose(), "machine-token-3");
     assert_eq!(*running.membership.status().borrow(), RegistrationStatus::Registered);
     assert_eq!(verbs(&mock), ["request", "register-wallet", "request", "verify"]);
     let seen = mock.seen();
@@ -128,7 +132,7 @@ async fn a_login_that_says_unregistered_registers_again() {
             renewed && (count("register-wallet"), count("verify")) == (2, 2)
         })
         .await;
-        running.membership.bearer().await.unwrap();
+        token(&running).await;
     }
 }
 
@@ -149,9 +153,9 @@ async fn three_unauthorized_logins_in_a_row_register_again() {
     tokio::spawn(task.run(stop));
     let login = WalletLogin::new(sign_in, registration);
     for _ in 0..3 {
-        login.login().await.unwrap_err();
+        timeout(PATIENCE, login.login()).await.expect("should be refused in time").unwrap_err();
     }
-    login.login().await.unwrap();
+    timeout(PATIENCE, login.login()).await.expect("should log in in time").unwrap();
     assert_eq!(verbs(&mock).iter().filter(|verb| *verb == "register-wallet").count(), 2);
     assert_eq!(verbs(&mock).last().unwrap(), "verify");
 }
@@ -170,7 +174,7 @@ async fn nothing_is_signed_for_another_domain() {
 async fn new_capabilities_are_registered_and_the_token_is_renewed() {
     let mock = dds(&[], None).await;
     let running = start(&mock);
-    let first = running.membership.bearer().await.unwrap();
+    let first = token(&running).await;
     running.capabilities.send_modify(|names| {
         names.insert("/b/v1".to_owned());
     });
@@ -178,14 +182,14 @@ async fn new_capabilities_are_registered_and_the_token_is_renewed() {
     assert_eq!(verbs(&mock)[4..], ["request", "register-wallet", "request", "verify"]);
     assert_eq!(mock.seen()[5].body["capabilities"], json!(["/a/v1", "/b/v1"]));
     until(&mock, "should stay", |_| running.membership.token_status().renewals == 2).await;
-    assert_ne!(running.membership.bearer().await.unwrap(), first);
+    assert_ne!(token(&running).await, first);
 }
 
 #[tokio::test]
 async fn a_dms_that_does_not_know_the_node_makes_it_register_again() {
     let mock = dds(&[], None).await;
     let running = start(&mock);
-    running.membership.bearer().await.unwrap();
+    token(&running).await;
     running.membership.on_forbidden();
     until(&mock, "should register again", |verbs| {
         verbs.iter().filter(|verb| *verb == "register-wallet").count() == 2
