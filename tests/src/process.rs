@@ -69,6 +69,16 @@ impl NodeProcess {
         self.log.text.lock().expect("nobody panics with the log").clone()
     }
 
+    /// Where its status server listens: `STATUS_ADDR` may leave the port open.
+    pub async fn status_addr(&self) -> String {
+        const SAID: &str = "the status server listens";
+        self.wait_for_log(SAID).await;
+        let log = self.log();
+        let line = log.lines().find(|line| line.contains(SAID)).expect("the line");
+        let rest = line.split("addr=").nth(1).expect("an address");
+        rest.split_whitespace().next().expect("an address").to_owned()
+    }
+
     /// Its process id, while it runs.
     pub fn id(&self) -> u32 {
         self.child.id().expect("it runs")

@@ -28,12 +28,7 @@ impl Told {
     async fn start_as_is(scene: Scene) -> Self {
         let scene = scene.set("STATUS_ADDR", "127.0.0.1:0");
         let node = scene.node();
-        node.wait_for_log("the status server listens").await;
-        let log = node.log();
-        let line = log.lines().find(|line| line.contains("the status server listens")).expect("the line");
-        let addr =
-            line.split("addr=").nth(1).and_then(|rest| rest.split_whitespace().next()).expect("the address");
-        let addr = addr.to_owned();
+        let addr = node.status_addr().await;
         Self { scene, node, addr }
     }
 
