@@ -14,7 +14,8 @@ impl guests::Guest for Runner {
     fn run(_: guests::Task) -> Result<(), RunError> {
         let model = std::fs::read("/data/models/model.bin").map_err(failed)?;
         let mut found = Vec::new();
-        for path in ["/data/secrets", "/data/models/..", "/data/models/../../etc/passwd", "/data/models/link"] {
+        for path in ["/data/secrets", "/data/models/..", "/data/models/../../etc/passwd", "/data/models/link"]
+        {
             if std::fs::read(path).is_ok() || std::fs::read_dir(path).is_ok() {
                 found.push(format!("read {path}"));
             }

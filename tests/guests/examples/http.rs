@@ -26,7 +26,8 @@ impl guests::Guest for Runner {
         let told = |error| RunError::Failed(format!("outbound HTTP: {error:?}"));
         let answer = handle(request, None).map_err(told)?;
         answer.subscribe().block();
-        let answer = answer.get().ok_or(RunError::Failed("no answer".into()))?.map_err(failed)?.map_err(told)?;
+        let answer =
+            answer.get().ok_or(RunError::Failed("no answer".into()))?.map_err(failed)?.map_err(told)?;
         let status = answer.status();
         let body = answer.consume().map_err(failed)?;
         let stream = body.stream().map_err(failed)?;
@@ -34,7 +35,8 @@ impl guests::Guest for Runner {
         while let Ok(chunk) = stream.blocking_read(1 << 16) {
             bytes.extend(chunk);
         }
-        guests::outputs::put_bytes(&format!("{status}.bin"), &bytes, &guests::plain()).map_err(RunError::Port)?;
+        guests::outputs::put_bytes(&format!("{status}.bin"), &bytes, &guests::plain())
+            .map_err(RunError::Port)?;
         Ok(())
     }
 }

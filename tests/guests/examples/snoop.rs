@@ -12,7 +12,8 @@ guests::runner!("snoop", |task: guests::Task| {
             paths.push(link);
         }
     }
-    let fixed = ["..", "/work/..", "/proc/self/fd", "/proc/self/maps", "/proc/1/environ", "/dev", "/tmp", "."];
+    let fixed =
+        ["..", "/work/..", "/proc/self/fd", "/proc/self/maps", "/proc/1/environ", "/dev", "/tmp", "."];
     paths.extend(fixed.map(str::to_owned));
     paths.extend(["a\0b".to_owned(), "/".repeat(5000), "x/".repeat(100_000)]);
     let mut found = Vec::new();
