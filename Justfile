@@ -23,6 +23,10 @@ test-plugins:
 plugins:
     cargo xtask plugins
 
+# Measure (just bench plugins, just bench storage)
+bench *args:
+    cargo xtask bench "$@"
+
 # Make this machine able to build runners
 setup:
     cargo xtask setup

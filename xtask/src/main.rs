@@ -2,6 +2,7 @@
 //!
 //! They need nothing but cargo, so that a fresh clone can be built, tried and tested by one of them.
 
+mod bench;
 mod debian;
 mod guests;
 mod lint;
@@ -58,6 +59,15 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
+    /// Measure: `bench plugins`, `bench storage`
+    ///
+    /// Builds in release mode and becomes `posemesh-bench`. What it prints is Markdown; docs/benchmarks.md
+    /// has it with the machine it was measured on.
+    Bench {
+        /// Arguments for `posemesh-bench`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
     /// Check format, clippy and rustdoc; a warning is a failure
     Lint,
     /// Check the dependencies' licences, sources and duplicates against deny.toml
@@ -88,6 +98,7 @@ fn run(task: Task) -> Result<()> {
             return guests::runners(&project, &toolchain).map(|_| ());
         }
         Task::Demo { args } => return steps::demo(&project, &args),
+        Task::Bench { args } => return bench::bench(&project, &args),
         Task::Deny => return lint::deny(&project),
         Task::Test { args } => steps::test(&project, &mut report, &args),
         Task::TestPlugins => steps::test_plugins(&project, &mut report),

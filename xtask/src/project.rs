@@ -45,14 +45,19 @@ impl Project {
         self.target.join("debug").join(executable("posemesh-node"))
     }
 
+    /// A program of ours that was built with `--release`.
+    pub fn released(&self, name: &str) -> PathBuf {
+        self.target.join("release").join(executable(name))
+    }
+
     /// The reference node's own target directory.
     pub fn reference_target(&self) -> PathBuf {
         self.target.join("reference")
     }
 
-    /// The reference node.
-    pub fn reference_node(&self) -> PathBuf {
-        self.reference_target().join("debug").join(executable("reference-node"))
+    /// The reference node, built as `debug` or `release`.
+    pub fn reference_node(&self, built: &str) -> PathBuf {
+        self.reference_target().join(built).join(executable("reference-node"))
     }
 
     /// The reference node's manifest.

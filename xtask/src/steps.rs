@@ -1,7 +1,7 @@
 //! The commands that build, run and test the node.
 
 use std::env;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::Path;
 
 use anyhow::Result;
@@ -65,7 +65,7 @@ pub fn test(project: &Project, report: &mut Report, args: &[OsString]) {
     let guests = report.step("test guests", || guests::for_tests(project, &toolchain));
     // Together, for the same reason as above: what only tests depend on activates features too.
     let node = report.step("node and suites", || build_node(project).arg("--tests").run());
-    let reference = report.step("reference node", || reference_node(project));
+    let reference = report.step("reference node", || reference_node(project, "debug"));
     let (Some(components), Some(_), Some(()), Some(())) = (components, guests, node, reference) else {
         return;
     };
@@ -103,7 +103,7 @@ fn suites(project: &Project, args: &[OsString]) -> Result<()> {
         ("POSEMESH_NODE_BIN", &project.node()),
         ("POSEMESH_PLUGINS_DIR", &project.plugins()),
         ("POSEMESH_TEST_GUESTS_DIR", &project.test_guests()),
-        ("POSEMESH_REFERENCE_NODE_BIN", &project.reference_node()),
+        ("POSEMESH_REFERENCE_NODE_BIN", &project.reference_node("debug")),
     ];
     let mut cargo = project.cargo("test").args(["--workspace", "--no-fail-fast"]).args(args);
     for (name, path) in places {
@@ -112,11 +112,14 @@ fn suites(project: &Project, args: &[OsString]) -> Result<()> {
     cargo.run()
 }
 
-/// Builds the reference node, in its own workspace and target directory.
-fn reference_node(project: &Project) -> Result<()> {
-    Cmd::cargo()
-        .dir(&project.root)
-        .args([OsStr::new("build"), "--locked".as_ref(), "--manifest-path".as_ref()])
+/// Builds the reference node as `debug` or `release`, in its own workspace and target directory.
+pub fn reference_node(project: &Project, built: &str) -> Result<()> {
+    let mut cargo = Cmd::cargo().dir(&project.root).args(["build", "--locked"]);
+    if built == "release" {
+        cargo = cargo.arg("--release");
+    }
+    cargo
+        .arg("--manifest-path")
         .arg(project.reference_manifest())
         .env_quietly("CARGO_TARGET_DIR", project.reference_target())
         .cure("if its dependencies were changed: `cargo update` in tests/reference, and commit Cargo.lock")

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use posemesh_node::plugin::registry::Scan;
 use posemesh_node::plugin::stage::Stage;
-use posemesh_tests::versions::{Does, put, versioned};
+use posemesh_node::runner::Runners as _;
+use posemesh_tests::versions::{Does, capability, put, versioned};
 
 use crate::{Watched, live, run_task};
 
@@ -61,6 +62,27 @@ async fn a_file_that_is_still_written_is_not_loaded() {
     drop(file);
     watched.until_live("slow", "1.0.1000001").await;
     assert_eq!(watched.registry.transitions().get(&Stage::Refused), None);
+    watched.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tasks_that_end_all_the_time_do_not_keep_a_new_generation_out() {
+    let watched = Watched::start().await;
+    put(watched.dir.path(), "swap.wasm", &work(1_000_001, 0));
+    watched.until_live("swap", "1.0.1000001").await;
+    let busy = tokio::spawn({
+        let registry = watched.registry.clone();
+        async move {
+            loop {
+                drop(registry.pick(&capability(0)));
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+    });
+    put(watched.dir.path(), "swap.wasm", &work(1_000_002, 0));
+    watched.until_live("swap", "1.0.1000002").await;
+    busy.abort();
+    assert!(busy.await.expect_err("it was ended").is_cancelled());
     watched.end().await;
 }
 

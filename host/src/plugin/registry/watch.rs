@@ -4,6 +4,7 @@
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use notify::event::{AccessKind, AccessMode, EventKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::Registry;
@@ -35,20 +37,20 @@ impl Registry {
         loop {
             watched.renew().await;
             let pending = self.scanning.lock().await.has_pending();
-            let next = if pending { SETTLE } else { RESCAN_INTERVAL };
-            let how = tokio::select! {
-                biased;
-                () = stop.cancelled() => return,
-                Some(()) = async { hangup.as_mut()?.recv().await } => {
-                    tracing::info!("SIGHUP: looking for runners");
-                    Scan::Now
+            let mut next = pin!(sleep(if pending { SETTLE } else { RESCAN_INTERVAL }));
+            // A busy node lets go of generations all the time: that comes last and restarts no wait.
+            let how = loop {
+                tokio::select! {
+                    biased;
+                    () = stop.cancelled() => return,
+                    Some(()) = async { hangup.as_mut()?.recv().await } => {
+                        tracing::info!("SIGHUP: looking for runners");
+                        break Scan::Now;
+                    }
+                    () = watched.changed.notified(), if !pending => break Scan::Careful,
+                    () = &mut next => break Scan::Careful,
+                    () = self.task_changed.notified() => self.settle(),
                 }
-                () = self.task_changed.notified() => {
-                    self.settle();
-                    continue;
-                }
-                () = watched.changed.notified(), if !pending => Scan::Careful,
-                () = tokio::time::sleep(next) => Scan::Careful,
             };
             let scanned = tokio::select! {
                 biased;

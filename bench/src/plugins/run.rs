@@ -1,0 +1,100 @@
+//! One task of a runner that does nothing, next to what wasmtime alone takes to instantiate it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result};
+use posemesh_node::files::{FileInputs, FileOutputs};
+use posemesh_node::plugin::generation::Generation;
+use posemesh_node::report::{ReportLimits, Reports};
+use posemesh_node::runner::{Runner as _, RunnerCall};
+use posemesh_node::task::Task;
+use uuid::Uuid;
+use wasmtime::component::{Component, Linker};
+use wasmtime::{Config, Engine, Store};
+
+use super::{built, load, loader, smallest};
+use crate::sample::Sample;
+
+const RUNS: usize = 3000;
+/// Runs before the first that counts.
+const WARM: usize = 200;
+
+/// Prints the table.
+pub async fn measure() -> Result<()> {
+    let dir = tempfile::tempdir().context("making a folder")?;
+    let loader = loader(Some(dir.path().join("cache"))).await?;
+    let small = smallest(dir.path())?;
+    println!("## A task that does nothing ({RUNS} runs, one after the other)\n");
+    println!("| what | median | 99 % |\n| --- | ---: | ---: |");
+    println!(
+        "| wasmtime alone: store and instance of the smallest component | {} |",
+        bare(&small).await.map_err(|error| anyhow::anyhow!("{error:#}"))?
+    );
+    let generation = load(&loader, &small).await?;
+    println!(
+        "| the host: directories, store, instance, run, drop, smallest runner | {} |",
+        runs(&generation, dir.path()).await?
+    );
+    let noop = load(&loader, &built("noop")).await?;
+    println!(
+        "| the same, `noop` (Rust, WASI, three progress reports) | {} |",
+        runs(&noop, dir.path()).await?
+    );
+    println!();
+    Ok(())
+}
+
+/// Without the host: an instance from the same settings that decide about its cost.
+async fn bare(path: &Path) -> wasmtime::Result<Sample> {
+    let mut config = Config::new();
+    config.epoch_interruption(true);
+    let engine = Engine::new(&config)?;
+    let component = Component::from_file(&engine, path)?;
+    let linker: Linker<()> = Linker::new(&engine);
+    let pre = linker.instantiate_pre(&component)?;
+    let mut times = Vec::with_capacity(RUNS);
+    for at in 0..WARM + RUNS {
+        let began = Instant::now();
+        let mut store = Store::new(&engine, ());
+        store.set_epoch_deadline(u64::MAX / 2);
+        pre.instantiate_async(&mut store).await?;
+        drop(store);
+        if at >= WARM {
+            times.push(began.elapsed());
+        }
+    }
+    Ok(Sample::new(times))
+}
+
+async fn runs(generation: &Generation, dir: &Path) -> Result<Sample> {
+    let capability = generation.description.capabilities.first().context("a capability")?;
+    let mut times = Vec::with_capacity(RUNS);
+    for at in 0..WARM + RUNS {
+        // The engine makes this directory for each task, below `WORK_DIR`.
+        let work = tempfile::tempdir_in(dir).context("making a folder")?;
+        let call = call(capability, 0, work.path());
+        let began = Instant::now();
+        generation.run(call).await?;
+        if at >= WARM {
+            times.push(began.elapsed());
+        }
+    }
+    Ok(Sample::new(times))
+}
+
+/// A task with no input that asks for a sleep.
+pub fn call(capability: &str, sleep_ms: u64, work_dir: &Path) -> RunnerCall {
+    let mut task = Task::new(Uuid::new_v4(), capability);
+    task.meta = serde_json::json!({ "sleep_ms": sleep_ms });
+    let id = task.id.to_string();
+    RunnerCall {
+        task,
+        inputs: Arc::new(FileInputs::new(Default::default())),
+        outputs: Arc::new(FileOutputs::new(work_dir.to_owned(), None, id)),
+        reports: Reports::new(ReportLimits::default()),
+        work_dir: work_dir.to_owned(),
+        log_file: None,
+    }
+}
