@@ -256,6 +256,6 @@ impl Storages for Domains {
             spool_dir: Some(work_dir.to_owned()),
             stop,
         });
-        Ok(TaskPorts { inputs: storage.inputs, outputs: storage.outputs })
+        Ok(TaskPorts { inputs: storage.inputs, outputs: storage.outputs, traffic: storage.traffic })
     }
 }

@@ -1,5 +1,6 @@
 //! What the node has done lately, for people who look: the last tasks and a count of how they ended.
 
+mod record;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
@@ -12,76 +13,16 @@ use std::time::Duration;
 use serde_json::Value;
 use time::OffsetDateTime;
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use crate::lease::Ending;
 use crate::lease::server::Lease;
-use crate::report::{LimitUse, Reports};
+use crate::report::Reports;
+use crate::storage::{Traffic, TrafficView};
+
+pub use record::{TaskRecord, TaskState};
 
 /// How many tasks are remembered.
 const KEPT: usize = 256;
-
-/// Where a task stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TaskState {
-    /// Leased; its runner is not started yet.
-    Starting,
-    /// Its runner works.
-    Running,
-    /// Its runner has ended; the server is being told.
-    Finishing,
-    /// Over.
-    Ended(Ending),
-}
-
-impl TaskState {
-    /// One word: `starting`, `running`, `finishing` or that of the [`Ending`].
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::Starting => "starting",
-            Self::Running => "running",
-            Self::Finishing => "finishing",
-            Self::Ended(ending) => ending.word(),
-        }
-    }
-}
-
-/// What is remembered of a task.
-#[derive(Debug, Clone)]
-pub struct TaskRecord {
-    /// Its id.
-    pub task_id: Uuid,
-    /// Its job.
-    pub job_id: Option<Uuid>,
-    /// Its domain.
-    pub domain_id: Option<Uuid>,
-    /// What it wants.
-    pub capability: String,
-    /// Which runner works on it, once one does.
-    pub runner: Option<String>,
-    /// Where it stands.
-    pub state: TaskState,
-    /// The latest progress.
-    pub progress: Value,
-    /// When it was leased.
-    pub leased_at: OffsetDateTime,
-    /// How long it took, or has taken so far.
-    pub took: Duration,
-    /// What it used of its limits.
-    pub usage: Vec<LimitUse>,
-    /// Events that were dropped: too many or too fast.
-    pub dropped_events: u64,
-    /// Where what its runner printed is kept, if it printed anything.
-    pub log_file: Option<PathBuf>,
-}
-
-impl TaskRecord {
-    fn read(&mut self, reports: &Reports) {
-        self.progress = reports.latest_progress();
-        self.usage = reports.usage();
-        self.dropped_events = reports.dropped_events();
-    }
-}
 
 /// How leases ended since the node started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -99,6 +40,10 @@ pub struct Totals {
     /// Runners that did not let go of their thread when they were dropped. Above 0 the node should not
     /// count as ready.
     pub stuck_runners: u64,
+    /// Bytes that came from domain servers, for tasks that have ended.
+    pub bytes_in: u64,
+    /// Bytes that went to domain servers, for tasks that have ended.
+    pub bytes_out: u64,
 }
 
 impl Totals {
@@ -139,8 +84,8 @@ struct Store {
 struct Kept {
     record: TaskRecord,
     began: Instant,
-    /// Where the progress is read while the task runs.
-    reports: Option<Reports>,
+    /// Where progress and traffic are read while the task runs.
+    sources: Option<(Reports, Arc<Traffic>)>,
 }
 
 /// The record of one task while its lease lives. Dropped without an end, the lease counts as lost.
@@ -181,6 +126,7 @@ impl TaskRecords {
             took: Duration::ZERO,
             usage: Vec::new(),
             dropped_events: 0,
+            traffic: TrafficView::default(),
             log_file: None,
         };
         let mut store = self.store();
@@ -192,7 +138,7 @@ impl TaskRecords {
         let number = store.first + store.records.len() as u64;
         // A task can be leased more than once.
         record.log_file = store.logs.as_ref().map(|dir| dir.join(format!("{}-{number}.log", record.task_id)));
-        store.records.push_back(Kept { record, began: Instant::now(), reports: None });
+        store.records.push_back(Kept { record, began: Instant::now(), sources: None });
         drop(store);
         let ending =
             Ending::Lost { why: "the node stopped before the server was told how it ended".to_owned() };
@@ -206,8 +152,8 @@ impl TaskRecords {
             .iter()
             .map(|kept| {
                 let mut record = kept.record.clone();
-                if let Some(reports) = &kept.reports {
-                    record.read(reports);
+                if let Some(sources) = &kept.sources {
+                    record.read(sources);
                 }
                 if !matches!(record.state, TaskState::Ended(_)) {
                     record.took = kept.began.elapsed();
@@ -257,11 +203,11 @@ impl TaskRecords {
 
 impl OpenRecord {
     /// The runner is started.
-    pub fn running(&self, runner: String, reports: Reports) {
+    pub fn running(&self, runner: String, reports: Reports, traffic: Arc<Traffic>) {
         self.change(|kept| {
             kept.record.runner = Some(runner);
             kept.record.state = TaskState::Running;
-            kept.reports = Some(reports);
+            kept.sources = Some((reports, traffic));
         });
     }
 
@@ -295,16 +241,19 @@ impl OpenRecord {
 
 impl Drop for OpenRecord {
     fn drop(&mut self) {
-        let took = self.change(|kept| {
-            if let Some(reports) = kept.reports.take() {
-                kept.record.read(&reports);
+        let ended = self.change(|kept| {
+            if let Some(sources) = kept.sources.take() {
+                kept.record.read(&sources);
             }
             kept.record.took = kept.began.elapsed();
             kept.record.state = TaskState::Ended(self.ending.clone());
-            kept.record.took
+            (kept.record.took, kept.record.traffic.bytes_in, kept.record.traffic.bytes_out)
         });
+        let (took, bytes_in, bytes_out) = ended.unwrap_or_default();
         let mut store = self.records.store();
-        store.seconds += took.unwrap_or_default().as_secs_f64();
+        store.seconds += took.as_secs_f64();
+        store.totals.bytes_in += bytes_in;
+        store.totals.bytes_out += bytes_out;
         store.totals.ended(&self.ending);
     }
 }

@@ -12,15 +12,18 @@ use crate::lease::server::{Lease, LeaseServer};
 use crate::ports::{InputPort, OutputPort};
 use crate::report::ReportLimits;
 use crate::runner::Runners;
+use crate::storage::Traffic;
 use crate::storage::token::TaskToken;
 
-/// The two doors to a task's data.
+/// The two doors to a task's data, and who counts what passes.
 #[derive(Clone)]
 pub struct TaskPorts {
     /// Where its inputs come from.
     pub inputs: Arc<dyn InputPort>,
     /// Where its artifacts go.
     pub outputs: Arc<dyn OutputPort>,
+    /// What goes through them, counted.
+    pub traffic: Arc<Traffic>,
 }
 
 /// Makes the ports of a task.

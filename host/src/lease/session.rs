@@ -165,7 +165,7 @@ impl Session {
         let Ready { runner, ports, dir } = ready;
         let label = runner.label();
         info!(runner = label, "running");
-        record.running(label, reports.clone());
+        record.running(label, reports.clone(), ports.traffic);
         let call = RunnerCall {
             task: lease.task.clone(),
             inputs: ports.inputs,

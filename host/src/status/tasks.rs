@@ -88,6 +88,7 @@ fn shown(record: &TaskRecord) -> Value {
         "took_ms": u64::try_from(record.took.as_millis()).unwrap_or(u64::MAX),
         "limits": record.usage,
         "dropped_events": record.dropped_events,
+        "traffic": record.traffic,
     })
 }
 

@@ -4,6 +4,8 @@
 //! After a cut the same data is asked for once more. What was handed on already is not handed on
 //! again, but read and hashed: only if it is the same bytes does the rest follow.
 
+mod checks;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -15,11 +17,12 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use uuid::Uuid;
 
+use self::checks::inconsistent;
 use super::access::Access;
-use super::cid::{self, Query};
+use super::cid::Query;
 use super::disposition::Disposition;
 use super::error::{StorageError, excerpt};
-use super::multipart::{Ending, Event, Limits, MultipartError, Reader};
+use super::multipart::{Event, Limits, MultipartError, Reader};
 use crate::http::cause;
 use crate::ports::PartInfo;
 
@@ -208,39 +211,6 @@ impl Download {
         Ok(())
     }
 
-    /// Checks that a part is one that was asked for.
-    fn check_part(&self, head: Disposition) -> Result<(Uuid, PartInfo), Stop> {
-        let id = cid::uuid(&head.id)
-            .ok_or_else(|| inconsistent(format!("a part has the id `{}`, no UUID", excerpt(&head.id, 80))))?;
-        if !self.query.ids.is_empty() && !self.query.ids.contains(&id) {
-            return Err(inconsistent(format!("the server sent {id}, which was not asked for")));
-        }
-        let domain = self.access.lease.domain_id;
-        if !head.domain_id.is_empty() && cid::uuid(&head.domain_id) != Some(domain) {
-            let other = excerpt(&head.domain_id, 80);
-            return Err(inconsistent(format!(
-                "the server sent {id} of the domain `{other}`, not of {domain}"
-            )));
-        }
-        let info = PartInfo {
-            data_id: head.id,
-            name: head.name,
-            data_type: head.data_type,
-            size: head.size,
-            domain_id: domain.to_string(),
-            created_at: head.created_at,
-            updated_at: head.updated_at,
-        };
-        Ok((id, info))
-    }
-
-    /// Servers may take filters as patterns; only what equals them was meant.
-    fn is_wanted(&self, info: &PartInfo) -> bool {
-        let fits =
-            |filter: &Option<String>, value: &str| filter.as_deref().is_none_or(|filter| filter == value);
-        fits(&self.query.name, &info.name) && fits(&self.query.data_type, &info.data_type)
-    }
-
     async fn data(&mut self, mut bytes: Bytes) -> Result<(), Stop> {
         if let (Mode::Verify { left, hash }, Some(current)) = (&mut self.mode, &self.current) {
             let known = bytes.split_to(usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len()));
@@ -273,49 +243,16 @@ impl Download {
         }
         if let Some(current) = self.current.take() {
             let sha256 = hex::encode(current.hash.finalize());
-            tracing::debug!(
+            tracing::info!(
                 task_id = %self.access.task_id(), id = %current.id, size = current.delivered, sha256, "downloaded a part"
             );
+            self.access.traffic().read(&current.info, sha256);
             self.done.push(current.id);
         }
         self.hear(Message::PartEnd).await
     }
 
-    /// Whether every id that the query lists came, so that nothing can be missing.
-    fn everything_came(&self) -> bool {
-        let Query { ids, name, data_type } = &self.query;
-        let exact = !ids.is_empty() && name.is_none() && data_type.is_none();
-        exact && self.current.is_none() && ids.iter().all(|id| self.done.contains(id))
-    }
-
-    fn check_end(&self, ending: Ending) -> Result<(), Stop> {
-        if self.everything_came() {
-            return Ok(());
-        }
-        if ending == Ending::Open {
-            return Err(MultipartError::Truncated("after a part, before the closing boundary").into());
-        }
-        if self.current.is_some() {
-            return Err(inconsistent("a part was gone when it was taken up again after a cut".to_owned()));
-        }
-        let Query { ids, name, data_type } = &self.query;
-        let missing = ids.iter().find(|id| !self.done.contains(id));
-        match missing {
-            Some(id) if name.is_none() && data_type.is_none() => {
-                Err(StorageError::NoSuchData(format!("the server sent nothing for the id {id}")).into())
-            }
-            _ if self.done.is_empty() => {
-                Err(StorageError::NoSuchData("the server sent no part for the input's CID".to_owned()).into())
-            }
-            _ => Ok(()),
-        }
-    }
-
     async fn hear(&self, message: Message) -> Result<(), Stop> {
         self.out.send(Ok(message)).map(|sent| sent.map_err(|_| Stop::Unheard)).await
     }
-}
-
-fn inconsistent(why: String) -> Stop {
-    Stop::Failed(StorageError::Inconsistent(why))
 }

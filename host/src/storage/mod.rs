@@ -44,4 +44,4 @@ pub use error::StorageError;
 pub use retry::RetryPolicy;
 pub use settings::StorageSettings;
 pub use token::{Held, TaskToken};
-pub use traffic::Traffic;
+pub use traffic::{Listed, Moved, Traffic, TrafficView};

@@ -197,6 +197,7 @@ impl ArtifactWriter for Writer {
             sha256: hex::encode(self.hash.finalize_reset()),
         };
         self.book.finish(&self.target, stored, &artifact);
+        access.traffic().stored(&artifact);
         tracing::info!(
             task_id = %access.task_id(), logical_path = %artifact.logical_path, name = %artifact.name,
             data_type = %artifact.data_type, id = artifact.id.as_deref(), size = artifact.size,

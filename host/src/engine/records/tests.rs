@@ -12,7 +12,7 @@ async fn a_record_shows_progress_while_it_runs_and_keeps_the_last() {
     let open = records.begin(&lease("cap"));
     assert_eq!(records.list().pop().unwrap().state, TaskState::Starting);
     let reports = Reports::new(ReportLimits::default());
-    open.running("runner 1.0.0 #1".to_owned(), reports.clone());
+    open.running("runner 1.0.0 #1".to_owned(), reports.clone(), Default::default());
     reports.progress(json!({"percent": 50}));
     tokio::time::advance(Duration::from_secs(2)).await;
     let record = records.list().pop().unwrap();

@@ -102,6 +102,6 @@ impl Storages for FakeStorages {
         _: &Path,
     ) -> Result<TaskPorts, String> {
         lease.domain_server_url.get()?;
-        Ok(TaskPorts { inputs: Arc::new(FakePorts), outputs: Arc::new(FakePorts) })
+        Ok(TaskPorts { inputs: Arc::new(FakePorts), outputs: Arc::new(FakePorts), traffic: Arc::default() })
     }
 }
