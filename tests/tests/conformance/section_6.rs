@@ -1,0 +1,116 @@
+//! Section 6: the domain server. A runner copies its inputs to artifacts, so that each byte passes twice;
+//! what arrives is compared with what was sent.
+
+mod download;
+mod record;
+mod session;
+mod upload;
+
+use posemesh_devnet::{DevnetConfig, Endpoint, Failure, Fault, RequestRecord, TaskState, TaskStatus};
+use posemesh_tests::{NodeProcess, Scene, assert_ended_once};
+use serde_json::json;
+use uuid::Uuid;
+
+const COPY: &str = "/posemesh/test/copy/v1";
+
+/// A node that copies, and its servers.
+struct Copying {
+    scene: Scene,
+    node: NodeProcess,
+}
+
+/// How one copy ended.
+struct Copied {
+    task: TaskState,
+    /// What the artifact holds, if one was stored.
+    bytes: Option<Vec<u8>>,
+    /// The requests to the domain server, in their order.
+    requests: Vec<RequestRecord>,
+}
+
+impl Copying {
+    /// With a devnet of this kind, small leases and a node that looks at its heartbeats often.
+    async fn with(config: DevnetConfig) -> Self {
+        let scene = Scene::with(config).await.serving("copy");
+        let node = scene.node();
+        scene.wait_for_work_wanted(&node).await;
+        Self { scene, node }
+    }
+
+    async fn new() -> Self {
+        Self::with(DevnetConfig::default()).await
+    }
+
+    /// Has an input copied while a fault is on.
+    async fn copy(&self, bytes: &[u8], fault: impl Into<Option<Fault>>) -> Copied {
+        let name = format!("input-{}", Uuid::new_v4().simple());
+        let input = self.scene.devnet.put_data(&name, "bin", bytes).await.expect("an input");
+        self.copy_of(&input.to_string(), fault).await
+    }
+
+    /// The same of an input that is there, or not.
+    async fn copy_of(&self, cid: &str, fault: impl Into<Option<Fault>>) -> Copied {
+        let devnet = &self.scene.devnet;
+        let before = devnet.requests().len();
+        let known: Vec<Uuid> = devnet.list_data().iter().map(|item| item.id).collect();
+        let fault = fault.into().map(|fault| devnet.faults().add(fault));
+        let task = json!({"label": "t", "stage": "t", "capability": COPY, "inputs_cids": [cid],
+                          "max_attempts": 1});
+        let job = devnet.submit_job(json!({"label": "copy", "tasks": [task]})).expect("a job");
+        let task = self.scene.wait_for_end(job.tasks[0], &self.node).await;
+        if let Some(fault) = fault {
+            devnet.faults().remove(fault);
+        }
+        assert_ended_once(&task, &self.node);
+        let new: Vec<_> = devnet.list_data().into_iter().filter(|item| !known.contains(&item.id)).collect();
+        assert!(new.len() <= 1, "{new:?}");
+        let bytes = match new.first() {
+            Some(item) => Some(devnet.read_data(item.id).await.expect("the artifact").to_vec()),
+            None => None,
+        };
+        let requests = devnet.requests().split_off(before);
+        Copied { task, bytes, requests }
+    }
+}
+
+impl Copied {
+    /// Asserts that it went well and that the artifact is the input, byte for byte.
+    fn assert_is(&self, input: &[u8], node: &NodeProcess) {
+        assert_eq!(self.task.status, TaskStatus::Completed, "{:?}\n{}", self.task, node.log());
+        assert!(self.bytes.as_deref() == Some(input), "the artifact differs from the input");
+    }
+
+    /// Asserts that it failed, with nothing stored, for a reason that says all of this.
+    fn assert_failed(&self, said: &[&str], node: &NodeProcess) {
+        assert_eq!(self.task.status, TaskStatus::Failed, "{:?}\n{}", self.task, node.log());
+        let reason = &self.fail().reason;
+        for word in said {
+            assert!(reason.contains(word), "{word:?} is not in: {reason}");
+        }
+        assert_eq!(self.bytes, None, "nothing is stored of what failed");
+    }
+
+    fn fail(&self) -> &Failure {
+        self.task.failures.last().expect("a fail")
+    }
+
+    /// How often an endpoint was called.
+    fn count(&self, endpoint: Endpoint) -> usize {
+        self.of(endpoint).len()
+    }
+
+    fn of(&self, endpoint: Endpoint) -> Vec<&RequestRecord> {
+        self.requests.iter().filter(|request| request.endpoint == Some(endpoint)).collect()
+    }
+}
+
+/// Bytes that repeat nowhere soon, with boundary look-alikes in them.
+fn bytes(length: usize) -> Vec<u8> {
+    let mut bytes: Vec<u8> = (0..length).map(|at| ((at * 31) ^ (at >> 8) ^ (at >> 16)) as u8).collect();
+    for (at, text) in [(10, "\r\n--"), (100, "\r\n--boundary"), (200, "\r\n\r\n--boundary--\r\n")] {
+        if let Some(place) = bytes.get_mut(at..at + text.len()) {
+            place.copy_from_slice(text.as_bytes());
+        }
+    }
+    bytes
+}

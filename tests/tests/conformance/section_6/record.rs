@@ -1,0 +1,41 @@
+//! What a task's record tells of its data: the same as DMS is told, with hashes.
+
+use posemesh_node::http::client_builder;
+use posemesh_tests::PATIENCE;
+use serde_json::Value;
+
+use super::{Copying, NodeProcess, Scene, bytes};
+
+#[tokio::test]
+async fn s6_bytes_and_hashes_are_in_the_record_of_the_task() {
+    let scene = Scene::new().await.serving("copy").set("STATUS_ADDR", "127.0.0.1:0");
+    let node: NodeProcess = scene.node();
+    let addr = node.status_addr().await;
+    let copying = Copying { scene, node };
+    let input = bytes(3000);
+    let copied = copying.copy(&input, None).await;
+    copied.assert_is(&input, &copying.node);
+
+    let client = client_builder().no_proxy().timeout(PATIENCE).build().expect("a client");
+    let get = async |path: String| {
+        let response = client.get(format!("http://{addr}{path}")).send().await.expect("an answer");
+        response.text().await.expect("a body")
+    };
+    let task: Value =
+        serde_json::from_str(&get(format!("/api/tasks/{}", copied.task.id)).await).expect("JSON");
+    let traffic = &task["traffic"];
+    let [read, stored] = ["inputs", "artifacts"].map(|what| {
+        assert_eq!(traffic[what]["count"], 1, "{task:#}");
+        traffic[what]["first"][0].clone()
+    });
+    assert_eq!((&read["size"], &stored["size"]), (&3000.into(), &3000.into()));
+    assert_eq!(read["sha256"], stored["sha256"], "the same bytes");
+    assert_eq!(read["sha256"].as_str().map(str::len), Some(64));
+    let log = copying.node.log();
+    assert!(log.matches(read["sha256"].as_str().expect("text")).count() >= 2, "in the log, both ways: {log}");
+    let moved = |name: &str| traffic[name].as_u64().expect("a number");
+    assert!(moved("bytes_in") > 3000 && moved("bytes_out") > 3000, "{traffic}");
+    let metrics = get("/metrics".to_owned()).await;
+    let counted = metrics.lines().any(|line| line.contains("domain_bytes_in_total") && !line.ends_with(" 0"));
+    assert!(counted, "{metrics}");
+}
