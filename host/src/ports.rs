@@ -121,6 +121,11 @@ pub trait OutputPort: Send + Sync {
 
     /// What was finished so far, in the order of finishing, one entry a logical path (the last).
     fn finished(&self) -> Vec<Artifact>;
+
+    /// Waits, for a bounded time, until what was given up is given up at the server as well. To be called
+    /// when the runner has ended and before the end of its task is told: after it the server may take
+    /// nothing more.
+    async fn settle(&self) {}
 }
 
 /// An artifact that is being written. Dropped unfinished it is aborted: nothing is stored, and an

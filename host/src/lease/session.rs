@@ -186,6 +186,8 @@ impl Session {
                 "the runner logged more events than heartbeats could carry"
             );
         }
+        // With the lease its token ends.
+        ports.outputs.settle().await;
         let conclusion = Conclusion { lease, result: end.result, artifacts: ports.outputs.finished() };
         let ending = conclude(&context, conclusion, &heartbeats, &reports).await;
         drop(heartbeats);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use reqwest::Method;
 use reqwest::header::HeaderValue;
 use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
 use url::{Host, Url};
 use uuid::Uuid;
 
@@ -25,6 +26,8 @@ pub(super) struct Access {
     pub lease: TaskDomain,
     /// The parts of upload sessions that may be in flight.
     pub upload_slots: Arc<Semaphore>,
+    /// Upload sessions of the task that are being given up.
+    pub given_up: TaskTracker,
     traffic: Arc<Traffic>,
     /// Why the lease's server must not be talked to, if so.
     refused: Option<StorageError>,
@@ -34,7 +37,7 @@ impl Access {
     pub fn new(client: Arc<DomainClient>, lease: TaskDomain) -> Self {
         let refused = refusal(&lease.base_url, client.settings.allow_plain_http);
         let upload_slots = Arc::new(Semaphore::new(client.settings.upload_parallelism));
-        Self { client, lease, upload_slots, traffic: Arc::default(), refused }
+        Self { client, lease, upload_slots, given_up: TaskTracker::new(), traffic: Arc::default(), refused }
     }
 
     pub fn settings(&self) -> &StorageSettings {

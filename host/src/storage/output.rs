@@ -39,6 +39,12 @@ impl OutputPort for DomainOutputs {
     fn finished(&self) -> Vec<Artifact> {
         self.book.entries().finished.clone()
     }
+
+    async fn settle(&self) {
+        // Each of them gives up giving up after a while.
+        self.access.given_up.close();
+        self.access.given_up.wait().await;
+    }
 }
 
 /// What an artifact is called and what the runner said that it replaces.

@@ -289,6 +289,7 @@ impl Drop for Session {
             };
             tracing::warn!(task_id = %access.task_id(), "an upload session stays at the domain server until it expires: {stays}");
         };
+        let abort = self.access.given_up.track_future(abort);
         self.access.client.tracker.spawn_on(abort, &self.runtime);
     }
 }
