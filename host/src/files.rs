@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use crate::ports::{
     Artifact, ArtifactSpec, ArtifactWriter, InputPort, OutputPort, PartInfo, PartStream, PortError,
 };
-use crate::storage::name;
+use posemesh_domain_data::name;
 
 /// Inputs by CID, each one file with one part.
 #[derive(Debug, Clone, Default)]

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use posemesh_domain_data::cid::Query;
 use reqwest::Method;
 use reqwest::header::HeaderValue;
 use tokio::sync::Semaphore;
@@ -11,7 +12,6 @@ use url::{Host, Url};
 use uuid::Uuid;
 
 use super::call::Call;
-use super::cid::Query;
 use super::client::{DomainClient, TaskDomain};
 use super::error::StorageError;
 use super::settings::StorageSettings;

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use posemesh_domain_data::excerpt;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, Response};
 use tokio::time::timeout;
 use url::Url;
 
 use super::access::Access;
-use super::error::{StorageError, excerpt};
+use super::error::StorageError;
 use super::payload::{Payload, Pulse};
 use super::retry;
 use super::token::Held;

@@ -10,6 +10,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
+use posemesh_domain_data::cid::Query;
+use posemesh_domain_data::disposition::Disposition;
+use posemesh_domain_data::excerpt;
+use posemesh_domain_data::multipart::{Event, Limits, MultipartError, Reader};
 use reqwest::Response;
 use reqwest::header::CONTENT_TYPE;
 use sha2::{Digest, Sha256};
@@ -19,10 +23,7 @@ use uuid::Uuid;
 
 use self::checks::inconsistent;
 use super::access::Access;
-use super::cid::Query;
-use super::disposition::Disposition;
-use super::error::{StorageError, excerpt};
-use super::multipart::{Event, Limits, MultipartError, Reader};
+use super::error::StorageError;
 use crate::http::cause;
 use crate::ports::PartInfo;
 

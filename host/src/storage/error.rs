@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use posemesh_domain_data::cid::CidError;
+use posemesh_domain_data::multipart::MultipartError;
+use posemesh_domain_data::name::NameError;
 use reqwest::StatusCode;
 
-use super::cid::CidError;
-use super::multipart::MultipartError;
-use super::name::NameError;
 use super::retry;
 use crate::ports::PortError;
 
@@ -193,26 +193,6 @@ fn hint(status: StatusCode) -> &'static str {
     }
 }
 
-/// The start of a text of unknown origin: at most `max` bytes of it, on one line, control characters
-/// escaped.
-pub(super) fn excerpt(text: &str, max: usize) -> String {
-    let mut out = String::new();
-    for character in text.chars() {
-        let from = out.len();
-        if character.is_control() {
-            out.extend(character.escape_default());
-        } else {
-            out.push(character);
-        }
-        if out.len() > max {
-            out.truncate(from);
-            out.push('…');
-            break;
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -234,12 +214,5 @@ mod tests {
         assert!(matches!(case(StatusCode::TOO_MANY_REQUESTS), PortError::Unavailable(_)));
         assert!(matches!(case(StatusCode::BAD_GATEWAY), PortError::Unavailable(_)));
         assert!(matches!(case(StatusCode::FOUND), PortError::Other(text) if text.contains("redirects")));
-    }
-
-    #[test]
-    fn excerpts_are_short_and_on_one_line() {
-        assert_eq!(excerpt("a\r\nb\u{1b}[31m", 80), "a\\r\\nb\\u{1b}[31m");
-        assert_eq!(excerpt("ääää", 5), "ää…");
-        assert_eq!(excerpt("ok", 2), "ok");
     }
 }

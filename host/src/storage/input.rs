@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use posemesh_domain_data::cid::Query;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::access::Access;
-use super::cid::Query;
 use super::download::{AHEAD, Download, Message};
 use super::error::StorageError;
 use crate::ports::{InputPort, PartInfo, PartStream, PortError};

@@ -1,10 +1,10 @@
 //! Whether data of a name and kind is in the domain already (protocol 6.1 and 6.10).
 
+use posemesh_domain_data::cid::Query;
 use reqwest::Method;
 
 use super::access::Access;
 use super::call::Call;
-use super::cid::Query;
 use super::error::StorageError;
 use super::wire::{self, Metadata, MetadataList, sane_id};
 

@@ -2,8 +2,7 @@
 //! constant memory whatever their size.
 //!
 //! [`DomainClient`] is the node's; [`DomainClient::for_task`] makes the ports of one task, which the
-//! plugin host hands to its runner. [`cid`], [`name`], [`disposition`] and [`multipart`] are pure: they
-//! know neither network nor clock.
+//! plugin host hands to its runner. How CIDs, names and downloads are read is in `posemesh_domain_data`.
 //!
 //! - *Down*: `input` opens a CID, `download` reads the answer in a task of its own a few chunks ahead of
 //!   the runner, and takes a download up again that was cut.
@@ -14,16 +13,12 @@
 
 mod access;
 mod call;
-pub mod cid;
 mod client;
-pub mod disposition;
 mod download;
 mod error;
 mod info;
 mod input;
 mod lookup;
-pub mod multipart;
-pub mod name;
 mod output;
 mod payload;
 mod retry;

@@ -5,12 +5,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use posemesh_domain_data::{cid, excerpt, name};
 
 use super::access::Access;
-use super::cid;
-use super::error::{StorageError, excerpt};
+use super::error::StorageError;
 use super::lookup::Existing;
-use super::name;
 use super::single::Stored;
 use super::writer::Writer;
 use crate::ports::{Artifact, ArtifactSpec, ArtifactWriter, OutputPort, PortError};

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use posemesh_domain_data::excerpt;
 use reqwest::Method;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -18,7 +19,7 @@ use url::form_urlencoded::byte_serialize;
 
 use super::access::Access;
 use super::call::Call;
-use super::error::{StorageError, excerpt};
+use super::error::StorageError;
 use super::lookup::Existing;
 use super::payload::Payload;
 use super::single::{Stored, checked};

@@ -1,11 +1,12 @@
 //! Whether what came is what was asked for, and all of it.
 
+use posemesh_domain_data::cid::{self, Query};
+use posemesh_domain_data::disposition::Disposition;
+use posemesh_domain_data::excerpt;
+use posemesh_domain_data::multipart::{Ending, MultipartError};
 use uuid::Uuid;
 
-use super::super::cid::{self, Query};
-use super::super::disposition::Disposition;
-use super::super::error::{StorageError, excerpt};
-use super::super::multipart::{Ending, MultipartError};
+use super::super::error::StorageError;
 use super::{Download, Stop};
 use crate::ports::PartInfo;
 

@@ -7,7 +7,7 @@
 
 use bytes::{Buf, Bytes};
 
-use super::disposition::{self, Disposition, DispositionError};
+use crate::disposition::{self, Disposition, DispositionError};
 
 /// What the reader accepts.
 #[derive(Debug, Clone, Copy)]

@@ -119,7 +119,7 @@ fn short_hash(text: &str) -> String {
 }
 
 /// The form of a task id in names.
-pub(super) fn task_suffix(task_id: Uuid) -> String {
+pub fn task_suffix(task_id: Uuid) -> String {
     task_id.hyphenated().to_string()
 }
 

@@ -8,7 +8,7 @@ use url::Url;
 use url::form_urlencoded::byte_serialize;
 use uuid::Uuid;
 
-use super::name;
+use crate::name;
 
 /// Ids that one CID may list; the server takes no more in a query.
 pub const MAX_IDS: usize = 100;
@@ -164,7 +164,7 @@ impl Query {
 }
 
 /// Reads a hyphenated UUID; the other spellings of UUIDs are not the protocol's.
-pub(super) fn uuid(text: &str) -> Option<Uuid> {
+pub fn uuid(text: &str) -> Option<Uuid> {
     if text.len() == 36 { Uuid::try_parse(text).ok() } else { None }
 }
 
@@ -191,7 +191,7 @@ fn origin(url: &Url) -> String {
 
 /// Text of unknown origin, for an error: short and on one line.
 fn shown(text: &str) -> String {
-    super::error::excerpt(text, 80)
+    crate::excerpt(text, 80)
 }
 
 #[cfg(test)]
