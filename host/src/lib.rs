@@ -11,6 +11,7 @@ pub mod cases;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod disk;
 pub mod dms;
 pub mod engine;
 pub mod files;

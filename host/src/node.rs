@@ -1,7 +1,6 @@
 //! A whole node: the parts that the other modules make, put together.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -10,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::auth::dds::DdsError;
 use crate::clock::SystemClock;
 use crate::config::Config;
+use crate::disk::TaskDisk;
 use crate::dms::DmsClient;
 use crate::engine::records::{TaskRecords, Totals};
 use crate::engine::settings::EngineSettings;
@@ -244,7 +244,7 @@ impl Storages for Domains {
         lease: &Lease,
         token: Arc<TaskToken>,
         stop: CancellationToken,
-        work_dir: &Path,
+        disk: TaskDisk,
     ) -> Result<TaskPorts, String> {
         let storage = self.client.for_task(TaskDomain {
             base_url: lease.domain_server_url.get()?.clone(),
@@ -253,7 +253,7 @@ impl Storages for Domains {
             task_id: lease.task.id,
             outputs_prefix: lease.task.outputs_prefix.clone(),
             max_output_bytes: self.max_output_bytes,
-            spool_dir: Some(work_dir.to_owned()),
+            disk,
             stop,
         });
         Ok(TaskPorts { inputs: storage.inputs, outputs: storage.outputs, traffic: storage.traffic })

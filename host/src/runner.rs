@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 use tokio::sync::watch;
 
+use crate::disk::TaskDisk;
 use crate::ports::{InputPort, OutputPort};
 use crate::report::Reports;
 use crate::task::Task;
@@ -46,8 +47,8 @@ pub struct RunnerCall {
     pub outputs: Arc<dyn OutputPort>,
     /// What it reports, and whether it should stop.
     pub reports: Reports,
-    /// The task's private directory (0700, there and empty); the runner sees `work_dir/sandbox` only.
-    pub work_dir: PathBuf,
+    /// The task's private directory; the runner sees what is below `sandbox` and `inputs` in it.
+    pub disk: TaskDisk,
     /// Where what the runner prints is kept beyond the task; it is not there yet. None: nowhere.
     pub log_file: Option<PathBuf>,
 }

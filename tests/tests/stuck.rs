@@ -5,6 +5,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use posemesh_node::disk::TaskDisk;
 use posemesh_node::files::{FileInputs, FileOutputs};
 use posemesh_node::plugin::component::{Loader, LoaderSettings};
 use posemesh_node::plugin::generation::Generation;
@@ -43,7 +44,7 @@ fn call(inputs: Arc<dyn InputPort>, reports: Reports, dir: &Path) -> RunnerCall 
     let mut task = Task::new(Uuid::new_v4(), "/posemesh/test/copy/v1".to_owned());
     task.inputs_cids = vec!["input".to_owned()];
     let outputs = FileOutputs::new(dir.to_owned(), None, task.id.to_string());
-    RunnerCall { task, inputs, outputs: Arc::new(outputs), reports, work_dir: dir.to_owned(), log_file: None }
+    RunnerCall { task, inputs, outputs: Arc::new(outputs), reports, disk: TaskDisk::new(dir), log_file: None }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
+use posemesh_node::disk::TaskDisk;
 use posemesh_node::files::{FileInputs, FileOutputs};
 use posemesh_node::plugin::generation::Generation;
 use posemesh_node::report::{ReportLimits, Reports};
@@ -94,7 +95,7 @@ pub fn call(capability: &str, sleep_ms: u64, work_dir: &Path) -> RunnerCall {
         inputs: Arc::new(FileInputs::new(Default::default())),
         outputs: Arc::new(FileOutputs::new(work_dir.to_owned(), None, id)),
         reports: Reports::new(ReportLimits::default()),
-        work_dir: work_dir.to_owned(),
+        disk: TaskDisk::new(work_dir),
         log_file: None,
     }
 }

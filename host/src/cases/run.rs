@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::compare::Comparison;
 use super::{Case, Expected, ExpectedFailure};
+use crate::disk::TaskDisk;
 use crate::files::{FileInputs, FileOutputs};
 use crate::plugin::generation::Generation;
 use crate::ports::{Artifact, OutputPort as _};
@@ -51,7 +52,7 @@ pub async fn run(runner: &dyn Runner, run: FileRun, reports: Reports) -> Result<
         inputs: Arc::new(FileInputs::new(run.inputs)),
         outputs: outputs.clone(),
         reports,
-        work_dir: work_dir.path().to_owned(),
+        disk: TaskDisk::new(work_dir.path()),
         log_file: None,
     };
     runner.run(call).await?;

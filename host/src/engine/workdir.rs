@@ -18,6 +18,8 @@ use tempfile::TempDir;
 use tokio::task::spawn_blocking;
 use tracing::{info, warn};
 
+use crate::disk::TaskDisk;
+
 const PROCESS_PREFIX: &str = "node-";
 const TASK_PREFIX: &str = "task-";
 const SWEEP_LOCK: &str = "sweep.lock";
@@ -96,23 +98,32 @@ impl WorkDirs {
         let parent = self.own.path().to_owned();
         let dir =
             spawn_blocking(move || private_dir(&parent, TASK_PREFIX)).await.map_err(io::Error::other)??;
-        Ok(TaskDir(Some(dir)))
+        Ok(TaskDir { disk: TaskDisk::new(dir.path()), dir: Some(dir) })
     }
 }
 
 /// The private directory of one task; removed, off the runtime's threads, when this is dropped.
 #[derive(Debug)]
-pub struct TaskDir(Option<TempDir>);
+pub struct TaskDir {
+    /// Taken when it is removed.
+    dir: Option<TempDir>,
+    disk: TaskDisk,
+}
 
 impl TaskDir {
     /// Where it is.
     pub fn path(&self) -> &Path {
-        self.0.as_ref().map_or(Path::new(""), TempDir::path)
+        self.disk.path()
+    }
+
+    /// The same with its budget, for those who write there.
+    pub fn disk(&self) -> &TaskDisk {
+        &self.disk
     }
 
     /// Removes it and waits until it is gone. A failure is logged: the next start sweeps.
     pub async fn remove(mut self) {
-        if let Some(dir) = self.0.take() {
+        if let Some(dir) = self.dir.take() {
             // An error means that the runtime ends; the directory goes with the closure then.
             let _ = spawn_blocking(move || remove(dir)).await;
         }
@@ -121,7 +132,7 @@ impl TaskDir {
 
 impl Drop for TaskDir {
     fn drop(&mut self) {
-        let Some(dir) = self.0.take() else { return };
+        let Some(dir) = self.dir.take() else { return };
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn_blocking(move || remove(dir))),
             Err(_) => remove(dir),

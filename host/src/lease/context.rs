@@ -1,11 +1,11 @@
 //! What every lease of a node works with.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::disk::TaskDisk;
 use crate::engine::workdir::WorkDirs;
 use crate::heartbeat::policy::HeartbeatPolicy;
 use crate::lease::server::{Lease, LeaseServer};
@@ -29,7 +29,7 @@ pub struct TaskPorts {
 /// Makes the ports of a task.
 pub trait Storages: Send + Sync {
     /// Opens the domain that the lease names, with the lease's token. `stop` fires when the task is to stop;
-    /// what waits in a port ends then. No network, no waiting.
+    /// what waits in a port ends then. `disk` is for what has to wait. No network, no waiting.
     ///
     /// # Errors
     /// When the lease lacks `domain_id` or `domain_server_url`, or they can't be used; the text goes into
@@ -39,7 +39,7 @@ pub trait Storages: Send + Sync {
         lease: &Lease,
         token: Arc<TaskToken>,
         stop: CancellationToken,
-        work_dir: &Path,
+        disk: TaskDisk,
     ) -> Result<TaskPorts, String>;
 }
 

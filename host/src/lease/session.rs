@@ -108,7 +108,7 @@ impl Session {
         let dir = self.context.work_dirs.task_dir().await.map_err(|error| {
             Halt::Setup(SetupStage::BuildPorts, format!("could not make the task's directory: {error}"))
         })?;
-        match self.context.storages.open(&self.lease, self.line.token().clone(), stop, dir.path()) {
+        match self.context.storages.open(&self.lease, self.line.token().clone(), stop, dir.disk().clone()) {
             Ok(ports) => Ok(Ready { runner, ports, dir }),
             Err(error) => {
                 dir.remove().await;
@@ -171,7 +171,7 @@ impl Session {
             inputs: ports.inputs,
             outputs: ports.outputs.clone(),
             reports: reports.clone(),
-            work_dir: dir.path().to_owned(),
+            disk: dir.disk().clone(),
             log_file: record.log_file(),
         };
         let heartbeats = Heartbeats::start(line, context.settings.heartbeat, replaced);

@@ -5,13 +5,16 @@
 //! until `read-at`, `materialise` or a half-read part makes it necessary.
 
 use std::collections::HashSet;
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::FileExt as _;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
 
 use super::scratch::{SandboxDirs, Scratch};
 use crate::ports::{DEFAULT_CHUNK, InputPort, PartInfo, PartStream, PortError};
@@ -46,7 +49,8 @@ struct Part {
 
 struct Kept {
     file: File,
-    path: PathBuf,
+    /// What it is called in the spool folder, until it is materialised.
+    name: OsString,
     /// Bytes before this were streamed away and are not in the file.
     from: u64,
 }
@@ -138,16 +142,19 @@ impl Download {
         let dirs = self.dirs()?.clone();
         let part = self.part_mut(index)?;
         let name = free_name(&sandbox_name(&part.info), taken);
-        let target = dirs.inputs.join(&name);
         let Some(kept) = &part.kept else { return Err(lost(&part.info)) };
+        // Names are harmless by now; if one were not, these handles would let it lead nowhere else.
         let link = || -> std::io::Result<()> {
-            if let Some(parent) = target.parent() {
-                std::fs::create_dir_all(parent)?;
+            let [spool, inputs] =
+                [&dirs.spool, &dirs.inputs].map(|dir| Dir::open_ambient_dir(dir, ambient_authority()));
+            let (spool, inputs) = (spool?, inputs?);
+            if let Some(parent) = Path::new(&name).parent() {
+                inputs.create_dir_all(parent)?;
             }
             let mut rights = kept.file.metadata()?.permissions();
             rights.set_readonly(true);
-            std::fs::set_permissions(&kept.path, rights)?;
-            std::fs::rename(&kept.path, &target)
+            kept.file.set_permissions(rights)?;
+            spool.rename(&kept.name, &inputs, &name)
         };
         link().map_err(|error| {
             PortError::Other(format!("materialising part {} as {name}: {error}", part.info.data_id))
@@ -180,9 +187,9 @@ impl Download {
             let part = self.part(index)?;
             (part.info.size, part.cursor)
         };
-        let (mut file, path) = self.spool_file(size - cursor)?;
+        let (mut file, name) = self.spool_file(size - cursor)?;
         copy(self.stream.as_mut(), &mut file, cursor, size).await?;
-        Ok(Kept { file, path, from: cursor })
+        Ok(Kept { file, name, from: cursor })
     }
 
     async fn fetch_again(&mut self, index: usize) -> Result<Kept, PortError> {
@@ -199,21 +206,22 @@ impl Download {
                     wanted.data_id, wanted.size, info.size
                 )));
             }
-            let (mut file, path) = self.spool_file(info.size)?;
+            let (mut file, name) = self.spool_file(info.size)?;
             copy(stream.as_mut(), &mut file, 0, info.size).await?;
-            return Ok(Kept { file, path, from: 0 });
+            return Ok(Kept { file, name, from: 0 });
         }
         Err(lost(&wanted))
     }
 
-    fn spool_file(&self, bytes: u64) -> Result<(File, PathBuf), PortError> {
+    fn spool_file(&self, bytes: u64) -> Result<(File, OsString), PortError> {
         self.place.scratch.take(bytes).map_err(|error| PortError::Limit(error.to_string()))?;
         let dirs = self.dirs()?;
-        tempfile::Builder::new()
+        let (file, path) = tempfile::Builder::new()
             .prefix("part-")
             .tempfile_in(&dirs.spool)
             .and_then(|file| file.keep().map_err(|error| error.error))
-            .map_err(|error| PortError::Other(format!("making a file for an input part: {error}")))
+            .map_err(|error| PortError::Other(format!("making a file for an input part: {error}")))?;
+        Ok((file, path.file_name().unwrap_or_default().to_owned()))
     }
 
     fn dirs(&self) -> Result<&SandboxDirs, PortError> {

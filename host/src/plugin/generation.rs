@@ -133,8 +133,8 @@ impl Runner for Generation {
         }
         let host_failure = |reason: String| RunFailure { kind: "host", reason, details: Value::Null };
 
-        let dirs = make_dirs(call.work_dir.clone()).await.map_err(|error| {
-            host_failure(format!("making the sandbox directory in {}: {error}", call.work_dir.display()))
+        let dirs = make_dirs(call.disk.path().to_owned()).await.map_err(|error| {
+            host_failure(format!("making the sandbox directory in {}: {error}", call.disk.path().display()))
         })?;
         let (stdout, stderr) = (log.stream("stdout"), log.stream("stderr"));
         let wasi =
@@ -171,7 +171,7 @@ async fn describe(pre: &RunnerPre<RunState>, path: &Path) -> Result<Description,
         inputs: Arc::new(NoPorts),
         outputs: Arc::new(NoPorts),
         reports: Reports::new(ReportLimits::default()),
-        work_dir: PathBuf::new(),
+        disk: TaskDisk::new(""),
         log_file: None,
     };
     let outbound = Outbound::closed(&limits, log.clone());

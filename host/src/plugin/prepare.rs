@@ -43,7 +43,7 @@ pub fn new_state(
         reports: call.reports,
         limits: limits.clone(),
         dirs,
-        scratch: Arc::new(Scratch::new(limits)),
+        scratch: Arc::new(Scratch::new(call.disk, limits)),
         log,
         started: Instant::now(),
         output_bytes_left: limits.output_bytes,

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::limits::{LimitReached, Limits};
+use crate::disk::TaskDisk;
 
 /// The folders of one task on the host. The runner sees the first two.
 #[derive(Debug, Clone)]
@@ -17,13 +18,11 @@ pub struct SandboxDirs {
     pub spool: PathBuf,
 }
 
-/// The scratch budget: what the host put into the sandbox plus what the runner wrote there.
+/// The scratch budget: all that lies in the task's directory, and how many files of it are the runner's.
 #[derive(Debug)]
 pub struct Scratch {
-    bytes: u64,
+    disk: TaskDisk,
     files: u64,
-    kept_inputs: AtomicU64,
-    written: AtomicU64,
     /// Which of the two was found exceeded.
     too_many_bytes: AtomicBool,
     too_many_files: AtomicBool,
@@ -39,13 +38,12 @@ pub struct Measured {
 }
 
 impl Scratch {
-    /// An empty one.
-    pub fn new(limits: &Limits) -> Self {
+    /// Limits what may lie in an empty directory.
+    pub fn new(disk: TaskDisk, limits: &Limits) -> Self {
+        disk.set_limit(limits.scratch_bytes);
         Self {
-            bytes: limits.scratch_bytes,
+            disk,
             files: limits.scratch_files,
-            kept_inputs: AtomicU64::new(0),
-            written: AtomicU64::new(0),
             too_many_bytes: AtomicBool::new(false),
             too_many_files: AtomicBool::new(false),
         }
@@ -56,23 +54,17 @@ impl Scratch {
     /// # Errors
     /// When the budget is used up.
     pub fn take(&self, bytes: u64) -> Result<(), LimitReached> {
-        let room = self.bytes.saturating_sub(self.written.load(Ordering::Relaxed));
-        let more = |kept: u64| kept.checked_add(bytes).filter(|kept| *kept <= room);
-        match self.kept_inputs.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more) {
-            Ok(_) => Ok(()),
-            Err(_) => Err(self.bytes_reached()),
-        }
+        self.disk.take(bytes).map_err(|_| self.bytes_reached())
     }
 
     /// Bytes taken and written so far.
     pub fn used(&self) -> u64 {
-        self.kept_inputs.load(Ordering::Relaxed).saturating_add(self.written.load(Ordering::Relaxed))
+        self.disk.used()
     }
 
     /// Says what the runner has written; the limit that this passes, if it does.
     pub fn written(&self, found: Measured) -> Option<LimitReached> {
-        self.written.store(found.bytes, Ordering::Relaxed);
-        if found.bytes.saturating_add(self.kept_inputs.load(Ordering::Relaxed)) > self.bytes {
+        if self.disk.found(found.bytes) {
             self.too_many_bytes.store(true, Ordering::Relaxed);
         }
         // A folder that is always there does not count.
@@ -94,7 +86,7 @@ impl Scratch {
     }
 
     fn bytes_reached(&self) -> LimitReached {
-        LimitReached { name: "scratch_bytes", value: self.bytes }
+        LimitReached { name: "scratch_bytes", value: self.disk.limit() }
     }
 
     /// What one look at a folder should stop counting at: more is too much anyway.
@@ -139,7 +131,7 @@ mod tests {
 
     #[test]
     fn inputs_and_what_the_runner_wrote_share_one_budget() {
-        let scratch = Scratch::new(&limits(100, 10));
+        let scratch = Scratch::new(TaskDisk::new(""), &limits(100, 10));
         scratch.take(60).unwrap();
         assert_eq!(scratch.take(60).unwrap_err().name, "scratch_bytes");
         assert_eq!(scratch.written(Measured { bytes: 40, files: 1 }), None);
@@ -157,7 +149,7 @@ mod tests {
         std::os::unix::fs::symlink("/", dir.path().join("link")).unwrap();
         let all = measure(dir.path().into(), 100).await;
         assert_eq!(all.files, 21, "a link counts, what it leads to does not");
-        let scratch = Scratch::new(&limits(1 << 20, 5));
+        let scratch = Scratch::new(TaskDisk::new(dir.path()), &limits(1 << 20, 5));
         let some = measure(dir.path().into(), scratch.most_files()).await;
         assert!(some.files < 21);
         assert_eq!(scratch.written(some).unwrap().name, "scratch_files");

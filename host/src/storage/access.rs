@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 use url::{Host, Url};
 use uuid::Uuid;
 
+use super::buffer::PERMIT;
 use super::call::Call;
 use super::client::{DomainClient, TaskDomain};
 use super::error::StorageError;
@@ -26,6 +27,8 @@ pub(super) struct Access {
     pub lease: TaskDomain,
     /// The parts of upload sessions that may be in flight.
     pub upload_slots: Arc<Semaphore>,
+    /// The memory that may wait to be sent, in units of [`PERMIT`].
+    pub upload_memory: Arc<Semaphore>,
     /// Upload sessions of the task that are being given up.
     pub given_up: TaskTracker,
     traffic: Arc<Traffic>,
@@ -37,7 +40,9 @@ impl Access {
     pub fn new(client: Arc<DomainClient>, lease: TaskDomain) -> Self {
         let refused = refusal(&lease.base_url, client.settings.allow_plain_http);
         let upload_slots = Arc::new(Semaphore::new(client.settings.upload_parallelism));
-        Self { client, lease, upload_slots, given_up: TaskTracker::new(), traffic: Arc::default(), refused }
+        let upload_memory = Arc::new(Semaphore::new(client.settings.upload_memory / PERMIT));
+        let given_up = TaskTracker::new();
+        Self { client, lease, upload_slots, upload_memory, given_up, traffic: Arc::default(), refused }
     }
 
     pub fn settings(&self) -> &StorageSettings {

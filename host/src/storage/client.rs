@@ -1,7 +1,6 @@
 //! What a node keeps between tasks for domain servers: connections, what they said of themselves, and
 //! what is still to be cleaned up.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use reqwest::header::HeaderValue;
@@ -18,6 +17,7 @@ use super::output::DomainOutputs;
 use super::settings::StorageSettings;
 use super::token::TaskToken;
 use super::traffic::Traffic;
+use crate::disk::TaskDisk;
 use crate::ports::{InputPort, OutputPort};
 
 /// The client of domain servers, one a node.
@@ -46,9 +46,9 @@ pub struct TaskDomain {
     pub outputs_prefix: Option<String>,
     /// Bytes that the task may write over all artifacts, aborted ones included.
     pub max_output_bytes: u64,
-    /// A private directory of the task for artifacts that have to be whole before they can be sent.
-    /// Without one, such artifacts are limited to what fits into memory.
-    pub spool_dir: Option<PathBuf>,
+    /// The task's private directory, for what has to wait before it can be sent and is too large for
+    /// memory.
+    pub disk: TaskDisk,
     /// Fires when the task is to stop: whatever waits in a port then ends with
     /// [`crate::ports::PortError::Cancelled`].
     pub stop: CancellationToken,

@@ -8,6 +8,7 @@ use posemesh_domain_data::name::NameError;
 use reqwest::StatusCode;
 
 use super::retry;
+use crate::disk::DiskFull;
 use crate::ports::PortError;
 
 /// Why storage could not do what was asked. Texts name what was attempted; none holds a token.
@@ -121,6 +122,9 @@ pub enum StorageError {
     /// A budget of the task is used up.
     #[error("{0}")]
     Limit(String),
+    /// The task's directory has no room for what has to wait there.
+    #[error("storing an artifact that is too large to wait in memory: {0}")]
+    Disk(#[from] DiskFull),
     /// The file that holds an artifact until it can be sent.
     #[error("an artifact could not be kept on disk: {0}")]
     Spool(String),
@@ -174,7 +178,7 @@ impl From<StorageError> for PortError {
             E::Transport { .. } | E::Stalled { .. } => Self::Unavailable(text),
             E::Multipart(_) | E::Cut(_) | E::Inconsistent(_) | E::SizeMismatch { .. } => Self::Corrupt(text),
             E::NoSuchData(_) => Self::NotFound(text),
-            E::TooLarge { .. } | E::Limit(_) => Self::Limit(text),
+            E::TooLarge { .. } | E::Limit(_) | E::Disk(_) => Self::Limit(text),
             E::Settings(_) | E::BadAnswer { .. } | E::PartSize { .. } | E::Spool(_) => Self::Other(text),
             E::Cancelled => Self::Cancelled,
         }

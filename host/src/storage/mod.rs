@@ -6,12 +6,13 @@
 //!
 //! - *Down*: `input` opens a CID, `download` reads the answer in a task of its own a few chunks ahead of
 //!   the runner, and takes a download up again that was cut.
-//! - *Up*: `writer` keeps the start of an artifact in memory. What stays small goes in one request
-//!   (`single`); what grows goes in parts while the runner still writes (`session`); and for a server
-//!   without sessions it waits in a file (`spool`).
+//! - *Up*: `writer` keeps the start of an artifact in a `buffer`. What stays small goes in one request
+//!   (`single`); what grows goes in parts while the runner still writes (`session`). A buffer is memory while
+//!   the task's share of it lasts, then a file (`spool`): for a server without sessions, for large parts.
 //! - Both speak through `call`: one place for headers, timeouts, retries and refused tokens.
 
 mod access;
+mod buffer;
 mod call;
 mod client;
 mod download;

@@ -1,20 +1,24 @@
 //! The bodies of requests: of known length, repeatable, and watched while they are sent.
 
+use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, BoxStream, StreamExt};
-use tokio::io::AsyncReadExt;
+use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
+use super::buffer::Source;
 use super::traffic::Traffic;
 
 /// How much is handed to the connection at a time: small enough that progress is seen.
 const PIECE: usize = 64 << 10;
+/// How much is read from a file at a time.
+const FILE_PIECE: u64 = 256 << 10;
 
 /// A body. Sending it does not use it up, so that a request can be repeated.
 #[derive(Debug, Clone)]
@@ -24,12 +28,22 @@ pub(super) enum Payload {
     /// These bytes, one after the other.
     Bytes(Vec<Bytes>),
     /// The first `length` bytes of a file between two pieces of framing.
-    File { head: Bytes, path: PathBuf, length: u64, tail: Bytes },
+    File { head: Bytes, file: Arc<File>, length: u64, tail: Bytes },
 }
 
-type Pieces = BoxStream<'static, io::Result<Bytes>>;
+pub(super) type Pieces = BoxStream<'static, io::Result<Bytes>>;
 
 impl Payload {
+    /// What a buffer holds, between two pieces of framing (which may be empty).
+    pub fn of(head: Bytes, source: &Source, tail: Bytes) -> Self {
+        match source {
+            Source::Memory(all) => {
+                Self::Bytes(std::iter::once(head).chain(all.iter().cloned()).chain([tail]).collect())
+            }
+            Source::File { file, size } => Self::File { head, file: Arc::clone(file), length: *size, tail },
+        }
+    }
+
     /// Its bytes in all.
     pub fn len(&self) -> u64 {
         match self {
@@ -39,12 +53,13 @@ impl Payload {
         }
     }
 
-    fn pieces(&self) -> Pieces {
+    /// Its bytes, a few at a time.
+    pub fn pieces(&self) -> Pieces {
         match self {
             Self::Empty => stream::empty().boxed(),
             Self::Bytes(all) => cut(all.clone()),
-            Self::File { head, path, length, tail } => cut(vec![head.clone()])
-                .chain(file(path.clone(), *length))
+            Self::File { head, file, length, tail } => cut(vec![head.clone()])
+                .chain(read(Arc::clone(file), *length))
                 .chain(cut(vec![tail.clone()]))
                 .boxed(),
         }
@@ -69,25 +84,20 @@ fn cut(all: Vec<Bytes>) -> Pieces {
     stream::iter(pieces).boxed()
 }
 
-/// Opens the file anew, so that two tries never share a position in it.
-fn file(path: PathBuf, length: u64) -> Pieces {
-    let read = stream::try_unfold((None, length), move |(open, left)| {
-        let path = path.clone();
+/// Reads at offsets, so that two tries never share a position in the file.
+fn read(file: Arc<File>, length: u64) -> Pieces {
+    let read = stream::try_unfold(0, move |at| {
+        let file = Arc::clone(&file);
         async move {
-            if left == 0 {
+            let size = (length - at).min(FILE_PIECE);
+            if size == 0 {
                 return Ok(None);
             }
-            let mut file = match open {
-                Some(file) => file,
-                None => tokio::fs::File::open(path).await?,
-            };
-            let mut piece = BytesMut::zeroed(PIECE.min(usize::try_from(left).unwrap_or(PIECE)));
-            let read = file.read(&mut piece).await?;
-            if read == 0 {
-                return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
-            }
-            piece.truncate(read);
-            Ok(Some((piece.freeze(), (Some(file), left - read as u64))))
+            let piece = spawn_blocking(move || {
+                let mut piece = BytesMut::zeroed(usize::try_from(size).unwrap_or_default());
+                file.read_exact_at(&mut piece, at).map(|()| piece.freeze())
+            });
+            Ok(Some((piece.await.map_err(io::Error::other)??, at + size)))
         }
     });
     read.boxed()

@@ -1,14 +1,16 @@
 //! An upload session (protocol 6.9): parts go out while the runner still writes.
 //!
-//! At most `upload_parallelism` parts are in flight, and fewer if parts are large, so that an artifact
-//! holds about `upload_memory` bytes whatever its size. A session that is dropped before it is completed
-//! is given up at the server, in the background.
+//! At most `upload_parallelism` parts are in flight while one more is filled. They wait in memory when so
+//! many fit there, and in files otherwise, so that memory depends neither on the artifact nor on the part
+//! size that the server dictates. A session that is dropped before it is completed is given up at the
+//! server, in the background.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
+use futures_util::StreamExt as _;
 use posemesh_domain_data::excerpt;
 use reqwest::Method;
 use tokio::runtime::Handle;
@@ -18,6 +20,7 @@ use tokio::time::{sleep, timeout};
 use url::form_urlencoded::byte_serialize;
 
 use super::access::Access;
+use super::buffer::Buffer;
 use super::call::Call;
 use super::error::StorageError;
 use super::lookup::Existing;
@@ -44,9 +47,10 @@ pub(super) struct Session {
     upload_id: String,
     /// The id that the data has or will have, if initiate said it.
     data_id: Option<String>,
-    part_size: usize,
-    max_in_flight: usize,
-    filling: BytesMut,
+    part_size: u64,
+    /// Whether parts are too large to wait in memory.
+    on_disk: bool,
+    filling: Buffer,
     in_flight: JoinSet<Part>,
     stored: BTreeMap<u32, String>,
     /// Parts that were begun, which is also the number of the last one.
@@ -125,8 +129,8 @@ impl Session {
             upload_id,
             data_id: sane_id(data_id),
             part_size: 0,
-            max_in_flight: 1,
-            filling: BytesMut::new(),
+            on_disk: false,
+            filling: Buffer::in_memory(access),
             in_flight: JoinSet::new(),
             stored: BTreeMap::new(),
             begun: 0,
@@ -136,7 +140,7 @@ impl Session {
         session.accept_part_size(&part_size)?;
         tracing::debug!(
             task_id = %access.task_id(), name, data_type, has_existing_id = session.existing.id().is_some(),
-            part_size = session.part_size, in_flight = session.max_in_flight, "began an upload"
+            part_size = session.part_size, on_disk = session.on_disk, "began an upload"
         );
         Ok(session)
     }
@@ -152,24 +156,41 @@ impl Session {
         let size = size.ok_or_else(|| refused("it is not a number of bytes above 0".to_owned()))?;
         if size > settings.max_part_size {
             return Err(refused(format!(
-                "{} bytes are the most that this node holds",
+                "{} bytes are the most that this node takes",
                 settings.max_part_size
             )));
         }
-        self.part_size =
-            usize::try_from(size).map_err(|_| refused("it does not fit into memory".to_owned()))?;
+        self.part_size = size;
         // One part is being filled while the others are in flight.
-        let fitting = usize::try_from(settings.upload_memory / size).unwrap_or(usize::MAX).saturating_sub(1);
-        self.max_in_flight = fitting.clamp(1, settings.upload_parallelism);
+        let held = size.saturating_mul(settings.upload_parallelism as u64 + 1);
+        self.on_disk = held > settings.upload_memory as u64;
+        self.filling = self.empty();
+        Ok(())
+    }
+
+    fn empty(&self) -> Buffer {
+        if self.on_disk { Buffer::on_disk(&self.access) } else { Buffer::in_memory(&self.access) }
+    }
+
+    /// Appends all that a buffer holds.
+    pub async fn write_all(&mut self, mut buffer: Buffer) -> Result<(), StorageError> {
+        let source = buffer.source().await?;
+        let mut pieces = Payload::of(Bytes::new(), &source, Bytes::new()).pieces();
+        while let Some(piece) = pieces.next().await {
+            self.write(piece.map_err(|error| StorageError::Spool(error.to_string()))?).await?;
+        }
         Ok(())
     }
 
     /// Appends bytes; waits when as many parts are in flight as may be.
     pub async fn write(&mut self, mut bytes: Bytes) -> Result<(), StorageError> {
         while !bytes.is_empty() {
-            let room = self.part_size - self.filling.len();
-            self.filling.extend_from_slice(&bytes.split_to(bytes.len().min(room)));
-            if self.filling.len() == self.part_size {
+            let room = usize::try_from(self.part_size - self.filling.size()).unwrap_or(usize::MAX);
+            let mut piece = bytes.split_to(bytes.len().min(room));
+            while let Err(error) = self.filling.push(&mut piece).await {
+                self.wait_for_disk(error).await?;
+            }
+            if self.filling.size() == self.part_size {
                 self.send_part().await?;
             }
         }
@@ -180,8 +201,17 @@ impl Session {
         Ok(())
     }
 
+    /// After an error that says so, waits for a part in flight to give its room on the disk back. If there
+    /// is none, no room will come.
+    async fn wait_for_disk(&mut self, error: StorageError) -> Result<(), StorageError> {
+        match error {
+            StorageError::Disk(_) if self.join_one().await? => Ok(()),
+            error => Err(error),
+        }
+    }
+
     async fn send_part(&mut self) -> Result<(), StorageError> {
-        while self.in_flight.len() >= self.max_in_flight {
+        while self.in_flight.len() >= self.access.settings().upload_parallelism {
             self.join_one().await?;
         }
         if self.begun >= MAX_PARTS {
@@ -191,9 +221,16 @@ impl Session {
                 why: format!("a session can have {MAX_PARTS} parts, and the artifact is larger than that"),
             });
         }
+        let source = loop {
+            match self.filling.source().await {
+                Ok(source) => break source,
+                Err(error) => self.wait_for_disk(error).await?,
+            }
+        };
+        let empty = self.empty();
+        let part = std::mem::replace(&mut self.filling, empty);
         self.begun += 1;
         let number = self.begun;
-        let part = self.filling.split().freeze();
         let upload_id: String = byte_serialize(self.upload_id.as_bytes()).collect();
         let url = self.access.session_url(&format!("uploadId={upload_id}&partNumber={number}"));
         let access = Arc::clone(&self.access);
@@ -203,9 +240,11 @@ impl Session {
         self.in_flight.spawn(async move {
             const WHAT: &str = "storing a part of an artifact";
             let _slot = slot;
-            let part_bytes = part.len();
-            let call = Call::new(WHAT, Method::PUT, url).body(BYTES, Payload::Bytes(vec![part]));
-            let answer = access.fetch(&call).await?;
+            let part_bytes = part.size();
+            let payload = Payload::of(Bytes::new(), &source, Bytes::new());
+            let answer = access.fetch(&Call::new(WHAT, Method::PUT, url).body(BYTES, payload)).await?;
+            // Only now: it is what pays for the bytes.
+            drop(part);
             let PartStored { etag } = wire::decode(WHAT, &answer)?;
             tracing::debug!(task_id = %access.task_id(), part_number = number, part_bytes, "stored a part");
             Ok((number, etag))
@@ -229,7 +268,7 @@ impl Session {
     /// Sends what is left and completes the session; `size` is the artifact's, for comparison.
     pub async fn finish(mut self, size: u64) -> Result<Stored, StorageError> {
         const WHAT: &str = "completing an upload";
-        if !self.filling.is_empty() {
+        if self.filling.size() > 0 {
             self.send_part().await?;
         }
         while self.join_one().await? {}

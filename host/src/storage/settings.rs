@@ -35,13 +35,13 @@ pub struct StorageSettings {
     pub max_input_part_bytes: u64,
     /// Bytes of the headers of one part of an input.
     pub max_part_header_bytes: usize,
-    /// Bytes of an artifact that are kept in memory before it is decided how to send it.
+    /// Bytes of an artifact that are kept before it is decided how to send it.
     pub buffer_bytes: usize,
-    /// The largest `part_size` that is accepted for an upload session (protocol 6.9). Every part that is
-    /// in flight is in memory, so a server that asks for more is refused.
+    /// The largest `part_size` that is accepted for an upload session (protocol 6.9).
     pub max_part_size: u64,
-    /// Bytes of parts that an artifact should keep in memory: with large parts fewer are in flight.
-    pub upload_memory: u64,
+    /// Bytes that may wait in memory to be sent, over all artifacts of a task. What is more waits in files:
+    /// all parts of a session whose parts would not fit.
+    pub upload_memory: usize,
     /// Artifacts that one task may start.
     pub max_artifacts: usize,
     /// Whether `http://` is accepted for servers that are not on this machine. Tokens then travel in
@@ -69,8 +69,9 @@ impl Default for StorageSettings {
             max_input_part_bytes: 1 << 40,
             max_part_header_bytes: 16 << 10,
             buffer_bytes: 8 << 20,
-            max_part_size: 64 << 20,
-            upload_memory: 64 << 20,
+            max_part_size: 1 << 30,
+            // Five parts of 8 MiB: one is being filled, four are in flight.
+            upload_memory: 40 << 20,
             max_artifacts: 10_000,
             allow_plain_http: false,
             info_ttl: Duration::from_secs(60),

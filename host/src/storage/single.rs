@@ -1,12 +1,11 @@
 //! An artifact in one request: create or update (protocol 6.8).
 
-use std::path::PathBuf;
-
 use bytes::Bytes;
 use reqwest::Method;
 use uuid::Uuid;
 
 use super::access::Access;
+use super::buffer::Source;
 use super::call::Call;
 use super::error::StorageError;
 use super::lookup::Existing;
@@ -16,24 +15,6 @@ use super::wire::{self, Metadata, MetadataList, sane_id};
 const WHAT: &str = "storing an artifact";
 /// Requests that a name that comes and goes under our hands may cost.
 const MAX_ROUNDS: u32 = 4;
-
-/// Where an artifact's bytes are.
-#[derive(Debug, Clone)]
-pub(super) enum Source {
-    /// In memory.
-    Memory(Bytes),
-    /// In a file that is left alone meanwhile.
-    File { path: PathBuf, size: u64 },
-}
-
-impl Source {
-    pub fn size(&self) -> u64 {
-        match self {
-            Self::Memory(bytes) => bytes.len() as u64,
-            Self::File { size, .. } => *size,
-        }
-    }
-}
 
 /// What the server has stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,10 +97,7 @@ async fn send(
     source: &Source,
 ) -> Result<Option<Metadata>, StorageError> {
     let Frame { boundary, head, tail } = Frame::new(name, data_type, existing);
-    let payload = match source {
-        Source::Memory(bytes) => Payload::Bytes(vec![head, bytes.clone(), tail]),
-        Source::File { path, size } => Payload::File { head, path: path.clone(), length: *size, tail },
-    };
+    let payload = Payload::of(head, source, tail);
     let method = if existing.id().is_some() { Method::PUT } else { Method::POST };
     let call = Call::new(WHAT, method, access.data_url())
         .body(format!("multipart/form-data; boundary={boundary}"), payload);

@@ -1,47 +1,63 @@
-//! Artifacts that wait in a file, because the server takes them in one request only and they are too
-//! large to wait in memory.
+//! A file for bytes that can't wait in memory.
 
-use std::path::Path;
+use std::fs::File;
+use std::io::Write as _;
+use std::sync::Arc;
 
-use tempfile::NamedTempFile;
-use tokio::fs::File;
-use tokio::io::AsyncWriteExt;
+use bytes::Bytes;
+use tokio::runtime::Handle;
+use tokio::task::spawn_blocking;
 
 use super::error::StorageError;
-use super::single::Source;
+use crate::disk::TaskDisk;
 
-/// A file that only this process may read, and that is gone when this is dropped.
+/// A file in the task's directory that has no name: nobody else can open it, and it is gone with its
+/// last handle, however the process ends.
 #[derive(Debug)]
 pub(super) struct Spool {
-    file: File,
-    /// Removes the file; kept for that.
-    on_disk: NamedTempFile,
+    file: Arc<File>,
+    disk: TaskDisk,
     size: u64,
 }
 
 impl Spool {
-    /// An empty one in this directory.
-    pub async fn create(dir: &Path) -> Result<Self, StorageError> {
-        let dir = dir.to_owned();
-        let made = tokio::task::spawn_blocking(move || {
-            let on_disk = tempfile::Builder::new().prefix("artifact-").tempfile_in(dir)?;
-            let file = on_disk.reopen()?;
-            Ok::<_, std::io::Error>((on_disk, file))
-        });
-        let (on_disk, file) = made.await.map_err(failed)?.map_err(failed)?;
-        Ok(Self { file: File::from_std(file), on_disk, size: 0 })
+    /// An empty one.
+    pub async fn create(disk: &TaskDisk) -> Result<Self, StorageError> {
+        let dir = disk.path().to_owned();
+        let made = spawn_blocking(move || tempfile::tempfile_in(dir)).await;
+        let file = made.map_err(failed)?.map_err(failed)?;
+        Ok(Self { file: Arc::new(file), disk: disk.clone(), size: 0 })
     }
 
-    pub async fn write(&mut self, bytes: &[u8]) -> Result<(), StorageError> {
-        self.file.write_all(bytes).await.map_err(failed)?;
-        self.size += bytes.len() as u64;
-        Ok(())
+    /// Appends all of them, or none if the task's disk budget has no room for them.
+    pub async fn write(&mut self, all: Vec<Bytes>) -> Result<(), StorageError> {
+        let bytes = all.iter().map(|bytes| bytes.len() as u64).sum();
+        self.disk.take(bytes)?;
+        self.size += bytes;
+        let file = Arc::clone(&self.file);
+        let write = move || all.iter().try_for_each(|bytes| (&*file).write_all(bytes));
+        spawn_blocking(write).await.map_err(failed)?.map_err(failed)
     }
 
-    /// All that was written, for a request. The file lives as long as `self`.
-    pub async fn source(&mut self) -> Result<Source, StorageError> {
-        self.file.flush().await.map_err(failed)?;
-        Ok(Source::File { path: self.on_disk.path().to_owned(), size: self.size })
+    /// The file, to be read at offsets.
+    pub fn file(&self) -> &Arc<File> {
+        &self.file
+    }
+
+    /// Bytes that were written.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+}
+
+impl Drop for Spool {
+    fn drop(&mut self) {
+        self.disk.give_back(self.size);
+        // Closing a large file frees its blocks, which takes a while.
+        if let Ok(runtime) = Handle::try_current() {
+            let file = Arc::clone(&self.file);
+            runtime.spawn_blocking(move || drop(file));
+        }
     }
 }
 

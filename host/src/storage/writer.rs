@@ -1,18 +1,18 @@
-//! An artifact on its way (protocol 6.6): first in memory, then by what it turns out to be.
+//! An artifact on its way (protocol 6.6): first in a buffer, then by what it turns out to be.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::access::Access;
+use super::buffer::Buffer;
 use super::error::StorageError;
 use super::lookup::Existing;
 use super::output::{Book, Target};
 use super::session::Session;
-use super::single::{self, Source, Stored};
-use super::spool::Spool;
+use super::single::{self, Stored};
 use super::wire::UploadInfo;
 use crate::ports::{Artifact, ArtifactWriter, PortError};
 
@@ -30,21 +30,22 @@ pub(super) struct Writer {
 
 enum Stage {
     /// Small so far: all of it is here.
-    Memory(BytesMut),
+    Small(Buffer),
     /// Growing, and sent part by part.
     Session(Session),
-    /// Growing, for a server without sessions.
-    Spool { spool: Spool, existing: Existing, limit: Option<u64> },
+    /// Growing, for a server without sessions, which has this limit.
+    Whole { buffer: Buffer, existing: Existing, limit: Option<u64> },
     /// An error was told, or a call was given up half-way. Nothing is left to be done.
     Over,
 }
 
 impl Writer {
     pub fn new(access: Arc<Access>, book: Arc<Book>, target: Target) -> Self {
-        Self { access, book, target, stage: Stage::Memory(BytesMut::new()), size: 0, hash: Sha256::new() }
+        let stage = Stage::Small(Buffer::in_memory(&access));
+        Self { access, book, target, stage, size: 0, hash: Sha256::new() }
     }
 
-    async fn append(&mut self, bytes: Bytes) -> Result<(), StorageError> {
+    async fn append(&mut self, mut bytes: Bytes) -> Result<(), StorageError> {
         // Whatever fails or is given up below leaves the artifact over, and its session given up.
         let stage = std::mem::replace(&mut self.stage, Stage::Over);
         if matches!(stage, Stage::Over) {
@@ -57,72 +58,60 @@ impl Writer {
             tokio::task::yield_now().await;
         }
         self.stage = match stage {
-            Stage::Memory(mut start) => {
-                start.extend_from_slice(&bytes);
-                if start.len() > self.access.settings().buffer_bytes {
-                    self.leave_memory(start.freeze()).await?
+            Stage::Small(mut buffer) => {
+                buffer.push(&mut bytes).await?;
+                if buffer.size() > self.access.settings().buffer_bytes {
+                    self.grow(buffer).await?
                 } else {
-                    Stage::Memory(start)
+                    Stage::Small(buffer)
                 }
             }
             Stage::Session(mut session) => {
                 session.write(bytes).await?;
                 Stage::Session(session)
             }
-            Stage::Spool { mut spool, existing, limit } => {
+            Stage::Whole { mut buffer, existing, limit } => {
                 self.check_fit(&existing, limit)?;
-                spool.write(&bytes).await?;
-                Stage::Spool { spool, existing, limit }
+                buffer.push(&mut bytes).await?;
+                Stage::Whole { buffer, existing, limit }
             }
             Stage::Over => Stage::Over,
         };
         Ok(())
     }
 
-    /// The artifact is too large to wait in memory.
-    async fn leave_memory(&self, start: Bytes) -> Result<Stage, StorageError> {
+    /// The artifact is too large to be left waiting.
+    async fn grow(&self, start: Buffer) -> Result<Stage, StorageError> {
         let (info, existing) = self.ask().await?;
         if info.is_none_or(|info| info.multipart.enabled)
             && let Some(mut session) = self.begin_session(existing.clone(), None).await?
         {
-            session.write(start).await?;
+            session.write_all(start).await?;
             return Ok(Stage::Session(session));
         }
         let limit = info.and_then(|info| info.limit());
         self.check_fit(&existing, limit)?;
-        let Some(dir) = &self.access.lease.spool_dir else {
-            return Err(StorageError::Limit(format!(
-                "storing `{}`: the domain server has no upload sessions, and this task has no directory where \
-                 more than {} bytes could wait",
-                self.target.name,
-                self.access.settings().buffer_bytes
-            )));
-        };
-        let mut spool = Spool::create(dir).await?;
-        spool.write(&start).await?;
-        Ok(Stage::Spool { spool, existing, limit })
+        Ok(Stage::Whole { buffer: start, existing, limit })
     }
 
     async fn commit(&mut self) -> Result<Stored, StorageError> {
         match std::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Memory(all) => self.commit_small(all.freeze()).await,
+            Stage::Small(buffer) => self.commit_small(buffer).await,
             Stage::Session(session) => session.finish(self.size).await,
-            Stage::Spool { mut spool, existing, .. } => {
-                self.send_whole(existing, &spool.source().await?).await
-            }
+            Stage::Whole { mut buffer, existing, .. } => self.send_whole(existing, &mut buffer).await,
             Stage::Over => Err(over(&self.target)),
         }
     }
 
-    /// All bytes are in memory, and their number is known.
-    async fn commit_small(&self, all: Bytes) -> Result<Stored, StorageError> {
+    /// All bytes are here, and their number is known.
+    async fn commit_small(&self, mut all: Buffer) -> Result<Stored, StorageError> {
         let (info, existing) = self.ask().await?;
         let sessions = info.is_none_or(|info| info.multipart.enabled);
         let fits = self.check_fit(&existing, info.and_then(|info| info.limit()));
         let refused = match fits {
-            Ok(()) => match self.send_whole(existing.clone(), &Source::Memory(all.clone())).await {
+            Ok(()) => match self.send_whole(existing.clone(), &mut all).await {
                 // The server has a limit that it did not tell; in parts it may do.
-                Err(error) if error.status() == Some(413) && !all.is_empty() => error,
+                Err(error) if error.status() == Some(413) && self.size > 0 => error,
                 other => return other,
             },
             Err(error) => error,
@@ -132,7 +121,7 @@ impl Writer {
         }
         match self.begin_session(existing, Some(self.size)).await? {
             Some(mut session) => {
-                session.write(all).await?;
+                session.write_all(all).await?;
                 session.finish(self.size).await
             }
             None => Err(refused),
@@ -155,9 +144,10 @@ impl Writer {
         Session::begin(&self.access, name, data_type, existing, size).await
     }
 
-    async fn send_whole(&self, existing: Existing, source: &Source) -> Result<Stored, StorageError> {
+    async fn send_whole(&self, existing: Existing, buffer: &mut Buffer) -> Result<Stored, StorageError> {
         let Target { name, data_type, .. } = &self.target;
-        single::store(&self.access, name, data_type, existing, source).await
+        let source = buffer.source().await?;
+        single::store(&self.access, name, data_type, existing, &source).await
     }
 
     /// Whether the artifact, as large as it is so far, fits into one request.

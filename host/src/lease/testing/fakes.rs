@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::future::Future;
-use std::path::Path;
+
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -99,7 +99,7 @@ impl Storages for FakeStorages {
         lease: &Lease,
         _: Arc<TaskToken>,
         _: CancellationToken,
-        _: &Path,
+        _: TaskDisk,
     ) -> Result<TaskPorts, String> {
         lease.domain_server_url.get()?;
         Ok(TaskPorts { inputs: Arc::new(FakePorts), outputs: Arc::new(FakePorts), traffic: Arc::default() })

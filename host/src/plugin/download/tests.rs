@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 
 use super::*;
+use crate::disk::TaskDisk;
 use crate::plugin::limits::Limits;
 
 /// A port with the same parts for every CID; counts how often it was opened.
@@ -59,7 +60,7 @@ fn bench(parts: &[(&'static str, &'static [u8])], scratch: u64) -> Bench {
     };
     let dirs = SandboxDirs { work: make("work"), inputs: make("inputs"), spool: make("spool") };
     let limits = Limits { scratch_bytes: scratch, ..Limits::default() };
-    let place = Place { dirs: Some(dirs), scratch: Arc::new(Scratch::new(&limits)) };
+    let place = Place { dirs: Some(dirs), scratch: Arc::new(Scratch::new(TaskDisk::new(dir.path()), &limits)) };
     Bench { port: Arc::new(Fixed(parts.to_vec(), Default::default())), place, dir }
 }
 
