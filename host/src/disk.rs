@@ -71,9 +71,10 @@ impl TaskDisk {
     /// Gives room back that was taken: the bytes are gone.
     pub fn give_back(&self, bytes: u64) {
         // Never fails: the function always gives a value.
-        let _ = self.0.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |taken| {
-            Some(taken.saturating_sub(bytes))
-        });
+        let _ = self
+            .0
+            .taken
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |taken| Some(taken.saturating_sub(bytes)));
     }
 
     /// Says what the runner has written by itself; whether that is too much.

@@ -24,6 +24,7 @@ use super::runner_log::RunnerLog;
 use super::stage::{Reached, Stage};
 use super::state::RunState;
 use super::tally::Tally;
+use crate::disk::TaskDisk;
 use crate::ports::{Artifact, ArtifactSpec, ArtifactWriter, InputPort, OutputPort, PartStream, PortError};
 use crate::report::{ReportLimits, Reports};
 use crate::runner::{RunFailure, Runner, RunnerCall};

@@ -78,7 +78,7 @@ impl DomainClient {
         let positive = [
             ("upload_parallelism", settings.upload_parallelism),
             ("max_input_parts", settings.max_input_parts),
-            ("buffer_bytes", settings.buffer_bytes),
+            ("buffer_bytes", usize::try_from(settings.buffer_bytes).unwrap_or(0)),
             ("max_part_size", usize::try_from(settings.max_part_size).unwrap_or(0)),
         ];
         if let Some((name, _)) = positive.into_iter().find(|(_, value)| *value == 0) {

@@ -36,7 +36,7 @@ pub struct StorageSettings {
     /// Bytes of the headers of one part of an input.
     pub max_part_header_bytes: usize,
     /// Bytes of an artifact that are kept before it is decided how to send it.
-    pub buffer_bytes: usize,
+    pub buffer_bytes: u64,
     /// The largest `part_size` that is accepted for an upload session (protocol 6.9).
     pub max_part_size: u64,
     /// Bytes that may wait in memory to be sent, over all artifacts of a task. What is more waits in files:

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use super::CAPABILITY;
+use crate::disk::TaskDisk;
 use crate::lease::{Lease, Storages, TaskPorts};
 use crate::ports::{Artifact, ArtifactSpec, ArtifactWriter, InputPort, OutputPort, PartStream, PortError};
 use crate::runner::{RunFailure, Runner, RunnerCall, Runners};

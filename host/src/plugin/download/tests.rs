@@ -60,7 +60,8 @@ fn bench(parts: &[(&'static str, &'static [u8])], scratch: u64) -> Bench {
     };
     let dirs = SandboxDirs { work: make("work"), inputs: make("inputs"), spool: make("spool") };
     let limits = Limits { scratch_bytes: scratch, ..Limits::default() };
-    let place = Place { dirs: Some(dirs), scratch: Arc::new(Scratch::new(TaskDisk::new(dir.path()), &limits)) };
+    let place =
+        Place { dirs: Some(dirs), scratch: Arc::new(Scratch::new(TaskDisk::new(dir.path()), &limits)) };
     Bench { port: Arc::new(Fixed(parts.to_vec(), Default::default())), place, dir }
 }
 

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::mock::{Mock, Reply, Seen, ordinary};
 use super::*;
+use crate::disk::TaskDisk;
 use crate::ports::{Artifact, ArtifactSpec, PartStream, PortError};
 use crate::secret::Secret;
 
@@ -46,7 +47,8 @@ pub(super) struct Bench {
     pub token: Arc<TaskToken>,
     pub stop: CancellationToken,
     pub storage: TaskStorage,
-    pub spool: tempfile::TempDir,
+    pub disk: TaskDisk,
+    _dir: tempfile::TempDir,
 }
 
 pub(super) fn bench(address: SocketAddr, settings: StorageSettings) -> Bench {
@@ -59,7 +61,8 @@ pub(super) fn bench_with(
     change: impl FnOnce(&mut TaskDomain),
 ) -> Bench {
     let client = Arc::new(DomainClient::new(settings).unwrap());
-    let spool = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let disk = TaskDisk::new(dir.path());
     let mut lease = TaskDomain {
         base_url: format!("http://{address}/").parse().unwrap(),
         domain_id: DOMAIN.parse().unwrap(),
@@ -67,13 +70,13 @@ pub(super) fn bench_with(
         task_id: TASK.parse().unwrap(),
         outputs_prefix: Some("out".to_owned()),
         max_output_bytes: 1 << 30,
-        spool_dir: Some(spool.path().to_owned()),
+        disk: disk.clone(),
         stop: CancellationToken::new(),
     };
     change(&mut lease);
     let (token, stop) = (Arc::clone(&lease.token), lease.stop.clone());
     let storage = client.for_task(lease);
-    Bench { client, token, stop, storage, spool }
+    Bench { client, token, stop, storage, disk, _dir: dir }
 }
 
 impl Bench {

@@ -93,12 +93,58 @@ async fn so_many_parts_are_in_flight_as_the_settings_say() {
         .unwrap();
     assert_eq!(mock.most_parts_in_flight(), 3);
     assert!(parts(&mock).0.concat() == bytes, "other bytes arrived");
+}
 
-    // Large parts: what may be in memory counts before how many may be in flight.
-    let mock = Mock::start(|seen, _| Reply::Slowly(Box::new(ordinary(seen, 1, json!(100))))).await;
-    let bench = self::bench(mock.address, StorageSettings { upload_memory: 250, ..small_buffer() });
-    bench.put("a", &bytes, 50).await.unwrap();
-    assert_eq!(mock.most_parts_in_flight(), 1, "one is filled while one is in flight");
+#[tokio::test]
+async fn parts_that_do_not_fit_into_memory_wait_in_files() {
+    const PART: usize = 300 << 10;
+    let bytes = noise(7 * PART);
+    // Room on the disk for so many parts; more are not in flight then, but it goes on.
+    for (room, most) in [(8, 3), (2, 2), (1, 1)] {
+        let mock = Mock::start(|seen, _| Reply::Slowly(Box::new(ordinary(seen, 1, json!(PART))))).await;
+        let settings = StorageSettings { upload_memory: 3 * PART, upload_parallelism: 3, ..small_buffer() };
+        let bench = bench(mock.address, settings);
+        bench.disk.set_limit((room * PART) as u64);
+        bench.put("a", &bytes, 100_000).await.unwrap();
+        assert!(parts(&mock).0.concat() == bytes, "other bytes arrived");
+        assert_eq!(mock.most_parts_in_flight(), most, "room for {room} parts");
+        assert_eq!(bench.disk.used(), 0, "room for {room} parts: all of it is given back");
+    }
+    let mock = Mock::start(|seen, _| ordinary(seen, 1, json!(PART))).await;
+    let bench = bench(mock.address, StorageSettings { upload_memory: PART, ..small_buffer() });
+    bench.disk.set_limit(PART as u64 - 1);
+    let error = bench.put("a", &bytes, 100_000).await.unwrap_err();
+    assert!(matches!(&error, PortError::Limit(text) if text.contains("scratch_bytes")), "{error:?}");
+    bench.client.close().await;
+    assert_eq!(mock.lines().last().unwrap(), DELETE);
+    assert_eq!(bench.disk.used(), 0);
+}
+
+#[tokio::test]
+async fn artifacts_that_are_open_together_share_the_memory() {
+    let mock = Mock::start(|seen, _| ordinary(seen, 0, json!(5))).await;
+    let bench = bench(mock.address, StorageSettings { upload_memory: 64 << 10, ..settings() });
+    let bytes = noise(50_000);
+    let mut writers = Vec::new();
+    for n in 0..20 {
+        let spec = ArtifactSpec { path: format!("{n}"), ..Default::default() };
+        writers.push(bench.storage.outputs.create(spec).await.unwrap());
+    }
+    for piece in bytes.chunks(999) {
+        for writer in &mut writers {
+            writer.write(Bytes::copy_from_slice(piece)).await.unwrap();
+        }
+    }
+    // A file gets what did not fit into memory.
+    let on_disk = usize::try_from(bench.disk.used()).unwrap();
+    assert!((20 * 50_000 - (64 << 10)..20 * 50_000).contains(&on_disk), "{on_disk}");
+    for writer in writers {
+        writer.finish().await.unwrap();
+    }
+    let stored = mock.seen().into_iter().filter(|seen| seen.method == "POST");
+    let whole = |body: &[u8]| body.windows(bytes.len()).any(|window| window == bytes);
+    assert_eq!(stored.filter(|seen| whole(&seen.body)).count(), 20);
+    assert_eq!(bench.disk.used(), 0);
 }
 
 #[tokio::test]
@@ -129,7 +175,9 @@ async fn parts_are_retried_on_their_own_and_take_the_newest_token() {
 
 #[tokio::test]
 async fn senseless_part_sizes_are_refused_and_the_session_is_given_up() {
-    for size in [json!(0), json!(-1), json!(1.5), json!("5"), json!(null), json!(65 << 20), json!(u64::MAX)] {
+    for size in
+        [json!(0), json!(-1), json!(1.5), json!("5"), json!(null), json!((1_u64 << 30) + 1), json!(u64::MAX)]
+    {
         let said = size.clone();
         let mock = Mock::start(move |seen, _| ordinary(seen, 1, said.clone())).await;
         let bench = bench(mock.address, small_buffer());
@@ -216,7 +264,7 @@ async fn a_server_without_sessions_gets_the_artifact_from_a_private_file() {
             _ => ordinary(seen, 0, json!(1)),
         })
         .await;
-        let bench = bench(mock.address, small_buffer());
+        let bench = bench(mock.address, StorageSettings { upload_memory: 0, ..small_buffer() });
         let bytes = noise(500_000);
         let artifact = bench.put("a", &bytes, 40_000).await.unwrap();
         assert_eq!(artifact.size, 500_000);
@@ -227,11 +275,13 @@ async fn a_server_without_sessions_gets_the_artifact_from_a_private_file() {
             post.body.windows(bytes.len()).any(|window| window == bytes),
             "{status}: other bytes arrived"
         );
-        assert_eq!(std::fs::read_dir(bench.spool.path()).unwrap().count(), 0, "the file is gone");
+        assert_eq!(std::fs::read_dir(bench.disk.path()).unwrap().count(), 0, "the file has no name");
+        assert_eq!(bench.disk.used(), 0, "the file is gone");
 
-        let bare = bench_with(mock.address, small_buffer(), |lease| lease.spool_dir = None);
-        let error = bare.put("a", &bytes, 40_000).await.unwrap_err();
-        assert!(matches!(&error, PortError::Limit(text) if text.contains("1000 bytes")), "{error:?}");
+        bench.disk.set_limit(400_000);
+        let error = bench.put("b", &bytes, 40_000).await.unwrap_err();
+        assert!(matches!(&error, PortError::Limit(text) if text.contains("400000")), "{error:?}");
+        assert_eq!(bench.disk.used(), 0);
     }
 }
 
