@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::Read;
 use std::sync::Arc;
 
+use sha2::{Digest as _, Sha256};
+use uuid::{Builder, Uuid};
 use zeroize::Zeroizing;
 
 use crate::auth::wallet::Wallet;
@@ -35,6 +37,21 @@ pub enum Identity {
         /// `ROBOT_REGISTRATION_CREDENTIALS`, opaque.
         credentials: Secret,
     },
+}
+
+/// The client id of a node that was given none. Domain servers charge by it, so a wallet keeps its own over
+/// restarts and machines. What a robot has that stays is a secret, of which not even a hash is shown.
+pub(super) fn client_id(identity: Option<&Identity>) -> String {
+    let id = match identity {
+        Some(Identity::Wallet { wallet, .. }) => {
+            let digest: [u8; 32] = Sha256::digest(format!("posemesh-client-id:{}", wallet.address())).into();
+            let mut bytes = [0; 16];
+            bytes.copy_from_slice(digest.split_at(16).0);
+            Builder::from_custom_bytes(bytes).into_uuid()
+        }
+        _ => Uuid::new_v4(),
+    };
+    format!("posemesh-compute-node/{id}")
 }
 
 pub(super) fn read(reader: &mut Reader<'_>) -> Option<Identity> {

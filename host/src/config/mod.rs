@@ -18,7 +18,6 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use ::url::Url;
-use uuid::Uuid;
 
 pub use environment::{EnvFileError, Environment, Source, environment};
 pub use groups::{HeartbeatConfig, LogConfig, PathsConfig, PollConfig, RegistrationConfig, TokenConfig};
@@ -48,8 +47,8 @@ pub struct Config {
     pub request_timeout: Duration,
     /// `NODE_VERSION` as given.
     pub node_version: String,
-    /// `CLIENT_ID`: the same for all requests of this process, so that the server's accounting sees one
-    /// client (protocol 6).
+    /// `CLIENT_ID`: the same for all requests of this node, so that the server's accounting sees one client
+    /// (protocol 6). Unless it is set it follows from the wallet's address; a robot's is new at each start.
     pub client_id: String,
     /// Who the node is.
     pub identity: Identity,
@@ -115,7 +114,7 @@ impl Config {
         check_proxies(reader);
         let request_timeout = reader.seconds("REQUEST_TIMEOUT_SECS", 60, 1..=3600);
         let node_version = reader.value("NODE_VERSION", CRATE_VERSION.to_owned(), printable_ascii);
-        let client_id = format!("posemesh-compute-node/{}", Uuid::new_v4());
+        let client_id = identity::client_id(identity.as_ref());
         let client_id = reader.value("CLIENT_ID", client_id, printable_ascii);
         let heartbeat = HeartbeatConfig::read(reader);
         let poll = PollConfig::read(reader);

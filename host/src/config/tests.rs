@@ -36,7 +36,6 @@ fn the_defaults_are_those_of_the_protocol() {
     let lines: Vec<String> = config
         .effective()
         .iter()
-        .filter(|setting| setting.name != "CLIENT_ID")
         .map(|setting| format!("{}={} ({})", setting.name, setting.value, setting.source))
         .collect();
     let expected = format!(
@@ -50,6 +49,7 @@ CACHE_DIR=/home/node/.cache/posemesh-node/compiled (default)
 WORK_DIR=/home/node/.cache/posemesh-node/work (default)
 REQUEST_TIMEOUT_SECS=60 (default)
 NODE_VERSION={CRATE_VERSION} (default)
+CLIENT_ID=posemesh-compute-node/fd15b271-5b10-84b2-af15-f0b716596138 (default)
 HEARTBEAT_MIN_RATIO=0.25 (default)
 HEARTBEAT_MAX_RATIO=0.35 (default)
 HEARTBEAT_JITTER_MS=250 (default)
@@ -94,7 +94,17 @@ ADMIN_TOKEN=unset: no admin calls (default)
 LEGACY_HTTP_ADDR=off (default)"
     );
     assert_eq!(lines.join("\n"), expected);
-    assert!(config.client_id.starts_with("posemesh-compute-node/"));
+}
+
+#[test]
+fn a_node_keeps_its_client_id_over_restarts() {
+    let id = |variables: &[(&str, &str)]| load(variables).unwrap().client_id;
+    let ours = id(&wallet(&[]));
+    assert_eq!(ours, "posemesh-compute-node/fd15b271-5b10-84b2-af15-f0b716596138");
+    assert_eq!(ours, id(&wallet(&[("REQUEST_TIMEOUT_SECS", "7")])));
+    let key = "4c0883a69102937d6231471b5dbb6204fe5129617082798ce3f4fdf2548b6f90";
+    assert_ne!(ours, id(&wallet(&[("SECP256K1_PRIVHEX", key)])), "another wallet is another client");
+    assert_eq!(id(&wallet(&[("CLIENT_ID", " mine ")])), "mine");
 }
 
 #[test]
