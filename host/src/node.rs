@@ -105,7 +105,10 @@ impl Node {
         }
         let domains = Arc::new(DomainClient::new(StorageSettings {
             client_id: config.client_id.clone(),
-            upload_parallelism: config.upload_parallelism as usize,
+            upload_parallelism: config.storage.upload_parallelism as usize,
+            connect_timeout: config.storage.connect_timeout,
+            first_byte_timeout: config.storage.first_byte_timeout,
+            idle_timeout: config.storage.idle_timeout,
             allow_plain_http: config.allow_insecure_http,
             ..StorageSettings::default()
         })?);

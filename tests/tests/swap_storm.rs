@@ -173,7 +173,10 @@ async fn a_thousand_swaps_under_load_cost_no_task_and_leave_nothing_behind() {
     }
     assert!(versions.len() > usize::try_from(VERSIONS / 4).expect("small"), "many took part: {versions:?}");
 
-    let (warm, end) = (warm.expect("taken on the way"), Held::by(&storm.node));
+    // Threads that have nothing to do any more stay for a while.
+    let warm = warm.expect("taken on the way");
+    storm.until("few threads again", |_| Held::by(&storm.node).threads <= warm.threads + 4).await;
+    let end = Held::by(&storm.node);
     println!(
         "{SWAPS} swaps, {refusals} of them refused, in {took:.1?} beside {} tasks on {} generations; after \
          {WARM}: {warm:?}; at the end: {end:?}",
@@ -182,6 +185,5 @@ async fn a_thousand_swaps_under_load_cost_no_task_and_leave_nothing_behind() {
     );
     assert!(end.resident_kib < warm.resident_kib + 24 * 1024, "memory grows: {warm:?}, then {end:?}");
     assert!(end.files <= warm.files + 8, "files pile up: {warm:?}, then {end:?}");
-    assert!(end.threads <= warm.threads + 4, "threads pile up: {warm:?}, then {end:?}");
     assert_eq!(storm.node.terminate().await, 0, "{}", storm.node.log());
 }

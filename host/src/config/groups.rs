@@ -63,6 +63,19 @@ pub struct PathsConfig {
     pub work: PathBuf,
 }
 
+/// How the node deals with domain servers (protocol 6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StorageConfig {
+    /// `UPLOAD_PARALLELISM`: parts of upload sessions that a task sends at the same time.
+    pub upload_parallelism: u32,
+    /// `STORAGE_CONNECT_TIMEOUT_SECS`: how long a connection may take to come up.
+    pub connect_timeout: Duration,
+    /// `STORAGE_FIRST_BYTE_TIMEOUT_SECS`: how long a server may think before it answers.
+    pub first_byte_timeout: Duration,
+    /// `STORAGE_IDLE_TIMEOUT_SECS`: how long a transfer may make no progress.
+    pub idle_timeout: Duration,
+}
+
 /// How the log looks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogConfig {
@@ -139,6 +152,17 @@ impl PathsConfig {
         let cache = reader.path("CACHE_DIR", ours.as_ref().map(|base| base.join("compiled")), help);
         let work = reader.path("WORK_DIR", ours.map(|base| base.join("work")), help);
         Some(Self { plugins: plugins?, cache: cache?, work: work? })
+    }
+}
+
+impl StorageConfig {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        Self {
+            upload_parallelism: reader.integer("UPLOAD_PARALLELISM", 4, 1..=32),
+            connect_timeout: reader.seconds("STORAGE_CONNECT_TIMEOUT_SECS", 10, 1..=600),
+            first_byte_timeout: reader.seconds("STORAGE_FIRST_BYTE_TIMEOUT_SECS", 60, 1..=3600),
+            idle_timeout: reader.seconds("STORAGE_IDLE_TIMEOUT_SECS", 30, 1..=3600),
+        }
     }
 }
 

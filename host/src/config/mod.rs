@@ -20,7 +20,9 @@ use std::time::Duration;
 use ::url::Url;
 
 pub use environment::{EnvFileError, Environment, Source, environment};
-pub use groups::{HeartbeatConfig, LogConfig, PathsConfig, PollConfig, RegistrationConfig, TokenConfig};
+pub use groups::{
+    HeartbeatConfig, LogConfig, PathsConfig, PollConfig, RegistrationConfig, StorageConfig, TokenConfig,
+};
 pub use identity::Identity;
 pub use problem::{Problem, Problems};
 pub use reader::{REDACTED, Reader, Setting};
@@ -62,8 +64,8 @@ pub struct Config {
     pub registration: RegistrationConfig,
     /// `MAX_CONCURRENCY`: tasks at a time.
     pub max_concurrency: u32,
-    /// `UPLOAD_PARALLELISM`: parts of one upload at a time.
-    pub upload_parallelism: u32,
+    /// How it deals with domain servers.
+    pub storage: StorageConfig,
     /// `SHUTDOWN_GRACE_SECS`: how long tasks may go on after the node was asked to stop.
     pub shutdown_grace: Duration,
     /// `ENABLE_NOOP`: whether the built-in runner that only sleeps is served.
@@ -122,7 +124,7 @@ impl Config {
         let registration = RegistrationConfig::read(reader);
         let log = LogConfig::read(reader);
         let max_concurrency = reader.integer("MAX_CONCURRENCY", 1, 1..=256);
-        let upload_parallelism = reader.integer("UPLOAD_PARALLELISM", 4, 1..=32);
+        let storage = StorageConfig::read(reader);
         let shutdown_grace = reader.seconds("SHUTDOWN_GRACE_SECS", 30, 0..=3600);
         let enable_noop = reader.boolean("ENABLE_NOOP", false);
         let noop_sleep = reader.seconds("NOOP_SLEEP_SECS", 5, 0..=86_400);
@@ -146,7 +148,7 @@ impl Config {
             token,
             registration,
             max_concurrency,
-            upload_parallelism,
+            storage,
             shutdown_grace,
             enable_noop,
             noop_sleep,

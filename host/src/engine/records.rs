@@ -2,10 +2,10 @@
 
 mod record;
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests;
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -40,9 +40,9 @@ pub struct Totals {
     /// Runners that did not let go of their thread when they were dropped. Above 0 the node should not
     /// count as ready.
     pub stuck_runners: u64,
-    /// Bytes that came from domain servers, for tasks that have ended.
+    /// Bytes that came from domain servers so far.
     pub bytes_in: u64,
-    /// Bytes that went to domain servers, for tasks that have ended.
+    /// Bytes that went to domain servers so far.
     pub bytes_out: u64,
 }
 
@@ -75,9 +75,8 @@ struct Store {
     totals: Totals,
     seconds: f64,
     last_answer: Option<Instant>,
-    /// The number of the record at the front.
-    first: u64,
-    records: VecDeque<Kept>,
+    /// By the number of their leases, from 1; those that go on are never forgotten.
+    records: BTreeMap<u64, Kept>,
 }
 
 #[derive(Debug)]
@@ -112,7 +111,7 @@ impl TaskRecords {
         Self { shared: Arc::new(Mutex::new(Store { logs: Some(dir), ..Store::default() })) }
     }
 
-    /// Remembers a lease; the oldest task goes if there are too many.
+    /// Remembers a lease; the oldest that has ended goes if there are too many.
     pub fn begin(&self, lease: &Lease) -> OpenRecord {
         let mut record = TaskRecord {
             task_id: lease.task.id,
@@ -131,14 +130,15 @@ impl TaskRecords {
         };
         let mut store = self.store();
         store.totals.leased += 1;
-        if store.records.len() == KEPT {
-            store.records.pop_front();
-            store.first += 1;
+        if store.records.len() >= KEPT {
+            let ended = |kept: &Kept| matches!(kept.record.state, TaskState::Ended(_));
+            let oldest = store.records.iter().find(|(_, kept)| ended(kept)).map(|(number, _)| *number);
+            oldest.and_then(|number| store.records.remove(&number));
         }
-        let number = store.first + store.records.len() as u64;
+        let number = store.totals.leased;
         // A task can be leased more than once.
         record.log_file = store.logs.as_ref().map(|dir| dir.join(format!("{}-{number}.log", record.task_id)));
-        store.records.push_back(Kept { record, began: Instant::now(), sources: None });
+        store.records.insert(number, Kept { record, began: Instant::now(), sources: None });
         drop(store);
         let ending =
             Ending::Lost { why: "the node stopped before the server was told how it ended".to_owned() };
@@ -149,7 +149,7 @@ impl TaskRecords {
     pub fn list(&self) -> Vec<TaskRecord> {
         self.store()
             .records
-            .iter()
+            .values()
             .map(|kept| {
                 let mut record = kept.record.clone();
                 if let Some(sources) = &kept.sources {
@@ -178,9 +178,15 @@ impl TaskRecords {
         self.store().seconds
     }
 
-    /// How leases ended so far.
+    /// How leases ended so far, and what was moved, also by those that have not.
     pub fn totals(&self) -> Totals {
-        self.store().totals
+        let store = self.store();
+        let mut totals = store.totals;
+        for (_, traffic) in store.records.values().filter_map(|kept| kept.sources.as_ref()) {
+            totals.bytes_in += traffic.bytes_in();
+            totals.bytes_out += traffic.bytes_out();
+        }
+        totals
     }
 
     /// Counts a runner that did not let go of its thread.
@@ -231,17 +237,17 @@ impl OpenRecord {
         self.ending = ending;
     }
 
-    /// Changes the record unless it has been forgotten meanwhile.
+    /// Changes the record.
     fn change<T>(&self, change: impl FnOnce(&mut Kept) -> T) -> Option<T> {
-        let mut store = self.records.store();
-        let at = usize::try_from(self.number.checked_sub(store.first)?).ok()?;
-        store.records.get_mut(at).map(change)
+        self.records.store().records.get_mut(&self.number).map(change)
     }
 }
 
 impl Drop for OpenRecord {
     fn drop(&mut self) {
-        let ended = self.change(|kept| {
+        // In one go: what leaves the sources is in the totals before anybody looks.
+        let mut store = self.records.store();
+        let ended = store.records.get_mut(&self.number).map(|kept| {
             if let Some(sources) = kept.sources.take() {
                 kept.record.read(&sources);
             }
@@ -250,7 +256,6 @@ impl Drop for OpenRecord {
             (kept.record.took, kept.record.traffic.bytes_in, kept.record.traffic.bytes_out)
         });
         let (took, bytes_in, bytes_out) = ended.unwrap_or_default();
-        let mut store = self.records.store();
         store.seconds += took.as_secs_f64();
         store.totals.bytes_in += bytes_in;
         store.totals.bytes_out += bytes_out;

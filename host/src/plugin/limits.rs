@@ -137,7 +137,8 @@ impl Limits {
     pub fn probe() -> Self {
         Self {
             memory_bytes: 256 * MIB,
-            deadline_ms: 10_000,
+            // Four times the processor time: on a busy machine, too, it is that which ends an endless loop.
+            deadline_ms: 20_000,
             cpu_time_ms: 5_000,
             scratch_bytes: 0,
             scratch_files: 0,

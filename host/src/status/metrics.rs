@@ -89,8 +89,8 @@ impl Scrape {
         gauge(out, "tasks_running", "Leases that are worked on", totals.running() as f64)?;
         let seconds = ConstCounter::new(self.0.records.seconds());
         metric(out, "task_seconds", "Time that ended leases took together", &seconds)?;
-        counter(out, "domain_bytes_in", "Bytes from domain servers, of ended leases", totals.bytes_in)?;
-        counter(out, "domain_bytes_out", "Bytes to domain servers, of ended leases", totals.bytes_out)?;
+        counter(out, "domain_bytes_in", "Bytes from domain servers", totals.bytes_in)?;
+        counter(out, "domain_bytes_out", "Bytes to domain servers", totals.bytes_out)?;
         gauge(out, "stuck_runners", "Runners that could not be ended", totals.stuck_runners as f64)
     }
 

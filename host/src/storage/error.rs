@@ -109,6 +109,14 @@ pub enum StorageError {
         /// What the server takes.
         limit: u64,
     },
+    /// No bytes, and the server wants some.
+    #[error("storing `{name}`: it is empty, which this domain server does not take ({why})")]
+    EmptyRefused {
+        /// The artifact's name in the domain.
+        name: String,
+        /// The refusal.
+        why: String,
+    },
     /// A part size that is unusable.
     #[error("storing `{name}`: the domain server wants parts of {part_size}, which is refused ({why})")]
     PartSize {
@@ -165,7 +173,7 @@ impl From<StorageError> for PortError {
         let text = error.to_string();
         match error {
             E::Cid(cid) if cid.is_refusal() => Self::Denied(text),
-            E::Cid(_) | E::Name(_) | E::Invalid(_) => Self::Invalid(text),
+            E::Cid(_) | E::Name(_) | E::Invalid(_) | E::EmptyRefused { .. } => Self::Invalid(text),
             E::ServerRefused(_) | E::MissingToken(_) | E::BadToken(_) => Self::Denied(text),
             E::Status { status, .. } => match status.as_u16() {
                 400 | 422 => Self::Invalid(text),

@@ -110,8 +110,13 @@ impl Writer {
         let fits = self.check_fit(&existing, info.and_then(|info| info.limit()));
         let refused = match fits {
             Ok(()) => match self.send_whole(existing.clone(), &mut all).await {
+                // The protocol lets an artifact be empty; a server need not, and a session has no part for it.
+                Err(error) if self.size == 0 && matches!(error.status(), Some(400 | 413 | 422)) => {
+                    let name = self.target.name.clone();
+                    return Err(StorageError::EmptyRefused { name, why: error.to_string() });
+                }
                 // The server has a limit that it did not tell; in parts it may do.
-                Err(error) if error.status() == Some(413) && self.size > 0 => error,
+                Err(error) if error.status() == Some(413) => error,
                 other => return other,
             },
             Err(error) => error,

@@ -1,12 +1,17 @@
 //! Section 6: the domain server. A runner copies its inputs to artifacts, so that each byte passes twice;
 //! what arrives is compared with what was sent.
 
+mod disk;
 mod download;
+mod input;
 mod record;
 mod session;
+mod stall;
 mod upload;
 
-use posemesh_devnet::{DevnetConfig, Endpoint, Failure, Fault, RequestRecord, TaskState, TaskStatus};
+use posemesh_devnet::{
+    DataItem, DevnetConfig, Endpoint, Failure, Fault, RequestRecord, TaskState, TaskStatus,
+};
 use posemesh_tests::{NodeProcess, Scene, assert_ended_once};
 use serde_json::json;
 use uuid::Uuid;
@@ -22,16 +27,20 @@ struct Copying {
 /// How one copy ended.
 struct Copied {
     task: TaskState,
-    /// What the artifact holds, if one was stored.
-    bytes: Option<Vec<u8>>,
+    /// What was stored, in that order, with its bytes.
+    stored: Vec<(DataItem, Vec<u8>)>,
     /// The requests to the domain server, in their order.
     requests: Vec<RequestRecord>,
 }
 
 impl Copying {
-    /// With a devnet of this kind, small leases and a node that looks at its heartbeats often.
+    /// With a devnet of this kind.
     async fn with(config: DevnetConfig) -> Self {
-        let scene = Scene::with(config).await.serving("copy");
+        Self::on(Scene::with(config).await.serving("copy")).await
+    }
+
+    /// On a scene that serves what is to copy.
+    async fn on(scene: Scene) -> Self {
         let node = scene.node();
         scene.wait_for_work_wanted(&node).await;
         Self { scene, node }
@@ -50,11 +59,16 @@ impl Copying {
 
     /// The same of an input that is there, or not.
     async fn copy_of(&self, cid: &str, fault: impl Into<Option<Fault>>) -> Copied {
+        self.run(COPY, &[cid], fault).await
+    }
+
+    /// Has a runner work on these inputs while a fault is on.
+    async fn run(&self, capability: &str, cids: &[&str], fault: impl Into<Option<Fault>>) -> Copied {
         let devnet = &self.scene.devnet;
         let before = devnet.requests().len();
         let known: Vec<Uuid> = devnet.list_data().iter().map(|item| item.id).collect();
         let fault = fault.into().map(|fault| devnet.faults().add(fault));
-        let task = json!({"label": "t", "stage": "t", "capability": COPY, "inputs_cids": [cid],
+        let task = json!({"label": "t", "stage": "t", "capability": capability, "inputs_cids": cids,
                           "max_attempts": 1});
         let job = devnet.submit_job(json!({"label": "copy", "tasks": [task]})).expect("a job");
         let task = self.scene.wait_for_end(job.tasks[0], &self.node).await;
@@ -62,14 +76,13 @@ impl Copying {
             devnet.faults().remove(fault);
         }
         assert_ended_once(&task, &self.node);
-        let new: Vec<_> = devnet.list_data().into_iter().filter(|item| !known.contains(&item.id)).collect();
-        assert!(new.len() <= 1, "{new:?}");
-        let bytes = match new.first() {
-            Some(item) => Some(devnet.read_data(item.id).await.expect("the artifact").to_vec()),
-            None => None,
-        };
+        let mut stored = Vec::new();
+        for item in devnet.list_data().into_iter().filter(|item| !known.contains(&item.id)) {
+            let bytes = devnet.read_data(item.id).await.expect("the artifact").to_vec();
+            stored.push((item, bytes));
+        }
         let requests = devnet.requests().split_off(before);
-        Copied { task, bytes, requests }
+        Copied { task, stored, requests }
     }
 }
 
@@ -77,7 +90,8 @@ impl Copied {
     /// Asserts that it went well and that the artifact is the input, byte for byte.
     fn assert_is(&self, input: &[u8], node: &NodeProcess) {
         assert_eq!(self.task.status, TaskStatus::Completed, "{:?}\n{}", self.task, node.log());
-        assert!(self.bytes.as_deref() == Some(input), "the artifact differs from the input");
+        let [(_, bytes)] = self.stored.as_slice() else { panic!("one artifact: {:?}", self.task) };
+        assert!(bytes == input, "the artifact differs from the input");
     }
 
     /// Asserts that it failed, with nothing stored, for a reason that says all of this.
@@ -87,7 +101,7 @@ impl Copied {
         for word in said {
             assert!(reason.contains(word), "{word:?} is not in: {reason}");
         }
-        assert_eq!(self.bytes, None, "nothing is stored of what failed");
+        assert!(self.stored.is_empty(), "nothing is stored of what failed");
     }
 
     fn fail(&self) -> &Failure {

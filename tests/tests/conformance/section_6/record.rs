@@ -4,14 +4,13 @@ use posemesh_node::http::client_builder;
 use posemesh_tests::PATIENCE;
 use serde_json::Value;
 
-use super::{Copying, NodeProcess, Scene, bytes};
+use super::{Copying, Scene, bytes};
 
 #[tokio::test]
 async fn s6_bytes_and_hashes_are_in_the_record_of_the_task() {
     let scene = Scene::new().await.serving("copy").set("STATUS_ADDR", "127.0.0.1:0");
-    let node: NodeProcess = scene.node();
-    let addr = node.status_addr().await;
-    let copying = Copying { scene, node };
+    let copying = Copying::on(scene).await;
+    let addr = copying.node.status_addr().await;
     let input = bytes(3000);
     let copied = copying.copy(&input, None).await;
     copied.assert_is(&input, &copying.node);

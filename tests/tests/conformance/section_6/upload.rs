@@ -93,7 +93,24 @@ async fn s6_10_a_failed_lookup_is_no_obstacle() {
 }
 
 #[tokio::test]
-async fn s6_8_an_empty_artifact_is_stored_empty() {
+async fn s6_8_an_empty_artifact_is_stored_empty_or_refused_in_words() {
     let copying = Copying::new().await;
     copying.copy(&[], None).await.assert_is(&[], &copying.node);
+    let refused = Fault::answer(400, "no content").on(Endpoint::CreateData);
+    let copied = copying.copy(&[], refused).await;
+    copied
+        .assert_failed(&["it is empty, which this domain server does not take", "no content"], &copying.node);
+}
+
+#[tokio::test]
+async fn s6_8_a_name_that_is_taken_by_what_can_not_be_seen_is_told() {
+    let copying = Copying::new().await;
+    let fault = Fault::answer(409, "exists").on(Endpoint::CreateData).on(Endpoint::MultipartInitiate);
+    copying.scene.devnet.faults().add(fault);
+    for (size, endpoint) in [(3000, Endpoint::CreateData), (9 << 20, Endpoint::MultipartInitiate)] {
+        let copied = copying.copy(&bytes(size), None).await;
+        copied.assert_failed(&["409", "the name is taken"], &copying.node);
+        assert_eq!(copied.count(endpoint), 1, "a conflict does not pass by itself");
+        assert_eq!(copied.count(Endpoint::ListData), 2, "before, and after the conflict");
+    }
 }
