@@ -47,6 +47,11 @@ pub fn reference_binary() -> PathBuf {
     built("POSEMESH_REFERENCE_NODE_BIN", "reference/debug/reference-node")
 }
 
+/// The reference domain client (`tests/reference`).
+pub fn reference_domain_client_binary() -> PathBuf {
+    built("POSEMESH_REFERENCE_DOMAIN_CLIENT_BIN", "reference/debug/reference-domain-client")
+}
+
 /// A component of the suites.
 pub fn guest(name: &str) -> PathBuf {
     guests_dir().join(format!("{name}.wasm"))

@@ -41,8 +41,8 @@ enum Task {
     Plugins,
     /// Build all and run every test
     ///
-    /// Builds the runners, the test guests, the node and the reference node, then runs `cargo test` on
-    /// the workspace and the test cases of every runner.
+    /// Builds the runners, the test guests, the node, the reference node and the reference domain client,
+    /// then runs `cargo test` on the workspace and the test cases of every runner.
     Test {
         /// More arguments for `cargo test`, for example the name of one test
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

@@ -60,6 +60,11 @@ impl Project {
         self.reference_target().join(built).join(executable("reference-node"))
     }
 
+    /// The reference domain client, which is built with the reference node.
+    pub fn reference_domain_client(&self, built: &str) -> PathBuf {
+        self.reference_target().join(built).join(executable("reference-domain-client"))
+    }
+
     /// The reference node's manifest.
     pub fn reference_manifest(&self) -> PathBuf {
         self.root.join("tests/reference/Cargo.toml")

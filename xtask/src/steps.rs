@@ -65,7 +65,7 @@ pub fn test(project: &Project, report: &mut Report, args: &[OsString]) {
     let guests = report.step("test guests", || guests::for_tests(project, &toolchain));
     // Together, for the same reason as above: what only tests depend on activates features too.
     let node = report.step("node and suites", || build_node(project).arg("--tests").run());
-    let reference = report.step("reference node", || reference_node(project, "debug"));
+    let reference = report.step("reference node and client", || reference_node(project, "debug"));
     let (Some(components), Some(_), Some(()), Some(())) = (components, guests, node, reference) else {
         return;
     };
@@ -99,11 +99,12 @@ fn cases(project: &Project, report: &mut Report, components: &[Component]) {
 
 /// `cargo test` with the places of what was built for it.
 fn suites(project: &Project, args: &[OsString]) -> Result<()> {
-    let places: [(&str, &Path); 4] = [
+    let places: [(&str, &Path); 5] = [
         ("POSEMESH_NODE_BIN", &project.node()),
         ("POSEMESH_PLUGINS_DIR", &project.plugins()),
         ("POSEMESH_TEST_GUESTS_DIR", &project.test_guests()),
         ("POSEMESH_REFERENCE_NODE_BIN", &project.reference_node("debug")),
+        ("POSEMESH_REFERENCE_DOMAIN_CLIENT_BIN", &project.reference_domain_client("debug")),
     ];
     let mut cargo = project.cargo("test").args(["--workspace", "--no-fail-fast"]).args(args);
     for (name, path) in places {
@@ -112,7 +113,8 @@ fn suites(project: &Project, args: &[OsString]) -> Result<()> {
     cargo.run()
 }
 
-/// Builds the reference node as `debug` or `release`, in its own workspace and target directory.
+/// Builds the reference node as `debug` or `release`, in its own workspace and target directory, and with it
+/// the reference domain client.
 pub fn reference_node(project: &Project, built: &str) -> Result<()> {
     let mut cargo = Cmd::cargo().dir(&project.root).args(["build", "--locked"]);
     if built == "release" {
