@@ -13,7 +13,7 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::config::DevnetConfig;
-use crate::dds::{Dds, Identity, NodeCredentials, RobotCredentials};
+use crate::dds::{AppCredentials, Dds, Identity, NodeCredentials, RobotCredentials};
 use crate::dms::lease;
 use crate::domain::store::Store;
 use crate::error::DevnetError;
@@ -149,6 +149,12 @@ impl Devnet {
     /// Adds a robot that is assigned to a domain.
     pub fn add_robot(&self, domain: Uuid) -> RobotCredentials {
         self.core.dds.add_robot(Identity::new(), domain)
+    }
+
+    /// What an application logs in with, to be told where a domain is and to get a token for it. New at
+    /// every start.
+    pub fn app(&self) -> &AppCredentials {
+        &self.core.dds.app
     }
 
     /// The bearer token of an application: for the job API, and for the data of every domain.

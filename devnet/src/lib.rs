@@ -14,7 +14,8 @@
 //! - `conn`: connections that a fault, or the end of the devnet, can cut.
 //! - `route`: the [`Endpoint`] of a request. Faults and records speak of endpoints, never of paths.
 //! - [`Faults`]: failures on order: wrong, late, partial, garbled or missing answers.
-//! - `dds`: nonces, registration and login of nodes and robots; `siwe` reads what they sign.
+//! - `dds`: nonces, registration and login of nodes and robots; `siwe` reads what they sign. Applications
+//!   log in there too, and get tokens for domains.
 //! - `dms`: jobs as their tasks' states; leases, heartbeats, receipts. Time matters only in `sweep`.
 //! - `domain`: blobs as files, streamed in and out; metadata in memory and in one index file. A devnet
 //!   started again on the same directory has the same data and identities, and has forgotten jobs,
@@ -46,7 +47,7 @@ mod state;
 mod tokens;
 
 pub use config::DevnetConfig;
-pub use dds::{LoginRecord, NodeCredentials, RegistrationRecord, RobotCredentials};
+pub use dds::{AppCredentials, LoginRecord, NodeCredentials, RegistrationRecord, RobotCredentials};
 pub use devnet::Devnet;
 pub use dms::record::{Failure, HeartbeatRecord, LeaseRecord, SubmittedJob, TaskState, TaskStatus};
 pub use domain::session::{PartRecord, SessionRecord, SessionStatus};

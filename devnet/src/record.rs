@@ -31,6 +31,8 @@ pub enum BearerKind {
     Task(Uuid),
     /// The application's token.
     App,
+    /// The application's token for a domain.
+    Domain(Uuid),
 }
 
 /// A request as it was seen.
@@ -118,6 +120,7 @@ impl Recorder {
             Some(Some((Grant::Robot(id), valid))) => (BearerKind::Robot(id), valid),
             Some(Some((Grant::Task { task, .. }, valid))) => (BearerKind::Task(task), valid),
             Some(Some((Grant::App, valid))) => (BearerKind::App, valid),
+            Some(Some((Grant::Domain(id), valid))) => (BearerKind::Domain(id), valid),
         };
         let readable = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         let headers = headers.iter().filter(|(name, _)| *name != header::AUTHORIZATION);

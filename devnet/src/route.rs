@@ -30,6 +30,10 @@ pub enum Endpoint {
     RobotRegister,
     /// `POST /internal/v1/auth/robot/verify` (1.9)
     RobotVerify,
+    /// `POST /service/domains-access-token` (6.12)
+    AppToken,
+    /// `POST /api/v1/domains/{id}/auth` (1.11)
+    DomainToken,
     /// `GET /tasks` (3.2)
     Lease,
     /// `POST /tasks/{id}/heartbeat` (3.4)
@@ -79,7 +83,8 @@ impl Endpoint {
     pub fn role(self) -> Role {
         use Endpoint::*;
         match self {
-            Health | SiweRequest | RegisterWallet | SiweVerify | RobotRegister | RobotVerify => Role::Dds,
+            Health | SiweRequest | RegisterWallet | SiweVerify | RobotRegister | RobotVerify | AppToken
+            | DomainToken => Role::Dds,
             Lease | Heartbeat | Complete | Fail | SubmitJob | ListJobs | GetJob | CancelJob | DeleteJob => {
                 Role::Dms
             }
@@ -92,7 +97,7 @@ impl Endpoint {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Route {
     pub(crate) endpoint: Endpoint,
-    /// The domain of a domain server path.
+    /// The domain of a path that names one.
     pub(crate) domain: String,
     /// The task, job or data id.
     pub(crate) id: String,
@@ -138,6 +143,10 @@ impl Route {
             }
             (_, ["internal", "v1", "robots", "register"]) => vec![(Method::POST, plain(RobotRegister))],
             (_, ["internal", "v1", "auth", "robot", "verify"]) => vec![(Method::POST, plain(RobotVerify))],
+            (_, ["service", "domains-access-token"]) => vec![(Method::POST, plain(AppToken))],
+            (_, ["api", "v1", "domains", domain, "auth"]) => {
+                vec![(Method::POST, Self { domain: (*domain).to_owned(), ..plain(DomainToken) })]
+            }
             (_, ["api", "v1", "info"]) => vec![(Method::GET, plain(Info))],
             (_, ["api", "v1", "domains", domain, "data", rest @ ..]) => {
                 data_routes(domain, rest, query, headers)
@@ -225,6 +234,7 @@ mod tests {
             (Method::GET, "/tasks", "", "*/*", Endpoint::Lease),
             (Method::POST, "/tasks/x/heartbeat", "", "*/*", Endpoint::Heartbeat),
             (Method::DELETE, "/v1/jobs/x", "", "*/*", Endpoint::DeleteJob),
+            (Method::POST, "/api/v1/domains/d/auth", "", "*/*", Endpoint::DomainToken),
             (Method::GET, data, "", "application/json", Endpoint::ListData),
             (Method::GET, data, "ids=a", "multipart/form-data", Endpoint::DownloadData),
             (Method::GET, "/api/v1/domains/d/data/x", "", "*/*", Endpoint::GetData),

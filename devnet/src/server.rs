@@ -137,6 +137,8 @@ async fn act(core: &Arc<Core>, call: Call) -> Answer {
         SiweVerify => dds::node::verify(core, call).await,
         RobotRegister => dds::robot::register(core, call).await,
         RobotVerify => dds::robot::verify(core, call).await,
+        AppToken => dds::app::log_in(core, &call),
+        DomainToken => dds::app::open_domain(core, &call),
         Lease => dms::lease::lease(core, &call),
         Heartbeat => dms::tasks::heartbeat(core, call).await,
         Complete => dms::tasks::complete(core, call).await,

@@ -21,8 +21,10 @@ pub(crate) enum Grant {
     Robot(Uuid),
     /// A task token, for one domain.
     Task { task: Uuid, domain: Uuid },
-    /// An application's token, for the job API and every domain.
+    /// An application's token, for DDS, the job API and every domain.
     App,
+    /// An application's token for one domain.
+    Domain(Uuid),
 }
 
 /// A token that was handed out.
@@ -94,6 +96,7 @@ impl Tokens {
             Grant::Node(_) | Grant::Robot(_) => "machine token",
             Grant::Task { .. } => "task token",
             Grant::App => "application token",
+            Grant::Domain(_) => "domain token",
         };
         self.entries().iter().map(|(token, entry)| (kind(entry), token.clone())).collect()
     }

@@ -10,8 +10,11 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+pub(crate) mod app;
 pub(crate) mod node;
 pub(crate) mod robot;
+
+pub use app::AppCredentials;
 
 use crate::tokens::Grant;
 
@@ -137,11 +140,20 @@ pub(crate) struct Dds {
     state: Mutex<State>,
     /// Everybody belongs to it, and every job too.
     pub(crate) organization: Uuid,
+    /// The domain server: there is one.
+    pub(crate) domain_server: Uuid,
+    /// The application: there is one.
+    pub(crate) app: AppCredentials,
 }
 
 impl Dds {
     pub(crate) fn new() -> Self {
-        Self { state: Mutex::default(), organization: Uuid::new_v4() }
+        Self {
+            state: Mutex::default(),
+            organization: Uuid::new_v4(),
+            domain_server: Uuid::new_v4(),
+            app: AppCredentials::new(),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -200,7 +212,7 @@ impl Dds {
         }
     }
 
-    /// Everything of [`Self::note`], and the credentials of all members.
+    /// Everything of [`Self::note`], and the credentials of all members and the application.
     pub(crate) fn secrets(&self) -> Vec<(&'static str, String)> {
         let state = self.state();
         let credentials = state.members.values().flat_map(|member| {
@@ -210,7 +222,8 @@ impl Dds {
                 ("registration secret", identity.secret.clone()),
             ]
         });
-        credentials.chain(state.spoken.iter().cloned()).collect()
+        let app = [("application secret", self.app.secret.clone())];
+        credentials.chain(app).chain(state.spoken.iter().cloned()).collect()
     }
 
     /// Gives a member new credentials; the old ones are void. None if there is no such member.

@@ -33,8 +33,10 @@ pub(crate) fn authorize(core: &Core, call: &Call) -> Result<Uuid, Refusal> {
     match (grant, domain) {
         (Grant::App, Some(domain)) => Ok(domain),
         (Grant::App, None) => Err(Refusal::not_found("domain not found")),
-        (Grant::Task { domain: granted, .. }, Some(domain)) if granted == domain => Ok(domain),
-        (Grant::Task { .. }, _) => Err(Refusal::forbidden("invalid domain access token")),
+        (Grant::Task { domain: granted, .. } | Grant::Domain(granted), Some(domain)) if granted == domain => {
+            Ok(domain)
+        }
+        (Grant::Task { .. } | Grant::Domain(_), _) => Err(Refusal::forbidden("invalid domain access token")),
         (Grant::Node(_) | Grant::Robot(_), _) => Err(Refusal::unauthorized("not a domain access token")),
     }
 }

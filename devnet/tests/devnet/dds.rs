@@ -6,6 +6,7 @@ use posemesh_devnet::BearerKind;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use uuid::Uuid;
 
 use crate::client::{Node, Wallet, challenge, http, post, read, register, registration, start, verify};
 
@@ -152,4 +153,42 @@ async fn the_same_directory_has_the_same_identities_and_data() {
     let is = (second.domain_id(), second.registration_secret().to_owned(), second.list_data());
     assert_eq!(was, is);
     assert_eq!(&second.read_data(id).await.unwrap()[..], b"hello");
+}
+
+#[tokio::test]
+async fn an_application_logs_in_and_is_told_the_way_into_a_domain() {
+    let devnet = start(|_| {}).await;
+    let other = devnet.add_domain();
+    let log_in = |secret: &str| {
+        let url = format!("{}/service/domains-access-token", devnet.dds_url());
+        http().post(url).basic_auth(&devnet.app().key, Some(secret)).send()
+    };
+    assert_eq!(read(log_in("guessed").await.unwrap()).await.0, 401);
+    let (_, login) = read(log_in(&devnet.app().secret).await.unwrap()).await;
+    let login: Value = serde_json::from_str(&login).unwrap();
+    let token = login["access_token"].as_str().unwrap();
+
+    let ask = |domain: Uuid, token: &str| {
+        let url = format!("{}/api/v1/domains/{domain}/auth", devnet.dds_url());
+        http().post(url).bearer_auth(token).send()
+    };
+    assert_eq!(read(ask(Uuid::new_v4(), token).await.unwrap()).await.0, 404, "no such domain");
+    assert_eq!(read(ask(other, "guessed").await.unwrap()).await.0, 401);
+    let (_, domain) = read(ask(other, token).await.unwrap()).await;
+    let domain: Value = serde_json::from_str(&domain).unwrap();
+    assert_eq!(domain["id"], other.to_string());
+    assert_eq!(domain["domain_server"]["url"], devnet.domain_server_url());
+    let opened = domain["access_token"].as_str().unwrap();
+    assert_eq!(read(ask(other, opened).await.unwrap()).await.0, 401, "it is for the domain server only");
+
+    for (id, status) in [(other, 200), (devnet.domain_id(), 403)] {
+        let url = format!("{}/api/v1/domains/{id}/data", devnet.domain_server_url());
+        assert_eq!(read(http().get(url).bearer_auth(opened).send().await.unwrap()).await.0, status);
+    }
+    assert_eq!(devnet.requests().last().unwrap().bearer, BearerKind::Domain(other));
+    let secrets = devnet.secrets();
+    for secret in [devnet.app().secret.as_str(), token, opened] {
+        assert!(secrets.iter().any(|(_, known)| known == secret), "it is known as a secret");
+    }
+    devnet.shutdown().await;
 }
