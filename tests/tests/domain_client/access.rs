@@ -1,9 +1,10 @@
 //! Who may do what, and how a refusal reaches the client.
 
+use posemesh_devnet::{BearerKind, Endpoint, Role};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::client::{Client, start};
+use crate::client::{Client, count, ids, lookalikes, noise, start, told};
 
 #[tokio::test]
 async fn data_can_be_deleted() {
@@ -69,5 +70,47 @@ async fn a_token_that_was_not_issued_opens_nothing() {
         assert_eq!(status, 401, "{arguments:?}: {said}");
     }
     assert_eq!(devnet.list_data().len(), 1);
+    devnet.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_application_signs_in_and_finds_its_way_into_a_domain() {
+    let devnet = start(|config| config.request_max_bytes = 100_000).await;
+    let client = Client::signing_in(&devnet, &devnet.app().secret);
+    let old = devnet.put_data("old", "ply", lookalikes()).await.expect("stored");
+    let (small, large) = (noise(10_000), noise(200_000));
+    let (small_file, large_file) = (client.file(&small), client.file(&large));
+
+    let made = client.ok(&["upload", "create", "new", "bin", &small_file]).await;
+    let new = ids(&made)[0];
+    client.ok(&["upload-stream", "update", &new.to_string(), &large_file]).await;
+    assert!(devnet.read_data(new).await.expect("stored") == large, "stored byte for byte");
+    assert_eq!(client.ok(&["list"]).await, told(&devnet.list_data()));
+    let parts = client.download(&[]).await;
+    let bytes: Vec<&[u8]> = parts.iter().map(|(_, bytes)| bytes.as_slice()).collect();
+    assert!(bytes == [lookalikes(), large], "downloaded byte for byte");
+    let file = client.file(b"");
+    client.ok(&["download-one", &old.to_string(), &file]).await;
+    assert_eq!(std::fs::read(file).expect("the file"), lookalikes());
+    client.ok(&["delete", &old.to_string()]).await;
+    assert_eq!(devnet.list_data().len(), 1);
+
+    assert_eq!(count(&devnet, Endpoint::AppToken), 6, "each call is a program of its own");
+    assert_eq!(count(&devnet, Endpoint::DomainToken), 6);
+    let domain = BearerKind::Domain(devnet.domain_id());
+    let requests = devnet.requests();
+    let mut of_data = requests.iter().filter(|request| {
+        request.endpoint.is_some_and(|endpoint| endpoint.role() == Role::Domain && endpoint != Endpoint::Info)
+    });
+    assert!(of_data.all(|request| request.bearer == domain), "with the domain's token alone");
+    devnet.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_application_with_a_wrong_secret_stays_outside() {
+    let devnet = start(|_| {}).await;
+    let (status, words) = Client::signing_in(&devnet, "guessed").refused(&["list"]).await;
+    assert_eq!(status, 401, "{words}");
+    assert_eq!(count(&devnet, Endpoint::DomainToken), 0);
     devnet.shutdown().await;
 }
