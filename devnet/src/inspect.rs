@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use serde_json::Value;
 use tokio::fs::File;
-use tokio::io::AsyncRead;
+use tokio::io::{AsyncRead, BufReader};
 use uuid::Uuid;
 
 use crate::dds::{LoginRecord, RegistrationRecord, RobotCredentials};
@@ -21,6 +21,9 @@ use crate::error::DevnetError;
 use crate::record::RequestRecord;
 use crate::reply::Refusal;
 use crate::tokens::Grant;
+
+/// How much is read before it is written.
+const CHUNK: usize = 256 << 10;
 
 /// Jobs and tasks.
 impl Devnet {
@@ -258,12 +261,25 @@ impl Devnet {
         self.put(self.domain_id(), name, data_type, file).await
     }
 
+    /// Puts what a reader gives into [`Devnet::domain_id`]; it is never in memory as a whole.
+    ///
+    /// # Errors
+    /// When it can't be read, the name is taken or not allowed, or the disk fails.
+    pub async fn put_stream(
+        &self,
+        name: &str,
+        data_type: &str,
+        from: impl AsyncRead + Unpin,
+    ) -> Result<Uuid, DevnetError> {
+        self.put(self.domain_id(), name, data_type, from).await
+    }
+
     async fn put(
         &self,
         domain: Uuid,
         name: &str,
         data_type: &str,
-        mut from: impl AsyncRead + Unpin,
+        from: impl AsyncRead + Unpin,
     ) -> Result<Uuid, DevnetError> {
         names::check("name", name)?;
         names::check("data type", data_type)?;
@@ -272,7 +288,9 @@ impl Devnet {
             return Err(Refusal::not_found("domain not found").into());
         }
         let (staged, mut to) = store.stage().await.map_err(DevnetError::file("create", "a blob"))?;
-        let copied = tokio::io::copy(&mut from, &mut to).await;
+        // `copy` alone would go to the disk for every 8 KiB.
+        let mut from = BufReader::with_capacity(CHUNK, from);
+        let copied = tokio::io::copy_buf(&mut from, &mut to).await;
         let size = copied.map_err(DevnetError::file("write", staged.path()))?;
         tokio::io::AsyncWriteExt::flush(&mut to).await.map_err(DevnetError::file("write", staged.path()))?;
         let (id, name, data_type) = (Uuid::new_v4(), name.to_owned(), data_type.to_owned());
@@ -281,6 +299,19 @@ impl Devnet {
         store.save().await.map_err(DevnetError::file("write", "the index"))?;
         self.core.changed();
         Ok(id)
+    }
+
+    /// Removes some data, of any domain; false if there is none.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub async fn delete_data(&self, id: Uuid) -> Result<bool, DevnetError> {
+        let store = &self.core.store;
+        let Some(stored) = store.locate(id) else { return Ok(false) };
+        let deleted = store.delete(stored.item.domain_id, id);
+        store.save().await.map_err(DevnetError::file("write", "the index"))?;
+        self.core.changed();
+        Ok(deleted)
     }
 
     /// The whole of some data, of any domain.
