@@ -3,15 +3,18 @@
 //! The end-to-end suites let it work against the same servers as our own node and compare what both
 //! say on the wire. It uses nothing but the public interface of those crates, and it is configured by
 //! their own environment variables (`DMS_BASE_URL`, `DDS_BASE_URL`, `REG_SECRET`, `SECP256K1_PRIVHEX`
-//! and so on), plus `REFERENCE_CAPABILITY`: the capability to serve.
+//! and so on), plus `REFERENCE_CAPABILITY`: the capability to serve, and `REFERENCE_RUNNER`: `copy`, which
+//! uses all of the runner interface, or `file`, which holds as little as the crates allow.
 
 mod copy_runner;
+mod file_runner;
 
 use std::env;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use copy_runner::CopyRunner;
+use file_runner::FileRunner;
 use posemesh_compute_node::config::NodeConfig;
 use posemesh_compute_node::dds::register::spawn_registration_if_configured;
 use posemesh_compute_node::engine::{RunnerRegistry, run_node_with_shutdown};
@@ -27,7 +30,7 @@ const GRACE: Duration = Duration::from_secs(10);
 async fn main() -> Result<()> {
     telemetry::init_from_env()?;
     let config = NodeConfig::from_env().context("read the reference node's environment")?;
-    let runners = RunnerRegistry::new().register(CopyRunner::new(capability()));
+    let runners = runners()?;
 
     spawn_registration_if_configured(&config, &runners.capabilities())?;
 
@@ -47,6 +50,16 @@ async fn main() -> Result<()> {
             tracing::warn!(grace_secs = GRACE.as_secs(), "still busy after the grace time, leaving");
             Ok(())
         }
+    }
+}
+
+/// The one runner, as `REFERENCE_RUNNER` names it.
+fn runners() -> Result<RunnerRegistry> {
+    let none = RunnerRegistry::new();
+    match env::var("REFERENCE_RUNNER").unwrap_or_default().trim() {
+        "" | "copy" => Ok(none.register(CopyRunner::new(capability()))),
+        "file" => Ok(none.register(FileRunner::new(capability()))),
+        other => bail!("REFERENCE_RUNNER is {other:?}; it can be `copy` or `file`"),
     }
 }
 
