@@ -1,6 +1,34 @@
 //! What a process holds in memory, as Linux counts it.
 
+use std::path::Path;
+
 use anyhow::{Context as _, Result};
+
+/// What Linux could hand out without swapping, in bytes: free memory and caches.
+///
+/// # Errors
+/// Without `/proc`.
+pub fn available() -> Result<u64> {
+    kib_in("/proc/meminfo", "MemAvailable:")
+}
+
+/// Lets the peak of a process (`VmHWM`) begin anew at what it has now.
+///
+/// # Errors
+/// When there is no such process, or it is another user's.
+pub fn forget_peak(pid: &str) -> Result<()> {
+    let path = format!("/proc/{pid}/clear_refs");
+    std::fs::write(&path, "5").with_context(|| format!("writing {path}"))
+}
+
+/// Makes a process the first to go when memory runs out.
+///
+/// # Errors
+/// When there is no such process, or it is another user's.
+pub fn kill_first(pid: &str) -> Result<()> {
+    let path = format!("/proc/{pid}/oom_score_adj");
+    std::fs::write(&path, "1000").with_context(|| format!("writing {path}"))
+}
 
 /// Resident memory of this process, in bytes.
 ///
@@ -15,10 +43,15 @@ pub fn resident() -> Result<u64> {
 /// # Errors
 /// Without `/proc`, or when there is no such process or field.
 pub fn field(pid: &str, name: &str) -> Result<u64> {
-    let path = format!("/proc/{pid}/status");
-    let status = std::fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
-    let value = status.lines().find_map(|line| line.strip_prefix(name));
-    let value = value.with_context(|| format!("{path} has no {name}"))?;
+    kib_in(format!("/proc/{pid}/status"), name)
+}
+
+/// A line `NAME  NUMBER kB`, in bytes.
+fn kib_in(path: impl AsRef<Path>, name: &str) -> Result<u64> {
+    let path = path.as_ref();
+    let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    let value = text.lines().find_map(|line| line.strip_prefix(name));
+    let value = value.with_context(|| format!("{} has no {name}", path.display()))?;
     let kib: u64 = value.trim().trim_end_matches(" kB").parse().with_context(|| format!("{name}{value}"))?;
     Ok(kib * 1024)
 }

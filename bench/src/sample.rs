@@ -13,6 +13,16 @@ impl Sample {
         Self(times)
     }
 
+    /// The one in the middle.
+    pub fn median(&self) -> Duration {
+        self.at(0.5)
+    }
+
+    /// The fastest and the slowest.
+    pub fn range(&self) -> (Duration, Duration) {
+        (self.at(0.0), self.at(1.0))
+    }
+
     fn at(&self, share: f64) -> Duration {
         // Counts of a bench are far below 2^52.
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
@@ -24,7 +34,7 @@ impl Sample {
 /// Two cells of a table: the median and the 99th percentile (the slowest, if there are few).
 impl fmt::Display for Sample {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} | {}", Short(self.at(0.5)), Short(self.at(0.99)))
+        write!(f, "{} | {}", Short(self.median()), Short(self.at(0.99)))
     }
 }
 
