@@ -192,14 +192,20 @@ impl Reader {
             State::Closed => Err(MultipartError::ExtraBytes("the last part")),
             State::Body { .. } => Err(MultipartError::Truncated("within a part")),
             State::Headers { .. } => Err(MultipartError::Truncated("within a part's headers")),
-            State::Boundary { .. } => {
+            State::Boundary { blank_lines } => {
+                let tail = self.tail_of(&line);
+                // Nothing, or the first half of a line end that may be there.
+                let blank = line.is_empty() || (line == b"\r" && blank_lines < 2);
                 // The closing line need not have a line end.
-                if self.tail_of(&line).is_some_and(|tail| tail.starts_with(b"--")) {
+                if tail.is_some_and(|tail| tail.starts_with(b"--")) {
                     self.take_line(&line, line.len())?;
                     Ok(Ending::Closed)
-                } else if self.parts > 0 && matches!(line.as_slice(), b"" | b"\r") {
+                } else if blank && self.parts > 0 {
                     Ok(Ending::Open)
-                } else if self.delimiter.starts_with(&line) || self.tail_of(&line).is_some() {
+                } else if blank
+                    || self.delimiter.starts_with(&line)
+                    || tail.is_some_and(|tail| tail == b"-" || is_padding(Some(tail)))
+                {
                     Err(MultipartError::Truncated("before or within a boundary"))
                 } else {
                     Err(self.no_boundary())
