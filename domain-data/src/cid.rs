@@ -182,10 +182,10 @@ fn filter(text: &str) -> Result<String, CidError> {
 
 /// Scheme, host and port only: the rest of a foreign URL may hold what is not meant for logs.
 fn origin(url: &Url) -> String {
-    let host = url.host_str().unwrap_or("without a host");
+    let (scheme, host) = (shown(url.scheme()), shown(url.host_str().unwrap_or("without a host")));
     match url.port() {
-        Some(port) => format!("{}://{host}:{port}", url.scheme()),
-        None => format!("{}://{host}", url.scheme()),
+        Some(port) => format!("{scheme}://{host}:{port}"),
+        None => format!("{scheme}://{host}"),
     }
 }
 

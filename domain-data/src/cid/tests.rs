@@ -58,6 +58,10 @@ fn other_servers_and_domains_are_refused() {
     }
     let error = parse("https://evil.example/x?signature=s3cret").unwrap_err().to_string();
     assert!(error.contains("https://evil.example") && !error.contains("s3cret"), "{error}");
+    for endless in [format!("https://{}.example/", "h".repeat(4000)), format!("{}://h/", "s".repeat(4000))] {
+        let error = parse(&endless).unwrap_err().to_string();
+        assert!(error.len() < 400, "an error should not be as long as its CID: {} bytes", error.len());
+    }
 }
 
 #[test]
