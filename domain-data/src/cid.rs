@@ -130,7 +130,8 @@ impl Query {
             if uuid(given) != Some(domain) {
                 return Err(CidError::OtherDomain { given: shown(given), ours: domain });
             }
-            if let Some(id) = segments.get(start + 3).filter(|id| !id.is_empty()) {
+            // Behind a second slash too: without its id the CID would stand for all of the domain.
+            if let Some(id) = segments.iter().skip(start + 3).find(|segment| !segment.is_empty()) {
                 query.ids = vec![data_id(id)?];
             }
         } else if query == Self::default() {

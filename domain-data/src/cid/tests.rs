@@ -32,6 +32,7 @@ fn ids_and_urls_of_the_leases_domain_become_queries() {
             format!("/api/v1/domains/{DOMAIN}/data?name=a%20b%26c&data_type=ply"),
             "name=a+b%26c&data_type=ply".into(),
         ),
+        (format!("/api/v1/domains/{DOMAIN}/data//{A}/"), format!("ids={A}")),
         (format!("/?ids={A}"), format!("ids={A}")),
         (format!("/api/v1/domains/{DOMAIN}/data"), String::new()),
     ] {
