@@ -27,6 +27,10 @@ plugins:
 bench *args:
     cargo xtask bench "$@"
 
+# Fuzz the parsers of domain data (just fuzz --seconds 600 cid)
+fuzz *args:
+    cargo xtask fuzz "$@"
+
 # Make this machine able to build runners
 setup:
     cargo xtask setup

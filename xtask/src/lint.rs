@@ -1,6 +1,5 @@
 //! The checks that run nothing of ours: format, lints, documentation, dependencies.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -8,6 +7,7 @@ use anyhow::{Context, Result};
 use crate::process::Cmd;
 use crate::project::Project;
 use crate::report::Report;
+use crate::tool;
 
 /// The version of cargo-deny: a newer one may judge differently.
 const CARGO_DENY: &str = "0.20.2";
@@ -21,7 +21,8 @@ pub fn lint(project: &Project, report: &mut Report) {
         component("rustfmt", "fmt")?;
         let cure = "run `cargo fmt --all`";
         project.cargo("fmt").args(["--all", "--check"]).cure(cure).run()?;
-        for manifest in [project.test_guests_manifest(), project.reference_manifest()] {
+        let others = [project.test_guests_manifest(), project.reference_manifest(), project.fuzz_manifest()];
+        for manifest in others {
             let cure = format!("run `cargo fmt --manifest-path {}`", project.short(&manifest));
             project.cargo("fmt").arg("--manifest-path").arg(&manifest).arg("--check").cure(cure).run()?;
         }
@@ -30,6 +31,12 @@ pub fn lint(project: &Project, report: &mut Report) {
     report.step("clippy", || {
         component("clippy", "clippy")?;
         project.cargo("clippy").args(["--workspace", "--all-targets", "--", "-D", "warnings"]).run()
+    });
+    // Not clippy: the suites of domain-data include all of it but the targets, which are a line each.
+    report.step("fuzz targets' lock file", || {
+        let cargo = Cmd::cargo().dir(&project.root).args(["tree", "--locked", "--manifest-path"]);
+        let cure = "`cargo update --workspace` in domain-data/fuzz, and commit Cargo.lock";
+        cargo.arg(project.fuzz_manifest()).cure(cure).output().map(|_| ())
     });
     report.step("rustdoc", || {
         // With the private items: a link between them that leads nowhere is found too.
@@ -47,35 +54,13 @@ pub fn lint(project: &Project, report: &mut Report) {
 /// # Errors
 /// If cargo-deny can't be installed or finds something.
 pub fn deny(project: &Project) -> Result<()> {
-    let cargo_deny = cargo_deny(project)?;
+    let cargo_deny = tool::installed(project, "cargo-deny", CARGO_DENY, &["--no-default-features"])
+        .context("cargo-deny checks the dependencies")?;
     Cmd::new(cargo_deny)
         .dir(&project.root)
         .args(["check", "bans", "licenses", "sources"])
         .cure("see the comments in deny.toml")
         .run()
-}
-
-/// The cargo-deny of [`CARGO_DENY`], installed below the target directory if it is not there.
-fn cargo_deny(project: &Project) -> Result<PathBuf> {
-    let tools = project.target.join("tools");
-    let program = tools.join("bin").join(format!("cargo-deny{}", std::env::consts::EXE_SUFFIX));
-    if Cmd::new(&program).arg("--version").output().is_ok_and(|v| v == format!("cargo-deny {CARGO_DENY}")) {
-        return Ok(program);
-    }
-    eprintln!("installing cargo-deny {CARGO_DENY} into {} (once, about 2 minutes)", project.short(&tools));
-    // Without optimisation: it checks for a second, and an optimised build takes several times as long.
-    Cmd::cargo()
-        .dir(&project.root)
-        .args(["install", "cargo-deny", "--locked", "--no-default-features", "--debug", "--force"])
-        .arg(format!("--version={CARGO_DENY}"))
-        .arg("--root")
-        .arg(&tools)
-        .env_quietly("CARGO_PROFILE_DEV_DEBUG", "false")
-        // Built in a folder of its own that cargo takes away afterwards.
-        .env_remove("CARGO_TARGET_DIR")
-        .run()
-        .context("install cargo-deny, which checks the dependencies")?;
-    Ok(program)
 }
 
 /// Makes sure of the toolchain's component `name`, which brings `cargo SUBCOMMAND`.

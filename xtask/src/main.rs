@@ -4,6 +4,7 @@
 
 mod bench;
 mod debian;
+mod fuzz;
 mod guests;
 mod lint;
 mod output;
@@ -12,6 +13,7 @@ mod project;
 mod report;
 mod setup;
 mod steps;
+mod tool;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -74,6 +76,18 @@ enum Task {
     ///
     /// Installs cargo-deny below the target directory at the first time.
     Deny,
+    /// Fuzz the parsers of domain data (docs/fuzzing.md)
+    ///
+    /// Installs cargo-fuzz below the target directory at the first time. Corpora, logs and crashes are
+    /// there too, in fuzz/TARGET.
+    Fuzz {
+        /// How long to run each target
+        #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+        seconds: u64,
+        /// The targets to run; all if none is given
+        #[arg(value_name = "TARGET", value_parser = clap::builder::PossibleValuesParser::new(fuzz::TARGETS))]
+        targets: Vec<String>,
+    },
     /// Everything that must hold before a change goes in: test, lint, deny
     Ci,
 }
@@ -99,6 +113,7 @@ fn run(task: Task) -> Result<()> {
         }
         Task::Demo { args } => return steps::demo(&project, &args),
         Task::Bench { args } => return bench::bench(&project, &args),
+        Task::Fuzz { seconds, targets } => return fuzz::fuzz(&project, &targets, seconds),
         Task::Deny => return lint::deny(&project),
         Task::Test { args } => steps::test(&project, &mut report, &args),
         Task::TestPlugins => steps::test_plugins(&project, &mut report),

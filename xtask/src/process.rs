@@ -2,6 +2,7 @@
 //! it fails.
 
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -79,6 +80,12 @@ impl Cmd {
     /// Ends the program after `limit`; that is then an error.
     pub fn limit(mut self, limit: Duration) -> Self {
         self.limit = Some(limit);
+        self
+    }
+
+    /// Sends what it says on standard error to a file.
+    pub fn stderr(mut self, file: File) -> Self {
+        self.command.stderr(file);
         self
     }
 

@@ -75,6 +75,16 @@ impl Project {
         self.root.join("tests/guests/Cargo.toml")
     }
 
+    /// The manifest of the fuzz targets.
+    pub fn fuzz_manifest(&self) -> PathBuf {
+        self.root.join("domain-data/fuzz/Cargo.toml")
+    }
+
+    /// Where fuzzing builds and writes.
+    pub fn fuzz(&self) -> PathBuf {
+        self.target.join("fuzz")
+    }
+
     /// `cargo SUBCOMMAND` on the workspace, wherever we were called from.
     pub fn cargo(&self, subcommand: &str) -> Cmd {
         Cmd::cargo().arg(subcommand).dir(&self.root).env_quietly("CARGO_TARGET_DIR", &self.target)
@@ -86,6 +96,7 @@ impl Project {
     }
 }
 
-fn executable(name: &str) -> String {
+/// The file name of a program.
+pub fn executable(name: &str) -> String {
     format!("{name}{}", std::env::consts::EXE_SUFFIX)
 }
