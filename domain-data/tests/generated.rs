@@ -5,6 +5,7 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::sample::select;
 
 #[path = "../fuzz/src/lib.rs"]
 mod properties;
@@ -12,7 +13,7 @@ mod properties;
 /// Up to `most` of `words` or of short noise.
 fn text(words: &'static [&'static str], most: usize) -> impl Strategy<Value = String> {
     let noise = "[ -~\\t\\r\\näß\u{a0}]{0,4}";
-    vec(prop_oneof![8 => proptest::sample::select(words).prop_map(str::to_owned), 1 => noise], 0..most)
+    vec(prop_oneof![8 => select(words).prop_map(str::to_owned), 1 => noise], 0..most)
         .prop_map(|words| words.concat())
 }
 
@@ -45,6 +46,19 @@ const BODY: &[&str] = &[
     "\\",
 ];
 
+/// Lines of a part's headers, and pieces of its body.
+const LINES: &[&str] = &[
+    "Content-Disposition: form-data; size=3",
+    "content-disposition:form-data; size=\"0\"; name=\"a\\\"b\"",
+    "Content-Type: x/y",
+    "X-More: 200 bytes of a header 1234567890123456789012345678901234567890123456789012345678901234567890\
+     23456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789",
+];
+
+const BODIES: &[&str] = &["abc\r\n", "\r\n", "", "abc", "abcd\r\n", "abc\r\n\r\n", "--B\r\n", "\r\n\r\n\r\n"];
+
+const ENDS: &[&str] = &["--B--\r\n", "--B--", "", "--B", "--B-- \r\n\r\n", "--B--\r\nx"];
+
 const HEADER: &[&str] = &[
     "form-data",
     "form-data; ",
@@ -76,6 +90,15 @@ const HEADER: &[&str] = &[
     "a b",
     "|",
 ];
+
+const PARAMETERS: &[&str] =
+    &["id", "domain-id", "NAME", "data-type", "created-at", "Updated-At", "x", "size*"];
+
+const WRITTEN: &[&str] =
+    &["1", "", "\"\"", " a b ", "\"a;b\" ", "\"\\\"\\\\\\a\"", "a\"b", "a=b", "\"open", "\"a\"b"];
+
+const SIZES: &[&str] =
+    &["1", "\"23\"", " 007 ", "+1", "-1", "", "1 2", "18446744073709551615", "18446744073709551616"];
 
 const CID: &[&str] = &[
     "https://ds.example",
@@ -139,7 +162,7 @@ const KEYS: &[&str] = &["ids", "name", "data_type", "raw", "%69ds", "Name"];
 
 const VALUES: &[&str] = &[
     "11111111-1111-4111-8111-111111111111",
-    "22222222-2222-4222-8222-222222222222,11111111-1111-4111-8111-111111111111",
+    "22222222-2222-4222-8222-222222222222,22222222-2222-4222-8222-222222222222",
     "11111111-1111-4111-8111-111111111111%2C",
     "",
     "scan",
@@ -160,6 +183,18 @@ proptest! {
     }
 
     #[test]
+    fn it_holds_for_parts_one_after_the_other(
+        plan in "\\+?[0-9a-z]{0,6}",
+        parts in vec((vec(select(LINES), 1..4), select(BODIES)), 0..11),
+        end in select(ENDS),
+    ) {
+        let part = |(lines, body): &(Vec<&str>, &str)| format!("--B\r\n{}\r\n\r\n{body}", lines.join("\r\n"));
+        let parts: String = parts.iter().map(part).collect();
+        let input = format!("{plan}\nmultipart/form-data; boundary=B\n{parts}{end}");
+        properties::multipart::holds(input.as_bytes());
+    }
+
+    #[test]
     fn it_holds_for_any_boundary_and_any_bytes(
         plan in "\\+?[0-9a-z]{0,6}",
         boundary in "[ -~]{0,20}|-{1,6}|x{195,205}",
@@ -176,16 +211,27 @@ proptest! {
     }
 
     #[test]
+    fn it_holds_for_lists_of_parameters(
+        size in select(SIZES),
+        others in vec((select(PARAMETERS), select(WRITTEN)), 0..4),
+    ) {
+        let others: String = others.iter().map(|(key, value)| format!("; {key}={value}")).collect();
+        for header in [format!("form-data; size={size}{others}"), format!("form-data{others};size={size}")] {
+            properties::disposition::holds(header.as_bytes());
+        }
+    }
+
+    #[test]
     fn the_cid_resolver_holds(cid in text(CID, 10)) {
         properties::cid::holds(cid.as_bytes());
     }
 
     #[test]
     fn it_holds_for_urls_of_our_servers(
-        server in proptest::sample::select(SERVERS),
-        place in proptest::sample::select(PLACES),
+        server in select(SERVERS),
+        place in select(PLACES),
         tail in text(CID, 6),
-        filters in vec((proptest::sample::select(KEYS), proptest::sample::select(VALUES)), 0..5),
+        filters in vec((select(KEYS), select(VALUES)), 0..5),
     ) {
         let filters: Vec<String> = filters.iter().map(|(key, value)| format!("{key}={value}")).collect();
         properties::cid::holds(format!("{server}{place}{tail}").as_bytes());

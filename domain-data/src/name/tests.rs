@@ -70,6 +70,21 @@ fn explicit_names_are_checked_by_the_servers_rules() {
 
 proptest! {
     #[test]
+    fn other_paths_get_other_names_once_they_are_told_apart(a in ".{0,150}", b in ".{0,150}", task: u128) {
+        prop_assume!(a != b);
+        let task = task_suffix(Uuid::from_u128(task));
+        prop_assert_ne!(derive_distinct(&a, &task), derive_distinct(&b, &task));
+    }
+
+    #[test]
+    fn paths_are_joined_whatever_slashes_they_have(prefix in "[/a-z]{0,8}", path in "[/a-z]{0,8}") {
+        let joined = logical_path(Some(&prefix), &path);
+        prop_assert!(!joined.starts_with('/'), "{joined}");
+        let letters = |text: &str| text.replace('/', "");
+        prop_assert_eq!(letters(&joined), letters(&prefix) + &letters(&path));
+    }
+
+    #[test]
     fn derived_names_and_types_always_pass_the_check(path in ".{1,300}", prefix in proptest::option::of(".{0,40}")) {
         let path = logical_path(prefix.as_deref(), &path);
         let task = task_suffix(Uuid::from_u128(7));
