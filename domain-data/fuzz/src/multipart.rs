@@ -73,7 +73,7 @@ fn a_cut_is_seen(boundary: &str, body: &[u8], said: &Said) {
     let every = body.len() / 12 + 1;
     let within = (body.len() % every..body.len()).step_by(every);
     for end in within.chain(body.len().saturating_sub(4)..body.len()) {
-        let cut = read(boundary, &body[..end], b"9z");
+        let cut = read(boundary, &body[..end], b"");
         for (cut, whole) in cut.parts.iter().zip(&said.parts) {
             assert_eq!(cut.head, whole.head);
             assert!(if cut.whole { cut.body == whole.body } else { whole.body.starts_with(&cut.body) });
@@ -129,7 +129,7 @@ fn endless_headers_are_refused(boundary: &str, body: &[u8], said: &Said) {
     for line in [b"aaaaaaaa", b"X: yyyy\n"] {
         // The rest of a body comes first.
         let more = [vec![b'a'; missing], line.repeat(enough / line.len())].concat();
-        let end = read(boundary, &[body, &more].concat(), b"z").end;
+        let end = read(boundary, &[body, &more].concat(), b"").end;
         let cut = matches!(end, Ok(_) | Err(MultipartError::Truncated(_)));
         assert!(!cut, "more and more is taken: {end:?}");
     }
