@@ -27,6 +27,8 @@ pub(super) struct Access {
     pub lease: TaskDomain,
     /// The parts of upload sessions that may be in flight.
     pub upload_slots: Arc<Semaphore>,
+    /// Pieces of inputs that may wait for the runner, beyond one an input.
+    pub read_ahead: Arc<Semaphore>,
     /// The memory that may wait to be sent, in units of [`PERMIT`].
     pub upload_memory: Arc<Semaphore>,
     /// Upload sessions of the task that are being given up.
@@ -41,8 +43,10 @@ impl Access {
         let refused = refusal(&lease.base_url, client.settings.allow_plain_http);
         let upload_slots = Arc::new(Semaphore::new(client.settings.upload_parallelism));
         let upload_memory = Arc::new(Semaphore::new(client.settings.upload_memory / PERMIT));
+        let read_ahead = Arc::new(Semaphore::new(client.settings.read_ahead));
         let given_up = TaskTracker::new();
-        Self { client, lease, upload_slots, upload_memory, given_up, traffic: Arc::default(), refused }
+        let traffic = Arc::default();
+        Self { client, lease, upload_slots, read_ahead, upload_memory, given_up, traffic, refused }
     }
 
     pub fn settings(&self) -> &StorageSettings {

@@ -17,7 +17,7 @@ use posemesh_domain_data::multipart::{Event, Limits, MultipartError, Reader};
 use reqwest::Response;
 use reqwest::header::CONTENT_TYPE;
 use sha2::{Digest, Sha256};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -37,10 +37,17 @@ const PIECE: usize = 256 << 10;
 #[derive(Debug)]
 pub(super) enum Message {
     Part(PartInfo),
-    Data(Bytes),
+    Data(Ahead),
     PartEnd,
     /// All parts were handed on.
     End,
+}
+
+/// A piece of a body that waits for the runner, with its share of what may wait over all inputs of the task.
+#[derive(Debug)]
+pub(super) struct Ahead {
+    pub bytes: Bytes,
+    _share: Option<OwnedSemaphorePermit>,
 }
 
 pub(super) type Sender = mpsc::Sender<Result<Message, StorageError>>;
@@ -233,7 +240,7 @@ impl Download {
                 current.hash.update(&piece);
                 current.delivered += piece.len() as u64;
             }
-            self.hear(Message::Data(piece)).await?;
+            self.hand_on(piece).await?;
         }
         Ok(())
     }
@@ -251,6 +258,17 @@ impl Download {
             self.done.push(current.id);
         }
         self.hear(Message::PartEnd).await
+    }
+
+    /// Hands a piece on, ahead of the runner if there is a share for it. Else one at a time: a runner that has
+    /// many inputs open can read each of them, and those that it does not read hold next to nothing.
+    async fn hand_on(&self, bytes: Bytes) -> Result<(), Stop> {
+        let share = Arc::clone(&self.access.read_ahead).try_acquire_owned().ok();
+        if share.is_none() {
+            let all_taken = self.out.reserve_many(AHEAD).await.map_err(|_| Stop::Unheard)?;
+            drop(all_taken);
+        }
+        self.hear(Message::Data(Ahead { bytes, _share: share })).await
     }
 
     async fn hear(&self, message: Message) -> Result<(), Stop> {

@@ -122,8 +122,8 @@ impl PartStream for Parts {
             if matches!(self.at, At::AfterPart | At::End) {
                 return Ok(Bytes::new());
             }
-            if let Message::Data(chunk) = self.next_message().await? {
-                self.chunk = chunk;
+            if let Message::Data(ahead) = self.next_message().await? {
+                self.chunk = ahead.bytes;
             }
         }
         Ok(self.chunk.split_to(self.chunk.len().min(max_bytes)))

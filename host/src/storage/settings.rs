@@ -28,6 +28,9 @@ pub struct StorageSettings {
     pub retry: RetryPolicy,
     /// How often a download that was cut is taken up again where it stopped.
     pub max_resumes: u32,
+    /// Pieces of at most 256 KiB that may wait for the runner, over all inputs of a task; each input may have
+    /// one beyond these, and no more than four in all.
+    pub read_ahead: usize,
     /// Parts that one input may have.
     pub max_input_parts: usize,
     /// Bytes that one part of an input may announce. Parts are streamed, so this guards against
@@ -65,6 +68,7 @@ impl Default for StorageSettings {
             token_wait: Duration::from_secs(30),
             retry: RetryPolicy::default(),
             max_resumes: 4,
+            read_ahead: 32,
             max_input_parts: 1000,
             max_input_part_bytes: 1 << 40,
             max_part_header_bytes: 16 << 10,

@@ -162,3 +162,23 @@ async fn redirects_are_not_followed() {
     assert!(matches!(&error, PortError::Other(text) if text.contains("redirect")), "{error:?}");
     assert!(elsewhere.seen().is_empty());
 }
+
+#[tokio::test]
+async fn many_open_inputs_share_what_may_wait_and_none_waits_for_another() {
+    let bytes = noise(1_500_000);
+    let body = whole(&[part(A, &bytes)]);
+    let mock = Mock::start(move |_, _| Reply::parts(body.clone())).await;
+    for read_ahead in [0, 5] {
+        let bench = bench(mock.address, StorageSettings { read_ahead, ..settings() });
+        let mut streams = Vec::new();
+        for _ in 0..6 {
+            let mut stream = bench.open(A).await.unwrap();
+            stream.next_part().await.unwrap().unwrap();
+            streams.push(stream);
+        }
+        // The last is read while the others sit on whatever they could get.
+        for stream in streams.iter_mut().rev() {
+            assert!(read_part(stream.as_mut(), 100_000).await.unwrap() == bytes, "other bytes arrived");
+        }
+    }
+}
