@@ -11,7 +11,7 @@ mod worker;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::Args;
 
 use self::site::Site;
@@ -33,7 +33,7 @@ pub struct Options {
     #[arg(long, value_name = "SIZE", default_value = "4GiB")]
     reference_bytes: Size,
     /// Part sizes of upload sessions, which the server dictates; the first is used for throughput
-    #[arg(long, value_name = "SIZES", value_delimiter = ',', default_value = "8MiB,64MiB")]
+    #[arg(long, value_name = "SIZES", value_delimiter = ',', default_value = "8MiB,64MiB,256MiB")]
     part_sizes: Vec<Size>,
     /// The artifact whose copying is timed
     #[arg(long, value_name = "SIZE", default_value = "1GiB")]
@@ -57,13 +57,17 @@ impl Options {
 /// Measures everything and prints a table for each part.
 ///
 /// # Errors
-/// When something can't be built up, a side fails, or what it stored is not what it was given.
+/// When something can't be built up, a side fails, what it stored is not what it was given, or our node
+/// took more memory than is claimed.
 pub async fn measure(options: &Options) -> Result<()> {
     // Before the minutes that everything else takes.
     let curl = curl::version().await?;
     let site = Site::open(options.dir.as_deref())?;
-    held::measure(&site, options).await?;
-    throughput::measure(&site, options, &curl).await
+    let held = held::measure(&site, options).await?;
+    throughput::measure(&site, options, &curl).await?;
+    // After everything was measured, so that a broken claim costs no figures.
+    ensure!(held, "the claim about memory does not hold: see the first table");
+    Ok(())
 }
 
 /// Why a side can't be asked to copy so much: the machine would go down with it.
