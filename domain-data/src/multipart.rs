@@ -88,9 +88,12 @@ enum State {
     Headers { bytes: usize },
     /// In a body, of which `left` bytes are missing.
     Body { left: u64 },
-    /// After the closing boundary.
-    Closed,
+    /// After the closing boundary and `bytes` of padding.
+    Closed { bytes: usize },
 }
+
+/// Padding that may follow the closing boundary; more would be a way to keep a reader for ever.
+const MAX_PADDING: usize = 1024;
 
 /// The reader of one body. After an error it is of no more use.
 #[derive(Debug)]
@@ -188,8 +191,8 @@ impl Reader {
     pub fn finish(mut self) -> Result<Ending, MultipartError> {
         let line = std::mem::take(&mut self.line);
         match self.state {
-            State::Closed if is_padding(Some(&line)) => Ok(Ending::Closed),
-            State::Closed => Err(MultipartError::ExtraBytes("the last part")),
+            State::Closed { .. } if is_padding(Some(&line)) => Ok(Ending::Closed),
+            State::Closed { .. } => Err(MultipartError::ExtraBytes("the last part")),
             State::Body { .. } => Err(MultipartError::Truncated("within a part")),
             State::Headers { .. } => Err(MultipartError::Truncated("within a part's headers")),
             State::Boundary { blank_lines } => {
@@ -223,7 +226,11 @@ impl Reader {
             ),
             // Room for the closing dashes, some padding and the line end.
             State::Boundary { .. } => (self.delimiter.len() + 64, self.no_boundary()),
-            State::Closed | State::Body { .. } => (64, MultipartError::ExtraBytes("the last part")),
+            State::Closed { bytes } => {
+                (MAX_PADDING.saturating_sub(bytes), MultipartError::ExtraBytes("the last part"))
+            }
+            // Lines are collected outside of bodies only.
+            State::Body { .. } => (0, MultipartError::ExtraBytes("a part")),
         };
         let end = self.pending.iter().position(|byte| *byte == b'\n').map(|at| at + 1);
         let take = end.unwrap_or(self.pending.len());
@@ -241,7 +248,7 @@ impl Reader {
             State::Boundary { blank_lines } if line.is_empty() && *blank_lines < 2 => *blank_lines += 1,
             State::Boundary { .. } => match self.tail_of(line) {
                 Some(tail) if tail.starts_with(b"--") && is_padding(tail.get(2..)) => {
-                    self.state = State::Closed
+                    self.state = State::Closed { bytes: 0 }
                 }
                 Some(tail) if is_padding(Some(tail)) => {
                     self.parts += 1;
@@ -267,8 +274,10 @@ impl Reader {
                 *bytes += length;
                 self.take_header(line)?;
             }
-            State::Closed | State::Body { .. } if is_padding(Some(line)) => {}
-            State::Closed | State::Body { .. } => return Err(MultipartError::ExtraBytes("the last part")),
+            State::Closed { bytes } if is_padding(Some(line)) => *bytes += length,
+            State::Closed { .. } | State::Body { .. } => {
+                return Err(MultipartError::ExtraBytes("the last part"));
+            }
         }
         Ok(None)
     }

@@ -127,6 +127,7 @@ fn irregularities_are_told_apart() {
         (format!("{head}size=1\r\n\r\na{}", "b".repeat(500)), E::ExtraBytes("a part")),
         (format!("{head}size=0\r\n\r\n\r\n--B--\r\nmore"), E::ExtraBytes("the last part")),
         (format!("{head}size=0\r\n\r\n\r\n--B--\r\nmore\r\n"), E::ExtraBytes("the last part")),
+        (format!("{head}size=0\r\n\r\n\r\n--B--{}", "\r\n".repeat(600)), E::ExtraBytes("the last part")),
         ("--B\r\nContent-Disposition: form-data; size=0\r\n\r\n\r\n".repeat(11), E::TooManyParts(10)),
     ] {
         assert_eq!(failure(body.as_bytes()), want, "{body:.80}");
