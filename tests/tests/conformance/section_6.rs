@@ -113,8 +113,14 @@ impl Copied {
         self.of(endpoint).len()
     }
 
+    /// The requests to an endpoint, without those that a rotation of the token has overtaken: a heartbeat
+    /// can be answered while they are on their way, and they are repeated at once.
     fn of(&self, endpoint: Endpoint) -> Vec<&RequestRecord> {
-        self.requests.iter().filter(|request| request.endpoint == Some(endpoint)).collect()
+        let overtaken = |request: &RequestRecord| request.status == Some(401) && request.faults.is_empty();
+        self.requests
+            .iter()
+            .filter(|request| request.endpoint == Some(endpoint) && !overtaken(request))
+            .collect()
     }
 }
 
