@@ -132,8 +132,7 @@ impl Registry {
         let now = slot.live.as_ref().map(|live| live.label()).unwrap_or_default();
         tracing::warn!(runner = name, now, "rolled back by the operator");
         note(&mut state, name, changes);
-        drop(state);
-        self.publish();
+        self.publish(&state);
         Ok(now)
     }
 
@@ -158,12 +157,13 @@ impl Registry {
                 state.slots.remove(&name);
             }
         }
-        drop(state);
-        self.publish();
+        self.publish(&state);
     }
 
-    fn publish(&self) {
-        let served = served(&self.state().claims(), &self.settings.withheld);
+    /// Tells the capabilities of a state that is held: nobody sees one without the other, and of two changes the
+    /// later one is told last.
+    fn publish(&self, state: &State) {
+        let served = served(&state.claims(), &self.settings.withheld);
         self.capabilities.send_if_modified(|now| {
             let changed = *now != served;
             *now = served;

@@ -198,7 +198,6 @@ impl Registry {
                 self.refuse(&name, Refusal { number, passed, reason: error.to_string(), again });
             }
         }
-        self.publish();
     }
 
     fn arrive(&self, name: &str, generation: Arc<Generation>, canary: Option<CanaryPolicy>) {
@@ -216,6 +215,7 @@ impl Registry {
         }
         let changes = state.slot(name).arrive(generation, canary);
         note(&mut state, name, changes);
+        self.publish(&state);
     }
 
     fn refuse(&self, name: &str, refusal: Refusal) {
@@ -235,7 +235,6 @@ impl Registry {
             tracing::info!(runner = name, "runner withdrawn: {why}; tasks that it has go on");
         }
         note(&mut state, name, changes);
-        drop(state);
-        self.publish();
+        self.publish(&state);
     }
 }
