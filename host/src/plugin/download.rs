@@ -5,11 +5,10 @@
 //! until `read-at`, `materialise` or a half-read part makes it necessary.
 
 use std::collections::HashSet;
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::{Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::FileExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -45,14 +44,32 @@ struct Part {
     dropped: bool,
     kept: Option<Kept>,
     path: Option<String>,
+    /// Why what follows `cursor` can't be read any more: it was lost on its way into a file.
+    lost: Option<PortError>,
 }
 
+/// A part, or the end of one, in a file that counts against the scratch budget. Both go with it, unless it was
+/// materialised: then the runner has it.
 struct Kept {
     file: File,
-    /// What it is called in the spool folder, until it is materialised.
-    name: OsString,
+    /// Where it is in the spool folder.
+    path: PathBuf,
     /// Bytes before this were streamed away and are not in the file.
     from: u64,
+    /// What it takes of the budget.
+    bytes: u64,
+    scratch: Arc<Scratch>,
+    materialised: bool,
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        if !self.materialised {
+            // What can't be removed goes with the task's directory.
+            let _ = std::fs::remove_file(&self.path);
+            self.scratch.give_back(self.bytes);
+        }
+    }
 }
 
 impl Download {
@@ -75,7 +92,7 @@ impl Download {
             }
         }
         let Some(info) = self.stream.next_part().await? else { return Ok(None) };
-        self.parts.push(Part { info, cursor: 0, dropped: false, kept: None, path: None });
+        self.parts.push(Part { info, cursor: 0, dropped: false, kept: None, path: None, lost: None });
         Ok(Some(self.parts.len() - 1))
     }
 
@@ -88,6 +105,7 @@ impl Download {
     pub fn drop_part(&mut self, index: usize) {
         if let Some(part) = self.parts.get_mut(index) {
             part.dropped = true;
+            part.kept = None;
         }
     }
 
@@ -101,6 +119,8 @@ impl Download {
         } else if let Some(kept) = &part.kept {
             let want = usize::try_from(left).unwrap_or(usize::MAX).min(max_bytes);
             read_file(kept, part.cursor, want)?
+        } else if let Some(error) = &part.lost {
+            return Err(error.clone());
         } else if is_current {
             self.stream.read(max_bytes).await?
         } else {
@@ -142,7 +162,8 @@ impl Download {
         let dirs = self.dirs()?.clone();
         let part = self.part_mut(index)?;
         let name = free_name(&sandbox_name(&part.info), taken);
-        let Some(kept) = &part.kept else { return Err(lost(&part.info)) };
+        let Some(kept) = &mut part.kept else { return Err(lost(&part.info)) };
+        let file_name = kept.path.file_name().unwrap_or_default().to_owned();
         // Names are harmless by now; if one were not, these handles would let it lead nowhere else.
         let link = || -> std::io::Result<()> {
             let [spool, inputs] =
@@ -154,11 +175,12 @@ impl Download {
             let mut rights = kept.file.metadata()?.permissions();
             rights.set_readonly(true);
             kept.file.set_permissions(rights)?;
-            spool.rename(&kept.name, &inputs, &name)
+            spool.rename(file_name, &inputs, &name)
         };
         link().map_err(|error| {
             PortError::Other(format!("materialising part {} as {name}: {error}", part.info.data_id))
         })?;
+        kept.materialised = true;
         let path = format!("/work/inputs/{name}");
         part.path = Some(path.clone());
         taken.insert(name);
@@ -187,9 +209,13 @@ impl Download {
             let part = self.part(index)?;
             (part.info.size, part.cursor)
         };
-        let (mut file, name) = self.spool_file(size - cursor)?;
-        copy(self.stream.as_mut(), &mut file, cursor, size).await?;
-        Ok(Kept { file, name, from: cursor })
+        let mut kept = self.spool_file(cursor, size - cursor)?;
+        if let Err(error) = copy(self.stream.as_mut(), &mut kept.file, cursor, size).await {
+            // The stream is somewhere in between.
+            self.part_mut(index)?.lost = Some(error.clone());
+            return Err(error);
+        }
+        Ok(kept)
     }
 
     async fn fetch_again(&mut self, index: usize) -> Result<Kept, PortError> {
@@ -200,28 +226,32 @@ impl Download {
             if info.data_id != wanted.data_id {
                 continue;
             }
-            if info.size != wanted.size {
+            if info.size != wanted.size || info.updated_at != wanted.updated_at {
                 return Err(PortError::Corrupt(format!(
-                    "part {} had {} bytes and has {} now: it was changed while the task was running",
+                    "part {} had {} bytes and has {} now, or other ones: it was changed while the task was running",
                     wanted.data_id, wanted.size, info.size
                 )));
             }
-            let (mut file, name) = self.spool_file(info.size)?;
-            copy(stream.as_mut(), &mut file, 0, info.size).await?;
-            return Ok(Kept { file, name, from: 0 });
+            let mut kept = self.spool_file(0, info.size)?;
+            copy(stream.as_mut(), &mut kept.file, 0, info.size).await?;
+            return Ok(kept);
         }
         Err(lost(&wanted))
     }
 
-    fn spool_file(&self, bytes: u64) -> Result<(File, OsString), PortError> {
-        self.place.scratch.take(bytes).map_err(|error| PortError::Limit(error.to_string()))?;
+    /// An empty file for so many bytes of a part, from `from` on.
+    fn spool_file(&self, from: u64, bytes: u64) -> Result<Kept, PortError> {
         let dirs = self.dirs()?;
         let (file, path) = tempfile::Builder::new()
             .prefix("part-")
             .tempfile_in(&dirs.spool)
             .and_then(|file| file.keep().map_err(|error| error.error))
             .map_err(|error| PortError::Other(format!("making a file for an input part: {error}")))?;
-        Ok((file, path.file_name().unwrap_or_default().to_owned()))
+        let scratch = Arc::clone(&self.place.scratch);
+        let mut kept = Kept { file, path, from, bytes: 0, scratch, materialised: false };
+        kept.scratch.take(bytes).map_err(|error| PortError::Limit(error.to_string()))?;
+        kept.bytes = bytes;
+        Ok(kept)
     }
 
     fn dirs(&self) -> Result<&SandboxDirs, PortError> {

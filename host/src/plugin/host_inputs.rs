@@ -11,6 +11,9 @@ use super::download::{Download, Place};
 use super::state::{PortFailure, RunState};
 use crate::ports::{DEFAULT_CHUNK, MAX_CHUNK, PortError};
 
+/// The most that `read-all` takes: the node holds it whole.
+const READ_ALL_BYTES: u64 = 64 << 20;
+
 /// An opened CID, as the guest holds it.
 pub struct InputHandle {
     download: Arc<Mutex<Download>>,
@@ -67,15 +70,16 @@ impl Host for RunState {
             return Err(PortError::NotFound(format!("input {cid} has no parts")).into());
         };
         let size = download.info(part)?.size;
-        // It goes into the guest's memory in one piece: more than that never fits.
-        let most = max_bytes.min(self.limits.memory_bytes);
+        // It is held here and then in the guest's memory, in one piece.
+        let free = self.limits.memory_bytes.saturating_sub(self.memory.memory_used());
+        let most = max_bytes.min(READ_ALL_BYTES).min(free);
         if size > most {
             return Err(PortError::Limit(format!(
                 "input {cid} has {size} bytes, more than the {most} that read-all may take; read it as a stream"
             ))
             .into());
         }
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
         loop {
             let next = download.read(part, DEFAULT_CHUNK).await?;
             if next.is_empty() {

@@ -57,6 +57,11 @@ impl Scratch {
         self.disk.take(bytes).map_err(|_| self.bytes_reached())
     }
 
+    /// Gives room back that was taken.
+    pub fn give_back(&self, bytes: u64) {
+        self.disk.give_back(bytes);
+    }
+
     /// Bytes taken and written so far.
     pub fn used(&self) -> u64 {
         self.disk.used()

@@ -142,3 +142,25 @@ async fn keeping_more_than_the_scratch_budget_is_a_limit() {
     let error = download.read_at(a, 0, 5).await.unwrap_err();
     assert!(matches!(&error, PortError::Limit(text) if text.contains("scratch_bytes")), "{error:?}");
 }
+
+#[tokio::test]
+async fn what_is_kept_counts_as_long_as_it_is_there() {
+    let bench = bench(&[("a", b"12345"), ("b", b"12345")], 12);
+    for _ in 0..3 {
+        // Two parts at a time fit; each goes with its handle, unless the runner has it as a file.
+        let mut download = bench.open().await;
+        for _ in 0..2 {
+            let part = download.next_part().await.unwrap().unwrap();
+            assert_eq!(download.read_at(part, 1, 2).await.unwrap(), "23");
+        }
+        assert_eq!(bench.spooled(), 2);
+        download.drop_part(0);
+        assert_eq!(bench.spooled(), 1);
+    }
+    assert_eq!(bench.spooled(), 0);
+    let mut download = bench.open().await;
+    let part = download.next_part().await.unwrap().unwrap();
+    download.materialise(part, &mut HashSet::new()).await.unwrap();
+    drop(download);
+    assert_eq!(bench.place.scratch.used(), 5, "a file that the runner has goes on counting");
+}
