@@ -149,6 +149,11 @@ impl Reader {
         }
     }
 
+    /// Whether the closing boundary has come, so that nothing that matters can follow.
+    pub fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closed { .. })
+    }
+
     /// The next event, or none when more bytes are needed.
     ///
     /// # Errors

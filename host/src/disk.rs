@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+
 /// The directory of one task, shared by all that write there.
 #[derive(Debug, Clone)]
 pub struct TaskDisk(Arc<Inner>);
@@ -20,6 +23,8 @@ struct Inner {
     taken: AtomicU64,
     /// Bytes that the runner wrote, as found by looking.
     found: AtomicU64,
+    /// Somebody gave room back.
+    freed: Notify,
 }
 
 /// More than the budget has.
@@ -35,8 +40,13 @@ pub struct DiskFull {
 impl TaskDisk {
     /// A directory that is there (0700) and empty, without a limit until one is set.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        let limit = AtomicU64::new(u64::MAX);
-        Self(Arc::new(Inner { path: path.into(), limit, taken: AtomicU64::new(0), found: AtomicU64::new(0) }))
+        Self(Arc::new(Inner {
+            path: path.into(),
+            limit: AtomicU64::new(u64::MAX),
+            taken: AtomicU64::new(0),
+            found: AtomicU64::new(0),
+            freed: Notify::new(),
+        }))
     }
 
     /// Where it is.
@@ -59,8 +69,16 @@ impl TaskDisk {
     /// # Errors
     /// When there is not enough left; nothing is taken then.
     pub fn take(&self, bytes: u64) -> Result<(), DiskFull> {
+        self.take_and_leave(bytes, 0)
+    }
+
+    /// The same, if it leaves so many bytes to others.
+    ///
+    /// # Errors
+    /// When it doesn't; nothing is taken then.
+    pub fn take_and_leave(&self, bytes: u64, left: u64) -> Result<(), DiskFull> {
         let limit = self.limit();
-        let room = limit.saturating_sub(self.0.found.load(Ordering::Relaxed));
+        let room = limit.saturating_sub(left).saturating_sub(self.0.found.load(Ordering::Relaxed));
         let more = |taken: u64| taken.checked_add(bytes).filter(|taken| *taken <= room);
         match self.0.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more) {
             Ok(_) => Ok(()),
@@ -75,6 +93,12 @@ impl TaskDisk {
             .0
             .taken
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |taken| Some(taken.saturating_sub(bytes)));
+        self.0.freed.notify_waiters();
+    }
+
+    /// Waits until room is given back after this was called.
+    pub fn freed(&self) -> Notified<'_> {
+        self.0.freed.notified()
     }
 
     /// Says what the runner has written by itself; whether that is too much.
@@ -104,7 +128,9 @@ mod tests {
         assert!(!disk.found(40));
         assert_eq!(disk.take(1), Err(DiskFull { bytes: 1, limit: 100 }), "what was found counts");
         disk.give_back(10);
-        assert_eq!(disk.take(10), Ok(()));
+        assert!(disk.take_and_leave(5, 6).is_err());
+        assert_eq!(disk.take_and_leave(5, 5), Ok(()));
+        assert_eq!(disk.take(5), Ok(()));
         assert!(disk.found(41));
         assert_eq!(disk.used(), 101);
         assert_eq!(disk.take(u64::MAX), Err(DiskFull { bytes: u64::MAX, limit: 100 }));

@@ -30,6 +30,9 @@ use crate::status::ready::Readiness;
 use crate::status::{StatusError, StatusServer, Watched};
 use crate::storage::{DomainClient, StorageError, StorageSettings, TaskDomain, TaskToken};
 
+/// The part size of most domain servers: so many more than the parts in flight have room in memory.
+const USUAL_PART: usize = 8 << 20;
+
 /// What `ENABLE_NOOP` is about (protocol 8).
 const NOOP_CAPABILITY: &str = "/posemesh/noop/v1";
 
@@ -106,6 +109,7 @@ impl Node {
         let domains = Arc::new(DomainClient::new(StorageSettings {
             client_id: config.client_id.clone(),
             upload_parallelism: config.storage.upload_parallelism as usize,
+            upload_memory: (config.storage.upload_parallelism as usize + 1) * USUAL_PART,
             connect_timeout: config.storage.connect_timeout,
             first_byte_timeout: config.storage.first_byte_timeout,
             idle_timeout: config.storage.idle_timeout,

@@ -43,6 +43,24 @@ pub enum PortError {
     Other(String),
 }
 
+impl PortError {
+    /// The same, with what it is about in front.
+    #[must_use]
+    pub fn about(self, what: &str) -> Self {
+        let named = |text: String| format!("{what}: {text}");
+        match self {
+            Self::NotFound(text) => Self::NotFound(named(text)),
+            Self::Invalid(text) => Self::Invalid(named(text)),
+            Self::Denied(text) => Self::Denied(named(text)),
+            Self::Limit(text) => Self::Limit(named(text)),
+            Self::Corrupt(text) => Self::Corrupt(named(text)),
+            Self::Unavailable(text) => Self::Unavailable(named(text)),
+            Self::Cancelled => Self::Cancelled,
+            Self::Other(text) => Self::Other(named(text)),
+        }
+    }
+}
+
 /// What is known of a part before its bytes (protocol 6.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartInfo {

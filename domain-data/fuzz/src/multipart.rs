@@ -125,8 +125,8 @@ fn more_changes_nothing(boundary: &str, body: &[u8], said: &Said) {
 /// Outside of bodies, which are bounded by their size, neither one line nor many go on for ever.
 fn endless_headers_are_refused(boundary: &str, body: &[u8], said: &Said) {
     let missing = said.parts.last().map_or(0, |part| part.head.size as usize - part.body.len());
-    let enough = missing + LIMITS.header_bytes + boundary.len() + 100;
-    for line in [b"aaaaaaaa", b"X: yyyy\n"] {
+    let enough = missing + LIMITS.header_bytes + boundary.len() + 2000;
+    for line in [b"aaaaaaaa", b"X: yyyy\n", b"\r\n\r\n\r\n\r\n"] {
         // The rest of a body comes first.
         let more = [vec![b'a'; missing], line.repeat(enough / line.len())].concat();
         let end = read(boundary, &[body, &more].concat(), b"").end;

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::args::RunArgs;
 use super::config;
@@ -23,6 +24,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         }
     };
     telemetry::init(config.log.format, &config.log.filter)?;
+    raise_descriptors();
     let shutdown = Shutdown::new();
     let _listening = shutdown.listen().context("installing signal handlers")?;
     let node = tokio::select! {
@@ -36,5 +38,15 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         biased;
         () = shutdown.killed().cancelled() => Ok(ExitCode::FAILURE),
         result = node.run(&shutdown) => result.map(|_| ExitCode::SUCCESS).map_err(Into::into),
+    }
+}
+
+/// Lets the node have as many open files as the system allows it: tasks have connections and files of their
+/// own, and the usual 1024 are a limit from another time.
+fn raise_descriptors() {
+    let allowed = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: allowed.maximum, maximum: allowed.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, current = allowed.current, "the limit on open files could not be raised");
     }
 }

@@ -27,6 +27,10 @@ pub(super) struct Access {
     pub lease: TaskDomain,
     /// The parts of upload sessions that may be in flight.
     pub upload_slots: Arc<Semaphore>,
+    /// Inputs that may still be opened.
+    pub open_inputs: Arc<Semaphore>,
+    /// Artifacts that may still be opened.
+    pub open_artifacts: Arc<Semaphore>,
     /// Pieces of inputs that may wait for the runner, beyond one an input.
     pub read_ahead: Arc<Semaphore>,
     /// The memory that may wait to be sent, in units of [`PERMIT`].
@@ -41,12 +45,26 @@ pub(super) struct Access {
 impl Access {
     pub fn new(client: Arc<DomainClient>, lease: TaskDomain) -> Self {
         let refused = refusal(&lease.base_url, client.settings.allow_plain_http);
-        let upload_slots = Arc::new(Semaphore::new(client.settings.upload_parallelism));
-        let upload_memory = Arc::new(Semaphore::new(client.settings.upload_memory / PERMIT));
-        let read_ahead = Arc::new(Semaphore::new(client.settings.read_ahead));
+        let some = |number| Arc::new(Semaphore::new(number));
+        let upload_slots = some(client.settings.upload_parallelism);
+        let (open_inputs, open_artifacts) =
+            (some(client.settings.max_open_inputs), some(client.settings.max_open_artifacts));
+        let upload_memory = some(client.settings.upload_memory / PERMIT);
+        let read_ahead = some(client.settings.read_ahead);
         let given_up = TaskTracker::new();
         let traffic = Arc::default();
-        Self { client, lease, upload_slots, read_ahead, upload_memory, given_up, traffic, refused }
+        Self {
+            client,
+            lease,
+            upload_slots,
+            open_inputs,
+            open_artifacts,
+            read_ahead,
+            upload_memory,
+            given_up,
+            traffic,
+            refused,
+        }
     }
 
     pub fn settings(&self) -> &StorageSettings {

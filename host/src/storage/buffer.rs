@@ -29,6 +29,8 @@ pub(super) struct Buffer {
     blocks: Blocks,
     spool: Option<Spool>,
     on_disk: bool,
+    /// Bytes of the disk budget that it leaves to others.
+    leaves: u64,
     size: u64,
 }
 
@@ -53,12 +55,18 @@ impl Source {
 impl Buffer {
     /// An empty one that takes memory while there is some.
     pub fn in_memory(access: &Arc<Access>) -> Self {
-        Self { access: Arc::clone(access), blocks: Blocks::default(), spool: None, on_disk: false, size: 0 }
+        let (access, blocks) = (Arc::clone(access), Blocks::default());
+        Self { access, blocks, spool: None, on_disk: false, leaves: 0, size: 0 }
     }
 
     /// An empty one that goes to disk as it fills.
     pub fn on_disk(access: &Arc<Access>) -> Self {
         Self { on_disk: true, ..Self::in_memory(access) }
+    }
+
+    /// From now on it leaves so many bytes of the disk budget to others.
+    pub fn leave(&mut self, bytes: u64) {
+        self.leaves = bytes;
     }
 
     /// Bytes in it.
@@ -108,10 +116,10 @@ impl Buffer {
         let mut all = self.blocks.all();
         all.push(rest);
         match &mut self.spool {
-            Some(spool) => spool.write(all).await?,
+            Some(spool) => spool.write(all, self.leaves).await?,
             None => {
                 let mut spool = Spool::create(&self.access.lease.disk).await?;
-                spool.write(all).await?;
+                spool.write(all, self.leaves).await?;
                 self.spool = Some(spool);
             }
         }

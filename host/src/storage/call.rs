@@ -17,7 +17,7 @@ use super::error::StorageError;
 use super::payload::{Payload, Pulse};
 use super::retry;
 use super::token::Held;
-use crate::http::{BodyError, MAX_JSON_BODY, cause, read_body};
+use crate::http::{BodyError, cause, read_body};
 
 /// How often a refused token is replaced within one call before the refusal counts.
 const MAX_REFRESHES: u32 = 2;
@@ -40,7 +40,14 @@ pub(super) struct Call {
     pub authorised: bool,
     /// Fewer tries than the policy has.
     pub max_tries: Option<u32>,
+    /// How long the server may think before it answers; the settings' time if none.
+    pub patience: Option<Duration>,
+    /// Bytes of the answer to `fetch`.
+    pub answer_bytes: usize,
 }
+
+/// Bytes of an ordinary answer: a few ids and numbers.
+const SMALL_ANSWER: usize = 64 << 10;
 
 impl Call {
     pub fn new(what: &'static str, method: Method, url: Url) -> Self {
@@ -53,6 +60,8 @@ impl Call {
             payload: Payload::Empty,
             authorised: true,
             max_tries: None,
+            patience: None,
+            answer_bytes: SMALL_ANSWER,
         }
     }
 
@@ -68,6 +77,14 @@ impl Call {
         Self { authorised: false, ..self }
     }
 
+    pub fn patience(self, patience: Duration) -> Self {
+        Self { patience: Some(patience), ..self }
+    }
+
+    pub fn answer_bytes(self, answer_bytes: usize) -> Self {
+        Self { answer_bytes, ..self }
+    }
+
     pub fn at_most(self, tries: u32) -> Self {
         Self { max_tries: Some(tries), ..self }
     }
@@ -77,7 +94,7 @@ impl Access {
     /// Makes the call and reads its small answer. Whatever passes is tried again, a cut answer too.
     pub async fn fetch(&self, call: &Call) -> Result<Bytes, StorageError> {
         self.repeat(call, |response| async move {
-            let read = timeout(self.settings().answer_timeout, read_body(response, MAX_JSON_BODY)).await;
+            let read = timeout(self.settings().answer_timeout, read_body(response, call.answer_bytes)).await;
             match read {
                 Ok(Ok(body)) => Ok(body),
                 Ok(Err(BodyError::TooLarge(limit))) => Err(StorageError::BadAnswer {
@@ -172,11 +189,12 @@ impl Access {
             request = request.header(CONTENT_LENGTH, length).body(body);
         }
         let settings = self.settings();
+        let patience = call.patience.unwrap_or(settings.first_byte_timeout);
         let response = tokio::select! {
             sent = request.send() => {
                 sent.map_err(|error| StorageError::Transport { what, cause: cause(&error) })?
             }
-            (phase, after) = pulse.stalled(settings.idle_timeout, settings.first_byte_timeout) => {
+            (phase, after) = pulse.stalled(settings.idle_timeout, patience) => {
                 return Err(StorageError::Stalled { what, phase, after });
             }
         };

@@ -7,6 +7,7 @@
 mod checks;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -30,6 +31,8 @@ use crate::ports::PartInfo;
 const WHAT: &str = "downloading an input";
 /// Messages that wait for the runner.
 pub(super) const AHEAD: usize = 4;
+/// How long to wait for the end of the answer when its closing boundary has come.
+const AFTER_CLOSED: Duration = Duration::from_secs(1);
 /// The largest piece of a body in one message.
 const PIECE: usize = 256 << 10;
 
@@ -105,24 +108,37 @@ pub(super) struct Download {
     /// Parts that came in the pass that is under way.
     seen: Vec<Uuid>,
     mode: Mode,
+    /// Bytes that went to the runner so far.
+    handed_on: u64,
 }
 
 impl Download {
     pub fn new(access: Arc<Access>, query: Query, out: Sender) -> Self {
-        Self { access, query, out, current: None, done: Vec::new(), seen: Vec::new(), mode: Mode::Skip }
+        Self {
+            access,
+            query,
+            out,
+            current: None,
+            done: Vec::new(),
+            seen: Vec::new(),
+            mode: Mode::Skip,
+            handed_on: 0,
+        }
     }
 
     /// Runs until everything was handed on, nobody listens any more, or an error was told.
     pub async fn run(mut self) {
         let mut cuts = 0;
         let result = loop {
+            let before = self.handed_on;
             let error = match self.pass().await {
                 Ok(()) => break Ok(Message::End),
                 Err(Stop::Unheard) => return,
                 Err(Stop::Failed(error)) => break Err(error),
                 Err(Stop::Cut(error)) => error,
             };
-            cuts += 1;
+            // A pass that got further is worth as many more.
+            cuts = if self.handed_on > before { 1 } else { cuts + 1 };
             if self.everything_came() {
                 break Ok(Message::End);
             }
@@ -143,6 +159,7 @@ impl Download {
         let call = self.access.download(&self.left_to_ask());
         let mut response = self.access.open(&call).await?;
         let settings = self.access.settings();
+        let idle_timeout = settings.idle_timeout;
         let limits = Limits {
             header_bytes: settings.max_part_header_bytes,
             part_bytes: settings.max_input_part_bytes,
@@ -150,7 +167,14 @@ impl Download {
         };
         let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let mut reader = Reader::from_content_type(content_type, limits)?;
-        while let Some(chunk) = self.next_chunk(&mut response).await? {
+        loop {
+            let after = if reader.is_closed() { AFTER_CLOSED } else { idle_timeout };
+            let chunk = match next_chunk(&mut response, after).await {
+                // All has come; how the connection ends does not matter.
+                Err(_) if reader.is_closed() => break,
+                other => other?,
+            };
+            let Some(chunk) = chunk else { break };
             self.access.traffic().received(chunk.len());
             reader.feed(chunk);
             while let Some(event) = reader.next_event()? {
@@ -169,16 +193,6 @@ impl Download {
     fn left_to_ask(&self) -> Query {
         let ids = self.query.ids.iter().filter(|id| !self.done.contains(id)).copied().collect();
         Query { ids, ..self.query.clone() }
-    }
-
-    async fn next_chunk(&self, response: &mut Response) -> Result<Option<Bytes>, Stop> {
-        let after = self.access.settings().idle_timeout;
-        let error = match timeout(after, response.chunk()).await {
-            Ok(Ok(chunk)) => return Ok(chunk),
-            Ok(Err(error)) => StorageError::Cut(cause(&error)),
-            Err(_) => StorageError::Stalled { what: WHAT, phase: "reading the answer", after },
-        };
-        Err(Stop::Cut(error))
     }
 
     async fn begin(&mut self, head: Disposition) -> Result<(), Stop> {
@@ -240,6 +254,7 @@ impl Download {
                 current.hash.update(&piece);
                 current.delivered += piece.len() as u64;
             }
+            self.handed_on += piece.len() as u64;
             self.hand_on(piece).await?;
         }
         Ok(())
@@ -274,4 +289,13 @@ impl Download {
     async fn hear(&self, message: Message) -> Result<(), Stop> {
         self.out.send(Ok(message)).map(|sent| sent.map_err(|_| Stop::Unheard)).await
     }
+}
+
+async fn next_chunk(response: &mut Response, after: Duration) -> Result<Option<Bytes>, Stop> {
+    let error = match timeout(after, response.chunk()).await {
+        Ok(Ok(chunk)) => return Ok(chunk),
+        Ok(Err(error)) => StorageError::Cut(cause(&error)),
+        Err(_) => StorageError::Stalled { what: WHAT, phase: "reading the answer", after },
+    };
+    Err(Stop::Cut(error))
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use reqwest::Method;
 use tokio::time::Instant;
@@ -12,6 +13,8 @@ use super::call::Call;
 use super::error::StorageError;
 use super::wire::{self, Info, UploadInfo};
 
+/// How long a server may think about its limits.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Servers that are remembered; a node meets few.
 const MAX_SERVERS: usize = 64;
 
@@ -62,8 +65,9 @@ impl InfoCache {
 
 async fn fetch(access: &Access, url: Url) -> Result<UploadInfo, StorageError> {
     const WHAT: &str = "asking for upload limits";
-    // It only helps to choose well: a second try is enough.
-    let call = Call::new(WHAT, Method::GET, url).unauthorised().at_most(2);
+    // It only helps to choose well: a second try is enough, and a short wait.
+    let patience = access.settings().first_byte_timeout.min(PATIENCE);
+    let call = Call::new(WHAT, Method::GET, url).unauthorised().at_most(2).patience(patience);
     let body = access.fetch(&call).await?;
     Ok(wire::decode::<Info>(WHAT, &body)?.upload)
 }

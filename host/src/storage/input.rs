@@ -5,11 +5,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use posemesh_domain_data::cid::Query;
-use tokio::sync::mpsc;
+use posemesh_domain_data::excerpt;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::access::Access;
-use super::download::{AHEAD, Download, Message};
+use super::download::{AHEAD, Ahead, Download, Message};
 use super::error::StorageError;
 use crate::ports::{InputPort, PartInfo, PartStream, PortError};
 
@@ -29,6 +30,14 @@ impl InputPort for DomainInputs {
     async fn open(&self, cid: &str) -> Result<Box<dyn PartStream>, PortError> {
         let lease = &self.access.lease;
         let query = Query::parse(cid, &lease.base_url, lease.domain_id).map_err(StorageError::from)?;
+        let open = Arc::clone(&self.access.open_inputs).try_acquire_owned().map_err(|_| {
+            PortError::Limit(format!(
+                "a task may have {} inputs open; read one to its end or close it before the next",
+                self.access.settings().max_open_inputs
+            ))
+        })?;
+        // Not the CID as it was given: a URL may hold what is not meant for logs.
+        let label = format!("input {}", excerpt(&query.to_query_string().unwrap_or_default(), 120));
         let (sender, messages) = mpsc::channel(AHEAD);
         let download = Download::new(Arc::clone(&self.access), query, sender);
         let mut parts = Parts {
@@ -37,7 +46,9 @@ impl InputPort for DomainInputs {
             download: AbortOnDropHandle::new(tokio::spawn(download.run())),
             first: None,
             at: At::Start,
-            chunk: Bytes::new(),
+            chunk: None,
+            label,
+            open: Some(open),
         };
         parts.first = parts.next_part().await?;
         match parts.first {
@@ -65,8 +76,12 @@ struct Parts {
     /// The part that `open` has come upon, for the first `next_part`.
     first: Option<PartInfo>,
     at: At,
-    /// What came of the current part and was not read yet.
-    chunk: Bytes,
+    /// What came of the current part and was not read to its end yet.
+    chunk: Option<Ahead>,
+    /// What it is, for errors.
+    label: String,
+    /// Its place among the open inputs, until it is at its end.
+    open: Option<OwnedSemaphorePermit>,
 }
 
 impl Parts {
@@ -79,14 +94,19 @@ impl Parts {
             let gone = || StorageError::Cut("the download ended without saying why".to_owned());
             self.messages.recv().await.unwrap_or_else(|| Err(gone()))
         };
-        let result = self.access.until_stopped(received).await.map_err(PortError::from);
+        let result = self.access.until_stopped(received).await;
+        let result = result.map_err(|error| PortError::from(error).about(&self.label));
         match &result {
             Ok(Message::Part(_)) => self.at = At::InPart,
             Ok(Message::Data(_)) => {}
             Ok(Message::PartEnd) => self.at = At::AfterPart,
-            Ok(Message::End) => self.at = At::End,
+            Ok(Message::End) => {
+                self.at = At::End;
+                self.open = None;
+            }
             Err(error) => {
                 self.download.abort();
+                self.open = None;
                 self.at = At::Failed(error.clone());
             }
         }
@@ -100,7 +120,7 @@ impl PartStream for Parts {
         if let Some(first) = self.first.take() {
             return Ok(Some(first));
         }
-        self.chunk = Bytes::new();
+        self.chunk = None;
         if matches!(self.at, At::End) {
             return Ok(None);
         }
@@ -118,14 +138,18 @@ impl PartStream for Parts {
             let why = "reading an input: it takes a part, from next_part, and a size above 0";
             return Err(PortError::Invalid(why.to_owned()));
         }
-        while self.chunk.is_empty() {
+        loop {
+            if let Some(ahead) = self.chunk.as_mut().filter(|ahead| !ahead.bytes.is_empty()) {
+                let bytes = ahead.bytes.split_to(ahead.bytes.len().min(max_bytes));
+                self.chunk.take_if(|ahead| ahead.bytes.is_empty());
+                return Ok(bytes);
+            }
             if matches!(self.at, At::AfterPart | At::End) {
                 return Ok(Bytes::new());
             }
             if let Message::Data(ahead) = self.next_message().await? {
-                self.chunk = ahead.bytes;
+                self.chunk = Some(ahead);
             }
         }
-        Ok(self.chunk.split_to(self.chunk.len().min(max_bytes)))
     }
 }

@@ -1,5 +1,7 @@
 //! Whether data of a name and kind is in the domain already (protocol 6.1 and 6.10).
 
+use std::time::Duration;
+
 use posemesh_domain_data::cid::Query;
 use reqwest::Method;
 
@@ -7,6 +9,11 @@ use super::access::Access;
 use super::call::Call;
 use super::error::StorageError;
 use super::wire::{self, Metadata, MetadataList, sane_id};
+
+/// A lookup is a help and no more: it must not take the time that storing needs.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Bytes of a list of what has one name.
+const LIST_BYTES: usize = 1 << 20;
 
 /// What an artifact would replace.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +46,9 @@ impl Access {
             Query { ids: Vec::new(), name: Some(name.to_owned()), data_type: Some(data_type.to_owned()) };
         let mut url = self.data_url();
         url.set_query(query.to_query_string().as_deref());
+        let patience = self.settings().first_byte_timeout.min(PATIENCE);
         let call = Call::new(WHAT, Method::GET, url).accept("application/json");
+        let call = call.at_most(2).patience(patience).answer_bytes(LIST_BYTES);
         let body = match self.fetch(&call).await {
             Err(error) if error.status() == Some(404) => return Ok(None),
             other => other?,

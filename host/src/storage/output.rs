@@ -31,8 +31,14 @@ impl OutputPort for DomainOutputs {
     async fn create(&self, spec: ArtifactSpec) -> Result<Box<dyn ArtifactWriter>, PortError> {
         self.access.check_server()?;
         self.book.entries().check_budget(&self.access, spec.size_hint.unwrap_or_default())?;
+        let open = Arc::clone(&self.access.open_artifacts).try_acquire_owned().map_err(|_| {
+            PortError::Limit(format!(
+                "a task may have {} artifacts open; finish or close one before the next",
+                self.access.settings().max_open_artifacts
+            ))
+        })?;
         let target = self.book.target(&self.access, &spec)?;
-        Ok(Box::new(Writer::new(Arc::clone(&self.access), Arc::clone(&self.book), target)))
+        Ok(Box::new(Writer::new(Arc::clone(&self.access), Arc::clone(&self.book), target, open)))
     }
 
     fn finished(&self) -> Vec<Artifact> {
@@ -63,8 +69,8 @@ pub(super) struct Book {
 
 #[derive(Debug, Default)]
 struct Entries {
-    /// Names in use, each with the logical path and the type that use it.
-    names: HashMap<String, (String, String)>,
+    /// Names in use, each with the types and logical paths that use it.
+    names: HashMap<String, Vec<(String, String)>>,
     /// What was stored under a logical path, name and type, so that writing it again replaces it.
     stored: HashMap<(String, String, String), Stored>,
     finished: Vec<Artifact>,
@@ -109,7 +115,7 @@ impl Book {
             None => entries.derive(&logical_path, &name::task_suffix(access.task_id())),
         };
         entries.created += 1;
-        entries.names.insert(name.clone(), (logical_path.clone(), data_type.clone()));
+        entries.names.entry(name.clone()).or_default().push((data_type.clone(), logical_path.clone()));
         Ok(Target { logical_path, name, data_type, given_id: spec.existing_id.clone() })
     }
 
@@ -163,20 +169,20 @@ impl Entries {
     /// The name of an artifact that was given none: the plain one, unless another path has it.
     fn derive(&self, logical_path: &str, task_id: &str) -> String {
         let plain = name::derive(logical_path, task_id);
-        match self.names.get(&plain) {
-            Some((owner, _)) if owner != logical_path => name::derive_distinct(logical_path, task_id),
+        let mut users = self.names.get(&plain).into_iter().flatten();
+        match users.find(|(_, owner)| owner != logical_path) {
+            Some(_) => name::derive_distinct(logical_path, task_id),
             _ => plain,
         }
     }
 
     /// A name that the runner chose must not silently replace another artifact of the task.
     fn check_explicit(&self, name: &str, data_type: &str, logical_path: &str) -> Result<(), StorageError> {
-        match self.names.get(name) {
-            Some((owner, kind)) if owner != logical_path && kind == data_type => {
-                Err(StorageError::Invalid(format!(
-                    "the artifact `{owner}` of this task has the name `{name}` and the same type already"
-                )))
-            }
+        let mut users = self.names.get(name).into_iter().flatten();
+        match users.find(|(kind, owner)| owner != logical_path && kind == data_type) {
+            Some((_, owner)) => Err(StorageError::Invalid(format!(
+                "the artifact `{owner}` of this task has the name `{name}` and the same type already"
+            ))),
             _ => Ok(()),
         }
     }

@@ -6,6 +6,7 @@
 //! server, in the background.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +37,13 @@ const MAX_PARTS: u32 = 10_000;
 /// How long giving a session up may take; after it the server's own expiry has to do.
 const GIVE_UP_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// How the wait for room on the disk went.
+#[derive(Default)]
+struct Waits {
+    /// Nothing was in flight that could have given any.
+    in_vain: bool,
+}
+
 /// A part that was stored: its number and its etag.
 type Part = Result<(u32, String), StorageError>;
 
@@ -61,7 +69,7 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Begins a session; none if the server knows no sessions (or not the domain: it says the same).
+    /// Begins a session; none if the server knows no sessions. `sessions` is what it said of that before.
     ///
     /// The request goes on if this is dropped while it waits, so that the session that it may have
     /// begun can be given up.
@@ -71,23 +79,32 @@ impl Session {
         data_type: &str,
         existing: Existing,
         size: Option<u64>,
+        sessions: Option<bool>,
     ) -> Result<Option<Self>, StorageError> {
         let (access, name, data_type) = (Arc::clone(access), name.to_owned(), data_type.to_owned());
-        let tracker = access.client.tracker.clone();
+        let (tracker, given_up) = (access.client.tracker.clone(), access.given_up.clone());
         let (mut answer, begun) = oneshot::channel();
-        tracker.spawn(async move {
+        tracker.spawn(given_up.track_future(async move {
             let result = tokio::select! {
                 result = Self::initiate(&access, &name, &data_type, existing, size) => result,
-                () = async { answer.closed().await; sleep(GIVE_UP_TIMEOUT).await } => return,
+                () = async { answer.closed().await; sleep(GIVE_UP_TIMEOUT).await } => {
+                    tracing::warn!(
+                        task_id = %access.task_id(),
+                        "an upload session may stay at the domain server until it expires: beginning it got no answer"
+                    );
+                    return;
+                }
             };
             let result = match result {
+                // A server that says that it has sessions means something else by 404: the domain, or the data.
+                Err(error) if error.status() == Some(404) && sessions == Some(true) => Err(error),
                 Err(error) if matches!(error.status(), Some(404 | 405 | 501)) => Ok(None),
                 other => other.map(Some),
             };
-            // If nobody waits any more, the session is dropped here, while the tracker still counts
-            // this task: closing the client then waits for the giving up as well.
+            // If nobody waits any more, the session is dropped here, while the trackers still count
+            // this task: whoever waits for them then waits for the giving up as well.
             drop(answer.send(result));
-        });
+        }));
         begun.await.unwrap_or(Err(StorageError::Cancelled))
     }
 
@@ -137,7 +154,7 @@ impl Session {
             settled: false,
             runtime: Handle::current(),
         };
-        session.accept_part_size(&part_size)?;
+        session.accept_part_size(&part_size, size)?;
         tracing::debug!(
             task_id = %access.task_id(), name, data_type, has_existing_id = session.existing.id().is_some(),
             part_size = session.part_size, on_disk = session.on_disk, "began an upload"
@@ -145,7 +162,7 @@ impl Session {
         Ok(session)
     }
 
-    fn accept_part_size(&mut self, said: &serde_json::Value) -> Result<(), StorageError> {
+    fn accept_part_size(&mut self, said: &serde_json::Value, whole: Option<u64>) -> Result<(), StorageError> {
         let settings = self.access.settings();
         let refused = |why: String| StorageError::PartSize {
             name: self.name.clone(),
@@ -158,6 +175,11 @@ impl Session {
             return Err(refused(format!(
                 "{} bytes are the most that this node takes",
                 settings.max_part_size
+            )));
+        }
+        if whole.is_some_and(|whole| whole.div_ceil(size) > u64::from(MAX_PARTS)) {
+            return Err(refused(format!(
+                "a session can have {MAX_PARTS} parts, and the artifact needs more"
             )));
         }
         self.part_size = size;
@@ -187,8 +209,9 @@ impl Session {
         while !bytes.is_empty() {
             let room = usize::try_from(self.part_size - self.filling.size()).unwrap_or(usize::MAX);
             let mut piece = bytes.split_to(bytes.len().min(room));
-            while let Err(error) = self.filling.push(&mut piece).await {
-                self.wait_for_disk(error).await?;
+            let mut waits = Waits::default();
+            while let Err(error) = self.push(&mut piece).await {
+                self.wait_for_disk(error, &mut waits).await?;
             }
             if self.filling.size() == self.part_size {
                 self.send_part().await?;
@@ -201,13 +224,32 @@ impl Session {
         Ok(())
     }
 
-    /// After an error that says so, waits for a part in flight to give its room on the disk back. If there
-    /// is none, no room will come.
-    async fn wait_for_disk(&mut self, error: StorageError) -> Result<(), StorageError> {
-        match error {
-            StorageError::Disk(_) if self.join_one().await? => Ok(()),
-            error => Err(error),
+    async fn push(&mut self, piece: &mut Bytes) -> Result<(), StorageError> {
+        // What is in flight already may not take the runner's own room; a first part may, or it never goes.
+        let first = self.in_flight.is_empty();
+        self.filling.leave(if first { 0 } else { self.access.lease.disk.limit() / 2 });
+        self.filling.push(piece).await
+    }
+
+    /// After an error that says so, waits for a part in flight, of this artifact or another of the task, to
+    /// give its room on the disk back. If there is none, no room will come.
+    async fn wait_for_disk(&mut self, error: StorageError, waits: &mut Waits) -> Result<(), StorageError> {
+        if !matches!(error, StorageError::Disk(_)) {
+            return Err(error);
         }
+        if self.join_one().await? {
+            return Ok(());
+        }
+        let access = Arc::clone(&self.access);
+        let mut freed = pin!(access.lease.disk.freed());
+        // Before the look, so that nothing that is given back after it is missed.
+        freed.as_mut().enable();
+        if access.upload_slots.available_permits() < access.settings().upload_parallelism {
+            freed.await;
+            return Ok(());
+        }
+        // The last one may have given its room back since this was tried.
+        if std::mem::replace(&mut waits.in_vain, true) { Err(error) } else { Ok(()) }
     }
 
     async fn send_part(&mut self) -> Result<(), StorageError> {
@@ -221,10 +263,11 @@ impl Session {
                 why: format!("a session can have {MAX_PARTS} parts, and the artifact is larger than that"),
             });
         }
+        let mut waits = Waits::default();
         let source = loop {
             match self.filling.source().await {
                 Ok(source) => break source,
-                Err(error) => self.wait_for_disk(error).await?,
+                Err(error) => self.wait_for_disk(error, &mut waits).await?,
             }
         };
         let empty = self.empty();
@@ -246,6 +289,11 @@ impl Session {
             // Only now: it is what pays for the bytes.
             drop(part);
             let PartStored { etag } = wire::decode(WHAT, &answer)?;
+            let etag = etag.filter(|etag| !etag.is_empty());
+            let etag = etag.ok_or_else(|| StorageError::BadAnswer {
+                what: WHAT,
+                why: format!("part {number} has no etag, or one of more than a kilobyte"),
+            })?;
             tracing::debug!(task_id = %access.task_id(), part_number = number, part_bytes, "stored a part");
             Ok((number, etag))
         });
@@ -276,6 +324,8 @@ impl Session {
         let parts = parts.into_iter().map(|(part_number, etag)| CompletePart { part_number, etag }).collect();
         let body = wire::encode(WHAT, &Complete { parts })?;
         let call = Call::new(WHAT, Method::POST, self.url()).body(JSON, Payload::Bytes(vec![body]));
+        // The server may have to put many GiB together. Asking again meanwhile would not help it.
+        let call = call.at_most(3).patience(self.access.settings().first_byte_timeout * 4);
         let answer: Metadata = match self.access.fetch(&call).await {
             Ok(answer) => wire::decode(WHAT, &answer)?,
             Err(error) => self.completed_before(size, error).await?,
@@ -294,7 +344,7 @@ impl Session {
         if !again {
             return Err(error);
         }
-        let Some(found) = self.access.find(&self.name, &self.data_type).await? else { return Err(error) };
+        let Ok(Some(found)) = self.access.find(&self.name, &self.data_type).await else { return Err(error) };
         let is_new = match &self.existing {
             Existing::None => true,
             Existing::Found { id, updated_at: Some(before) } => {
@@ -324,6 +374,8 @@ impl Drop for Session {
             let call = Call::new("giving an upload up", Method::DELETE, url).at_most(2);
             let stays = match timeout(GIVE_UP_TIMEOUT, access.fetch(&call)).await {
                 Ok(Ok(_)) => return,
+                // It is not there any more: completed after all, or expired.
+                Ok(Err(error)) if matches!(error.status(), Some(404 | 410)) => return,
                 Ok(Err(error)) => error.to_string(),
                 Err(_) => format!("no answer within {GIVE_UP_TIMEOUT:?}"),
             };

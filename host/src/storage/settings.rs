@@ -31,6 +31,10 @@ pub struct StorageSettings {
     /// Pieces of at most 256 KiB that may wait for the runner, over all inputs of a task; each input may have
     /// one beyond these, and no more than four in all.
     pub read_ahead: usize,
+    /// Inputs that a task may have open and not read to their ends, each with a connection.
+    pub max_open_inputs: usize,
+    /// Artifacts that a task may have open, each with a few files at most.
+    pub max_open_artifacts: usize,
     /// Parts that one input may have.
     pub max_input_parts: usize,
     /// Bytes that one part of an input may announce. Parts are streamed, so this guards against
@@ -69,6 +73,8 @@ impl Default for StorageSettings {
             retry: RetryPolicy::default(),
             max_resumes: 4,
             read_ahead: 32,
+            max_open_inputs: 64,
+            max_open_artifacts: 64,
             max_input_parts: 1000,
             max_input_part_bytes: 1 << 40,
             max_part_header_bytes: 16 << 10,
@@ -79,7 +85,7 @@ impl Default for StorageSettings {
             max_artifacts: 10_000,
             allow_plain_http: false,
             info_ttl: Duration::from_secs(60),
-            info_failure_ttl: Duration::from_secs(10),
+            info_failure_ttl: Duration::from_secs(60),
         }
     }
 }

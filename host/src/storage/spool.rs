@@ -29,10 +29,10 @@ impl Spool {
         Ok(Self { file: Arc::new(file), disk: disk.clone(), size: 0 })
     }
 
-    /// Appends all of them, or none if the task's disk budget has no room for them.
-    pub async fn write(&mut self, all: Vec<Bytes>) -> Result<(), StorageError> {
+    /// Appends all of them, or none if the task's disk budget has no room for them that leaves `left` bytes.
+    pub async fn write(&mut self, all: Vec<Bytes>, left: u64) -> Result<(), StorageError> {
         let bytes = all.iter().map(|bytes| bytes.len() as u64).sum();
-        self.disk.take(bytes)?;
+        self.disk.take_and_leave(bytes, left)?;
         self.size += bytes;
         let file = Arc::clone(&self.file);
         let write = move || all.iter().try_for_each(|bytes| (&*file).write_all(bytes));

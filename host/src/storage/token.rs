@@ -34,8 +34,11 @@ impl TaskToken {
         self.current.borrow().clone()
     }
 
-    /// Puts a rotated token in place. The same token again counts as no rotation.
+    /// Puts a rotated token in place. The same token again counts as no rotation, and an empty one is none.
     pub fn rotate(&self, token: Secret) {
+        if token.expose().trim().is_empty() {
+            return;
+        }
         self.current.send_if_modified(|held| {
             let new = held.token.as_ref() != Some(&token);
             if new {

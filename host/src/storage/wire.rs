@@ -1,32 +1,79 @@
 //! The JSON that a domain server speaks (protocol 6.1 and 6.7 to 6.9). Read leniently: what is not
 //! needed may be missing or null.
 
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use serde::de::{DeserializeOwned, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::error::StorageError;
 
+/// The longest text of a server that is kept; ids, names and times are shorter.
+const MAX_TEXT: usize = 1024;
+/// Entries of a list that are looked at. A list is asked for by an exact name.
+const MAX_ENTRIES: usize = 1000;
+
 /// What the server says of one blob.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub(super) struct Metadata {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text")]
     pub id: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text")]
     pub name: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text")]
     pub data_type: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "size")]
     pub size: Option<u64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text")]
     pub updated_at: Option<String>,
 }
 
 /// The answer to list, create and update.
 #[derive(Debug, Deserialize)]
 pub(super) struct MetadataList {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "entries")]
     pub data: Option<Vec<Metadata>>,
+}
+
+/// Text that is worth keeping; anything else counts as not there.
+fn text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    match Value::deserialize(from)? {
+        Value::String(text) if text.len() <= MAX_TEXT => Ok(Some(text)),
+        _ => Ok(None),
+    }
+}
+
+fn size<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    Ok(Value::deserialize(from)?.as_u64())
+}
+
+/// As many entries as are looked at; more are an error rather than memory.
+fn entries<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<Metadata>>, D::Error> {
+    struct Few;
+    impl<'de> Visitor<'de> for Few {
+        type Value = Option<Vec<Metadata>>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "a list of at most {MAX_ENTRIES} entries")
+        }
+
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let mut all = Vec::new();
+            while let Some(entry) = list.next_element()? {
+                if all.len() == MAX_ENTRIES {
+                    return Err(serde::de::Error::invalid_length(MAX_ENTRIES + 1, &self));
+                }
+                all.push(entry);
+            }
+            Ok(Some(all))
+        }
+    }
+    from.deserialize_any(Few)
 }
 
 /// `GET /api/v1/info`.
@@ -72,14 +119,15 @@ pub(super) struct Initiated {
     pub upload_id: String,
     #[serde(default)]
     pub part_size: Value,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text")]
     pub data_id: Option<String>,
 }
 
 /// The answer to a part.
 #[derive(Debug, Deserialize)]
 pub(super) struct PartStored {
-    pub etag: String,
+    #[serde(default, deserialize_with = "text")]
+    pub etag: Option<String>,
 }
 
 /// The body of complete.

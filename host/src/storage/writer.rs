@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use posemesh_domain_data::excerpt;
 use sha2::{Digest, Sha256};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::access::Access;
 use super::buffer::Buffer;
@@ -26,6 +28,8 @@ pub(super) struct Writer {
     stage: Stage,
     size: u64,
     hash: Sha256,
+    /// Its place among the open artifacts.
+    _open: OwnedSemaphorePermit,
 }
 
 enum Stage {
@@ -40,9 +44,9 @@ enum Stage {
 }
 
 impl Writer {
-    pub fn new(access: Arc<Access>, book: Arc<Book>, target: Target) -> Self {
+    pub fn new(access: Arc<Access>, book: Arc<Book>, target: Target, open: OwnedSemaphorePermit) -> Self {
         let stage = Stage::Small(Buffer::in_memory(&access));
-        Self { access, book, target, stage, size: 0, hash: Sha256::new() }
+        Self { access, book, target, stage, size: 0, hash: Sha256::new(), _open: open }
     }
 
     async fn append(&mut self, mut bytes: Bytes) -> Result<(), StorageError> {
@@ -83,8 +87,9 @@ impl Writer {
     /// The artifact is too large to be left waiting.
     async fn grow(&self, start: Buffer) -> Result<Stage, StorageError> {
         let (info, existing) = self.ask().await?;
-        if info.is_none_or(|info| info.multipart.enabled)
-            && let Some(mut session) = self.begin_session(existing.clone(), None).await?
+        let sessions = info.map(|info| info.multipart.enabled);
+        if sessions != Some(false)
+            && let Some(mut session) = self.begin_session(existing.clone(), None, sessions).await?
         {
             session.write_all(start).await?;
             return Ok(Stage::Session(session));
@@ -106,7 +111,7 @@ impl Writer {
     /// All bytes are here, and their number is known.
     async fn commit_small(&self, mut all: Buffer) -> Result<Stored, StorageError> {
         let (info, existing) = self.ask().await?;
-        let sessions = info.is_none_or(|info| info.multipart.enabled);
+        let sessions = info.map(|info| info.multipart.enabled);
         let fits = self.check_fit(&existing, info.and_then(|info| info.limit()));
         let refused = match fits {
             Ok(()) => match self.send_whole(existing.clone(), &mut all).await {
@@ -121,10 +126,10 @@ impl Writer {
             },
             Err(error) => error,
         };
-        if !sessions {
+        if sessions == Some(false) {
             return Err(refused);
         }
-        match self.begin_session(existing, Some(self.size)).await? {
+        match self.begin_session(existing, Some(self.size), sessions).await? {
             Some(mut session) => {
                 session.write_all(all).await?;
                 session.finish(self.size).await
@@ -144,9 +149,10 @@ impl Writer {
         &self,
         existing: Existing,
         size: Option<u64>,
+        sessions: Option<bool>,
     ) -> Result<Option<Session>, StorageError> {
         let Target { name, data_type, .. } = &self.target;
-        Session::begin(&self.access, name, data_type, existing, size).await
+        Session::begin(&self.access, name, data_type, existing, size, sessions).await
     }
 
     async fn send_whole(&self, existing: Existing, buffer: &mut Buffer) -> Result<Stored, StorageError> {
@@ -163,6 +169,10 @@ impl Writer {
         if size <= limit { Ok(()) } else { Err(self.too_large(size, limit)) }
     }
 
+    fn named(&self, error: StorageError) -> PortError {
+        PortError::from(error).about(&format!("artifact {}", excerpt(&self.target.logical_path, 120)))
+    }
+
     fn too_large(&self, size: u64, limit: u64) -> StorageError {
         StorageError::TooLarge { name: self.target.name.clone(), size, limit }
     }
@@ -177,12 +187,13 @@ fn over(target: &Target) -> StorageError {
 impl ArtifactWriter for Writer {
     async fn write(&mut self, bytes: Bytes) -> Result<(), PortError> {
         let access = Arc::clone(&self.access);
-        Ok(access.until_stopped(self.append(bytes)).await.inspect_err(|_| self.stage = Stage::Over)?)
+        let result = access.until_stopped(self.append(bytes)).await.inspect_err(|_| self.stage = Stage::Over);
+        result.map_err(|error| self.named(error))
     }
 
     async fn finish(mut self: Box<Self>) -> Result<Artifact, PortError> {
         let access = Arc::clone(&self.access);
-        let stored = access.until_stopped(self.commit()).await?;
+        let stored = access.until_stopped(self.commit()).await.map_err(|error| self.named(error))?;
         let artifact = Artifact {
             logical_path: self.target.logical_path.clone(),
             name: self.target.name.clone(),

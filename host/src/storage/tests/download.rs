@@ -182,3 +182,37 @@ async fn many_open_inputs_share_what_may_wait_and_none_waits_for_another() {
         }
     }
 }
+
+#[tokio::test]
+async fn an_answer_ends_with_its_closing_boundary_however_its_connection_ends() {
+    for cut in [true, false] {
+        let mock = Mock::start(move |_, _| Reply::broken(&whole(&[part(A, b"hello")]), cut)).await;
+        let bench = bench(mock.address, settings());
+        let read = bench.read_all(&format!("/api/v1/domains/{DOMAIN}/data?name=scan")).await.unwrap();
+        assert_eq!(read, [(A.to_owned(), b"hello".to_vec())]);
+        assert_eq!(mock.seen().len(), 1, "cut: {cut}");
+    }
+}
+
+#[tokio::test]
+async fn only_so_many_inputs_are_open_and_errors_name_the_one_at_fault() {
+    let body = whole(&[part(A, b"hello")]);
+    let mock = Mock::start(move |seen, _| match seen.target.contains(A) {
+        true => Reply::parts(body.clone()),
+        false => Reply::status(403),
+    })
+    .await;
+    let bench = bench(mock.address, StorageSettings { max_open_inputs: 2, ..settings() });
+    let mut first = bench.open(A).await.unwrap();
+    let _second = bench.open(A).await.unwrap();
+    assert!(matches!(bench.open(A).await.err(), Some(PortError::Limit(text)) if text.contains("2 inputs")));
+    while first.next_part().await.unwrap().is_some() {}
+    let third = bench.open(A).await;
+    assert!(third.is_ok(), "one that was read to its end does not count");
+    drop(third);
+    let error = bench.open(B).await.err().unwrap();
+    assert!(
+        matches!(&error, PortError::Denied(text) if text.contains(B) && text.contains("403")),
+        "{error:?}"
+    );
+}

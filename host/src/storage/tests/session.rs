@@ -100,7 +100,7 @@ async fn parts_that_do_not_fit_into_memory_wait_in_files() {
     const PART: usize = 300 << 10;
     let bytes = noise(7 * PART);
     // Room on the disk for so many parts; more are not in flight then, but it goes on.
-    for (room, most) in [(8, 3), (2, 2), (1, 1)] {
+    for (room, most) in [(8, 3), (2, 1), (1, 1)] {
         let mock = Mock::start(|seen, _| Reply::Slowly(Box::new(ordinary(seen, 1, json!(PART))))).await;
         let settings = StorageSettings { upload_memory: 3 * PART, upload_parallelism: 3, ..small_buffer() };
         let bench = bench(mock.address, settings);
@@ -318,7 +318,7 @@ async fn a_refusal_for_size_leads_to_a_session() {
     for sessions in [true, false] {
         let mock = Mock::start(move |seen, _| match seen.line().as_str() {
             "POST /data" => Reply::status(413),
-            "POST /data/multipart?uploads" if !sessions => Reply::status(404),
+            "POST /data/multipart?uploads" if !sessions => Reply::status(501),
             _ => ordinary(seen, 0, json!(300)),
         })
         .await;
@@ -349,4 +349,76 @@ async fn a_completion_whose_answer_was_lost_counts_if_the_data_is_there() {
         let stored = bench(mock.address, small_buffer()).put("a", &noise(2000), 500).await;
         assert_eq!(stored.map(|artifact| artifact.id == Some(A.to_owned())).unwrap_or(false), ok, "{size}");
     }
+}
+
+#[tokio::test]
+async fn what_a_server_says_of_parts_and_artifacts_is_kept_only_if_it_is_short() {
+    let endless = "e".repeat(60_000);
+    let said = endless.clone();
+    let mock = Mock::start(move |seen, _| match seen.method == "PUT" {
+        true => Reply::json(json!({"etag": said})),
+        false => ordinary(seen, 1, json!(400)),
+    })
+    .await;
+    let error = bench(mock.address, small_buffer()).put("a", &noise(2000), 500).await.unwrap_err();
+    assert!(matches!(&error, PortError::Other(text) if text.contains("etag")), "{error:?}");
+
+    // More than an answer can have; and what is not needed may be anything.
+    for (answer, stored) in [
+        (json!({"data": [{"id": A, "updated_at": endless}]}), true),
+        (json!({"data": [{"id": A, "updated_at": 7, "name": {}, "size": "many"}]}), true),
+        (json!({"data": [{"id": A, "updated_at": "e".repeat(70_000)}]}), false),
+        (json!({"data": vec![json!({}); 2000]}), false),
+    ] {
+        let mock = Mock::start(move |seen, _| match seen.method == "POST" {
+            true => Reply::json(answer.clone()),
+            false => ordinary(seen, 0, json!(1)),
+        })
+        .await;
+        let put = bench(mock.address, settings()).put("a", b"x", 1).await;
+        assert_eq!(put.is_ok(), stored, "{put:?}");
+    }
+}
+
+#[tokio::test]
+async fn artifacts_of_a_task_wait_for_each_others_room_on_the_disk() {
+    const PART: usize = 400 << 10;
+    let mock = Mock::start(|seen, _| Reply::Slowly(Box::new(ordinary(seen, 1, json!(PART))))).await;
+    // Memory for what waits until its session has begun; parts of sessions go to the disk.
+    let settings = StorageSettings { upload_memory: 1100 << 10, upload_parallelism: 2, ..small_buffer() };
+    let bench = bench(mock.address, settings);
+    bench.disk.set_limit(PART as u64);
+    let bytes = noise(PART);
+    let spec = ArtifactSpec { path: "a".into(), ..Default::default() };
+    let mut a = bench.storage.outputs.create(spec).await.unwrap();
+    a.write(bytes.clone().into()).await.unwrap();
+    assert_eq!(bench.disk.used(), PART as u64, "a's part is under way and takes all there is");
+    bench.put("b", &bytes, PART).await.unwrap();
+    a.finish().await.unwrap();
+    assert_eq!((mock.most_parts_in_flight(), bench.disk.used()), (1, 0));
+}
+
+#[tokio::test]
+async fn settling_waits_for_a_session_that_is_just_beginning() {
+    let gate = Arc::new(Barrier::new(2));
+    let at_server = Arc::clone(&gate);
+    let mock = Mock::start(move |seen, _| match seen.target.ends_with("?uploads") {
+        true => Reply::Together(Arc::clone(&at_server), Box::new(ordinary(seen, 1, json!(400)))),
+        false => ordinary(seen, 1, json!(400)),
+    })
+    .await;
+    let bench = bench(mock.address, small_buffer());
+    let put = bench.put("a", &[0; 2000], 2000);
+    assert!(tokio::time::timeout(Duration::from_millis(100), put).await.is_err());
+    tokio::join!(bench.storage.outputs.settle(), gate.wait());
+    assert_eq!(mock.lines().last().unwrap(), DELETE);
+}
+
+#[tokio::test]
+async fn a_known_size_that_needs_too_many_parts_is_refused_before_the_first() {
+    let mock = Mock::start(|seen, _| ordinary(seen, 500, json!(1))).await;
+    let bench = bench(mock.address, StorageSettings { buffer_bytes: 1 << 20, ..settings() });
+    let error = bench.put("a", &noise(10_001), 20_000).await.unwrap_err();
+    assert!(matches!(&error, PortError::Other(text) if text.contains("10000 parts")), "{error:?}");
+    assert_eq!(count(&mock, "PUT"), 0);
 }
