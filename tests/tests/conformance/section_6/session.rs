@@ -1,6 +1,6 @@
 //! 6.6, 6.7 and 6.9: artifacts in parts.
 
-use posemesh_devnet::{DevnetConfig, Endpoint, Fault, SessionRecord, SessionStatus};
+use posemesh_devnet::{DevnetConfig, Endpoint, Fault, SessionRecord, SessionStatus, TaskStatus};
 use serde_json::json;
 
 use super::{Copying, bytes};
@@ -151,4 +151,19 @@ async fn s6_9_a_lost_answer_to_complete_is_found_out_about() {
     let copied = copying.copy(&input, fault).await;
     copied.assert_is(&input, &copying.node);
     assert_eq!(copied.count(Endpoint::MultipartInitiate), 1);
+}
+
+#[tokio::test]
+async fn s6_9_an_answer_that_is_cut_or_lost_is_asked_for_again_and_nonsense_is_told() {
+    let copying = Copying::with(parts_of(64 * KIB)).await;
+    let input = bytes(200 * 1024);
+    for endpoint in [Endpoint::MultipartInitiate, Endpoint::MultipartPart, Endpoint::MultipartComplete] {
+        for fault in [Fault::truncate(3), Fault::drop_after()] {
+            let copied = copying.copy(&input, fault.on(endpoint).nth(1)).await;
+            copied.assert_is(&input, &copying.node);
+        }
+        let copied = copying.copy(&input, Fault::garbage(100).on(endpoint)).await;
+        assert_eq!(copied.task.status, TaskStatus::Failed, "{endpoint:?}\n{}", copying.node.log());
+        assert!(copied.fail().reason.contains("is not understood"), "{}", copied.fail().reason);
+    }
 }

@@ -114,3 +114,13 @@ async fn s6_8_a_name_that_is_taken_by_what_can_not_be_seen_is_told() {
         assert_eq!(copied.count(Endpoint::ListData), 2, "before, and after the conflict");
     }
 }
+
+#[tokio::test]
+async fn s6_8_an_answer_that_is_cut_is_asked_for_again() {
+    let copying = Copying::new().await;
+    let input = bytes(3000);
+    for endpoint in [Endpoint::Info, Endpoint::ListData, Endpoint::CreateData] {
+        let copied = copying.copy(&input, Fault::truncate(3).on(endpoint).nth(1)).await;
+        copied.assert_is(&input, &copying.node);
+    }
+}
