@@ -37,6 +37,9 @@ const MAX_PARTS: u32 = 10_000;
 /// How long giving a session up may take; after it the server's own expiry has to do.
 const GIVE_UP_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// How long to wait for room on the disk before looking whether any is still to come.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
 /// How the wait for room on the disk went.
 #[derive(Default)]
 struct Waits {
@@ -245,7 +248,8 @@ impl Session {
         // Before the look, so that nothing that is given back after it is missed.
         freed.as_mut().enable();
         if access.upload_slots.available_permits() < access.settings().upload_parallelism {
-            freed.await;
+            // Parts that wait in memory give no room back when they are through.
+            let _ = timeout(LOOK_AGAIN, freed).await;
             return Ok(());
         }
         // The last one may have given its room back since this was tried.
