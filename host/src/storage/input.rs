@@ -1,18 +1,23 @@
 //! The inputs of a task (protocol 6.2 and 6.4).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use posemesh_domain_data::cid::Query;
 use posemesh_domain_data::excerpt;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::access::Access;
 use super::download::{AHEAD, Ahead, Download, Message};
 use super::error::StorageError;
 use crate::ports::{InputPort, PartInfo, PartStream, PortError};
+
+/// How long to wait for an input that was just closed, or has just come to its end, to make room for another.
+const PLACE_WAIT: Duration = Duration::from_secs(1);
 
 /// Opens CIDs of the lease's domain.
 pub(super) struct DomainInputs {
@@ -30,12 +35,13 @@ impl InputPort for DomainInputs {
     async fn open(&self, cid: &str) -> Result<Box<dyn PartStream>, PortError> {
         let lease = &self.access.lease;
         let query = Query::parse(cid, &lease.base_url, lease.domain_id).map_err(StorageError::from)?;
-        let open = Arc::clone(&self.access.open_inputs).try_acquire_owned().map_err(|_| {
-            PortError::Limit(format!(
+        let place = timeout(PLACE_WAIT, Arc::clone(&self.access.open_inputs).acquire_owned());
+        let Ok(Ok(open)) = place.await else {
+            return Err(PortError::Limit(format!(
                 "a task may have {} inputs open; read one to its end or close it before the next",
                 self.access.settings().max_open_inputs
-            ))
-        })?;
+            )));
+        };
         // Not the CID as it was given: a URL may hold what is not meant for logs.
         let label = format!("input {}", excerpt(&query.to_query_string().unwrap_or_default(), 120));
         let (sender, messages) = mpsc::channel(AHEAD);
@@ -43,12 +49,16 @@ impl InputPort for DomainInputs {
         let mut parts = Parts {
             access: Arc::clone(&self.access),
             messages,
-            download: AbortOnDropHandle::new(tokio::spawn(download.run())),
+            download: AbortOnDropHandle::new(tokio::spawn(async move {
+                download.run().await;
+                // An input whose bytes have all come is a place free, whether its handle is dropped or not: some
+                // languages drop late.
+                drop(open);
+            })),
             first: None,
             at: At::Start,
             chunk: None,
             label,
-            open: Some(open),
         };
         parts.first = parts.next_part().await?;
         match parts.first {
@@ -80,8 +90,6 @@ struct Parts {
     chunk: Option<Ahead>,
     /// What it is, for errors.
     label: String,
-    /// Its place among the open inputs, until it is at its end.
-    open: Option<OwnedSemaphorePermit>,
 }
 
 impl Parts {
@@ -100,13 +108,9 @@ impl Parts {
             Ok(Message::Part(_)) => self.at = At::InPart,
             Ok(Message::Data(_)) => {}
             Ok(Message::PartEnd) => self.at = At::AfterPart,
-            Ok(Message::End) => {
-                self.at = At::End;
-                self.open = None;
-            }
+            Ok(Message::End) => self.at = At::End,
             Err(error) => {
                 self.download.abort();
-                self.open = None;
                 self.at = At::Failed(error.clone());
             }
         }

@@ -26,12 +26,12 @@ pub struct StorageSettings {
     pub token_wait: Duration,
     /// When a request is tried again.
     pub retry: RetryPolicy,
-    /// How often a download that was cut is taken up again where it stopped.
+    /// How often in a row a download that was cut is taken up again without getting any further.
     pub max_resumes: u32,
     /// Pieces of at most 256 KiB that may wait for the runner, over all inputs of a task; each input may have
     /// one beyond these, and no more than four in all.
     pub read_ahead: usize,
-    /// Inputs that a task may have open and not read to their ends, each with a connection.
+    /// Inputs that a task may be downloading at a time, each with a connection.
     pub max_open_inputs: usize,
     /// Artifacts that a task may have open, each with a few files at most.
     pub max_open_artifacts: usize,
