@@ -28,6 +28,16 @@ fn count(mock: &Mock, start: &str) -> usize {
     mock.lines().iter().filter(|line| line.starts_with(start)).count()
 }
 
+/// A server that begins a session only when somebody else is at the gate too.
+async fn begins_at(gate: &Arc<Barrier>) -> Mock {
+    let gate = Arc::clone(gate);
+    Mock::start(move |seen, _| match seen.target.ends_with("?uploads") {
+        true => Reply::Together(Arc::clone(&gate), Box::new(ordinary(seen, 1, json!(400)))),
+        false => ordinary(seen, 1, json!(400)),
+    })
+    .await
+}
+
 const DELETE: &str = "DELETE /data/multipart?uploadId=u%2F1";
 
 #[tokio::test]
@@ -223,12 +233,7 @@ async fn dropping_an_unfinished_artifact_gives_its_session_up() {
 
     // Also when it is dropped while the session is only beginning.
     let gate = Arc::new(Barrier::new(2));
-    let at_server = Arc::clone(&gate);
-    let mock = Mock::start(move |seen, _| match seen.target.ends_with("?uploads") {
-        true => Reply::Together(Arc::clone(&at_server), Box::new(ordinary(seen, 1, json!(400)))),
-        false => ordinary(seen, 1, json!(400)),
-    })
-    .await;
+    let mock = begins_at(&gate).await;
     let bench = self::bench(mock.address, small_buffer());
     let put = bench.put("a", &[0; 2000], 2000);
     assert!(tokio::time::timeout(Duration::from_millis(100), put).await.is_err());
@@ -401,12 +406,7 @@ async fn artifacts_of_a_task_wait_for_each_others_room_on_the_disk() {
 #[tokio::test]
 async fn settling_waits_for_a_session_that_is_just_beginning() {
     let gate = Arc::new(Barrier::new(2));
-    let at_server = Arc::clone(&gate);
-    let mock = Mock::start(move |seen, _| match seen.target.ends_with("?uploads") {
-        true => Reply::Together(Arc::clone(&at_server), Box::new(ordinary(seen, 1, json!(400)))),
-        false => ordinary(seen, 1, json!(400)),
-    })
-    .await;
+    let mock = begins_at(&gate).await;
     let bench = bench(mock.address, small_buffer());
     let put = bench.put("a", &[0; 2000], 2000);
     assert!(tokio::time::timeout(Duration::from_millis(100), put).await.is_err());
