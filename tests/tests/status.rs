@@ -4,7 +4,7 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use posemesh_devnet::TaskStatus;
-use posemesh_node::http::client_builder;
+use posemesh_net::http::client_builder;
 use posemesh_tests::versions::{Does, capability, put, versioned};
 use posemesh_tests::{NodeProcess, PATIENCE, Scene, node_binary};
 use reqwest::{Method, StatusCode};

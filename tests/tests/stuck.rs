@@ -5,17 +5,18 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use posemesh_node::disk::TaskDisk;
-use posemesh_node::files::{FileInputs, FileOutputs};
-use posemesh_node::plugin::component::{Loader, LoaderSettings};
-use posemesh_node::plugin::generation::Generation;
-use posemesh_node::plugin::policy::Policy;
-use posemesh_node::plugin::sandbox::Sandbox;
-use posemesh_node::plugin::stuck_runners;
-use posemesh_node::ports::{InputPort, PartStream, PortError};
-use posemesh_node::report::{ReportLimits, Reports, StopReason};
-use posemesh_node::runner::{Runner as _, RunnerCall};
-use posemesh_node::task::Task;
+use posemesh_plugin_host::component::{Loader, LoaderSettings};
+use posemesh_plugin_host::generation::Generation;
+use posemesh_plugin_host::policy::Policy;
+use posemesh_plugin_host::sandbox::Sandbox;
+use posemesh_plugin_host::stuck_runners;
+use posemesh_runner_api::disk::TaskDisk;
+use posemesh_runner_api::failure::FailureKind;
+use posemesh_runner_api::ports::{InputPort, PartStream, PortError};
+use posemesh_runner_api::reports::{ReportLimits, Reports, StopReason};
+use posemesh_runner_api::runner::{Runner as _, RunnerCall};
+use posemesh_runner_api::task::Task;
+use posemesh_runner_cases::files::{FileInputs, FileOutputs};
 use posemesh_tests::{guest, node_binary};
 use uuid::Uuid;
 
@@ -36,7 +37,7 @@ impl InputPort for Blocking {
         let (lock, woken) = &*self.0;
         let held = lock.lock().expect("nobody panics");
         let _free = woken.wait_while(held, |free| !*free).expect("nobody panics");
-        Err(PortError::Other("let go at last".to_owned()))
+        Err(PortError::other("let go at last".to_owned()))
     }
 }
 
@@ -75,7 +76,7 @@ async fn a_runner_that_can_not_be_ended_is_given_up_and_the_node_says_so() {
 
     let ended = tokio::time::timeout(Duration::from_secs(60), hanging).await;
     let failure = ended.expect("it is given up").expect("no panic").expect_err("it did not complete");
-    assert_eq!(failure.kind, "stuck", "{failure:?}");
+    assert_eq!(failure.kind, FailureKind::Stuck, "{failure:?}");
     assert!(failure.reason.contains("can't be ended"), "{failure:?}");
     assert_eq!(stuck_runners(), 1, "the node is not ready");
 

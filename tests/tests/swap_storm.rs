@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use posemesh_devnet::{DevnetConfig, TaskStatus};
-use posemesh_node::http::client_builder;
-use posemesh_node::plugin::registry::RunnerView;
+use posemesh_net::http::client_builder;
+use posemesh_plugin_host::registry::RunnerView;
 use posemesh_tests::versions::{Does, capability, put, versioned};
 use posemesh_tests::{NodeProcess, PATIENCE, Scene, assert_ended_once};
 use serde_json::json;

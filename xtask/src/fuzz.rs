@@ -1,4 +1,4 @@
-//! Fuzzes what reads the bytes of strangers: builds the targets of domain-data/fuzz and runs them.
+//! Fuzzes what reads the bytes of strangers: builds the targets of host/domain-data/fuzz and runs them.
 //!
 //! Built by cargo-fuzz, run without it: it would make folders in the repository. All that a run writes is
 //! below the target directory, so a corpus grows from run to run and is gone with `cargo clean`.
@@ -62,7 +62,7 @@ pub fn fuzz(project: &Project, targets: &[String], seconds: u64) -> Result<()> {
         return Ok(());
     }
     bail!(
-        "found by {}\n  what helps: copy the input into domain-data/fuzz/seeds/TARGET; then `cargo test -p \
+        "found by {}\n  what helps: copy the input into host/domain-data/fuzz/seeds/TARGET; then `cargo test -p \
          posemesh-domain-data --test seeds` fails in the same way",
         failed.join(", ")
     )
@@ -84,7 +84,15 @@ fn build_with(project: &Project, cargo_fuzz: &Path, sanitizer: &str) -> Result<P
     let target_dir = project.fuzz().join(format!("build-{sanitizer}"));
     Cmd::new(cargo_fuzz)
         .dir(&project.root)
-        .args(["fuzz", "build", "--fuzz-dir", "domain-data/fuzz", "--sanitizer", sanitizer, "--target-dir"])
+        .args([
+            "fuzz",
+            "build",
+            "--fuzz-dir",
+            "host/domain-data/fuzz",
+            "--sanitizer",
+            sanitizer,
+            "--target-dir",
+        ])
         .arg(&target_dir)
         // Coverage is a matter of unstable flags; with this a stable compiler takes them.
         .env("RUSTC_BOOTSTRAP", "1")
@@ -125,7 +133,7 @@ struct Run {
 
 impl Run {
     fn new(project: &Project, target: &str) -> Result<Self> {
-        let (source, here) = (project.root.join("domain-data/fuzz"), project.fuzz().join(target));
+        let (source, here) = (project.root.join("host/domain-data/fuzz"), project.fuzz().join(target));
         let run = Self {
             target: target.to_owned(),
             seeds: source.join("seeds").join(target),

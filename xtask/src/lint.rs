@@ -35,7 +35,7 @@ pub fn lint(project: &Project, report: &mut Report) {
     // Not clippy: the suites of domain-data include all of it but the targets, which are a line each.
     report.step("fuzz targets' lock file", || {
         let cargo = Cmd::cargo().dir(&project.root).args(["tree", "--locked", "--manifest-path"]);
-        let cure = "`cargo update --workspace` in domain-data/fuzz, and commit Cargo.lock";
+        let cure = "`cargo update --workspace` in host/domain-data/fuzz, and commit Cargo.lock";
         cargo.arg(project.fuzz_manifest()).cure(cure).output().map(|_| ())
     });
     report.step("rustdoc", || {

@@ -77,7 +77,7 @@ impl Project {
 
     /// The manifest of the fuzz targets.
     pub fn fuzz_manifest(&self) -> PathBuf {
-        self.root.join("domain-data/fuzz/Cargo.toml")
+        self.root.join("host/domain-data/fuzz/Cargo.toml")
     }
 
     /// Where fuzzing builds and writes.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use posemesh_node::plugin::component::Loader;
+use posemesh_plugin_host::component::Loader;
 use posemesh_tests::by_hand::{Parts, runner};
 use posemesh_tests::guest;
 

@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use posemesh_node::plugin::component::{Loader, LoaderSettings};
-use posemesh_node::plugin::generation::Generation;
-use posemesh_node::plugin::policy::Policy;
-use posemesh_node::plugin::sandbox::Sandbox;
+use posemesh_plugin_host::component::{Loader, LoaderSettings};
+use posemesh_plugin_host::generation::Generation;
+use posemesh_plugin_host::policy::Policy;
+use posemesh_plugin_host::sandbox::Sandbox;
 use posemesh_tests::by_hand::{Parts, runner};
 
 /// Measures everything and prints a table for each part.

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
-use posemesh_node::disk::TaskDisk;
-use posemesh_node::files::{FileInputs, FileOutputs};
-use posemesh_node::plugin::generation::Generation;
-use posemesh_node::report::{ReportLimits, Reports};
-use posemesh_node::runner::{Runner as _, RunnerCall};
-use posemesh_node::task::Task;
+use posemesh_plugin_host::generation::Generation;
+use posemesh_runner_api::disk::TaskDisk;
+use posemesh_runner_api::reports::{ReportLimits, Reports};
+use posemesh_runner_api::runner::{Runner as _, RunnerCall};
+use posemesh_runner_api::task::Task;
+use posemesh_runner_cases::files::{FileInputs, FileOutputs};
 use uuid::Uuid;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, Engine, Store};

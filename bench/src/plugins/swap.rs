@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use posemesh_node::plugin::registry::{Registry, RegistrySettings, Scan};
-use posemesh_node::runner::Runners as _;
+use posemesh_plugin_host::registry::{Registry, RegistrySettings, Scan};
+use posemesh_runner_api::runner::Runners as _;
 use posemesh_tests::versions::{Does, capability, put, versioned};
 use tokio_util::sync::CancellationToken;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use posemesh_node::runner::Runner as _;
+use posemesh_runner_api::runner::Runner as _;
 use posemesh_tests::versions::{Does, versioned};
 use tokio::task::JoinSet;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use posemesh_devnet::{Endpoint, Fault, TaskStatus};
-use posemesh_node::http::client_builder;
+use posemesh_net::http::client_builder;
 use posemesh_tests::{PATIENCE, Scene, gaps};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use posemesh_node::plugin::stage::Stage;
+use posemesh_plugin_host::stage::Stage;
 use posemesh_tests::versions::{Does, put, versioned};
 
 use crate::{Watched, live, run_task};

@@ -3,9 +3,9 @@
 use std::io::Write as _;
 use std::time::Duration;
 
-use posemesh_node::plugin::registry::Scan;
-use posemesh_node::plugin::stage::Stage;
-use posemesh_node::runner::Runners as _;
+use posemesh_plugin_host::registry::Scan;
+use posemesh_plugin_host::stage::Stage;
+use posemesh_runner_api::runner::Runners as _;
 use posemesh_tests::versions::{Does, capability, put, versioned};
 
 use crate::{Watched, live, run_task};

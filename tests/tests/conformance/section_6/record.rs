@@ -1,6 +1,6 @@
 //! What a task's record tells of its data: the same as DMS is told, with hashes.
 
-use posemesh_node::http::client_builder;
+use posemesh_net::http::client_builder;
 use posemesh_tests::PATIENCE;
 use serde_json::Value;
 

@@ -1,0 +1,52 @@
+//! How runners and their generations are shown to people.
+
+use std::fmt::Write as _;
+
+use posemesh_plugin_host::registry::RunnerView;
+
+/// A paragraph a runner: what serves, what else there is of it, and why the newest file does not serve.
+pub fn text(runners: &[RunnerView]) -> String {
+    let mut text = String::new();
+    for runner in runners {
+        // Writing to a string does not fail.
+        let _ = write(&mut text, runner);
+    }
+    text
+}
+
+fn write(text: &mut String, runner: &RunnerView) -> std::fmt::Result {
+    let name = &runner.name;
+    let Some(first) = runner.generations.first() else {
+        return match &runner.refused {
+            Some(refused) => writeln!(text, "{name}: refused after `{}`: {}", refused.passed, refused.reason),
+            None => writeln!(text, "{name}: loading"),
+        };
+    };
+    writeln!(text, "{name}: {}", first.summary)?;
+    match runner.serves.as_slice() {
+        [] => writeln!(text, "  serves nothing now; claims {}", first.capabilities.join(", "))?,
+        serves => writeln!(text, "  serves {}", serves.join(", "))?,
+    }
+    for generation in &runner.generations {
+        let tasks = generation.tasks;
+        write!(text, "  #{} {}  {}", generation.number, generation.version, generation.stage)?;
+        if generation.priority != 0 {
+            write!(text, ", priority {}", generation.priority)?;
+        }
+        if tasks.running + tasks.judged() + tasks.other > 0 {
+            let ended = tasks.judged() + tasks.other;
+            write!(text, ", {} running, {ended} ended, {} failed", tasks.running, tasks.failed)?;
+        }
+        writeln!(text, "  sha256:{:.12}", generation.sha256)?;
+        for asked in &generation.not_granted {
+            writeln!(text, "    asked for and not granted: {asked}")?;
+        }
+    }
+    if let Some(loading) = &runner.loading {
+        writeln!(text, "  #{} is being loaded, has passed `{}`", loading.number, loading.stage)?;
+    }
+    if let Some(refused) = &runner.refused {
+        writeln!(text, "  #{} refused after `{}`: {}", refused.number, refused.passed, refused.reason)?;
+    }
+    Ok(())
+}

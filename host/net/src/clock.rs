@@ -1,0 +1,53 @@
+//! Wall-clock time, which comes from outside so that tests can choose it. Whatever waits or measures
+//! uses tokio's monotonic clock instead; the wall clock is asked only what a server's timestamp means.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::HeaderMap;
+use http::header::DATE;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc2822;
+
+/// Tells the time of day.
+pub trait Clock: fmt::Debug + Send + Sync {
+    /// The time now, in UTC.
+    fn now(&self) -> OffsetDateTime;
+}
+
+/// A clock that parts share.
+pub type SharedClock = Arc<dyn Clock>;
+
+/// The machine's clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> OffsetDateTime {
+        OffsetDateTime::now_utc()
+    }
+}
+
+/// What a server's `Date` header says. A lifetime that is reckoned from it holds even if the node's own
+/// clock is wrong.
+pub fn server_date(headers: &HeaderMap) -> Option<OffsetDateTime> {
+    OffsetDateTime::parse(headers.get(DATE)?.to_str().ok()?, &Rfc2822).ok()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn the_date_header_is_read_and_nonsense_is_no_date() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(server_date(&headers), None);
+        headers.insert(DATE, "Sun, 06 Nov 1994 08:49:37 GMT".parse().unwrap());
+        assert_eq!(server_date(&headers), Some(datetime!(1994-11-06 08:49:37 UTC)));
+        headers.insert(DATE, "yesterday".parse().unwrap());
+        assert_eq!(server_date(&headers), None);
+    }
+}

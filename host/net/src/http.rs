@@ -1,0 +1,128 @@
+//! One way to make an HTTP client, to present a token, to read a body that may be hostile, and to tell what
+//! went wrong without telling secrets.
+
+use std::time::Duration;
+
+use ::http::header::{HeaderValue, InvalidHeaderValue};
+use bytes::{Bytes, BytesMut};
+use reqwest::redirect::Policy;
+use zeroize::Zeroizing;
+
+use crate::secret::Secret;
+
+/// The largest JSON answer that is read from DDS, DMS or a domain server.
+pub const MAX_JSON_BODY: usize = 4 << 20;
+
+/// How long a connection may take to come up.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Starts a client: rustls with ring, proxies from the environment, no redirects (a redirect would
+/// carry a bearer token to a place that nobody configured).
+pub fn client_builder() -> reqwest::ClientBuilder {
+    // An error means that a provider is installed already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().redirect(Policy::none()).connect_timeout(CONNECT_TIMEOUT)
+}
+
+/// The header value of a bearer token. It is marked as sensitive, so that no debug output shows it.
+///
+/// # Errors
+/// When the token has characters that no header can hold.
+pub fn bearer(token: &Secret) -> Result<HeaderValue, InvalidHeaderValue> {
+    let text = Zeroizing::new(format!("Bearer {}", token.expose()));
+    let mut value = HeaderValue::from_str(&text)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// Why a body was not read.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// It has more bytes than this.
+    #[error("the answer has more than {0} bytes")]
+    TooLarge(usize),
+    /// The connection failed under way.
+    #[error("the answer was cut short: {0}")]
+    Transport(String),
+}
+
+/// Reads a body of at most `limit` bytes.
+///
+/// # Errors
+/// When it is larger, whatever its `Content-Length` says, or when the connection fails.
+pub async fn read_body(response: reqwest::Response, limit: usize) -> Result<Bytes, BodyError> {
+    match read_body_as_far(response, limit).await {
+        (body, None) => Ok(body),
+        (_, Some(error)) => Err(error),
+    }
+}
+
+/// The same, with what did arrive of a body that can't be read to its end.
+pub async fn read_body_as_far(mut response: reqwest::Response, limit: usize) -> (Bytes, Option<BodyError>) {
+    if response.content_length().is_some_and(|length| length > limit as u64) {
+        return (Bytes::new(), Some(BodyError::TooLarge(limit)));
+    }
+    let mut body = BytesMut::new();
+    let error = loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() > limit => break Some(BodyError::TooLarge(limit)),
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(None) => break None,
+            Err(error) => break Some(BodyError::Transport(cause(&error))),
+        }
+    };
+    (body.freeze(), error)
+}
+
+/// The chain of causes of a transport error in one line. Without URLs: their queries may carry what
+/// is not meant for logs.
+pub fn cause(error: &reqwest::Error) -> String {
+    let kind = if error.is_timeout() {
+        "timed out"
+    } else if error.is_connect() {
+        "could not connect"
+    } else if error.is_body() || error.is_decode() {
+        "the transfer failed"
+    } else {
+        "the request failed"
+    };
+    let mut text = kind.to_owned();
+    let mut source = std::error::Error::source(error);
+    while let Some(inner) = source {
+        let line = inner.to_string();
+        if !text.ends_with(&line) {
+            text.push_str(": ");
+            text.push_str(&line);
+        }
+        source = inner.source();
+    }
+    text
+}
+
+/// The first `max` bytes of a body, as far as they come; the rest is not read. For error bodies, which are
+/// only ever quoted.
+pub async fn start_of_body(mut response: reqwest::Response, max: usize) -> Vec<u8> {
+    let mut start = Vec::new();
+    while start.len() < max {
+        match response.chunk().await {
+            Ok(Some(chunk)) => start.extend_from_slice(&chunk),
+            _ => break,
+        }
+    }
+    start.truncate(max);
+    start
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bearer_token_does_not_print_and_must_fit_into_a_header() {
+        let value = bearer(&Secret::new("hunter2")).unwrap();
+        assert_eq!(value, "Bearer hunter2");
+        assert_eq!(format!("{value:?}"), "Sensitive");
+        assert!(bearer(&Secret::new("a\nb")).is_err());
+    }
+}

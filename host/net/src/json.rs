@@ -1,0 +1,181 @@
+//! Reading the JSON of servers.
+//!
+//! Serde's own messages quote the value that did not fit, which may be a token. The errors here name the
+//! field and what belongs there, never what came. As everywhere in the protocol, unknown fields are ignored;
+//! a field that may be absent is an [`Option`], for which `null` is the same as absent.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+use time::OffsetDateTime;
+
+/// Why an answer is not what the protocol says. Holds nothing of the answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum JsonError {
+    /// It does not parse.
+    #[error("the answer is not JSON (line {line}, column {column})")]
+    Syntax {
+        /// The line of the first error, from 1.
+        line: usize,
+        /// The column in that line.
+        column: usize,
+    },
+    /// It is JSON of another kind.
+    #[error("the answer is not a JSON object")]
+    NotAnObject,
+    /// A required field is missing or null.
+    #[error("the answer lacks the field `{0}`")]
+    Missing(String),
+    /// A field holds something else.
+    #[error("the field `{field}` of the answer is not {expected}")]
+    Invalid {
+        /// The field's path: `task.id`.
+        field: String,
+        /// What belongs there, with an article.
+        expected: String,
+    },
+}
+
+/// Reads a body that is a JSON object.
+///
+/// ```
+/// use posemesh_net::json::{JsonError, from_body};
+///
+/// #[derive(Debug, serde::Deserialize)]
+/// struct Answer {
+///     job_id: uuid::Uuid,
+/// }
+///
+/// let error = from_body::<Answer>(br#"{"job_id": 7}"#).unwrap_err();
+/// assert_eq!(error.to_string(), "the field `job_id` of the answer is not a formatted UUID string");
+/// let error = from_body::<Answer>(b"{}").unwrap_err();
+/// assert_eq!(error, JsonError::Missing("job_id".into()));
+/// ```
+///
+/// # Errors
+/// When it is not JSON, not an object, or a field is missing or holds something else.
+pub fn from_body<T: DeserializeOwned>(body: &[u8]) -> Result<T, JsonError> {
+    from_value(parse(body)?)
+}
+
+/// Reads a body as far as that it is a JSON object, for callers that look at it more than once.
+///
+/// # Errors
+/// When it is not JSON or not an object.
+pub fn parse(body: &[u8]) -> Result<Value, JsonError> {
+    match serde_json::from_slice(body) {
+        Ok(Value::Object(object)) => Ok(Value::Object(object)),
+        Ok(_) => Err(JsonError::NotAnObject),
+        Err(error) => Err(JsonError::Syntax { line: error.line(), column: error.column() }),
+    }
+}
+
+/// Reads a JSON object. Of a field that stands there twice the last counts.
+///
+/// # Errors
+/// When a field is missing or holds something else.
+pub fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, JsonError> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let path = error.path().to_string();
+        describe(&path, &error.inner().to_string())
+    })
+}
+
+/// Takes from serde's message what is ours: the field and what was expected, not the value.
+fn describe(path: &str, message: &str) -> JsonError {
+    if let Some(field) = message.strip_prefix("missing field `").and_then(|rest| rest.split('`').next()) {
+        let field = if path == "." { field.to_owned() } else { format!("{path}.{field}") };
+        return JsonError::Missing(field);
+    }
+    // The type's author says what is expected, and says so last; what came stands before it.
+    let expected = message.rsplit_once(", expected ").map(|(_, expected)| expected.to_owned());
+    if message.starts_with("invalid type: null") {
+        return JsonError::Missing(path.to_owned());
+    }
+    let expected = expected.unwrap_or_else(|| "what the protocol says".to_owned());
+    JsonError::Invalid { field: path.to_owned(), expected }
+}
+
+/// A moment in an answer, in the form of RFC 3339.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Timestamp(#[serde(with = "time::serde::rfc3339")] pub OffsetDateTime);
+
+/// For `#[serde(default, deserialize_with = "lenient")]`: a field that is for information only. One that does
+/// not fit counts as absent, since nothing depends on it.
+///
+/// # Errors
+/// Never, for JSON that has been parsed.
+pub fn lenient<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    T: DeserializeOwned,
+    D: Deserializer<'de>,
+{
+    let value = Value::deserialize(deserializer)?;
+    Ok(serde_json::from_value(value).ok())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::secret::Secret;
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Inner {
+        id: Uuid,
+    }
+
+    #[derive(Debug, Deserialize)]
+    struct Answer {
+        inner: Option<Inner>,
+        flag: Option<bool>,
+        token: Option<Secret>,
+        #[serde(default, deserialize_with = "lenient")]
+        note: Option<String>,
+    }
+
+    fn error(body: &str) -> JsonError {
+        from_body::<Answer>(body.as_bytes()).unwrap_err()
+    }
+
+    #[test]
+    fn null_is_missing_and_unknown_fields_are_ignored() {
+        let body = br#"{"inner": null, "flag": null, "note": 5, "new": {}}"#;
+        let answer: Answer = from_body(body).unwrap();
+        assert!(answer.inner.is_none() && answer.flag.is_none() && answer.token.is_none());
+        let whole: Answer =
+            from_body(br#"{"inner": {"id": "67e55044-10b1-426f-9247-bb680e5fe0c8"}}"#).unwrap();
+        assert_eq!(whole.inner.unwrap().id.to_string(), "67e55044-10b1-426f-9247-bb680e5fe0c8");
+        assert_eq!(answer.note, None, "what is for information only may be anything");
+        assert_eq!(error(r#"{"inner": {}}"#), JsonError::Missing("inner.id".to_owned()));
+        assert_eq!(error(r#"{"inner": {"id": null}}"#), JsonError::Missing("inner.id".to_owned()));
+    }
+
+    #[test]
+    fn errors_name_the_field_and_what_belongs_there_but_never_what_came() {
+        for (body, field) in [
+            (r#"{"flag": "hunter2"}"#, "flag"),
+            (r#"{"flag": "hunter2, expected hunter2"}"#, "flag"),
+            (r#"{"token": ["hunter2"]}"#, "token"),
+            (r#"{"inner": {"id": "hunter2"}}"#, "inner.id"),
+            (r#"{"inner": "hunter2"}"#, "inner"),
+        ] {
+            let error = error(body);
+            assert!(matches!(&error, JsonError::Invalid { field: named, .. } if named == field), "{error:?}");
+            assert!(!error.to_string().contains("hunter2"), "{error}");
+        }
+        let error = error(r#"{"flag": 1}"#);
+        assert_eq!(error.to_string(), "the field `flag` of the answer is not a boolean");
+    }
+
+    #[test]
+    fn bodies_that_are_no_object_are_told_apart() {
+        assert_eq!(error("[]"), JsonError::NotAnObject);
+        assert_eq!(error(""), JsonError::Syntax { line: 1, column: 0 });
+        let deep = "[".repeat(100_000);
+        assert!(matches!(error(&deep), JsonError::Syntax { .. }));
+    }
+}

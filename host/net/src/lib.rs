@@ -1,0 +1,14 @@
+//! What every HTTP call of the node shares, each of it once: how a client is made and a body is read
+//! ([`http`]), how long to wait before the next try ([`retry`]), what a server's JSON means ([`json`]), where
+//! secrets may travel ([`url`]), what time it is ([`clock`]), and text that does not print ([`secret`]).
+//!
+//! Knows no protocol: paths, fields and what follows from a status belong to the clients.
+
+#![deny(unsafe_code)]
+
+pub mod clock;
+pub mod http;
+pub mod json;
+pub mod retry;
+pub mod secret;
+pub mod url;

@@ -1,0 +1,275 @@
+//! The client of the discovery service (protocol 1.2, 1.4, 1.7 and 1.9).
+
+mod error;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use http::header::{CONTENT_TYPE, HeaderMap};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use url::Url;
+use uuid::Uuid;
+
+pub use error::{DdsCall, DdsError};
+
+use super::login::Session;
+use super::siwe::Challenge;
+use posemesh_net::clock::server_date;
+use posemesh_net::http::{self as node_http, MAX_JSON_BODY, bearer, cause, read_body, start_of_body};
+use posemesh_net::json::{self, JsonError, Timestamp};
+use posemesh_net::secret::Secret;
+use posemesh_net::url::join;
+use posemesh_text::excerpt;
+
+/// Bytes of an error body that an excerpt is made of.
+const EXCERPT_SOURCE_BYTES: usize = 4096;
+
+/// One client for all calls of the process: connections are reused, and every call has a timeout.
+#[derive(Debug, Clone)]
+pub struct DdsClient {
+    base: Url,
+    client: reqwest::Client,
+}
+
+#[derive(Serialize)]
+struct NonceBody<'a> {
+    wallet: &'a str,
+}
+
+#[derive(Serialize)]
+struct VerifyBody<'a> {
+    address: &'a str,
+    message: &'a str,
+    signature: &'a str,
+}
+
+#[derive(Serialize)]
+struct RegisterWalletBody<'a> {
+    message: &'a str,
+    signature: &'a str,
+    registration_credentials: &'a str,
+    capabilities: &'a [String],
+    version: &'a str,
+}
+
+#[derive(Serialize)]
+struct RegisterRobotBody<'a> {
+    registration_credentials: &'a str,
+    version: &'a str,
+    capabilities: &'a [String],
+}
+
+#[derive(Serialize)]
+struct VerifyRobotBody<'a> {
+    registration_credentials: &'a str,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct NonceAnswer {
+    nonce: String,
+    domain: String,
+    uri: String,
+    version: String,
+    chain_id: i64,
+    issued_at: String,
+}
+
+impl From<NonceAnswer> for Challenge {
+    fn from(answer: NonceAnswer) -> Self {
+        let NonceAnswer { nonce, domain, uri, version, chain_id, issued_at } = answer;
+        Self { nonce, domain, uri, version, chain_id, issued_at }
+    }
+}
+
+/// Of two spellings of the expiry the first counts.
+#[derive(Deserialize)]
+struct VerifyAnswer {
+    access_token: Secret,
+    access_expires_at: Option<Timestamp>,
+    expires_at: Option<Timestamp>,
+}
+
+#[derive(Deserialize)]
+struct RobotAnswer {
+    robot_id: Uuid,
+    access_token: Secret,
+    access_expires_at: Timestamp,
+}
+
+impl DdsClient {
+    /// A client for the DDS at `base`; `timeout` holds for the whole of one call.
+    ///
+    /// # Errors
+    /// When the TLS set-up fails.
+    pub fn new(base: Url, timeout: Duration) -> Result<Self, DdsError> {
+        let client = node_http::client_builder()
+            .timeout(timeout)
+            .build()
+            .map_err(|error| DdsError::Setup(cause(&error)))?;
+        Ok(Self { base, client })
+    }
+
+    /// The DDS that is talked to.
+    pub fn base(&self) -> &Url {
+        &self.base
+    }
+
+    /// Asks for a nonce (protocol 1.2). Says nothing yet about whether it should be signed.
+    ///
+    /// # Errors
+    /// See [`DdsError`]; a missing or empty nonce and any other missing field are `Answer`.
+    pub async fn nonce(&self, address: &str) -> Result<Challenge, DdsError> {
+        let call = DdsCall::Nonce;
+        let (answer, _) = self.answer::<_, NonceAnswer>(call, &NonceBody { wallet: address }, &[]).await?;
+        if answer.nonce.is_empty() {
+            return Err(answer_error(call, &JsonError::Missing("nonce".to_owned())));
+        }
+        Ok(answer.into())
+    }
+
+    /// Logs in with a signed message (protocol 1.7).
+    ///
+    /// # Errors
+    /// See [`DdsError`].
+    pub async fn verify(&self, address: &str, message: &str, signature: &str) -> Result<Session, DdsError> {
+        let call = DdsCall::Verify;
+        let body = VerifyBody { address, message, signature };
+        let (answer, server_date) = self.answer::<_, VerifyAnswer>(call, &body, &[signature]).await?;
+        let Some(Timestamp(expires_at)) = answer.access_expires_at.or(answer.expires_at) else {
+            return Err(answer_error(call, &JsonError::Missing("access_expires_at".to_owned())));
+        };
+        session(call, answer.access_token, expires_at, server_date)
+    }
+
+    /// Registers the wallet (protocol 1.4). The body of a 2xx is ignored.
+    ///
+    /// # Errors
+    /// See [`DdsError`].
+    pub async fn register_wallet(
+        &self,
+        message: &str,
+        signature: &str,
+        credentials: &Secret,
+        capabilities: &[String],
+        version: &str,
+    ) -> Result<(), DdsError> {
+        let registration_credentials = credentials.expose();
+        let body = RegisterWalletBody { message, signature, registration_credentials, capabilities, version };
+        let secrets = [registration_credentials, signature];
+        self.send(DdsCall::RegisterWallet, &body, Some(&secrets)).await.map(drop)
+    }
+
+    /// Registers a robot, which logs it in as well (protocol 1.9).
+    ///
+    /// # Errors
+    /// See [`DdsError`]; no body is ever read into one.
+    pub async fn register_robot(
+        &self,
+        credentials: &Secret,
+        version: &str,
+        capabilities: &[String],
+    ) -> Result<Session, DdsError> {
+        let body =
+            RegisterRobotBody { registration_credentials: credentials.expose(), version, capabilities };
+        self.robot(DdsCall::RegisterRobot, &body).await
+    }
+
+    /// Logs a robot in (protocol 1.9).
+    ///
+    /// # Errors
+    /// See [`DdsError`]; no body is ever read into one.
+    pub async fn verify_robot(&self, credentials: &Secret) -> Result<Session, DdsError> {
+        let body = VerifyRobotBody { registration_credentials: credentials.expose() };
+        self.robot(DdsCall::VerifyRobot, &body).await
+    }
+
+    async fn robot<B: Serialize>(&self, call: DdsCall, body: &B) -> Result<Session, DdsError> {
+        let response = self.send(call, body, None).await?;
+        let (answer, server_date) = read_answer::<RobotAnswer>(call, response).await?;
+        if answer.robot_id.is_nil() {
+            let (field, expected) = ("robot_id".to_owned(), "a UUID other than nil".to_owned());
+            return Err(answer_error(call, &JsonError::Invalid { field, expected }));
+        }
+        session(call, answer.access_token, answer.access_expires_at.0, server_date)
+    }
+
+    /// Sends, and reads the answer with the date of the server's clock.
+    async fn answer<B: Serialize, A: DeserializeOwned>(
+        &self,
+        call: DdsCall,
+        body: &B,
+        secrets: &[&str],
+    ) -> Result<(A, Option<OffsetDateTime>), DdsError> {
+        let response = self.send(call, body, Some(secrets)).await?;
+        read_answer(call, response).await
+    }
+
+    /// Sends, and gives 2xx answers back. `secrets` are masked in excerpts of others; with none the
+    /// body of those is not even read.
+    async fn send<B: Serialize>(
+        &self,
+        call: DdsCall,
+        body: &B,
+        secrets: Option<&[&str]>,
+    ) -> Result<reqwest::Response, DdsError> {
+        let segments: Vec<&str> = call.path().split('/').collect();
+        let body = serde_json::to_vec(body).map_err(|error| DdsError::Setup(error.to_string()))?;
+        let response = self
+            .client
+            .post(join(&self.base, &segments))
+            .header(CONTENT_TYPE, "application/json")
+            .body(body)
+            .send()
+            .await
+            .map_err(|error| DdsError::Transport { call, cause: cause(&error) })?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let excerpt = match secrets {
+            Some(secrets) if is_plain_text(response.headers()) => {
+                excerpt(&start_of_body(response, EXCERPT_SOURCE_BYTES).await, secrets)
+            }
+            _ => String::new(),
+        };
+        Err(DdsError::Status { call, status, excerpt })
+    }
+}
+
+/// A machine token that fits into a header.
+fn session(
+    call: DdsCall,
+    token: Secret,
+    expires_at: OffsetDateTime,
+    server_date: Option<OffsetDateTime>,
+) -> Result<Session, DdsError> {
+    if bearer(&token).is_err() {
+        let what = "the access_token of the answer can't stand in a header".to_owned();
+        return Err(DdsError::Answer { call, what });
+    }
+    Ok(Session { token, expires_at, server_date })
+}
+
+async fn read_answer<A: DeserializeOwned>(
+    call: DdsCall,
+    response: reqwest::Response,
+) -> Result<(A, Option<OffsetDateTime>), DdsError> {
+    let date = server_date(response.headers());
+    let body = read_body(response, MAX_JSON_BODY)
+        .await
+        .map_err(|error| DdsError::Answer { call, what: error.to_string() })?;
+    json::from_body(&body).map(|answer| (answer, date)).map_err(|error| answer_error(call, &error))
+}
+
+fn answer_error(call: DdsCall, error: &JsonError) -> DdsError {
+    DdsError::Answer { call, what: error.to_string() }
+}
+
+/// Plain text, or nothing said; JSON and pages may quote anything.
+fn is_plain_text(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_none_or(|value| value.as_bytes().starts_with(b"text/plain"))
+}

@@ -1,0 +1,218 @@
+//! The task that logs in: in time, one login at once, and at a pace that spares a DDS in trouble.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use time::OffsetDateTime;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::{Held, State};
+use crate::auth::login::{Login, LoginError, Session};
+use crate::config::TokenConfig;
+use posemesh_net::clock::SharedClock;
+use posemesh_net::retry::{Backoff, Jitter};
+
+/// Two logins never start closer to each other, whatever lifetimes and refusals say.
+const MIN_SPACING: Duration = Duration::from_millis(250);
+/// Longest wait after a login that failed.
+const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
+/// First ceiling and longest wait after DDS said no: asking again soon seldom helps.
+const REFUSED_BACKOFF: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
+/// Clocks that differ by less are the same: the `Date` header has whole seconds.
+const SAME_CLOCK: time::Duration = time::Duration::seconds(2);
+/// Longer lifetimes are cut to this.
+const LONGEST_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Does the logins of a [`super::TokenManager`]. When it ends or is dropped, the manager is stopped: the
+/// token is forgotten and callers get an error.
+#[must_use = "without the refresher there is no token"]
+pub struct TokenRefresher {
+    state: Arc<watch::Sender<State>>,
+    login: Arc<dyn Login>,
+    policy: TokenConfig,
+    clock: SharedClock,
+    /// After failures of the network and of DDS, and after refusals.
+    transient: Backoff,
+    refused: Backoff,
+    /// No login before this, unless DMS refuses the token.
+    not_before: Instant,
+}
+
+impl TokenRefresher {
+    pub(super) fn new(
+        state: Arc<watch::Sender<State>>,
+        login: Arc<dyn Login>,
+        policy: TokenConfig,
+        clock: SharedClock,
+    ) -> Self {
+        let base = policy.jitter.max(Duration::from_millis(100));
+        Self {
+            state,
+            login,
+            policy,
+            clock,
+            transient: Backoff::new(base, LONGEST_BACKOFF, Jitter::FULL),
+            refused: Backoff::new(REFUSED_BACKOFF.0, REFUSED_BACKOFF.1, Jitter::FULL),
+            not_before: Instant::now(),
+        }
+    }
+
+    /// Runs until `stop` fires. A login that is under way then is abandoned.
+    pub async fn run(mut self, stop: CancellationToken) {
+        stop.clone().run_until_cancelled(self.refresh_for_ever()).await;
+    }
+
+    async fn refresh_for_ever(&mut self) {
+        loop {
+            self.wait_until_due().await;
+            let earliest_next = Instant::now() + MIN_SPACING;
+            let result = self.login.login().await.and_then(|session| self.hold(session));
+            let wait = match result {
+                Ok(held) => self.succeeded(held),
+                Err(error) => self.failed(error),
+            };
+            self.not_before = earliest_next.max(Instant::now() + wait);
+            sleep_until(earliest_next).await;
+        }
+    }
+
+    /// Waits for the moment of the next login.
+    async fn wait_until_due(&mut self) {
+        let mut state = self.state.subscribe();
+        let (due, refusals) = {
+            let state = state.borrow_and_update();
+            let due =
+                state.held.as_ref().map_or(self.not_before, |held| held.refresh_at.max(self.not_before));
+            (due, state.refusals)
+        };
+        let has_token = self.state.borrow().held.is_some();
+        let refused = async {
+            // The sender lives in self: this can't fail.
+            let _ = state.wait_for(|state| state.refusals != refusals).await;
+        };
+        let wanted = async {
+            self.login.wanted().await;
+            sleep_until(self.not_before).await;
+        };
+        tokio::select! {
+            () = sleep_until(due) => {}
+            () = refused => tracing::debug!("the machine token was refused; logging in again"),
+            () = wanted, if has_token => {}
+        }
+    }
+
+    fn succeeded(&mut self, held: Held) -> Duration {
+        self.transient.reset();
+        self.refused.reset();
+        let valid_secs = held.expires_at.saturating_duration_since(Instant::now()).as_secs();
+        let mut renewals = 0;
+        self.state.send_modify(|state| {
+            state.held = Some(held);
+            state.renewals += 1;
+            state.last_error = None;
+            renewals = state.renewals;
+        });
+        tracing::info!(event = "token.rotate", count = renewals, valid_secs, "got a machine token");
+        Duration::ZERO
+    }
+
+    fn failed(&mut self, error: LoginError) -> Duration {
+        let wait = match &error {
+            LoginError::Transient(_) => self.transient.next_delay(),
+            LoginError::Refused(_) => self.refused.next_delay(),
+        };
+        let retry_in_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        tracing::warn!(event = "token.error", error = %error, retry_in_ms, "login with DDS failed");
+        self.state.send_modify(|state| {
+            state.failures += 1;
+            state.last_error = Some(error);
+        });
+        wait
+    }
+
+    /// Reckons when a new token is to be renewed and when it ends.
+    fn hold(&self, session: Session) -> Result<Held, LoginError> {
+        let lifetime = lifetime(&session, self.clock.now())?;
+        let refresh_after =
+            refresh_after(lifetime, self.policy.safety_ratio, self.policy.jitter, fastrand::f64());
+        let now = Instant::now();
+        Ok(Held { token: session.token, refresh_at: now + refresh_after, expires_at: now + lifetime })
+    }
+}
+
+impl Drop for TokenRefresher {
+    fn drop(&mut self) {
+        self.state.send_modify(|state| {
+            state.held = None;
+            state.stopped = true;
+        });
+    }
+}
+
+/// How long a token lives. The node's clock counts, unless DDS says that it is off.
+fn lifetime(session: &Session, now: OffsetDateTime) -> Result<Duration, LoginError> {
+    let now = match session.server_date {
+        Some(date) if (date - now).abs() > SAME_CLOCK => {
+            let ahead_secs = (now - date).whole_seconds();
+            tracing::warn!(ahead_secs, "the node's clock differs from the clock of DDS; set it");
+            date
+        }
+        _ => now,
+    };
+    match Duration::try_from(session.expires_at - now) {
+        Ok(lifetime) if !lifetime.is_zero() => Ok(lifetime.min(LONGEST_LIFETIME)),
+        _ => Err(LoginError::Transient(
+            "the token that DDS gave has expired already; check the clock of the node".to_owned(),
+        )),
+    }
+}
+
+/// When to renew: after the safe part of the lifetime, spread by up to `jitter` in both directions
+/// (`draw` is from 0 to 1), and never after the end.
+fn refresh_after(lifetime: Duration, ratio: f64, jitter: Duration, draw: f64) -> Duration {
+    let safe = lifetime.mul_f64(ratio.clamp(0.0, 1.0));
+    let spread = jitter.mul_f64(2.0 * draw.clamp(0.0, 1.0));
+    let least = lifetime.min(Duration::from_millis(1));
+    (safe + spread).saturating_sub(jitter).clamp(least, lifetime)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+    use posemesh_net::secret::Secret;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+    const HALF: Duration = Duration::from_millis(500);
+
+    #[test]
+    fn an_hour_is_renewed_after_45_minutes_give_or_take_the_jitter() {
+        assert_eq!(refresh_after(HOUR, 0.75, HALF, 0.5), Duration::from_secs(2700));
+        assert_eq!(refresh_after(HOUR, 0.75, HALF, 0.0), Duration::from_millis(2_699_500));
+        assert_eq!(refresh_after(HOUR, 0.75, HALF, 1.0), Duration::from_millis(2_700_500));
+    }
+
+    #[test]
+    fn renewal_stays_inside_the_lifetime() {
+        assert_eq!(refresh_after(HOUR, 1.0, HALF, 1.0), HOUR);
+        assert_eq!(refresh_after(HOUR, 0.0, Duration::ZERO, 0.5), Duration::from_millis(1));
+        let short = Duration::from_micros(300);
+        assert_eq!(refresh_after(short, 0.75, HALF, 0.0), short);
+    }
+
+    #[test]
+    fn a_wrong_clock_of_the_node_does_not_spoil_the_lifetime() {
+        let dds_now = datetime!(2026-01-01 12:00 UTC);
+        let session =
+            |server_date| Session { token: Secret::new("t"), expires_at: dds_now + HOUR, server_date };
+        let ahead = dds_now + 2 * HOUR;
+        assert_eq!(lifetime(&session(Some(dds_now)), ahead).unwrap(), HOUR);
+        assert!(lifetime(&session(None), ahead).unwrap_err().to_string().contains("expired already"));
+        let close = dds_now + Duration::from_millis(900);
+        assert_eq!(lifetime(&session(Some(dds_now)), close).unwrap(), HOUR - Duration::from_millis(900));
+    }
+}

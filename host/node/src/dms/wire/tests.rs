@@ -1,0 +1,168 @@
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+use serde_json::json;
+use time::macros::datetime;
+
+use super::*;
+use posemesh_net::secret::Secret;
+
+const TASK: &str = "11111111-1111-4111-8111-111111111111";
+const JOB: &str = "22222222-2222-4222-8222-222222222222";
+const DOMAIN: &str = "33333333-3333-4333-8333-333333333333";
+
+fn full() -> Value {
+    json!({
+        "access_token": "token", "access_token_expires_at": "2026-01-01T00:03:00Z",
+        "lease_expires_at": "2026-01-01T00:01:00Z", "cancel": false, "status": "leased",
+        "domain_id": DOMAIN, "domain_server_url": "https://ds.example", "p2p_access_token": "x",
+        "task": {
+            "id": TASK, "job_id": JOB, "capability": "/c/v1", "capability_filters": {"gpu": true},
+            "inputs_cids": ["a", "b"], "outputs_prefix": "out", "label": "l", "stage": "s",
+            "meta": {"k": 1}, "priority": -1, "attempts": 1, "max_attempts": 3, "deps_remaining": 0,
+            "status": "leased", "mode": "public", "organization_filter": null,
+            "billing_units": "1.5", "debited_at": "2026-01-01T00:00:00Z",
+        },
+    })
+}
+
+fn read(body: &Value) -> LeaseAnswer {
+    lease(body.to_string().as_bytes(), None)
+}
+
+fn good(body: &Value) -> Lease {
+    match read(body) {
+        LeaseAnswer::Lease(lease) => *lease,
+        other => panic!("{body} should be a lease, not {other:?}"),
+    }
+}
+
+#[test]
+fn a_full_lease_is_read() {
+    let date = datetime!(2026-01-01 0:00 UTC);
+    let LeaseAnswer::Lease(lease) = lease(full().to_string().as_bytes(), Some(date)) else { panic!() };
+    assert_eq!(lease.access_token, Some(Secret::new("token")));
+    assert_eq!(lease.lease_expires_at, Some(datetime!(2026-01-01 0:01 UTC)));
+    assert_eq!(lease.server_date, Some(date));
+    assert_eq!(lease.domain_server_url.get().unwrap().as_str(), "https://ds.example/");
+    let task = &lease.task;
+    assert_eq!((task.id.to_string().as_str(), task.capability.as_str()), (TASK, "/c/v1"));
+    assert_eq!(task.domain_id.unwrap().to_string(), DOMAIN);
+    assert_eq!(task.inputs_cids, ["a", "b"]);
+    assert_eq!((task.attempts, task.max_attempts), (Some(1), Some(3)));
+    assert!(!format!("{lease:?}").contains("\"token\""));
+}
+
+#[test]
+fn null_and_missing_are_the_same_for_everything_that_may_be_missing() {
+    let bare = json!({"task": {"id": TASK, "capability": "/c/v1"}});
+    let mut nulls = full();
+    for (field, value) in nulls.as_object_mut().unwrap() {
+        if field != "task" {
+            *value = Value::Null;
+        }
+    }
+    for (field, value) in nulls["task"].as_object_mut().unwrap() {
+        if !["id", "capability"].contains(&field.as_str()) {
+            *value = Value::Null;
+        }
+    }
+    let lease = good(&bare);
+    assert_eq!(lease, good(&nulls));
+    assert!(!lease.cancel && lease.task.inputs_cids.is_empty() && lease.task.meta.is_null());
+    assert_eq!(lease.domain_server_url, DomainServerUrl::Missing);
+}
+
+#[test]
+fn what_is_for_information_only_does_not_spoil_a_lease() {
+    let mut body = full();
+    body["status"] = json!(7);
+    body["access_token_expires_at"] = json!("soon");
+    body["lease_expires_at"] = json!("later");
+    body["task"]["attempts"] = json!(-1);
+    body["task"]["label"] = json!({});
+    body["task"]["priority"] = json!("high");
+    body["task"]["lease_expires_at"] = json!("2026-01-01T00:02:00Z");
+    let lease = good(&body);
+    assert_eq!(lease.lease_expires_at, Some(datetime!(2026-01-01 0:02 UTC)), "the task's own stands in");
+    assert_eq!(lease.task.attempts, None);
+}
+
+#[test]
+fn a_bad_domain_server_url_is_kept_as_such() {
+    for bad in [json!("not a url"), json!("ftp://h/"), json!(7), json!("data:x")] {
+        let mut body = full();
+        body["domain_server_url"] = bad;
+        assert!(good(&body).domain_server_url.get().unwrap_err().contains("not an http(s) URL"));
+    }
+}
+
+#[test]
+fn a_lease_that_cannot_be_read_still_gives_its_task_id() {
+    for (field, bad) in [
+        ("capability", Value::Null),
+        ("capability", json!(["hunter2"])),
+        ("inputs_cids", json!("hunter2")),
+        ("inputs_cids", json!(["a", null])),
+        ("job_id", json!("hunter2")),
+        ("outputs_prefix", json!({})),
+    ] {
+        let mut body = full();
+        body["task"][field] = bad;
+        let LeaseAnswer::Undecodable { task_id, error } = read(&body) else { panic!("{body}") };
+        assert_eq!(task_id.unwrap().to_string(), TASK);
+        assert!(error.to_string().contains(field) && !error.to_string().contains("hunter2"), "{error}");
+    }
+    let mut body = full();
+    body["cancel"] = json!("no");
+    assert!(matches!(read(&body), LeaseAnswer::Undecodable { task_id: Some(_), .. }));
+    body["task"]["id"] = json!("x");
+    assert!(matches!(read(&body), LeaseAnswer::Undecodable { task_id: None, .. }));
+    for garbage in [&b""[..], b"<html>", b"[1]", b"null", b"{\"task\":{\"id\":\"1111", b"\xff\xfe"] {
+        assert!(matches!(lease(garbage, None), LeaseAnswer::Undecodable { task_id: None, .. }));
+    }
+}
+
+#[test]
+fn a_later_attempt_has_the_same_parameters_as_the_first() {
+    let mut body = full();
+    body["task"]["meta"] =
+        json!({"voxel_size": 2, "progress": {"progress": 0.5}, "events": [1], "deep": {"events": 1}});
+    assert_eq!(good(&body).task.meta, json!({"voxel_size": 2, "deep": {"events": 1}}));
+    body["task"]["meta"] = json!([{"progress": 1}]);
+    assert_eq!(good(&body).task.meta, json!([{"progress": 1}]));
+}
+
+#[test]
+fn heartbeat_answers_may_be_empty_objects_but_not_nothing() {
+    let answer = heartbeat(b"{}", None).unwrap();
+    assert!(!answer.cancel && answer.task.is_none() && answer.access_token.is_none());
+    for garbage in [&b""[..], b"null", b"[]", b"{\"cancel\":1}"] {
+        heartbeat(garbage, None).unwrap_err();
+    }
+}
+
+#[test]
+fn the_initial_heartbeat_brings_the_lease_up_to_date() {
+    let mut lease = good(&full());
+    let answer = json!({"access_token": "newer", "cancel": true, "attempts": 2, "job_id": TASK,
+        "lease_expires_at": "2026-01-01T00:05:00Z"});
+    heartbeat(answer.to_string().as_bytes(), None).unwrap().merge_into(&mut lease);
+    assert_eq!(lease.access_token, Some(Secret::new("newer")));
+    assert!(lease.cancel);
+    assert_eq!((lease.task.attempts, lease.task.max_attempts), (Some(2), Some(3)));
+    assert_eq!(lease.task.job_id.unwrap().to_string(), TASK);
+    assert_eq!(lease.task.inputs_cids, ["a", "b"], "what is not named stays");
+
+    let answer = json!({"task": {"id": JOB, "capability": "/d/v1"}, "attempts": 9});
+    heartbeat(answer.to_string().as_bytes(), None).unwrap().merge_into(&mut lease);
+    assert_eq!((lease.task.id.to_string().as_str(), lease.task.attempts), (JOB, None), "replaced as a whole");
+    assert_eq!(lease.task.domain_id.unwrap().to_string(), DOMAIN);
+    assert!(lease.cancel, "a cancellation stays");
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_body_makes_the_decoder_panic(body: Vec<u8>) {
+        let _ = (lease(&body, None), heartbeat(&body, None));
+    }
+}

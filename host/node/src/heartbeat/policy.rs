@@ -1,0 +1,90 @@
+//! When heartbeats are due (protocol 4.2, 4.3).
+
+use std::time::Duration;
+
+use posemesh_net::retry::uniform;
+
+/// The shortest time between the starts of two heartbeats, whatever asks for them.
+pub const MIN_SPACING: Duration = Duration::from_millis(250);
+
+/// A renewal later than this part of the TTL would leave no time for a second try.
+const LATEST_RATIO: f64 = 0.8;
+
+/// The operator's wishes: `HEARTBEAT_MIN_RATIO`, `HEARTBEAT_MAX_RATIO`, `HEARTBEAT_JITTER_MS`.
+#[derive(Debug, Clone, Copy)]
+pub struct HeartbeatPolicy {
+    /// The smallest part of the TTL after which a lease is renewed, 0 to 1.
+    pub min_ratio: f64,
+    /// The largest part of the TTL, 0 to 1.
+    pub max_ratio: f64,
+    /// Reports are gathered for half to the whole of this before they are sent.
+    pub jitter: Duration,
+}
+
+impl Default for HeartbeatPolicy {
+    fn default() -> Self {
+        Self { min_ratio: 0.25, max_ratio: 0.35, jitter: Duration::from_millis(250) }
+    }
+}
+
+impl HeartbeatPolicy {
+    /// How long after a renewal the next one is due: a random part of the TTL between the ratios.
+    pub fn renewal(&self, ttl: Duration) -> Duration {
+        let [one, other] = [self.min_ratio, self.max_ratio].map(|ratio| {
+            // Whatever was configured, a lease is renewed in time.
+            if ratio.is_nan() { 0.0 } else { ratio.clamp(0.0, LATEST_RATIO) }
+        });
+        let (low, high) = (one.min(other), one.max(other));
+        ttl.mul_f64((low + fastrand::f64() * (high - low)).clamp(0.0, LATEST_RATIO)).max(MIN_SPACING.min(ttl))
+    }
+
+    /// How long reports are gathered before they go out together.
+    pub fn debounce(&self) -> Duration {
+        uniform(self.jitter / 2, self.jitter)
+    }
+
+    /// The shortest time from the start of a heartbeat to that of one which carries reports.
+    pub fn spacing(&self) -> Duration {
+        self.jitter.max(MIN_SPACING)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn a_sixty_second_lease_is_renewed_every_15_to_21_seconds() {
+        for _ in 0..100 {
+            let delay = HeartbeatPolicy::default().renewal(MINUTE);
+            assert!(delay >= Duration::from_secs(15) && delay <= Duration::from_secs(21), "{delay:?}");
+        }
+    }
+
+    #[test]
+    fn odd_ratios_never_panic_never_flood_and_never_come_too_late() {
+        for (min_ratio, max_ratio) in
+            [(f64::NAN, f64::INFINITY), (0.0, 0.0), (9.0, -9.0), (0.9, 0.1), (f64::NEG_INFINITY, f64::NAN)]
+        {
+            let policy = HeartbeatPolicy { min_ratio, max_ratio, ..HeartbeatPolicy::default() };
+            let delay = policy.renewal(MINUTE);
+            assert!(
+                delay >= MIN_SPACING && delay <= MINUTE * 4 / 5,
+                "{min_ratio} and {max_ratio} gave {delay:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn reports_wait_half_to_the_whole_jitter() {
+        let policy = HeartbeatPolicy { jitter: Duration::from_millis(800), ..HeartbeatPolicy::default() };
+        for _ in 0..100 {
+            let wait = policy.debounce();
+            assert!(wait >= policy.jitter / 2 && wait <= policy.jitter, "{wait:?}");
+        }
+        assert_eq!(policy.spacing(), policy.jitter, "a long jitter is the spacing as well");
+        assert_eq!(HeartbeatPolicy::default().spacing(), MIN_SPACING);
+    }
+}

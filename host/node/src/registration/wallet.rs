@@ -1,0 +1,145 @@
+//! A node with a wallet: what both its registration and its login do first, and the login (protocol 1.2
+//! to 1.8).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use time::Duration;
+
+use super::machine::{Registrar, Registration};
+use crate::auth::dds::{DdsCall, DdsClient, DdsError};
+use crate::auth::login::{Login, LoginError, Session};
+use crate::auth::siwe::{SignPolicy, SiweFormat, compose};
+use crate::auth::wallet::Wallet;
+use crate::config::RegistrationConfig;
+use posemesh_net::clock::SharedClock;
+use posemesh_net::secret::Secret;
+
+/// Verify calls in a row that may answer 401, each to a fresh nonce, before the node registers again.
+const UNAUTHORIZED_IN_A_ROW: u32 = 3;
+/// Clocks may differ by so much before it is worth a warning.
+const TOLERATED_SKEW: Duration = Duration::MINUTE;
+
+/// Gets a nonce, checks what it is for, and signs.
+#[derive(Debug)]
+pub struct SignIn {
+    /// The client.
+    pub dds: DdsClient,
+    /// Who signs.
+    pub wallet: Arc<Wallet>,
+    policy: SignPolicy,
+    format: SiweFormat,
+    clock: SharedClock,
+}
+
+impl SignIn {
+    /// Signs for the DDS of `dds` only.
+    pub fn new(dds: DdsClient, wallet: Arc<Wallet>, config: &RegistrationConfig, clock: SharedClock) -> Self {
+        let policy = SignPolicy::new(dds.base().clone(), config.siwe_chain_id);
+        Self { dds, wallet, policy, format: config.siwe_format, clock }
+    }
+
+    /// A message with a fresh nonce, and its signature.
+    ///
+    /// # Errors
+    /// When DDS gives no nonce, or asks for something that the node does not sign.
+    pub async fn sign(&self) -> Result<(String, String), DdsError> {
+        let challenge = self.dds.nonce(self.wallet.address()).await?;
+        let skew = self.policy.check(&challenge, self.clock.now())?;
+        if skew.abs() > TOLERATED_SKEW {
+            let ahead_secs = -skew.whole_seconds();
+            tracing::warn!(ahead_secs, "the node's clock differs from the clock of DDS; set it");
+        }
+        let message = compose(&challenge, &self.wallet, &[], self.format)?;
+        let signature = self.wallet.sign(&message).map_err(|error| DdsError::Sign(error.to_string()))?;
+        Ok((message, signature))
+    }
+}
+
+/// Registers a wallet.
+#[derive(Debug)]
+pub struct WalletRegistrar {
+    /// Who registers.
+    pub sign_in: Arc<SignIn>,
+    /// `REG_SECRET`.
+    pub credentials: Secret,
+    /// As semver.
+    pub version: String,
+}
+
+#[async_trait]
+impl Registrar for WalletRegistrar {
+    async fn register(&self, capabilities: &[String]) -> Result<(), DdsError> {
+        let wallet_prefix: String = self.sign_in.wallet.address().chars().take(10).collect();
+        let version = self.version.as_str();
+        tracing::info!(wallet_prefix, version, ?capabilities, "Registering node with DDS");
+        let (message, signature) = self.sign_in.sign().await?;
+        let dds = &self.sign_in.dds;
+        dds.register_wallet(&message, &signature, &self.credentials, capabilities, version).await
+    }
+
+    fn version(&self) -> &str {
+        &self.version
+    }
+}
+
+/// Logs a wallet in, once it is registered, and again after each registration: the token tells DMS
+/// what the node can do.
+#[derive(Debug)]
+pub struct WalletLogin {
+    sign_in: Arc<SignIn>,
+    registration: Registration,
+    unauthorized: AtomicU32,
+    /// The registrations that the latest login has seen.
+    seen: AtomicU64,
+}
+
+impl WalletLogin {
+    /// Nothing tried yet.
+    pub fn new(sign_in: Arc<SignIn>, registration: Registration) -> Self {
+        Self { sign_in, registration, unauthorized: AtomicU32::new(0), seen: AtomicU64::new(0) }
+    }
+
+    /// Registers again when the answer of a verify call says that DDS does not know the node.
+    fn judge(&self, error: &DdsError) {
+        if error.answered(DdsCall::Verify, &[401]) {
+            if self.unauthorized.fetch_add(1, Ordering::Relaxed) + 1 >= UNAUTHORIZED_IN_A_ROW {
+                self.unauthorized.store(0, Ordering::Relaxed);
+                self.registration.rearm("login answered 401 to several fresh nonces");
+            }
+            return;
+        }
+        if error.answered(DdsCall::Verify, &[403, 404, 410]) {
+            self.registration.rearm("login says that the node is not registered");
+        }
+        if error.status().is_some() {
+            self.unauthorized.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
+#[async_trait]
+impl Login for WalletLogin {
+    async fn login(&self) -> Result<Session, LoginError> {
+        let registrations = self.registration.login_open().await;
+        let (message, signature) = self.sign_in.sign().await?;
+        let address = self.sign_in.wallet.address();
+        match self.sign_in.dds.verify(address, &message, &signature).await {
+            Ok(session) => {
+                self.unauthorized.store(0, Ordering::Relaxed);
+                self.seen.store(registrations, Ordering::Relaxed);
+                self.registration.logged_in();
+                Ok(session)
+            }
+            Err(error) => {
+                self.judge(&error);
+                Err(error.into())
+            }
+        }
+    }
+
+    async fn wanted(&self) {
+        self.registration.registered_after(self.seen.load(Ordering::Relaxed)).await;
+    }
+}

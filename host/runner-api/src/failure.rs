@@ -1,0 +1,113 @@
+//! How a run fails.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// What kind of failure ended a run. The words are stable: they stand in `fail.details`, in metrics and in
+/// the `failure.json` of test cases.
+///
+/// ```
+/// use posemesh_runner_api::failure::FailureKind;
+///
+/// assert_eq!(FailureKind::InvalidInput.to_string(), "invalid_input");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// The runner refused the task's parameters.
+    InvalidTask,
+    /// The runner refused the bytes of an input.
+    InvalidInput,
+    /// Another error that the runner returned.
+    RunnerError,
+    /// The runner trapped or panicked.
+    Trap,
+    /// The runner ended itself instead of returning.
+    Exit,
+    /// The runner reached one of its limits.
+    Limit,
+    /// The runner reached its deadline.
+    Deadline,
+    /// The runner was asked to stop.
+    Cancelled,
+    /// The runner could not be ended.
+    Stuck,
+    /// The host could not run it.
+    Host,
+    /// A port has no such input, part or file.
+    InputNotFound,
+    /// A port refused what the runner asked for.
+    PortInvalid,
+    /// The domain server or the node did not allow it.
+    PortDenied,
+    /// The bytes of an input are not what was announced.
+    InputCorrupt,
+    /// The domain server can't be reached or keeps failing.
+    DomainServerUnavailable,
+    /// Another failure of a port.
+    PortError,
+}
+
+impl FailureKind {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidTask => "invalid_task",
+            Self::InvalidInput => "invalid_input",
+            Self::RunnerError => "runner_error",
+            Self::Trap => "trap",
+            Self::Exit => "exit",
+            Self::Limit => "limit",
+            Self::Deadline => "deadline",
+            Self::Cancelled => "cancelled",
+            Self::Stuck => "stuck",
+            Self::Host => "host",
+            Self::InputNotFound => "input_not_found",
+            Self::PortInvalid => "port_invalid",
+            Self::PortDenied => "port_denied",
+            Self::InputCorrupt => "input_corrupt",
+            Self::DomainServerUnavailable => "domain_server_unavailable",
+            Self::PortError => "port_error",
+        }
+    }
+}
+
+impl fmt::Display for FailureKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How a run failed.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{reason}")]
+pub struct RunFailure {
+    /// What kind of failure.
+    pub kind: FailureKind,
+    /// One line with the chain of causes; goes into the `reason` of `fail` (docs/protocol.md 3.6), bounded.
+    pub reason: String,
+    /// More for `fail.details`: backtrace, limit, last output. An object or null, bounded.
+    pub details: Value,
+}
+
+impl RunFailure {
+    /// The host's own failure: it could not run the runner.
+    pub fn host(reason: impl Into<String>) -> Self {
+        Self { kind: FailureKind::Host, reason: reason.into(), details: Value::Null }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_has_the_same_word_everywhere() {
+        for kind in [FailureKind::InvalidTask, FailureKind::DomainServerUnavailable, FailureKind::PortError] {
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
+        }
+    }
+}

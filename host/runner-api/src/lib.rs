@@ -1,0 +1,8 @@
+//! What both halves of a node speak: the network half and the wasm half meet here, and nowhere else.
+
+pub mod disk;
+pub mod failure;
+pub mod ports;
+pub mod reports;
+pub mod runner;
+pub mod task;

@@ -1,0 +1,165 @@
+//! Ports that are files: what `plugin test` and `plugin run` give a runner in place of a domain server.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
+use tokio::fs::File;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use posemesh_domain_data::name;
+use posemesh_runner_api::ports::{
+    Artifact, ArtifactSpec, ArtifactWriter, InputPort, OutputPort, PartInfo, PartStream, PortError,
+};
+
+/// Inputs by CID, each one file with one part.
+#[derive(Debug, Clone, Default)]
+pub struct FileInputs {
+    files: BTreeMap<String, PathBuf>,
+}
+
+impl FileInputs {
+    /// CIDs and the files that they stand for.
+    pub fn new(files: BTreeMap<String, PathBuf>) -> Self {
+        Self { files }
+    }
+}
+
+struct FilePart {
+    file: File,
+    info: Option<PartInfo>,
+}
+
+#[async_trait]
+impl InputPort for FileInputs {
+    async fn open(&self, cid: &str) -> Result<Box<dyn PartStream>, PortError> {
+        let Some(path) = self.files.get(cid) else {
+            let known: Vec<&str> = self.files.keys().map(String::as_str).collect();
+            return Err(PortError::not_found(format!(
+                "there is no input {cid:?}; the task has {}",
+                if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+            )));
+        };
+        let failed = |error| PortError::not_found(format!("opening input {}: {error}", path.display()));
+        let file = File::open(path).await.map_err(failed)?;
+        let size = file.metadata().await.map_err(failed)?.len();
+        let name = Path::new(cid);
+        let text = |part: Option<&std::ffi::OsStr>| part.map(|part| part.to_string_lossy().into_owned());
+        let info = PartInfo {
+            data_id: cid.to_owned(),
+            name: text(name.file_stem()).unwrap_or_default(),
+            data_type: text(name.extension()).unwrap_or_else(|| "binary".to_owned()),
+            size,
+            domain_id: String::new(),
+            created_at: None,
+            updated_at: None,
+        };
+        Ok(Box::new(FilePart { file, info: Some(info) }))
+    }
+}
+
+#[async_trait]
+impl PartStream for FilePart {
+    async fn next_part(&mut self) -> Result<Option<PartInfo>, PortError> {
+        Ok(self.info.take())
+    }
+
+    async fn read(&mut self, max_bytes: usize) -> Result<Bytes, PortError> {
+        let mut bytes = Vec::with_capacity(max_bytes);
+        let mut limited = (&mut self.file).take(max_bytes as u64);
+        limited
+            .read_to_end(&mut bytes)
+            .await
+            .map_err(|error| PortError::other(format!("reading an input file: {error}")))?;
+        Ok(bytes.into())
+    }
+}
+
+/// Artifacts as files in a folder, at their paths.
+#[derive(Debug, Clone)]
+pub struct FileOutputs {
+    dir: PathBuf,
+    prefix: Option<String>,
+    task_id: String,
+    finished: Arc<Mutex<Vec<Artifact>>>,
+}
+
+impl FileOutputs {
+    /// Artifacts go into `dir`, which is there.
+    pub fn new(dir: PathBuf, prefix: Option<String>, task_id: String) -> Self {
+        Self { dir, prefix, task_id, finished: Arc::default() }
+    }
+}
+
+struct FileArtifact {
+    outputs: FileOutputs,
+    spec: ArtifactSpec,
+    file: File,
+    temp: tempfile::TempPath,
+    digest: Sha256,
+    size: u64,
+}
+
+#[async_trait]
+impl OutputPort for FileOutputs {
+    async fn create(&self, spec: ArtifactSpec) -> Result<Box<dyn ArtifactWriter>, PortError> {
+        let target = self.dir.join(&spec.path);
+        let failed = |error| PortError::other(format!("making {}: {error}", target.display()));
+        let folder = target.parent().unwrap_or(&self.dir).to_owned();
+        tokio::fs::create_dir_all(&folder).await.map_err(failed)?;
+        // Under another name until it is finished: an aborted artifact leaves nothing.
+        let make = move || tempfile::Builder::new().prefix(".part-").tempfile_in(folder);
+        let temp = tokio::task::spawn_blocking(make).await.map_err(std::io::Error::other);
+        let (file, temp) = temp.and_then(|file| file).map_err(failed)?.into_parts();
+        let file = File::from_std(file);
+        Ok(Box::new(FileArtifact { outputs: self.clone(), spec, file, temp, digest: Sha256::new(), size: 0 }))
+    }
+
+    fn finished(&self) -> Vec<Artifact> {
+        self.finished.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[async_trait]
+impl ArtifactWriter for FileArtifact {
+    async fn write(&mut self, bytes: Bytes) -> Result<(), PortError> {
+        self.digest.update(&bytes);
+        self.size += bytes.len() as u64;
+        self.file
+            .write_all(&bytes)
+            .await
+            .map_err(|error| PortError::other(format!("writing artifact {}: {error}", self.spec.path)))
+    }
+
+    async fn finish(mut self: Box<Self>) -> Result<Artifact, PortError> {
+        let Self { outputs, spec, mut file, temp, digest, size } = *self;
+        let target = outputs.dir.join(&spec.path);
+        let failed = |error| PortError::other(format!("storing {}: {error}", target.display()));
+        file.flush().await.map_err(failed)?;
+        let keep = {
+            let target = target.clone();
+            move || temp.persist(target).map_err(|error| error.error)
+        };
+        tokio::task::spawn_blocking(keep)
+            .await
+            .map_err(std::io::Error::other)
+            .and_then(|kept| kept)
+            .map_err(failed)?;
+        let logical_path = name::logical_path(outputs.prefix.as_deref(), &spec.path);
+        let artifact = Artifact {
+            name: spec.name.unwrap_or_else(|| name::derive(&logical_path, &outputs.task_id)),
+            data_type: spec.data_type.unwrap_or_else(|| name::data_type(&spec.path)),
+            id: spec.existing_id,
+            logical_path,
+            size,
+            sha256: hex::encode(digest.finalize()),
+        };
+        let mut finished = outputs.finished.lock().unwrap_or_else(PoisonError::into_inner);
+        finished.retain(|earlier| earlier.logical_path != artifact.logical_path);
+        finished.push(artifact.clone());
+        Ok(artifact)
+    }
+}
