@@ -113,11 +113,11 @@ impl Role {
 /// A property of all points.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Column {
-    /// Its name in the PLY.
+    /// The name of the property in the PLY header.
     pub name: String,
-    /// What it means.
+    /// What the values mean: a coordinate, a normal, a colour or something that is only passed on.
     pub role: Role,
-    /// Its values, one a point.
+    /// One value for each point.
     pub values: Values,
 }
 

@@ -13,12 +13,12 @@ use crate::failure::Failure;
 use crate::progress::Progress;
 use crate::vec3::Vec3;
 
-/// A place with one or more points.
+/// A position that one or more points of the cloud share.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Spot {
-    /// Where it is.
+    /// The position, in the units of the scan.
     pub position: Vec3,
-    /// How many points are there.
+    /// Number of points at this position.
     pub copies: usize,
 }
 

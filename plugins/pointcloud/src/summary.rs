@@ -25,21 +25,21 @@ pub struct Summary {
     pub elapsed_ms: u64,
 }
 
-/// What is known of a scan before its bytes.
+/// What the domain server says about a scan before the first byte is read.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Input {
-    /// Its name in the domain.
+    /// The name of the input in the domain.
     pub name: String,
-    /// Its bytes, as they were stored.
+    /// Size of the stored input in bytes (compressed, if it was stored so).
     pub size: u64,
 }
 
-/// A box.
+/// An axis-aligned bounding box.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Corners {
-    /// Its least corner.
+    /// The corner with the smallest coordinates.
     pub min: Vec3,
-    /// Its greatest corner.
+    /// The corner with the largest coordinates.
     pub max: Vec3,
 }
 

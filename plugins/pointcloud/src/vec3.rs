@@ -57,17 +57,17 @@ impl Bounds {
         Some(bounds)
     }
 
-    /// How long it is along each axis.
+    /// The length of the box along each axis.
     pub fn extent(&self) -> Vec3 {
         sub(self.max, self.min)
     }
 
-    /// Its middle.
+    /// The centre of the box.
     pub fn centre(&self) -> Vec3 {
         add(self.min, scale(self.extent(), 0.5))
     }
 
-    /// Its longest side.
+    /// The length of the longest side.
     pub fn longest(&self) -> f64 {
         self.extent().into_iter().fold(0.0, f64::max)
     }

@@ -17,7 +17,7 @@ const STRAYS: f64 = 0.002;
 /// A camera that looks at a cloud from the front, a little from the side and from above.
 #[derive(Debug, Clone)]
 pub struct Camera {
-    /// Where it is.
+    /// The position of the camera.
     eye: Vec3,
     /// What is to the right in the picture, upwards in it and towards the camera.
     axes: [Vec3; 3],

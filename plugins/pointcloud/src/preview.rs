@@ -31,7 +31,7 @@ pub const HEIGHT: usize = 960;
 const SAMPLES: usize = 2;
 /// A disc reaches a little beyond the neighbour that gave the spacing, so that there are no holes.
 const OVERLAP: f64 = 0.92;
-/// A lonely point's disc is not larger than this many times the usual one.
+/// A lonely point's disc is not larger than this many times the average one.
 const LARGEST: f64 = 1.2;
 /// Points that lie close together by chance leave gaps around them: no disc is smaller than this.
 const SMALLEST: f64 = 0.65;
