@@ -35,9 +35,17 @@ fuzz *args:
 setup:
     cargo xtask setup
 
-# Check format, clippy and rustdoc
+# Check format, structure, clippy and rustdoc
 lint:
     cargo xtask lint
+
+# Check layers, features, import circles and module style (seconds)
+structure:
+    cargo xtask structure
+
+# Write docs/configuration.md from the node's settings (just docs --check)
+docs *args:
+    cargo xtask docs "$@"
 
 # Check the dependencies' licences, sources and duplicates
 deny:

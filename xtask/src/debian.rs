@@ -1,9 +1,9 @@
-//! Building runners with Debian's packages: its compiler and the sources of its standard library, and
-//! the linker of the active Rust toolchain. For machines that reach a Debian mirror and not rustup's
+//! A toolchain for runners out of Debian's packages: Debian's compiler, the sources of its standard library,
+//! and the linker of the active Rust toolchain. For machines that reach a Debian mirror but not rustup's
 //! server.
 //!
-//! Its C library has no sockets: a guest that uses `std::net` does not link. WASI's own interface, for
-//! example by the crate `wasip2`, works.
+//! Debian's C library for WASI has no sockets: a guest that uses `std::net` does not link. WASI's own
+//! interface, for example through the crate `wasip2`, works.
 
 use std::env;
 use std::ffi::OsString;
@@ -14,27 +14,27 @@ use anyhow::{Context, Result, bail};
 
 use crate::process::Cmd;
 
-/// The compiler, the sources of the standard library, and the C library below it.
-pub const PACKAGES: [&str; 3] = ["rustc-web", "rust-web-src", "wasi-libc"];
+/// The compiler, the sources of the standard library, and the C library that it needs.
+pub(crate) const PACKAGES: [&str; 3] = ["rustc-web", "rust-web-src", "wasi-libc"];
 
-/// Where those packages put the compiler.
+/// Where [`PACKAGES`] put the compiler.
 const RUSTC: &str = "/usr/bin/rustc";
 
-/// The package's C library is found by its path: nothing knows it by default.
+/// The C library is named by its path, because no linker looks there by default.
 const RUSTFLAGS: &str = "-L native=/usr/lib/wasm32-wasi -C link-self-contained=no -C link-arg=-lc";
 
 /// Debian's toolchain, ready for use.
-pub struct Debian {
+pub(crate) struct Debian {
     /// The folder with the active toolchain's `wasm-component-ld` and `rust-lld`, which Debian lacks.
     linkers: PathBuf,
 }
 
 impl Debian {
-    /// Puts Debian's compiler and the linkers in `sysroot` together. The packages must be installed.
+    /// Combines Debian's compiler, which must be installed, with the linkers in `sysroot`.
     ///
     /// # Errors
     /// If `sysroot` has no linker for components.
-    pub fn find(sysroot: &Path) -> Result<Self> {
+    pub(crate) fn find(sysroot: &Path) -> Result<Self> {
         let platforms = sysroot.join("lib/rustlib");
         let entries = platforms.read_dir().with_context(|| format!("read {}", platforms.display()))?;
         let linkers = entries
@@ -50,17 +50,17 @@ impl Debian {
         }
     }
 
-    /// Changes a `cargo build` for the target into one with this toolchain.
+    /// Makes a `cargo build` for the target use this toolchain.
     ///
     /// # Errors
-    /// If a folder's name can't stand in `PATH`.
-    pub fn apply(&self, cargo: Cmd) -> Result<Cmd> {
+    /// If the name of a folder contains the separator of `PATH`.
+    pub(crate) fn apply(&self, cargo: Cmd) -> Result<Cmd> {
         let inherited = env::var_os("PATH").unwrap_or_default();
         let mut path = vec![self.linkers.clone(), self.linkers.join("gcc-ld")];
         path.extend(env::split_paths(&inherited));
         let path: OsString = env::join_paths(path).context("put the borrowed linkers into PATH")?;
         Ok(cargo
-            .env_quietly("PATH", path)
+            .env_hidden("PATH", path)
             .env("RUSTC", RUSTC)
             // `build-std` is not stable, and this compiler is not a nightly one.
             .env("RUSTC_BOOTSTRAP", "1")
@@ -71,7 +71,7 @@ impl Debian {
 }
 
 /// Whether all [`PACKAGES`] are installed.
-pub fn is_installed() -> bool {
+pub(crate) fn is_installed() -> bool {
     PACKAGES.iter().all(|package| {
         let status = Cmd::new("dpkg-query").args(["-W", "-f=${db:Status-Status}", package]).output();
         status.is_ok_and(|status| status == "installed")
@@ -81,8 +81,8 @@ pub fn is_installed() -> bool {
 /// Installs [`PACKAGES`].
 ///
 /// # Errors
-/// If this is no Debian, we may not install, or the packages can't be fetched.
-pub fn install() -> Result<()> {
+/// If this is not Debian, installing is not permitted, or the packages can't be downloaded.
+pub(crate) fn install() -> Result<()> {
     apt_install(&PACKAGES)
 }
 
@@ -90,13 +90,13 @@ pub fn install() -> Result<()> {
 ///
 /// # Errors
 /// As [`install`].
-pub fn install_c_compiler() -> Result<()> {
+pub(crate) fn install_c_compiler() -> Result<()> {
     apt_install(&["gcc", "libc6-dev"])
 }
 
 fn apt_install(packages: &[&str]) -> Result<()> {
     if !Cmd::new("apt-get").arg("--version").works() {
-        bail!("this is no Debian: there is no apt-get");
+        bail!("this is not Debian: there is no apt-get");
     }
     eprintln!("setup: installing {} with apt-get", packages.join(", "));
     apt_get()?.arg("update").output()?;
@@ -104,7 +104,7 @@ fn apt_install(packages: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// `apt-get`, by `sudo` if we are not root. `sudo` may ask for a password only if somebody is there.
+/// `apt-get`, through `sudo` unless this user is root. `sudo` may ask for a password only on a terminal.
 fn apt_get() -> Result<Cmd> {
     let root = Cmd::new("id").arg("-u").output()? == "0";
     let command = match (root, std::io::stdin().is_terminal()) {
@@ -113,7 +113,7 @@ fn apt_get() -> Result<Cmd> {
         (false, false) => Cmd::new("sudo").args(["-n", "apt-get"]),
     };
     Ok(command
-        .env_quietly("DEBIAN_FRONTEND", "noninteractive")
+        .env_hidden("DEBIAN_FRONTEND", "noninteractive")
         .args(["-qq", "-o", "DPkg::Lock::Timeout=120", "-o", "Acquire::Retries=2"])
         .args(["-o", "Acquire::http::Timeout=30", "-o", "Acquire::https::Timeout=30"]))
 }

@@ -1,7 +1,8 @@
-//! Fuzzes what reads the bytes of strangers: builds the targets of host/domain-data/fuzz and runs them.
+//! `fuzz`: builds the fuzz targets of the parsers for domain data, and runs them.
 //!
-//! Built by cargo-fuzz, run without it: it would make folders in the repository. All that a run writes is
-//! below the target directory, so a corpus grows from run to run and is gone with `cargo clean`.
+//! cargo-fuzz builds the targets but does not run them, because it would create folders in the repository.
+//! Everything that a run writes is below the target directory: a corpus grows from run to run and is gone
+//! after `cargo clean`.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -10,32 +11,32 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use crate::process::Cmd;
-use crate::project::{Project, executable};
+use crate::project::{FUZZ, Project, executable};
 use crate::tool;
 
-/// The version of cargo-fuzz: its flags for the compiler are its own business.
+/// The version of cargo-fuzz, which decides on the compiler's flags.
 const CARGO_FUZZ: &str = "0.13.2";
 
-/// The targets, in the order of their source: how a download is read, its headers, what is asked for.
-pub const TARGETS: [&str; 3] = ["multipart", "disposition", "cid"];
+/// The targets, in the order of the source code: the body of a download, its headers, a CID.
+pub(crate) const TARGETS: [&str; 3] = ["multipart", "disposition", "cid"];
 
-/// Bytes of an input. Beyond every limit of the parsers as the targets set them.
+/// Largest input, in bytes: beyond every limit that the targets set for the parsers.
 const MAX_INPUT_BYTES: usize = 16 << 10;
 
-/// Memory of a fuzzer; AddressSanitizer holds back 256 MB of what was freed.
+/// Memory limit of a fuzzer, in MB. AddressSanitizer alone keeps 256 MB of freed memory.
 const MAX_MEMORY_MB: usize = 1024;
 
-/// Seconds that one input may take.
+/// Time limit for one input, in seconds.
 const MAX_INPUT_SECONDS: u64 = 10;
 
-/// How long a fuzzer may take longer than it was told to: for reading its corpus.
+/// Time that a fuzzer gets beyond the time to fuzz: for reading its corpus.
 const GRACE: Duration = Duration::from_secs(300);
 
-/// Runs `targets`, each for `seconds`, and prints what came of it.
+/// Runs `targets`, each for `seconds`, and prints a table of results.
 ///
 /// # Errors
-/// If something can't be built, or an input was found for which something does not hold.
-pub fn fuzz(project: &Project, targets: &[String], seconds: u64) -> Result<()> {
+/// If a target can't be built, or an input was found that makes one fail.
+pub(crate) fn fuzz(project: &Project, targets: &[String], seconds: u64) -> Result<()> {
     let targets: Vec<&str> =
         if targets.is_empty() { TARGETS.to_vec() } else { targets.iter().map(String::as_str).collect() };
     let built = build(project)?;
@@ -48,11 +49,11 @@ pub fn fuzz(project: &Project, targets: &[String], seconds: u64) -> Result<()> {
         let run = Run::new(project, target)?;
         let outcome = run.run(project, &built.join(executable(target)), seconds);
         let crashes = run.crashes()?;
-        table.push(Figures::read(&run.said()).row(target, crashes.len()));
+        table.push(Figures::read(&run.log_text()).row(target, crashes.len()));
         if let Err(error) = outcome {
-            eprintln!("{target}: {error:#}\n  what it said: {}", project.short(&run.log));
+            eprintln!("{target}: {error:#}\n  its log: {}", project.short(&run.log));
             for crash in crashes {
-                eprintln!("  an input that does it: {}", project.short(&crash));
+                eprintln!("  an input that makes it fail: {}", project.short(&crash));
             }
             failed.push(target);
         }
@@ -62,19 +63,19 @@ pub fn fuzz(project: &Project, targets: &[String], seconds: u64) -> Result<()> {
         return Ok(());
     }
     bail!(
-        "found by {}\n  what helps: copy the input into host/domain-data/fuzz/seeds/TARGET; then `cargo test -p \
-         posemesh-domain-data --test seeds` fails in the same way",
+        "found by {}\n  what helps: copy the input into {FUZZ}/seeds/TARGET; then `cargo test --test seeds` in the \
+         folder above fails in the same way",
         failed.join(", ")
     )
 }
 
-/// Builds all targets and returns the folder that they are in.
+/// Builds all targets and returns the folder with the programs.
 fn build(project: &Project) -> Result<PathBuf> {
     let cargo_fuzz = tool::installed(project, "cargo-fuzz", CARGO_FUZZ, &[])?;
     match build_with(project, &cargo_fuzz, "address") {
         Ok(built) => Ok(built),
         Err(error) => {
-            eprintln!("AddressSanitizer does not work here, so it goes without: {error:#}");
+            eprintln!("AddressSanitizer does not work here, so the targets are built without it: {error:#}");
             build_with(project, &cargo_fuzz, "none")
         }
     }
@@ -84,56 +85,49 @@ fn build_with(project: &Project, cargo_fuzz: &Path, sanitizer: &str) -> Result<P
     let target_dir = project.fuzz().join(format!("build-{sanitizer}"));
     Cmd::new(cargo_fuzz)
         .dir(&project.root)
-        .args([
-            "fuzz",
-            "build",
-            "--fuzz-dir",
-            "host/domain-data/fuzz",
-            "--sanitizer",
-            sanitizer,
-            "--target-dir",
-        ])
+        .args(["fuzz", "build", "--fuzz-dir", FUZZ, "--sanitizer", sanitizer, "--target-dir"])
         .arg(&target_dir)
-        // Coverage is a matter of unstable flags; with this a stable compiler takes them.
+        // Coverage needs unstable flags; with this variable a stable compiler accepts them.
         .env("RUSTC_BOOTSTRAP", "1")
         .env_remove("CARGO_TARGET_DIR")
         .cure("libFuzzer is built from source and needs a C++ compiler")
         .run()?;
     let built = target_dir.join(host()?).join("release");
     for target in TARGETS {
-        // The sanitizer's set-up fails where address space is rationed, for one.
+        // AddressSanitizer can't start where the address space is limited, for example.
         let program = built.join(executable(target));
         if !Cmd::new(&program).arg("-help=1").works() {
-            bail!("{} was built, and can't be started", project.short(&program));
+            bail!("{} was built but can't be started", project.short(&program));
         }
     }
     Ok(built)
 }
 
-/// The platform that the compiler builds for, as it calls it: cargo-fuzz always names it.
+/// The compiler's name for this platform, which cargo-fuzz always builds for by name.
 fn host() -> Result<String> {
-    let said = Cmd::new("rustc").arg("-vV").output()?;
-    let host = said.lines().find_map(|line| line.strip_prefix("host: "));
+    let version = Cmd::new("rustc").arg("-vV").output()?;
+    let host = version.lines().find_map(|line| line.strip_prefix("host: "));
     Ok(host.context("`rustc -vV` does not name its host")?.to_owned())
 }
 
-/// The places of one target's run.
+/// The paths of one target's run.
 struct Run {
     target: String,
-    /// In the repository, and only read.
+    /// Inputs in the repository; never written to.
     seeds: PathBuf,
+    /// Words of the format, in the repository.
     dictionary: PathBuf,
-    /// What was found to lead somewhere new, in this run and earlier ones.
+    /// Inputs that reached new code, in this run and earlier ones.
     corpus: PathBuf,
-    /// The inputs for which something did not hold, in this run.
+    /// Inputs that made the target fail, in this run.
     crashes: PathBuf,
-    /// What the fuzzer says.
+    /// The fuzzer's output.
     log: PathBuf,
 }
 
 impl Run {
     fn new(project: &Project, target: &str) -> Result<Self> {
-        let (source, here) = (project.root.join("host/domain-data/fuzz"), project.fuzz().join(target));
+        let (source, here) = (project.root.join(FUZZ), project.fuzz().join(target));
         let run = Self {
             target: target.to_owned(),
             seeds: source.join("seeds").join(target),
@@ -143,10 +137,10 @@ impl Run {
             log: here.join("log"),
         };
         if run.crashes.exists() {
-            fs::remove_dir_all(&run.crashes).context("take away the crashes of an earlier run")?;
+            fs::remove_dir_all(&run.crashes).context("remove the crashes of an earlier run")?;
         }
         for folder in [&run.corpus, &run.crashes] {
-            fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
+            fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
         }
         Ok(run)
     }
@@ -154,7 +148,7 @@ impl Run {
     fn run(&self, project: &Project, program: &Path, seconds: u64) -> Result<()> {
         let log = File::create(&self.log).with_context(|| format!("write {}", self.log.display()))?;
         let name = &self.target;
-        eprintln!("fuzzing {name} for {seconds} s; it talks to {}", project.short(&self.log));
+        eprintln!("fuzzing {name} for {seconds} s; its log is {}", project.short(&self.log));
         Cmd::new(program)
             .arg(&self.corpus)
             .arg(&self.seeds)
@@ -165,12 +159,12 @@ impl Run {
             .arg(format!("-rss_limit_mb={MAX_MEMORY_MB}"))
             .arg(format!("-timeout={MAX_INPUT_SECONDS}"))
             .arg("-print_final_stats=1")
-            .limit(Duration::from_secs(seconds) + GRACE)
+            .time_limit(Duration::from_secs(seconds) + GRACE)
             .stderr(log)
             .run()
     }
 
-    fn said(&self) -> String {
+    fn log_text(&self) -> String {
         fs::read(&self.log).map(|log| String::from_utf8_lossy(&log).into_owned()).unwrap_or_default()
     }
 
@@ -180,7 +174,7 @@ impl Run {
     }
 }
 
-/// What libFuzzer says of itself at the end.
+/// The figures that libFuzzer prints at the end, as text.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Figures {
     executions: String,
@@ -192,7 +186,7 @@ struct Figures {
 }
 
 impl Figures {
-    /// Reads a log; what isn't in it stays empty.
+    /// Reads a log; a figure that isn't in it stays empty.
     fn read(log: &str) -> Self {
         let mut figures = Self::default();
         for line in log.lines() {
@@ -227,7 +221,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_figures_are_the_last_that_the_fuzzer_told() {
+    fn the_figures_are_the_last_that_the_fuzzer_printed() {
         let log = "#2\tINITED cov: 10 ft: 11 corp: 1/1b exec/s: 0 rss: 46Mb\n\
             #9\tNEW    cov: 1190 ft: 3473 corp: 489/43Kb lim: 326 exec/s: 1281 rss: 460Mb L: 8/326 MS: 1 X-\n\
             ###### Recommended dictionary. ######\n\

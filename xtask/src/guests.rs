@@ -1,5 +1,5 @@
-//! Builds guests: crates that become components. Runners are guests, and so are the small and hostile
-//! ones that only the tests load.
+//! Builds guests: crates that are compiled to components. Runners are guests, and so are the small and hostile
+//! components that only tests load.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::output;
 use crate::process::Cmd;
+use crate::progress::{self, LongBuild, RUNNERS, TEST_GUESTS};
 use crate::project::Project;
 use crate::setup::{TARGET, Toolchain};
 
@@ -16,29 +17,29 @@ const PROFILE: &str = "plugin";
 
 /// A guest to be built.
 struct Guest {
-    /// The component's name.
+    /// The name of the component.
     name: String,
-    /// Where its sources are.
+    /// The folder with the sources.
     source: PathBuf,
-    /// The file that the compiler writes, below the profile's folder.
+    /// The file that the compiler writes, relative to the profile's folder.
     artifact: PathBuf,
 }
 
 /// A built guest.
-pub struct Component {
-    /// The name: that of the runner's folder, or of the test guest's source file.
-    pub name: String,
-    /// The guest's folder.
-    pub source: PathBuf,
-    /// The component.
-    pub file: PathBuf,
+pub(crate) struct Component {
+    /// The name of the runner's folder, or of the test guest's source file.
+    pub(crate) name: String,
+    /// The folder with the sources.
+    pub(crate) source: PathBuf,
+    /// The component itself.
+    pub(crate) file: PathBuf,
 }
 
 /// Builds every runner: each folder in `plugins/` that has a manifest, as `target/plugins/NAME.wasm`.
 ///
 /// # Errors
 /// If a manifest can't be read, a runner does not compile or a file can't be written.
-pub fn runners(project: &Project, toolchain: &Toolchain) -> Result<Vec<Component>> {
+pub(crate) fn runners(project: &Project, toolchain: &Toolchain) -> Result<Vec<Component>> {
     let mut cargo = Cmd::cargo()
         .dir(&project.root)
         .arg("build")
@@ -48,7 +49,7 @@ pub fn runners(project: &Project, toolchain: &Toolchain) -> Result<Vec<Component
         cargo = cargo.args(["-p", &package]);
         guests.push(guest);
     }
-    build(project, toolchain, cargo, guests, &project.plugins())
+    build(project, toolchain, cargo, guests, &RUNNERS, &project.plugins())
 }
 
 /// Builds every guest of the tests: each file in `tests/guests/examples/`, as
@@ -56,22 +57,23 @@ pub fn runners(project: &Project, toolchain: &Toolchain) -> Result<Vec<Component
 ///
 /// # Errors
 /// As [`runners`].
-pub fn for_tests(project: &Project, toolchain: &Toolchain) -> Result<Vec<Component>> {
+pub(crate) fn for_tests(project: &Project, toolchain: &Toolchain) -> Result<Vec<Component>> {
     let package = project.test_guests_manifest();
     let cargo = Cmd::cargo()
         .dir(&project.root)
         .args(["build", "--locked", "--examples", "--manifest-path"])
         .arg(&package);
     let guests = examples_in(&package.with_file_name("examples"))?;
-    build(project, toolchain, cargo, guests, &project.test_guests())
+    build(project, toolchain, cargo, guests, &TEST_GUESTS, &project.test_guests())
 }
 
-/// Runs `cargo` for the target and puts `NAME.wasm` for each of `guests` into `out`.
+/// Runs `cargo` for the target and puts `NAME.wasm` for each of `guests` into `out`. `step` is announced.
 fn build(
     project: &Project,
     toolchain: &Toolchain,
     cargo: Cmd,
     guests: Vec<Guest>,
+    step: &LongBuild,
     out: &Path,
 ) -> Result<Vec<Component>> {
     let names: Vec<_> = guests.iter().map(|guest| guest.name.as_str()).collect();
@@ -79,17 +81,19 @@ fn build(
     if guests.is_empty() {
         return Ok(Vec::new());
     }
-    // A target directory for each toolchain: flags that change would build everything anew.
+    let is_built = |guest: &Guest| out.join(format!("{}.wasm", guest.name)).exists();
+    progress::announce(step, guests.iter().all(is_built));
+    // A target directory for each toolchain, because other flags would rebuild everything.
     let target = project.target.join(match toolchain {
         Toolchain::Active => "wasm",
         Toolchain::Debian(_) => "wasm-debian",
     });
-    // Flags that somebody sets for this machine (a linker, a CPU) mean nothing to a component, and
-    // RUSTFLAGS would silence those for the target.
+    // Flags that are set for this machine (a linker, a CPU) mean nothing to a component, and RUSTFLAGS would
+    // override the flags for the target.
     let cargo = cargo
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
-        .env_quietly("CARGO_TARGET_DIR", &target)
+        .env_hidden("CARGO_TARGET_DIR", &target)
         .args(["--profile", PROFILE, "--target", TARGET]);
     match toolchain {
         Toolchain::Active => cargo.run()?,
@@ -108,7 +112,7 @@ fn build(
     Ok(components)
 }
 
-/// The runners below `folder` with their packages' names, by folder name.
+/// The runners in `folder`, each with the name of its package, sorted by folder name.
 fn runners_in(folder: &Path) -> Result<Vec<(String, Guest)>> {
     let mut runners = Vec::new();
     for source in entries(folder)? {
@@ -128,7 +132,7 @@ fn runners_in(folder: &Path) -> Result<Vec<(String, Guest)>> {
     Ok(runners)
 }
 
-/// The examples in `folder`, by name.
+/// The examples in `folder`, sorted by name.
 fn examples_in(folder: &Path) -> Result<Vec<Guest>> {
     let mut examples = Vec::new();
     for source in entries(folder)? {
@@ -141,7 +145,7 @@ fn examples_in(folder: &Path) -> Result<Vec<Guest>> {
     Ok(examples)
 }
 
-/// What is in `folder`, sorted. Nothing if there is no such folder.
+/// The paths in `folder`, sorted; none if there is no such folder.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     if folder.is_dir() {
@@ -184,29 +188,29 @@ mod tests {
 
     #[test]
     fn a_runner_is_a_folder_with_a_manifest() {
-        let plugins = output::test_folder("runners");
+        let folder = tempfile::tempdir().unwrap();
+        let plugins = folder.path();
         fs::create_dir(plugins.join("notes")).unwrap();
         fs::create_dir(plugins.join("zeta")).unwrap();
         fs::write(plugins.join("zeta/Cargo.toml"), "[package]\nname = \"zeta-runner\"\n").unwrap();
 
-        let found = runners_in(&plugins).unwrap();
+        let found = runners_in(plugins).unwrap();
         let found: Vec<_> = found.iter().map(|(package, guest)| (package.as_str(), guest)).collect();
         assert_eq!(found.len(), 1, "a folder without a manifest is no runner");
         let (package, guest) = found.first().unwrap();
         assert_eq!((*package, guest.name.as_str()), ("zeta-runner", "zeta"));
         assert_eq!(guest.artifact, Path::new("zeta_runner.wasm"));
         assert!(runners_in(&plugins.join("missing")).unwrap().is_empty(), "no folder means no runners");
-        fs::remove_dir_all(plugins).unwrap();
     }
 
     #[test]
     fn a_test_guest_is_a_source_file() {
-        let examples = output::test_folder("examples");
+        let folder = tempfile::tempdir().unwrap();
+        let examples = folder.path();
         fs::write(examples.join("spin_twice.rs"), "").unwrap();
         fs::write(examples.join("README.md"), "").unwrap();
-        let found = examples_in(&examples).unwrap();
+        let found = examples_in(examples).unwrap();
         let found: Vec<_> = found.iter().map(|guest| guest.artifact.as_path()).collect();
         assert_eq!(found, [Path::new("examples/spin_twice.wasm")]);
-        fs::remove_dir_all(examples).unwrap();
     }
 }

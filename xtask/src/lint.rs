@@ -1,22 +1,25 @@
-//! The checks that run nothing of ours: format, lints, documentation, dependencies.
+//! `lint` and `deny`: checks of the sources and manifests. Nothing that is checked is run.
 
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use crate::features;
+use crate::layers;
 use crate::process::Cmd;
-use crate::project::Project;
+use crate::project::{FUZZ, Project};
 use crate::report::Report;
+use crate::structure;
 use crate::tool;
 
-/// The version of cargo-deny: a newer one may judge differently.
+/// The version of cargo-deny; a newer one may judge differently.
 const CARGO_DENY: &str = "0.20.2";
 
-/// How long rustup may take to fetch a component.
+/// Time limit for the download of a component by rustup.
 const RUSTUP_LIMIT: Duration = Duration::from_secs(120);
 
-/// Format, clippy and rustdoc; a warning is a failure.
-pub fn lint(project: &Project, report: &mut Report) {
+/// Format, structure, clippy and rustdoc; a warning is a failure.
+pub(crate) fn lint(project: &Project, report: &mut Report) {
     report.step("format", || {
         component("rustfmt", "fmt")?;
         let cure = "run `cargo fmt --all`";
@@ -28,18 +31,19 @@ pub fn lint(project: &Project, report: &mut Report) {
         }
         Ok(())
     });
+    structure(project, report);
     report.step("clippy", || {
         component("clippy", "clippy")?;
         project.cargo("clippy").args(["--workspace", "--all-targets", "--", "-D", "warnings"]).run()
     });
-    // Not clippy: the suites of domain-data include all of it but the targets, which are a line each.
+    // No clippy of the fuzz targets: the tests of their crate include all of their code but a line each.
     report.step("fuzz targets' lock file", || {
         let cargo = Cmd::cargo().dir(&project.root).args(["tree", "--locked", "--manifest-path"]);
-        let cure = "`cargo update --workspace` in host/domain-data/fuzz, and commit Cargo.lock";
+        let cure = format!("`cargo update --workspace` in {FUZZ}, and commit Cargo.lock");
         cargo.arg(project.fuzz_manifest()).cure(cure).output().map(|_| ())
     });
     report.step("rustdoc", || {
-        // With the private items: a link between them that leads nowhere is found too.
+        // With the private items, so that broken links between them are found too.
         project
             .cargo("doc")
             .args(["--workspace", "--no-deps", "--document-private-items"])
@@ -48,12 +52,20 @@ pub fn lint(project: &Project, report: &mut Report) {
     });
 }
 
-/// Licences, sources and duplicates of the dependencies, as deny.toml allows them. Not the advisories:
-/// their database is fetched from a host that not every machine can reach.
+/// Checks between crates and between files. They take seconds, because nothing is compiled.
+pub(crate) fn structure(project: &Project, report: &mut Report) {
+    report.step("layers", || layers::check(project));
+    report.step("features", || features::check(project));
+    report.step("circles", || structure::no_circles(project));
+    report.step("module style", || structure::one_module_style(project));
+}
+
+/// Licences, sources and duplicates of the dependencies, as deny.toml allows them. Advisories are left out,
+/// because their database is downloaded from a host that not every machine can reach.
 ///
 /// # Errors
-/// If cargo-deny can't be installed or finds something.
-pub fn deny(project: &Project) -> Result<()> {
+/// If cargo-deny can't be installed or reports a problem.
+pub(crate) fn deny(project: &Project) -> Result<()> {
     let cargo_deny = tool::installed(project, "cargo-deny", CARGO_DENY, &["--no-default-features"])
         .context("cargo-deny checks the dependencies")?;
     Cmd::new(cargo_deny)
@@ -63,14 +75,14 @@ pub fn deny(project: &Project) -> Result<()> {
         .run()
 }
 
-/// Makes sure of the toolchain's component `name`, which brings `cargo SUBCOMMAND`.
+/// Installs the toolchain's component `name`, which provides `cargo SUBCOMMAND`, unless it is there.
 fn component(name: &str, subcommand: &str) -> Result<()> {
     if Cmd::cargo().args([subcommand, "--version"]).works() {
         return Ok(());
     }
     Cmd::new("rustup")
         .args(["component", "add", name])
-        .limit(RUSTUP_LIMIT)
+        .time_limit(RUSTUP_LIMIT)
         .cure(format!("`cargo {subcommand}` is missing: install {name} for the active toolchain"))
         .run()
 }

@@ -1,19 +1,27 @@
-//! The project's own commands: `cargo xtask --help` lists them, and the Justfile has a name for each.
+//! The project's development commands: `cargo xtask --help` lists them, and the Justfile has a recipe for each.
 //!
-//! They need nothing but cargo, so that a fresh clone can be built, tried and tested by one of them.
+//! They need nothing but cargo, so that one command builds, shows or tests a fresh clone.
 
 mod bench;
 mod debian;
+mod demo;
+mod docs;
+mod features;
 mod fuzz;
 mod guests;
+mod layers;
 mod lint;
+mod node;
 mod output;
 mod process;
+mod progress;
 mod project;
 mod report;
 mod setup;
-mod steps;
+mod structure;
+mod suites;
 mod tool;
+mod workspace;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -35,9 +43,9 @@ struct Args {
 enum Task {
     /// Make this machine able to build runners
     ///
-    /// Looks for a Rust toolchain for wasm32-wasip2. If there is none, adds the target with rustup; if
-    /// that fails, installs Debian's packages and uses their compiler. The other commands do this by
-    /// themselves. POSEMESH_GUEST_TOOLCHAIN=rustup or =debian forces one way.
+    /// Looks for a Rust toolchain for wasm32-wasip2. If there is none, adds the target with rustup; if that
+    /// fails, installs Debian's packages and uses their compiler. The other commands do this by themselves.
+    /// POSEMESH_GUEST_TOOLCHAIN=rustup or =debian forces one of the two.
     Setup,
     /// Build every runner in plugins/ into target/plugins/NAME.wasm
     Plugins,
@@ -54,8 +62,8 @@ enum Task {
     TestPlugins,
     /// See the node work: a local network, a node with all runners, and one scan through them
     ///
-    /// Builds what is needed and becomes `posemesh-node demo`. What you give after `demo` goes there;
-    /// `cargo xtask demo -- --help` lists it.
+    /// Builds what is needed and becomes `posemesh-node demo`, which gets the arguments after `demo`;
+    /// `cargo xtask demo -- --help` lists them.
     Demo {
         /// Arguments for `posemesh-node demo`, for example --scan FILE
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -63,23 +71,31 @@ enum Task {
     },
     /// Measure: `bench plugins`, `bench storage`
     ///
-    /// Builds in release mode and becomes `posemesh-bench`. What it prints is Markdown; docs/benchmarks.md
-    /// has it with the machine it was measured on.
+    /// Builds in release mode and becomes `posemesh-bench`, which prints Markdown. docs/benchmarks.md has its
+    /// output with the machine that was measured on.
     Bench {
         /// Arguments for `posemesh-bench`
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
-    /// Check format, clippy and rustdoc; a warning is a failure
+    /// Check format, structure, clippy and rustdoc; a warning is a failure
     Lint,
+    /// Check layers, features, import circles and module style: the part of `lint` that compiles nothing
+    Structure,
+    /// Write docs/configuration.md from the node's table of settings
+    Docs {
+        /// Fail if the file is not current, and write nothing
+        #[arg(long)]
+        check: bool,
+    },
     /// Check the dependencies' licences, sources and duplicates against deny.toml
     ///
-    /// Installs cargo-deny below the target directory at the first time.
+    /// Installs cargo-deny below the target directory the first time.
     Deny,
     /// Fuzz the parsers of domain data (docs/fuzzing.md)
     ///
-    /// Installs cargo-fuzz below the target directory at the first time. Corpora, logs and crashes are
-    /// there too, in fuzz/TARGET.
+    /// Installs cargo-fuzz below the target directory the first time. Corpora, logs and crashes are there too,
+    /// in fuzz/TARGET.
     Fuzz {
         /// How long to run each target
         #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
@@ -88,7 +104,7 @@ enum Task {
         #[arg(value_name = "TARGET", value_parser = clap::builder::PossibleValuesParser::new(fuzz::TARGETS))]
         targets: Vec<String>,
     },
-    /// Everything that must hold before a change goes in: test, lint, deny
+    /// Everything that must hold before a change goes in: test, lint, docs --check, deny
     Ci,
 }
 
@@ -111,16 +127,20 @@ fn run(task: Task) -> Result<()> {
             let toolchain = setup::toolchain()?;
             return guests::runners(&project, &toolchain).map(|_| ());
         }
-        Task::Demo { args } => return steps::demo(&project, &args),
+        Task::Demo { args } => return demo::demo(&project, &args),
         Task::Bench { args } => return bench::bench(&project, &args),
         Task::Fuzz { seconds, targets } => return fuzz::fuzz(&project, &targets, seconds),
+        Task::Docs { check: true } => return docs::check(&project),
+        Task::Docs { check: false } => return docs::write(&project),
         Task::Deny => return lint::deny(&project),
-        Task::Test { args } => steps::test(&project, &mut report, &args),
-        Task::TestPlugins => steps::test_plugins(&project, &mut report),
+        Task::Test { args } => suites::test(&project, &mut report, &args),
+        Task::TestPlugins => suites::test_plugins(&project, &mut report),
+        Task::Structure => lint::structure(&project, &mut report),
         Task::Lint => lint::lint(&project, &mut report),
         Task::Ci => {
-            steps::test(&project, &mut report, &[]);
+            suites::test(&project, &mut report, &[]);
             lint::lint(&project, &mut report);
+            report.step("docs", || docs::check(&project));
             report.step("deny", || lint::deny(&project));
         }
     }

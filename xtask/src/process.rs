@@ -1,193 +1,201 @@
-//! Runs other programs: shows the command line, waits no longer than asked, and says what to do when
-//! it fails.
+//! Runs other programs: shows the command line, enforces a time limit, and says what helps when a program
+//! fails.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 
-/// What `cargo run` puts into our environment about *this* crate. Build scripts that watch these
-/// (ring's does) would run again, and everything above them, each time a build is started the other way.
-const OURS: [&str; 4] = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_NAME"];
+/// Beginnings of the variables by which `cargo run` describes *this* crate. Build scripts that watch them
+/// (ring's does) would run again, and everything above them would be rebuilt, each time a build is started
+/// from here after one that was started by hand, and the other way round.
+const SET_BY_CARGO_RUN: [&str; 4] = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_NAME"];
 
 /// A program to run.
-pub struct Cmd {
+pub(crate) struct Cmd {
+    /// Program, arguments, directory and environment. `duct` runs them; only [`Cmd::exec`] needs the
+    /// standard library's type, which can be read back as well.
     command: Command,
-    /// The variables that matter to the reader, as `NAME=value` before the command line.
+    /// Variables that the reader should see, as `NAME=value` before the command line.
     shown: Vec<String>,
-    limit: Option<Duration>,
+    time_limit: Option<Duration>,
+    stderr: Option<File>,
     cure: Option<String>,
 }
 
 impl Cmd {
     /// The program `program`, looked up in `PATH`.
-    pub fn new(program: impl AsRef<OsStr>) -> Self {
+    pub(crate) fn new(program: impl AsRef<OsStr>) -> Self {
         let mut command = Command::new(program);
         for (name, _) in std::env::vars_os() {
-            if is_ours(&name) {
+            if is_set_by_cargo_run(&name) {
                 command.env_remove(name);
             }
         }
-        Self { command, shown: Vec::new(), limit: None, cure: None }
+        Self { command, shown: Vec::new(), time_limit: None, stderr: None, cure: None }
     }
 
     /// The cargo that runs us.
-    pub fn cargo() -> Self {
+    pub(crate) fn cargo() -> Self {
         Self::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
     }
 
     /// Adds one argument.
-    pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+    pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
         self.command.arg(arg);
         self
     }
 
     /// Adds several arguments.
-    pub fn args<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
+    pub(crate) fn args<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
         self.command.args(args);
         self
     }
 
-    /// Runs it in `dir`.
-    pub fn dir(mut self, dir: impl AsRef<Path>) -> Self {
+    /// Runs the program in `dir`.
+    pub(crate) fn dir(mut self, dir: impl AsRef<Path>) -> Self {
         self.command.current_dir(dir);
         self
     }
 
-    /// Sets an environment variable, and shows it.
-    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+    /// Sets an environment variable and shows it in the command line.
+    pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.shown.push(format!("{name}={}", quoted(value.as_ref())));
-        self.env_quietly(name, value)
+        self.env_hidden(name, value)
     }
 
-    /// Sets an environment variable that would only clutter the line.
-    pub fn env_quietly(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+    /// Sets an environment variable that would only clutter the command line.
+    pub(crate) fn env_hidden(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);
         self
     }
 
-    /// Takes an environment variable away.
-    pub fn env_remove(mut self, name: &str) -> Self {
+    /// Removes an inherited environment variable.
+    pub(crate) fn env_remove(mut self, name: &str) -> Self {
         self.command.env_remove(name);
         self
     }
 
-    /// Ends the program after `limit`; that is then an error.
-    pub fn limit(mut self, limit: Duration) -> Self {
-        self.limit = Some(limit);
+    /// Kills the program after `limit`, which then is an error. Counts for [`Cmd::run`] only.
+    pub(crate) fn time_limit(mut self, limit: Duration) -> Self {
+        self.time_limit = Some(limit);
         self
     }
 
-    /// Sends what it says on standard error to a file.
-    pub fn stderr(mut self, file: File) -> Self {
-        self.command.stderr(file);
+    /// Sends the program's standard error to `file`. Counts for [`Cmd::run`] only.
+    pub(crate) fn stderr(mut self, file: File) -> Self {
+        self.stderr = Some(file);
         self
     }
 
-    /// What the reader can do if it fails.
-    pub fn cure(mut self, cure: impl Into<String>) -> Self {
+    /// What the reader can do if the program fails: the error ends with it.
+    pub(crate) fn cure(mut self, cure: impl Into<String>) -> Self {
         self.cure = Some(cure.into());
         self
     }
 
-    /// Shows the command line and runs it on our terminal.
+    /// Shows the command line and runs the program on our terminal.
     ///
     /// # Errors
-    /// If it can't be started, passes its time limit or ends with anything but success.
-    pub fn run(mut self) -> Result<()> {
+    /// If the program can't be started, exceeds its time limit or ends with anything but success.
+    pub(crate) fn run(mut self) -> Result<()> {
         eprintln!("$ {}", self.line());
-        let child = self.command.spawn().map_err(|error| self.not_started(error))?;
-        let status = self.wait(child)?;
-        self.check(status, None)
+        let mut expression = self.expression();
+        if let Some(file) = self.stderr.take() {
+            expression = expression.stderr_file(file);
+        }
+        let program = expression.start().map_err(|error| self.not_started(&error))?;
+        let waiting = || format!("wait for `{}`", self.line());
+        let Some(limit) = self.time_limit else {
+            return self.check(program.wait().with_context(waiting)?.status, b"");
+        };
+        if let Some(output) = program.wait_timeout(limit).with_context(waiting)? {
+            return self.check(output.status, b"");
+        }
+        program.kill().with_context(|| format!("kill `{}`", self.line()))?;
+        // Only to collect the exit status: the kill is what is reported.
+        let _ = program.wait();
+        bail!("`{}` took longer than {} s and was killed{}", self.line(), limit.as_secs(), self.help())
     }
 
-    /// Runs it unseen and returns what it printed on standard output, trimmed.
+    /// Runs the program without showing it and returns its standard output, trimmed.
     ///
     /// # Errors
-    /// As [`Cmd::run`]; the message ends with what it printed on standard error.
-    pub fn output(mut self) -> Result<String> {
-        let output = self.command.stdin(Stdio::null()).output().map_err(|error| self.not_started(error))?;
-        self.check(output.status, Some(&output.stderr))?;
+    /// As [`Cmd::run`]; the message ends with the program's standard error.
+    pub(crate) fn output(self) -> Result<String> {
+        let expression = self.expression().stdin_null().stdout_capture().stderr_capture();
+        let output = expression.run().map_err(|error| self.not_started(&error))?;
+        self.check(output.status, &output.stderr)?;
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 
-    /// Whether it can be started and succeeds. Nothing is shown.
-    pub fn works(mut self) -> bool {
-        self.command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        self.command.status().is_ok_and(|status| status.success())
+    /// Whether the program can be started and succeeds. Nothing is shown.
+    pub(crate) fn works(self) -> bool {
+        let expression = self.expression().stdin_null().stdout_null().stderr_null();
+        expression.run().is_ok_and(|output| output.status.success())
     }
 
-    /// Becomes this program, so that terminal, signals and exit code are its own. Returns only the
-    /// error if that fails.
+    /// Replaces this process by the program, so that terminal, signals and exit code are the program's own.
+    /// Returns only the error if that fails.
     #[cfg(unix)]
-    pub fn become_it(mut self) -> anyhow::Error {
+    pub(crate) fn exec(mut self) -> anyhow::Error {
         use std::os::unix::process::CommandExt;
         eprintln!("$ {}", self.line());
         let error = self.command.exec();
-        self.not_started(error)
+        self.not_started(&error)
     }
 
-    /// Runs this program and ends with its exit code. Returns only the error if it can't be started.
+    /// Runs the program and ends with its exit code. Returns only the error if it can't be started.
     #[cfg(not(unix))]
-    pub fn become_it(mut self) -> anyhow::Error {
+    pub(crate) fn exec(mut self) -> anyhow::Error {
         eprintln!("$ {}", self.line());
         match self.command.status() {
             Ok(status) => std::process::exit(status.code().unwrap_or(1)),
-            Err(error) => self.not_started(error),
+            Err(error) => self.not_started(&error),
         }
     }
 
-    fn wait(&self, mut child: Child) -> Result<ExitStatus> {
-        let Some(limit) = self.limit else {
-            return child.wait().with_context(|| format!("wait for `{}`", self.line()));
-        };
-        let end = Instant::now() + limit;
-        loop {
-            if let Some(status) = child.try_wait().with_context(|| format!("wait for `{}`", self.line()))? {
-                return Ok(status);
-            }
-            if Instant::now() >= end {
-                // It may have ended by itself in this moment: then there is nothing to kill.
-                let _ = child.kill();
-                let _ = child.wait();
-                bail!(
-                    "`{}` took longer than {} s and was ended{}",
-                    self.line(),
-                    limit.as_secs(),
-                    self.help()
-                );
-            }
-            thread::sleep(Duration::from_millis(50));
+    /// The command for `duct`. Without its own check of the exit status: the error here says more.
+    fn expression(&self) -> duct::Expression {
+        let mut expression = duct::cmd(self.command.get_program(), self.command.get_args());
+        for (name, value) in self.command.get_envs() {
+            expression = match value {
+                Some(value) => expression.env(name, value),
+                None => expression.env_remove(name),
+            };
         }
+        if let Some(dir) = self.command.get_current_dir() {
+            expression = expression.dir(dir);
+        }
+        expression.unchecked()
     }
 
-    fn check(&self, status: ExitStatus, stderr: Option<&[u8]>) -> Result<()> {
+    fn check(&self, status: ExitStatus, stderr: &[u8]) -> Result<()> {
         if status.success() {
             return Ok(());
         }
-        let said = stderr.map(String::from_utf8_lossy).unwrap_or_default();
-        let said = if said.trim().is_empty() { String::new() } else { format!(": {}", said.trim()) };
-        bail!("`{}` failed ({status}){said}{}", self.line(), self.help())
+        let stderr = String::from_utf8_lossy(stderr);
+        let reason = if stderr.trim().is_empty() { String::new() } else { format!(": {}", stderr.trim()) };
+        bail!("`{}` failed ({status}){reason}{}", self.line(), self.help())
     }
 
-    fn not_started(&self, error: std::io::Error) -> anyhow::Error {
-        let why = match error.kind() {
+    fn not_started(&self, error: &io::Error) -> anyhow::Error {
+        let reason = match error.kind() {
             ErrorKind::NotFound => "there is no such program here".to_owned(),
             _ => error.to_string(),
         };
-        anyhow!("can't start `{}`: {why}{}", self.line(), self.help())
+        anyhow!("can't start `{}`: {reason}{}", self.line(), self.help())
     }
 
     fn help(&self) -> String {
         self.cure.as_ref().map(|cure| format!("\n  what helps: {cure}")).unwrap_or_default()
     }
 
-    /// The command line as one could type it.
+    /// The command line as one could type it into a shell.
     fn line(&self) -> String {
         let program = self.command.get_program();
         let program = match program.to_str() {
@@ -201,11 +209,11 @@ impl Cmd {
     }
 }
 
-fn is_ours(name: &OsString) -> bool {
-    name.to_str().is_some_and(|name| OURS.iter().any(|start| name.starts_with(start)))
+fn is_set_by_cargo_run(name: &OsString) -> bool {
+    name.to_str().is_some_and(|name| SET_BY_CARGO_RUN.iter().any(|start| name.starts_with(start)))
 }
 
-/// One word of a command line, in quotes if a shell would not take it as it is.
+/// One word of a command line, in quotes unless a shell takes it as it is.
 fn quoted(word: &OsStr) -> String {
     let word = word.to_string_lossy();
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./:,@%+".contains(c);
@@ -217,42 +225,4 @@ fn quoted(word: &OsStr) -> String {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_line_can_be_typed_into_a_shell() {
-        let cmd = Cmd::new("echo").args(["plain", "two words", "it's", ""]).env("A", "b c");
-        assert_eq!(cmd.line(), r"A='b c' echo plain 'two words' 'it'\''s' ''");
-    }
-
-    #[test]
-    fn a_failure_names_the_command_the_exit_code_and_the_cure() {
-        let error = Cmd::new("sh").args(["-c", "exit 3"]).cure("try harder").run().unwrap_err().to_string();
-        assert!(error.contains("sh -c 'exit 3'"), "{error}");
-        assert!(error.contains("exit status: 3"), "{error}");
-        assert!(error.ends_with("what helps: try harder"), "{error}");
-    }
-
-    #[test]
-    fn captured_failures_end_with_what_the_program_said() {
-        let error = Cmd::new("sh").args(["-c", "echo why >&2; exit 1"]).output().unwrap_err().to_string();
-        assert!(error.ends_with(": why"), "{error}");
-    }
-
-    #[test]
-    fn a_program_that_is_not_there_is_told_in_words() {
-        let error = Cmd::new("no-such-program").run().unwrap_err().to_string();
-        assert!(error.contains("no such program"), "{error}");
-    }
-
-    #[test]
-    fn a_program_that_hangs_is_ended_at_its_limit() {
-        let start = Instant::now();
-        let cmd = Cmd::new("sleep").arg("60").limit(Duration::from_millis(100));
-        let error = cmd.run().unwrap_err().to_string();
-        assert!(error.contains("took longer"), "{error}");
-        assert!(start.elapsed() < Duration::from_secs(30), "it was waited for");
-    }
-}
+mod tests;

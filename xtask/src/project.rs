@@ -1,4 +1,4 @@
-//! Where things are: the repository, the target directory, and what is built into it.
+//! The paths of the repository, of the target directory, and of what is built into it.
 
 use std::path::{Path, PathBuf};
 
@@ -6,20 +6,23 @@ use anyhow::{Context, Result};
 
 use crate::process::Cmd;
 
-/// The places that the steps read and write. All paths are absolute.
-pub struct Project {
+/// The fuzz targets, in the repository.
+pub(crate) const FUZZ: &str = "host/domain-data/fuzz";
+
+/// The repository and the target directory. All paths are absolute.
+pub(crate) struct Project {
     /// The repository.
-    pub root: PathBuf,
+    pub(crate) root: PathBuf,
     /// `CARGO_TARGET_DIR`, or `target` in the repository.
-    pub target: PathBuf,
+    pub(crate) target: PathBuf,
 }
 
 impl Project {
     /// Finds the repository and the target directory.
     ///
     /// # Errors
-    /// If the working directory is unknown or the repository's own place makes no sense.
-    pub fn find() -> Result<Self> {
+    /// If the working directory is unknown, or this crate is not in a folder of the repository.
+    pub(crate) fn find() -> Result<Self> {
         let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
         let root = xtask.parent().context("find the repository: xtask has no folder above it")?;
         let target = std::env::var_os("CARGO_TARGET_DIR").filter(|dir| !dir.is_empty());
@@ -31,72 +34,77 @@ impl Project {
     }
 
     /// The built runners.
-    pub fn plugins(&self) -> PathBuf {
+    pub(crate) fn plugins(&self) -> PathBuf {
         self.target.join("plugins")
     }
 
-    /// The built guests that only the tests use.
-    pub fn test_guests(&self) -> PathBuf {
+    /// The built guests that only tests load.
+    pub(crate) fn test_guests(&self) -> PathBuf {
         self.target.join("test-guests")
     }
 
-    /// The node, as [`Project::cargo`] builds it.
-    pub fn node(&self) -> PathBuf {
-        self.target.join("debug").join(executable("posemesh-node"))
+    /// The programs that were built without `--release`.
+    pub(crate) fn debug(&self) -> PathBuf {
+        self.target.join("debug")
     }
 
-    /// A program of ours that was built with `--release`.
-    pub fn released(&self, name: &str) -> PathBuf {
+    /// The node, built without `--release`.
+    pub(crate) fn node(&self) -> PathBuf {
+        self.debug().join(executable("posemesh-node"))
+    }
+
+    /// The program `name`, built with `--release`.
+    pub(crate) fn released(&self, name: &str) -> PathBuf {
         self.target.join("release").join(executable(name))
     }
 
-    /// The reference node's own target directory.
-    pub fn reference_target(&self) -> PathBuf {
+    /// The target directory of the reference workspace.
+    pub(crate) fn reference_target(&self) -> PathBuf {
         self.target.join("reference")
     }
 
-    /// The reference node, built as `debug` or `release`.
-    pub fn reference_node(&self, built: &str) -> PathBuf {
-        self.reference_target().join(built).join(executable("reference-node"))
+    /// The reference node, built in `profile` (`debug` or `release`).
+    pub(crate) fn reference_node(&self, profile: &str) -> PathBuf {
+        self.reference_target().join(profile).join(executable("reference-node"))
     }
 
-    /// The reference domain client, which is built with the reference node.
-    pub fn reference_domain_client(&self, built: &str) -> PathBuf {
-        self.reference_target().join(built).join(executable("reference-domain-client"))
+    /// The reference domain client, built in `profile` (`debug` or `release`).
+    pub(crate) fn reference_domain_client(&self, profile: &str) -> PathBuf {
+        self.reference_target().join(profile).join(executable("reference-domain-client"))
     }
 
-    /// The reference node's manifest.
-    pub fn reference_manifest(&self) -> PathBuf {
+    /// The manifest of the reference workspace.
+    pub(crate) fn reference_manifest(&self) -> PathBuf {
         self.root.join("tests/reference/Cargo.toml")
     }
 
-    /// The manifest of the guests that only the tests use.
-    pub fn test_guests_manifest(&self) -> PathBuf {
+    /// The manifest of the guests that only tests load.
+    pub(crate) fn test_guests_manifest(&self) -> PathBuf {
         self.root.join("tests/guests/Cargo.toml")
     }
 
     /// The manifest of the fuzz targets.
-    pub fn fuzz_manifest(&self) -> PathBuf {
-        self.root.join("host/domain-data/fuzz/Cargo.toml")
+    pub(crate) fn fuzz_manifest(&self) -> PathBuf {
+        self.root.join(FUZZ).join("Cargo.toml")
     }
 
-    /// Where fuzzing builds and writes.
-    pub fn fuzz(&self) -> PathBuf {
+    /// The folder that everything about fuzzing is built into and written to.
+    pub(crate) fn fuzz(&self) -> PathBuf {
         self.target.join("fuzz")
     }
 
-    /// `cargo SUBCOMMAND` on the workspace, wherever we were called from.
-    pub fn cargo(&self, subcommand: &str) -> Cmd {
-        Cmd::cargo().arg(subcommand).dir(&self.root).env_quietly("CARGO_TARGET_DIR", &self.target)
+    /// `cargo SUBCOMMAND` on the workspace, whatever the working directory is.
+    pub(crate) fn cargo(&self, subcommand: &str) -> Cmd {
+        Cmd::cargo().arg(subcommand).dir(&self.root).env_hidden("CARGO_TARGET_DIR", &self.target)
     }
 
-    /// A path as a reader wants it: without the repository in front, where it is inside.
-    pub fn short<'a>(&self, path: &'a Path) -> std::path::Display<'a> {
+    /// `path` for a message: relative to the repository, if it is inside.
+    pub(crate) fn short<'a>(&self, path: &'a Path) -> std::path::Display<'a> {
         path.strip_prefix(&self.root).unwrap_or(path).display()
     }
 }
 
-/// The file name of a program.
-pub fn executable(name: &str) -> String {
+/// The file name of the program `name` on this platform.
+pub(crate) fn executable(name: &str) -> String {
     format!("{name}{}", std::env::consts::EXE_SUFFIX)
 }

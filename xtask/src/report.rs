@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-/// What has been done so far.
+/// The steps that were done so far.
 #[derive(Default)]
-pub struct Report {
+pub(crate) struct Report {
     rows: Vec<Row>,
 }
 
@@ -18,9 +18,9 @@ struct Row {
 }
 
 impl Report {
-    /// Does one step. A failure is printed at once and remembered; the caller goes on with what does not
-    /// need the result.
-    pub fn step<T>(&mut self, name: impl Display, work: impl FnOnce() -> Result<T>) -> Option<T> {
+    /// Runs one step. A failure is printed at once and kept for the summary; the caller goes on with steps that
+    /// do not need the result.
+    pub(crate) fn step<T>(&mut self, name: impl Display, work: impl FnOnce() -> Result<T>) -> Option<T> {
         eprintln!("\n== {name}");
         let start = Instant::now();
         let result = work();
@@ -31,11 +31,11 @@ impl Report {
         result.inspect_err(|error| eprintln!("error: {error:#}")).ok()
     }
 
-    /// Prints all steps again in short.
+    /// Prints the summary.
     ///
     /// # Errors
-    /// If one failed, with the names of those that did.
-    pub fn finish(self) -> Result<()> {
+    /// If a step failed, with the names of those that did.
+    pub(crate) fn finish(self) -> Result<()> {
         eprintln!("\n== summary");
         for row in &self.rows {
             eprintln!("   {}", row.text());

@@ -1,7 +1,7 @@
-//! Makes the machine able to build runners: finds a Rust toolchain for `wasm32-wasip2`, or installs one.
+//! `setup`: finds a Rust toolchain that builds runners for `wasm32-wasip2`, or installs one.
 //!
-//! The choice is made anew at each run, from what is on the disk, and costs a few milliseconds. The
-//! network is asked only if nothing is there.
+//! Each run chooses again among the toolchains on the disk, which takes a few milliseconds. The network is
+//! used only if there is none.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -12,71 +12,71 @@ use anyhow::{Result, bail};
 use crate::debian::{self, Debian};
 use crate::process::Cmd;
 
-/// What runners are compiled to.
-pub const TARGET: &str = "wasm32-wasip2";
+/// The target that runners are compiled for.
+pub(crate) const TARGET: &str = "wasm32-wasip2";
 
-/// The variable that forces one of the ways.
-pub const CHOICE: &str = "POSEMESH_GUEST_TOOLCHAIN";
+/// The variable that forces rustup or Debian.
+pub(crate) const CHOICE: &str = "POSEMESH_GUEST_TOOLCHAIN";
 
-/// How long rustup may take to fetch the target (about 30 MB).
+/// Time limit for one download of the target by rustup (about 30 MB).
 const RUSTUP_LIMIT: Duration = Duration::from_secs(120);
 
-/// How often rustup is asked.
+/// How often the download by rustup is tried.
 const RUSTUP_TRIES: usize = 2;
 
 /// A toolchain that builds runners.
-pub enum Toolchain {
-    /// The active one.
+pub(crate) enum Toolchain {
+    /// The active toolchain.
     Active,
-    /// Debian's compiler and sources, with the active toolchain's linker.
+    /// Debian's compiler and standard library, with the linker of the active toolchain.
     Debian(Debian),
 }
 
-/// The ways to a toolchain that [`CHOICE`] can force.
+/// The sources of a toolchain that [`CHOICE`] can force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
+enum Source {
     Rustup,
     Debian,
 }
 
-/// Finds a toolchain for runners, or installs one, and says which in one line.
+/// Finds a toolchain for runners, or installs one, and prints in one line which.
 ///
 /// # Errors
-/// With everything that was tried, why it did not work, and what helps.
-pub fn toolchain() -> Result<Toolchain> {
+/// If every source fails: with what was tried, why it did not work, and what helps.
+pub(crate) fn toolchain() -> Result<Toolchain> {
     c_compiler()?;
     let forced = forced(env::var(CHOICE).ok().as_deref())?;
     let sysroot = sysroot()?;
     let mut tried = Vec::new();
 
-    if forced != Some(Way::Debian) {
+    if forced != Some(Source::Debian) {
         if has_target(&sysroot) {
             eprintln!("setup: {TARGET} from the active toolchain, {}", sysroot.display());
             return Ok(Toolchain::Active);
         }
         tried.push(format!("the active toolchain: no {TARGET} in {}", sysroot.display()));
     }
-    // What is installed already comes before what would have to be fetched.
-    if forced != Some(Way::Rustup) && debian::is_installed() {
+    // What is installed already comes before what would have to be downloaded.
+    if forced != Some(Source::Rustup) && debian::is_installed() {
         match Debian::find(&sysroot) {
             Ok(debian) => return Ok(found_debian(debian)),
             Err(error) => tried.push(format!("Debian's packages: {error}")),
         }
     }
-    if forced != Some(Way::Debian) {
+    if forced != Some(Source::Debian) {
         match rustup_target_add() {
             Ok(()) if has_target(&sysroot) => {
                 eprintln!("setup: {TARGET} added by rustup");
                 return Ok(Toolchain::Active);
             }
             Ok(()) => tried.push(format!(
-                "rustup: it has {TARGET}, but not for {}, the toolchain that builds this",
+                "rustup: it added {TARGET}, but not to {}, the toolchain that builds this",
                 sysroot.display()
             )),
             Err(error) => tried.push(format!("rustup: {error}")),
         }
     }
-    if forced != Some(Way::Rustup) && !debian::is_installed() {
+    if forced != Some(Source::Rustup) && !debian::is_installed() {
         match debian::install().and_then(|()| Debian::find(&sysroot)) {
             Ok(debian) => return Ok(found_debian(debian)),
             Err(error) => tried.push(format!("Debian's packages: {error}")),
@@ -90,13 +90,13 @@ fn found_debian(debian: Debian) -> Toolchain {
     Toolchain::Debian(debian)
 }
 
-fn nothing_works(tried: &[String], forced: Option<Way>) -> String {
+fn nothing_works(tried: &[String], forced: Option<Source>) -> String {
     let mut text = format!("found no way to build runners for {TARGET}. What was tried:");
     for (number, what) in tried.iter().enumerate() {
         text.push_str(&format!("\n  {}. {}", number + 1, what.replace('\n', "\n     ")));
     }
-    if let Some(way) = forced {
-        let value = if way == Way::Rustup { "rustup" } else { "debian" };
+    if let Some(source) = forced {
+        let value = if source == Source::Rustup { "rustup" } else { "debian" };
         text.push_str(&format!("\nNothing else, because {CHOICE}={value} is set."));
     }
     text.push_str(&format!(
@@ -107,23 +107,23 @@ fn nothing_works(tried: &[String], forced: Option<Way>) -> String {
     text
 }
 
-fn forced(value: Option<&str>) -> Result<Option<Way>> {
+fn forced(value: Option<&str>) -> Result<Option<Source>> {
     match value.map(str::trim) {
         None | Some("") => Ok(None),
-        Some("rustup") => Ok(Some(Way::Rustup)),
-        Some("debian") => Ok(Some(Way::Debian)),
+        Some("rustup") => Ok(Some(Source::Rustup)),
+        Some("debian") => Ok(Some(Source::Debian)),
         Some(other) => bail!("{CHOICE}={other}: it can be `rustup`, `debian` or unset"),
     }
 }
 
-/// Where the active compiler has its libraries and its linker.
+/// The folder with the libraries and the linker of the active compiler.
 fn sysroot() -> Result<PathBuf> {
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let cure = "install Rust with rustup, or set RUSTC to a working compiler";
     Ok(PathBuf::from(Cmd::new(rustc).args(["--print", "sysroot"]).cure(cure).output()?))
 }
 
-/// Whether a standard library for runners is in `sysroot`.
+/// Whether `sysroot` has a standard library for runners.
 fn has_target(sysroot: &Path) -> bool {
     let library = sysroot.join("lib/rustlib").join(TARGET).join("lib");
     let Ok(files) = library.read_dir() else { return false };
@@ -136,7 +136,7 @@ fn rustup_target_add() -> Result<()> {
     }
     let mut result = Ok(());
     for _ in 0..RUSTUP_TRIES {
-        result = Cmd::new("rustup").args(["target", "add", TARGET]).limit(RUSTUP_LIMIT).run();
+        result = Cmd::new("rustup").args(["target", "add", TARGET]).time_limit(RUSTUP_LIMIT).run();
         if result.is_ok() {
             break;
         }
@@ -144,7 +144,8 @@ fn rustup_target_add() -> Result<()> {
     result
 }
 
-/// `ring` is part C: without a compiler its build script fails far from the cause.
+/// Makes sure that there is a C compiler. `ring` contains C code, and without a compiler its build script fails
+/// with a message far from the cause.
 fn c_compiler() -> Result<()> {
     let chosen = env::var("CC").unwrap_or_default();
     // CC may carry arguments: the first word is the program.
@@ -170,11 +171,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_way_can_be_forced_and_a_typing_error_is_told() {
+    fn the_source_can_be_forced_and_a_typing_error_is_reported() {
         assert_eq!(forced(None).unwrap(), None);
         assert_eq!(forced(Some(" ")).unwrap(), None);
-        assert_eq!(forced(Some("debian")).unwrap(), Some(Way::Debian));
-        assert_eq!(forced(Some("rustup")).unwrap(), Some(Way::Rustup));
+        assert_eq!(forced(Some("debian")).unwrap(), Some(Source::Debian));
+        assert_eq!(forced(Some("rustup")).unwrap(), Some(Source::Rustup));
         let error = forced(Some("rustap")).unwrap_err().to_string();
         assert!(error.contains("rustap") && error.contains("`rustup`"), "{error}");
     }
@@ -182,7 +183,7 @@ mod tests {
     #[test]
     fn the_error_lists_what_was_tried_and_what_helps() {
         let tried = ["rustup: it is not installed".to_owned(), "Debian's packages: no\napt-get".to_owned()];
-        let text = nothing_works(&tried, Some(Way::Debian));
+        let text = nothing_works(&tried, Some(Source::Debian));
         assert!(
             text.contains("\n  1. rustup: it is not installed\n  2. Debian's packages: no\n     apt-get")
         );

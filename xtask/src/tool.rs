@@ -1,4 +1,4 @@
-//! Programs that cargo installs for us, below the target directory.
+//! Tools that `cargo install` puts below the target directory.
 
 use std::path::PathBuf;
 
@@ -7,18 +7,18 @@ use anyhow::{Context, Result};
 use crate::process::Cmd;
 use crate::project::{Project, executable};
 
-/// The program `name` of exactly `version`, installed with `flags` if it is not there.
+/// The path of the tool `name` in exactly `version`, installed with `flags` unless it is there already.
 ///
 /// # Errors
-/// If it can't be installed.
-pub fn installed(project: &Project, name: &str, version: &str, flags: &[&str]) -> Result<PathBuf> {
+/// If the tool can't be installed.
+pub(crate) fn installed(project: &Project, name: &str, version: &str, flags: &[&str]) -> Result<PathBuf> {
     let tools = project.target.join("tools");
     let program = tools.join("bin").join(executable(name));
     if Cmd::new(&program).arg("--version").output().is_ok_and(|v| v == format!("{name} {version}")) {
         return Ok(program);
     }
     eprintln!("installing {name} {version} into {} (once, about 2 minutes)", project.short(&tools));
-    // Without optimisation: it works for a second, and an optimised build takes several times as long.
+    // Without optimisation: the tool runs for a second, and an optimised build takes several times as long.
     Cmd::cargo()
         .dir(&project.root)
         .args(["install", name, "--locked", "--debug", "--force"])
@@ -26,8 +26,8 @@ pub fn installed(project: &Project, name: &str, version: &str, flags: &[&str]) -
         .arg(format!("--version={version}"))
         .arg("--root")
         .arg(&tools)
-        .env_quietly("CARGO_PROFILE_DEV_DEBUG", "false")
-        // Built in a folder of its own that cargo takes away afterwards.
+        .env_hidden("CARGO_PROFILE_DEV_DEBUG", "false")
+        // `cargo install` then builds in a temporary directory.
         .env_remove("CARGO_TARGET_DIR")
         .run()
         .with_context(|| format!("install {name}"))?;

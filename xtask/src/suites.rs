@@ -1,0 +1,69 @@
+//! `test` and `test-plugins`: builds what is tested and runs the suites and the runners' test cases.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::guests::{self, Component};
+use crate::node;
+use crate::process::Cmd;
+use crate::project::Project;
+use crate::report::Report;
+use crate::setup;
+
+/// Builds everything that the suites need, then runs them, with `args` for `cargo test`, and the test cases
+/// of every runner.
+pub(crate) fn test(project: &Project, report: &mut Report, args: &[OsString]) {
+    // A build that failed is in the report; the suites that need it would only repeat it.
+    let Some(toolchain) = report.step("set-up", setup::toolchain) else { return };
+    let components = report.step("runners", || guests::runners(project, &toolchain));
+    let guests = report.step("test guests", || guests::for_tests(project, &toolchain));
+    let node = report.step("node and suites", || node::build_with_tests(project));
+    let reference = report.step("reference node and client", || node::build_reference(project, "debug"));
+    let (Some(components), Some(_), Some(()), Some(())) = (components, guests, node, reference) else {
+        return;
+    };
+    report.step("cargo test", || run(project, args));
+    cases(project, report, &components);
+}
+
+/// Builds the runners and the node, then runs the test cases of every runner.
+pub(crate) fn test_plugins(project: &Project, report: &mut Report) {
+    let Some(toolchain) = report.step("set-up", setup::toolchain) else { return };
+    let components = report.step("runners", || guests::runners(project, &toolchain));
+    let node = report.step("node", || node::build(project));
+    if let (Some(components), Some(())) = (components, node) {
+        cases(project, report, &components);
+    }
+}
+
+/// Runs the test cases of each runner that has some.
+fn cases(project: &Project, report: &mut Report, components: &[Component]) {
+    for component in components {
+        let cases = component.source.join("cases");
+        if !cases.is_dir() {
+            eprintln!("\n{} has no test cases: there is no {}", component.name, project.short(&cases));
+            continue;
+        }
+        report.step(format!("cases of {}", component.name), || {
+            Cmd::new(project.node()).args(["plugin", "test"]).arg(&component.file).arg(&cases).run()
+        });
+    }
+}
+
+/// `cargo test`, with the paths of the programs and components that were built for it.
+fn run(project: &Project, args: &[OsString]) -> Result<()> {
+    let paths: [(&str, &Path); 5] = [
+        ("POSEMESH_NODE_BIN", &project.node()),
+        ("POSEMESH_PLUGINS_DIR", &project.plugins()),
+        ("POSEMESH_TEST_GUESTS_DIR", &project.test_guests()),
+        ("POSEMESH_REFERENCE_NODE_BIN", &project.reference_node("debug")),
+        ("POSEMESH_REFERENCE_DOMAIN_CLIENT_BIN", &project.reference_domain_client("debug")),
+    ];
+    let mut cargo = project.cargo("test").args(["--workspace", "--no-fail-fast"]).args(args);
+    for (name, path) in paths {
+        cargo = cargo.env(name, path);
+    }
+    cargo.run()
+}
