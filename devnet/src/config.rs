@@ -1,68 +1,66 @@
-//! What a devnet can be told before it starts.
+//! The settings of a devnet.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use url::Url;
-
-/// The settings of a devnet. `Default` gives the values that protocol section 9 recommends, on a free
-/// port of the loopback interface and with a temporary data directory.
+/// The settings of a devnet. `Default` has the values that protocol section 9 recommends, a free port of
+/// the loopback interface and a temporary data directory.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use posemesh_devnet::DevnetConfig;
+///
+/// // Short leases, to test what happens when one expires.
+/// let config = DevnetConfig { lease_ttl: Duration::from_secs(2), ..DevnetConfig::default() };
+/// assert!(config.addr.ip().is_loopback());
+/// ```
 #[derive(Debug, Clone)]
 pub struct DevnetConfig {
-    /// Where to listen. One listener serves all three roles.
+    /// The address to listen on. One listener serves all three roles.
     pub addr: SocketAddr,
-    /// The base URL told to others, when it is not `http://` and the address that was bound.
-    pub public_url: Option<Url>,
-    /// Where blobs, their metadata and the identities lie. A devnet started again on the same directory
-    /// finds them. None: a temporary directory that goes with the devnet.
+    /// Directory of the blobs, their metadata and the identities; a devnet restarted on the same directory
+    /// has them again. None: a temporary directory that is removed at shutdown.
     pub data_dir: Option<PathBuf>,
-    /// How far every timestamp of the servers is ahead of the real time, in milliseconds; negative is
-    /// behind.
+    /// How far the servers' clock is ahead of real time, in milliseconds; negative values put it behind.
+    /// Leases and tokens live as long as without an offset; only dates change.
     pub clock_offset_ms: i64,
-    /// The seed of everything that faults leave to chance.
+    /// Seed of the random numbers behind [`crate::Fault::probability`].
     pub seed: u64,
-    /// How many requests are remembered; the oldest go first.
-    pub max_records: usize,
-    /// The largest JSON body that is read.
-    pub json_max_bytes: usize,
 
-    /// How long a SIWE nonce can be used.
+    /// Lifetime of a SIWE nonce.
     pub nonce_ttl: Duration,
-    /// How long a machine token (of a node or a robot) lives.
+    /// Lifetime of a machine token (of a node or a robot).
     pub machine_token_ttl: Duration,
 
-    /// How long a lease lives without a heartbeat.
+    /// Lifetime of a lease after its last heartbeat.
     pub lease_ttl: Duration,
-    /// How long a task token lives.
+    /// Lifetime of a task token.
     pub task_token_ttl: Duration,
-    /// Whether every heartbeat hands out a new task token. If not, one comes when a third of the life of
-    /// the current one is left.
+    /// Whether every heartbeat answers with a new task token. If not, a new one comes when less than a
+    /// third of the current token's lifetime remains.
     pub rotate_task_token_on_heartbeat: bool,
-    /// How long a replaced task token is still taken. Requests that began before are not cut off.
+    /// How long a replaced task token is still accepted. Requests that began earlier are not interrupted.
     pub task_token_overlap: Duration,
-    /// How often expired leases, tokens and upload sessions are looked for.
+    /// Interval of the search for expired leases, tokens and upload sessions.
     pub sweep_interval: Duration,
-    /// `max_attempts` of tasks that name none.
+    /// `max_attempts` of tasks that set none.
     pub max_attempts: u32,
-    /// How many leases a node may hold at once; with more, `GET /tasks` answers 409. DMS itself: 1.
+    /// Leases that a node may hold at once; `GET /tasks` beyond that answers 409. The real DMS allows 1.
     pub leases_per_node: usize,
-    /// Whether jobs are refused (400) while no worker has polled yet.
-    pub require_polled_worker: bool,
-    /// How many events are kept for a task; the oldest go first.
-    pub max_events: usize,
 
-    /// The largest body of a single create or update request.
+    /// Largest body of a single create or update request, in bytes.
     pub request_max_bytes: u64,
-    /// The largest domain data, however it is uploaded.
+    /// Largest domain data, in bytes, however it is uploaded.
     pub domain_data_max_bytes: u64,
-    /// The part size that multipart sessions are given.
+    /// Part size that upload sessions prescribe, in bytes.
     pub part_size: u64,
-    /// Whether multipart sessions are offered.
+    /// Whether upload sessions (multipart uploads) are offered.
     pub multipart_enabled: bool,
-    /// What is answered to them when they are not: 404, 405 or 501.
+    /// Status that answers a request for an upload session when none are offered: 404, 405 or 501.
     pub multipart_disabled_status: u16,
-    /// How long an upload session lives.
+    /// Lifetime of an upload session.
     pub upload_session_ttl: Duration,
 }
 
@@ -70,12 +68,9 @@ impl Default for DevnetConfig {
     fn default() -> Self {
         Self {
             addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            public_url: None,
             data_dir: None,
             clock_offset_ms: 0,
             seed: 0,
-            max_records: 100_000,
-            json_max_bytes: 1 << 20,
             nonce_ttl: Duration::from_secs(300),
             machine_token_ttl: Duration::from_secs(300),
             lease_ttl: Duration::from_secs(60),
@@ -85,8 +80,6 @@ impl Default for DevnetConfig {
             sweep_interval: Duration::from_secs(30),
             max_attempts: 3,
             leases_per_node: 1,
-            require_polled_worker: false,
-            max_events: 1000,
             request_max_bytes: 10 << 20,
             domain_data_max_bytes: 10 << 30,
             part_size: 8 << 20,

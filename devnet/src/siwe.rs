@@ -1,42 +1,34 @@
-//! The signed login text (EIP-4361) and its signature (EIP-191), as the servers read them: protocol 1.1
-//! and 1.3. Written against the protocol, not against the node's own code, so that one checks the other.
+//! The signed login text (EIP-4361) and its signature (EIP-191), as the servers read them (protocol 1.1,
+//! 1.3). Written against the protocol and not with the node's code or library, so that one checks the other.
 
 use k256::ecdsa::{RecoveryId, Signature, VerifyingKey};
 use sha3::{Digest, Keccak256};
 
-/// A login text taken apart.
+/// The fields of a login text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SiweMessage {
-    /// Who asks for the login: host and port.
-    pub domain: String,
-    /// The wallet, in lower case with `0x`.
-    pub address: String,
-    /// The sentence that is shown to people, if any.
-    pub statement: Option<String>,
-    /// `URI`.
-    pub uri: String,
-    /// `Version`.
-    pub version: String,
-    /// `Chain ID`.
-    pub chain_id: i64,
-    /// `Nonce`.
-    pub nonce: String,
-    /// `Issued At`, as it was written.
-    pub issued_at: String,
-    /// `Expiration Time`, if any.
-    pub expiration_time: Option<String>,
-    /// `Not Before`, if any.
-    pub not_before: Option<String>,
-    /// `Request ID`, if any.
-    pub request_id: Option<String>,
-    /// `Resources`.
-    pub resources: Vec<String>,
+pub(crate) struct SiweMessage {
+    /// Host and port of the server that asks for the login.
+    pub(crate) domain: String,
+    /// Wallet, in lower case with `0x`.
+    pub(crate) address: String,
+    /// Sentence for people to read, if any.
+    pub(crate) statement: Option<String>,
+    pub(crate) uri: String,
+    pub(crate) version: String,
+    pub(crate) chain_id: i64,
+    pub(crate) nonce: String,
+    /// Not parsed: it must equal the text that came with the nonce.
+    pub(crate) issued_at: String,
+    pub(crate) expiration_time: Option<String>,
+    pub(crate) not_before: Option<String>,
+    pub(crate) request_id: Option<String>,
+    pub(crate) resources: Vec<String>,
 }
 
-/// Why a login text or its signature is not taken.
+/// Why a login text or its signature is not accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SiweError {
-    /// The text is not of the form.
+pub(crate) enum SiweError {
+    /// The text does not have the form of protocol 1.3.
     #[error("invalid message: {0}")]
     Message(String),
     /// The signature is not 65 hexadecimal bytes that give a key.
@@ -57,12 +49,10 @@ fn is_field(line: &str) -> bool {
 }
 
 impl SiweMessage {
-    /// Reads a login text. Both the form of the Auki services (one empty line when there is no
-    /// statement) and that of the standard (two) are taken; CRLF counts as LF, and one LF may follow.
-    ///
-    /// # Errors
-    /// [`SiweError::Message`] says which line is not as it should be.
-    pub fn parse(text: &str) -> Result<Self, SiweError> {
+    /// Reads a login text. Without a statement the Auki services send one empty line where the standard has
+    /// two; both are accepted. CRLF counts as LF, and one trailing LF is accepted.
+    pub(crate) fn parse(text: &str) -> Result<Self, SiweError> {
+        // Only for parsing: the signature is over the bytes as sent.
         let text = text.replace("\r\n", "\n");
         let text = text.strip_suffix('\n').unwrap_or(&text);
         let mut lines = text.split('\n').peekable();
@@ -84,6 +74,7 @@ impl SiweMessage {
         }
         let statement = statement.join("\n");
 
+        // In the order of `FIELDS`.
         let mut values: [Option<String>; 8] = Default::default();
         let mut resources = Vec::new();
         while let Some(line) = lines.next() {
@@ -92,6 +83,7 @@ impl SiweMessage {
                     let item = item.strip_prefix("- ").ok_or_else(|| bad("a resource without its dash"))?;
                     resources.push(item.to_owned());
                 }
+                // Resources are always the last field.
                 break;
             }
             let (name, value) = line.split_once(": ").ok_or_else(|| bad(format!("no field: {line:?}")))?;
@@ -123,15 +115,15 @@ impl SiweMessage {
     }
 }
 
-/// Takes `0x` and 40 hexadecimal digits of any case; gives them in lower case.
+/// Reads `0x` and 40 hexadecimal digits of any case; returns them in lower case.
 pub(crate) fn parse_address(text: &str) -> Option<String> {
     let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"))?;
     (digits.len() == 40 && digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
         .then(|| format!("0x{}", digits.to_ascii_lowercase()))
 }
 
-/// The EIP-191 digest of a text.
-pub fn digest(message: &str) -> [u8; 32] {
+/// The EIP-191 digest of a text: what a wallet signs.
+fn digest(message: &str) -> [u8; 32] {
     let mut hasher = Keccak256::new();
     hasher.update(b"\x19Ethereum Signed Message:\n");
     hasher.update(message.len().to_string());
@@ -140,24 +132,21 @@ pub fn digest(message: &str) -> [u8; 32] {
 }
 
 /// The address of a public key, in lower case with `0x`.
-pub fn address_of(key: &VerifyingKey) -> String {
+fn address_of(key: &VerifyingKey) -> String {
     let point = key.to_encoded_point(false);
-    // The leading 04 is not part of what is hashed.
+    // The first byte, 04, marks an uncompressed point and is not hashed.
     let hash = Keccak256::digest(point.as_bytes().get(1..).unwrap_or_default());
     format!("0x{}", hex::encode(hash.get(12..).unwrap_or_default()))
 }
 
-/// Who signed a text: the address, in lower case with `0x`. The last byte of the signature may be 27 or
-/// 28, or 0 or 1.
-///
-/// # Errors
-/// [`SiweError::Signature`] when it is not 65 bytes in hexadecimal or no key could have made it.
-pub fn recover(message: &str, signature: &str) -> Result<String, SiweError> {
+/// The address of the key that signed a text, in lower case with `0x`.
+pub(crate) fn recover(message: &str, signature: &str) -> Result<String, SiweError> {
     let digits = signature.strip_prefix("0x").or_else(|| signature.strip_prefix("0X")).unwrap_or(signature);
     let bytes = hex::decode(digits).map_err(|_| SiweError::Signature("not hexadecimal"))?;
     let Some((v, rs)) = bytes.split_last().filter(|(_, rs)| rs.len() == 64) else {
         return Err(SiweError::Signature("not 65 bytes"));
     };
+    // Ethereum adds 27 to the parity of the point; some libraries do not.
     let odd = match v {
         0 | 27 => false,
         1 | 28 => true,

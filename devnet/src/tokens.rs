@@ -1,8 +1,8 @@
-//! Bearer tokens. They have the three parts and the claims of the real ones, but what they grant is
-//! looked up here: the signature part is random and stands for the whole.
+//! Bearer tokens. They have the three parts and the claims of the real JWTs, because clients may read the
+//! claims; but what a token grants is looked up here, so its signature part is merely random.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use base64::Engine;
@@ -10,54 +10,62 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::clock::Clock;
+use crate::clock::ServerClock;
 
-/// What a token stands for.
+/// How long an expired token is remembered, so that records of requests can still name its kind.
+const REMEMBERED: Duration = Duration::from_secs(3600);
+
+/// Who or what a token stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Grant {
-    /// A node's machine token, for DMS.
+pub(crate) enum TokenGrant {
+    /// The machine token of a node, for DMS.
     Node(Uuid),
-    /// A robot's machine token, for DMS.
+    /// The machine token of a robot, for DMS.
     Robot(Uuid),
-    /// A task token, for one domain.
+    /// A task token, for the data of one domain.
     Task { task: Uuid, domain: Uuid },
-    /// An application's token, for DDS, the job API and every domain.
+    /// The token of an application, for DDS, the job API and the data of every domain.
     App,
-    /// An application's token for one domain.
+    /// The token of an application for the data of one domain.
     Domain(Uuid),
 }
 
-/// A token that was handed out.
+/// A new token.
 #[derive(Debug, Clone)]
-pub(crate) struct Issued {
+pub(crate) struct IssuedToken {
     pub(crate) token: String,
     pub(crate) expires: Instant,
 }
 
 #[derive(Debug)]
-struct Entry {
-    grant: Grant,
-    /// The end of its life; earlier than at first when it was replaced or revoked.
+struct TokenEntry {
+    grant: TokenGrant,
+    /// Set to an earlier moment when the token is replaced or revoked.
     expires: Instant,
 }
 
+/// The tokens of all servers.
 #[derive(Debug, Default)]
-pub(crate) struct Tokens {
-    entries: Mutex<HashMap<String, Entry>>,
+pub(crate) struct TokenTable {
+    entries: Mutex<HashMap<String, TokenEntry>>,
 }
 
-/// How long an expired token is remembered, so that records can tell what it was.
-const REMEMBERED: Duration = Duration::from_secs(3600);
-
-impl Tokens {
-    fn entries(&self) -> std::sync::MutexGuard<'_, HashMap<String, Entry>> {
+impl TokenTable {
+    fn entries(&self) -> MutexGuard<'_, HashMap<String, TokenEntry>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes a token with these claims (an object), to which times and an id are added.
-    pub(crate) fn issue(&self, clock: &Clock, grant: Grant, ttl: Duration, mut claims: Value) -> Issued {
+    /// Makes a token with these claims (a JSON object), to which `iat`, `exp` and `jti` are added.
+    pub(crate) fn issue(
+        &self,
+        clock: &ServerClock,
+        grant: TokenGrant,
+        ttl: Duration,
+        mut claims: Value,
+    ) -> IssuedToken {
         let expires = Instant::now() + ttl;
         if let Value::Object(claims) = &mut claims {
+            // `exp` has whole seconds; rounding down would shorten the lifetime that clients see.
             let expires_at = clock.date_of(expires);
             let whole = expires_at.unix_timestamp() + i64::from(expires_at.nanosecond() > 0);
             claims.insert("iat".into(), json!(clock.now().unix_timestamp()));
@@ -65,58 +73,55 @@ impl Tokens {
             claims.insert("jti".into(), json!(Uuid::new_v4()));
         }
         let header = json!({"alg": "ES256", "kid": "devnet", "typ": "JWT"}).to_string();
-        let mut signature = [0; 64];
-        for (to, id) in signature.chunks_mut(16).zip(std::iter::repeat_with(Uuid::new_v4)) {
-            to.copy_from_slice(id.as_bytes());
-        }
+        // An ES256 signature has 64 bytes: four random UUIDs.
+        let signature: Vec<u8> = (0..4).flat_map(|_| Uuid::new_v4().into_bytes()).collect();
         let part = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
         let token =
             [part(header.as_bytes()), part(claims.to_string().as_bytes()), part(&signature)].join(".");
-        self.entries().insert(token.clone(), Entry { grant, expires });
-        Issued { token, expires }
+        self.entries().insert(token.clone(), TokenEntry { grant, expires });
+        IssuedToken { token, expires }
     }
 
-    /// What a token grants now.
-    pub(crate) fn check(&self, token: &str) -> Option<Grant> {
-        let entries = self.entries();
-        let entry = entries.get(token)?;
-        (entry.expires > Instant::now()).then_some(entry.grant)
+    /// What a token grants now; none if it is unknown or expired.
+    pub(crate) fn check(&self, token: &str) -> Option<TokenGrant> {
+        self.recall(token).filter(|(_, valid)| *valid).map(|(grant, _)| grant)
     }
 
-    /// What a token grants or granted, and whether it still does.
-    pub(crate) fn recall(&self, token: &str) -> Option<(Grant, bool)> {
+    /// What a token grants or granted, and whether it is still valid.
+    pub(crate) fn recall(&self, token: &str) -> Option<(TokenGrant, bool)> {
         let entries = self.entries();
         let entry = entries.get(token)?;
         Some((entry.grant, entry.expires > Instant::now()))
     }
 
-    /// All tokens that are remembered, with what they are.
+    /// All remembered tokens, each with a name for its kind.
     pub(crate) fn all(&self) -> Vec<(&'static str, String)> {
-        let kind = |entry: &Entry| match entry.grant {
-            Grant::Node(_) | Grant::Robot(_) => "machine token",
-            Grant::Task { .. } => "task token",
-            Grant::App => "application token",
-            Grant::Domain(_) => "domain token",
+        let kind = |entry: &TokenEntry| match entry.grant {
+            TokenGrant::Node(_) | TokenGrant::Robot(_) => "machine token",
+            TokenGrant::Task { .. } => "task token",
+            TokenGrant::App => "application token",
+            TokenGrant::Domain(_) => "domain token",
         };
         self.entries().iter().map(|(token, entry)| (kind(entry), token.clone())).collect()
     }
 
-    /// Ends a token's life after `overlap`, if it does not end earlier.
+    /// Expires a token after `overlap`, unless it expires earlier anyway.
     pub(crate) fn retire(&self, token: &str, overlap: Duration) {
         if let Some(entry) = self.entries().get_mut(token) {
+            // An expired token must not be revived by its replacement.
             entry.expires = entry.expires.min(Instant::now() + overlap);
         }
     }
 
-    /// Ends the lives of all tokens with such grants.
-    pub(crate) fn revoke(&self, matches: impl Fn(Grant) -> bool) {
+    /// Expires all tokens whose grant matches, at once.
+    pub(crate) fn revoke(&self, matches: impl Fn(TokenGrant) -> bool) {
         let now = Instant::now();
         for entry in self.entries().values_mut().filter(|entry| matches(entry.grant)) {
             entry.expires = entry.expires.min(now);
         }
     }
 
-    /// Forgets tokens that expired long ago.
+    /// Forgets tokens that expired longer than [`REMEMBERED`] ago.
     pub(crate) fn sweep(&self) {
         let now = Instant::now();
         self.entries().retain(|_, entry| now.saturating_duration_since(entry.expires) < REMEMBERED);
@@ -124,24 +129,4 @@ impl Tokens {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tokens_look_like_jwts_and_end_when_told() {
-        let (tokens, clock) = (Tokens::default(), Clock::new(0));
-        let id = Uuid::new_v4();
-        let issued = tokens.issue(&clock, Grant::Node(id), Duration::from_secs(60), json!({"iss": "dds"}));
-        let parts: Vec<&str> = issued.token.split('.').collect();
-        assert_eq!(parts.len(), 3);
-        let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(parts[1]).unwrap()).unwrap();
-        assert_eq!(claims["iss"], "dds");
-        assert!(claims["exp"].as_i64().unwrap() >= claims["iat"].as_i64().unwrap() + 60);
-
-        assert_eq!(tokens.check(&issued.token), Some(Grant::Node(id)));
-        tokens.retire(&issued.token, Duration::ZERO);
-        assert_eq!(tokens.check(&issued.token), None);
-        assert_eq!(tokens.recall(&issued.token), Some((Grant::Node(id), false)));
-    }
-}
+mod tests;

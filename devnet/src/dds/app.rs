@@ -1,5 +1,5 @@
-//! Applications: they log in with a key and a secret, and ask for the way into a domain (protocol 1.11,
-//! 6.12). The login belongs to another server than DDS, which has no other part in the devnet.
+//! Applications: they log in with a key and a secret, and ask for access to a domain (protocol 1.11, 6.12).
+//! The login belongs to a server of its own ("API server"), which the devnet has no other use for.
 
 use std::time::Duration;
 
@@ -9,54 +9,43 @@ use http::{HeaderMap, header};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::reply::{Answer, Refusal, json};
-use crate::state::{Call, Core};
-use crate::tokens::Grant;
+use crate::dds::credentials::AppCredentials;
+use crate::request::ApiRequest;
+use crate::response::{ApiError, ApiResult, json};
+use crate::servers::Servers;
+use crate::tokens::TokenGrant;
 
-/// How long the tokens live. Clients ask anew a minute before the end.
-const TTL: Duration = Duration::from_secs(3600);
+/// Lifetime of the tokens of applications. Clients replace a token 60 s before it expires (protocol 6.12), so
+/// it must be longer than that.
+const APP_TOKEN_TTL: Duration = Duration::from_secs(3600);
 
-/// What an application logs in with.
-#[derive(Debug, Clone)]
-pub struct AppCredentials {
-    /// Its name, more or less.
-    pub key: String,
-    /// Its password.
-    pub secret: String,
+/// Whether a request carries these credentials as basic authentication.
+fn carries(headers: &HeaderMap, app: &AppCredentials) -> bool {
+    let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let Some((scheme, encoded)) = value.and_then(|value| value.split_once(' ')) else { return false };
+    let expected = format!("{}:{}", app.key, app.secret);
+    scheme.eq_ignore_ascii_case("basic")
+        && STANDARD.decode(encoded.trim()).is_ok_and(|given| given == expected.as_bytes())
 }
 
-impl AppCredentials {
-    pub(crate) fn new() -> Self {
-        Self { key: format!("app-{}", Uuid::new_v4()), secret: Uuid::new_v4().simple().to_string() }
+pub(crate) fn log_in(servers: &Servers, request: &ApiRequest) -> ApiResult {
+    let app = &servers.registry.app;
+    if !carries(&request.headers, app) {
+        return Err(ApiError::unauthorized("invalid app credentials"));
     }
-
-    /// Whether a request carries them as basic authentication.
-    fn are_in(&self, headers: &HeaderMap) -> bool {
-        let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let Some((scheme, encoded)) = value.and_then(|value| value.split_once(' ')) else { return false };
-        let expected = format!("{}:{}", self.key, self.secret);
-        scheme.eq_ignore_ascii_case("basic")
-            && STANDARD.decode(encoded.trim()).is_ok_and(|given| given == expected.as_bytes())
-    }
-}
-
-pub(crate) fn log_in(core: &Core, call: &Call) -> Answer {
-    let app = &core.dds.app;
-    if !app.are_in(&call.headers) {
-        return Err(Refusal::unauthorized("invalid app credentials"));
-    }
-    let claims = json!({"iss": "dds", "sub": app.key, "org": core.dds.organization});
-    let issued = core.tokens.issue(&core.clock, Grant::App, TTL, claims);
+    let claims = json!({"iss": "dds", "sub": app.key, "org": servers.registry.organization});
+    let issued = servers.tokens.issue(&servers.clock, TokenGrant::App, APP_TOKEN_TTL, claims);
     json(&json!({"access_token": issued.token}))
 }
 
-pub(crate) fn open_domain(core: &Core, call: &Call) -> Answer {
-    core.require_app(&call.headers)?;
-    let domain = Uuid::parse_str(&call.route.domain).ok().filter(|id| core.store.has_domain(*id));
-    let domain = domain.ok_or_else(|| Refusal::not_found("domain not found"))?;
-    let (organization, server) = (core.dds.organization, core.dds.domain_server);
-    let claims = json!({"iss": "dds", "sub": core.dds.app.key, "org": organization, "domain_id": domain});
-    let issued = core.tokens.issue(&core.clock, Grant::Domain(domain), TTL, claims);
+pub(crate) fn open_domain(servers: &Servers, request: &ApiRequest) -> ApiResult {
+    servers.require_app(&request.headers)?;
+    let domain = Uuid::parse_str(&request.route.domain).ok().filter(|id| servers.store.has_domain(*id));
+    let domain = domain.ok_or_else(|| ApiError::not_found("domain not found"))?;
+    let registry = &servers.registry;
+    let (organization, server) = (registry.organization, registry.domain_server);
+    let claims = json!({"iss": "dds", "sub": registry.app.key, "org": organization, "domain_id": domain});
+    let issued = servers.tokens.issue(&servers.clock, TokenGrant::Domain(domain), APP_TOKEN_TTL, claims);
     json(&json!({
         "id": domain,
         "name": format!("devnet domain {domain}"),
@@ -67,7 +56,7 @@ pub(crate) fn open_domain(core: &Core, call: &Call) -> Answer {
             "id": server,
             "organization_id": organization,
             "name": "devnet",
-            "url": core.base(),
+            "url": servers.base(),
         },
         "access_token": issued.token,
     }))

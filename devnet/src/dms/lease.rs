@@ -1,104 +1,103 @@
-//! Handing tasks out, and taking them back when their lease has expired (protocol 3.2, 3.3).
+//! Leases tasks to machines, and requeues them when their lease has expired (protocol 3.2, 3.3).
 
+use std::cmp::Reverse;
 use std::time::Instant;
 
 use http::StatusCode;
-use serde_json::{Value, json};
+use serde_json::json;
 use uuid::Uuid;
 
-use super::State;
-use super::model::{Lease, Mode, Task};
-use super::record::{LeaseRecord, TaskStatus};
-use super::wire;
-use crate::dds::{Worker, WorkerKind};
-use crate::reply::{Answer, Refusal, empty, json};
-use crate::state::{Call, Core};
-use crate::tokens::{Grant, Issued};
+use crate::dds::registry::{Machine, MachineKind};
+use crate::dms::entries::{LeaseEntry, TaskEntry, TaskMode};
+use crate::dms::queue::QueueState;
+use crate::dms::records::{LeaseRecord, TaskStatus};
+use crate::dms::wire::LeaseEnvelope;
+use crate::request::ApiRequest;
+use crate::response::{ApiError, ApiResult, empty, json};
+use crate::servers::Servers;
+use crate::tokens::{IssuedToken, TokenGrant};
 
-/// Who sends a request, as DMS sees it.
-pub(crate) fn worker(core: &Core, call: &Call) -> Result<Worker, Refusal> {
-    let grant = core.grant(&call.headers)?;
-    core.dds.worker(grant).ok_or_else(|| Refusal::unauthorized("not a token of a registered node"))
+/// The machine that sent a request.
+pub(crate) fn machine(servers: &Servers, request: &ApiRequest) -> Result<Machine, ApiError> {
+    let grant = servers.grant(&request.headers)?;
+    servers.registry.machine(grant).ok_or_else(|| ApiError::unauthorized("not a token of a registered node"))
 }
 
-pub(crate) fn lease(core: &Core, call: &Call) -> Answer {
-    let worker = worker(core, call)?;
-    let answer = {
-        let mut state = core.dms.state();
-        state.polls.insert(worker.id, Instant::now());
-        let held = state.tasks.values().filter(|task| task.is_worked_on_by(worker.id)).count();
-        if held >= core.config.leases_per_node.max(1) {
-            return Err(Refusal::conflict("the node holds a lease already"));
+pub(crate) fn lease(servers: &Servers, request: &ApiRequest) -> ApiResult {
+    let machine = machine(servers, request)?;
+    let envelope = {
+        // Locked from the choice to the lease, so that no two machines get the same task.
+        let mut state = servers.queue.state();
+        let held = state.tasks.values().filter(|task| task.is_leased_to(machine.id)).count();
+        // A node has one task at a time; a test of a node that takes several raises the limit.
+        if held >= servers.config.leases_per_node.max(1) {
+            return Err(ApiError::conflict("the node holds a lease already"));
         }
-        choose(&state, &worker, call).and_then(|id| give(core, &mut state, &worker, id))
+        let Some(id) = choose(&state, &machine, request) else { return empty(StatusCode::NO_CONTENT) };
+        grant(servers, &mut state, &machine, id)?
     };
-    let Some(answer) = answer else { return empty(StatusCode::NO_CONTENT) };
-    core.changed();
-    json(&answer)
+    servers.changed();
+    Ok(envelope)
 }
 
-/// The task whose turn it is: dedicated ones first for those who may have them, then by priority, then
-/// by age.
-fn choose(state: &State, worker: &Worker, call: &Call) -> Option<Uuid> {
-    let same = |name: &str, id: Uuid| call.query.get(name).is_none_or(|text| Uuid::parse_str(text) == Ok(id));
-    let open = state.tasks.values().filter(|task| {
+/// The task to lease next: the highest priority first, then the oldest.
+fn choose(state: &QueueState, machine: &Machine, request: &ApiRequest) -> Option<Uuid> {
+    let matches =
+        |name: &str, id: Uuid| request.query.get(name).is_none_or(|text| Uuid::parse_str(text) == Ok(id));
+    let eligible = state.tasks.values().filter(|task| {
         task.status == TaskStatus::Queued
-            && worker.capabilities.contains(&task.capability)
-            && call.query.get("capability").is_none_or(|wanted| wanted == task.capability)
-            && same("job_id", task.job_id)
-            && same("domain_id", task.domain_id)
-            && is_for(task, worker)
+            && machine.capabilities.contains(&task.capability)
+            && request.query.get("capability").is_none_or(|wanted| wanted == task.capability)
+            && matches("job_id", task.job_id)
+            && matches("domain_id", task.domain_id)
+            && may_run(machine, task)
             && state.deps_remaining(task) == 0
     });
-    open.min_by_key(|task| (task.mode == Mode::Public, std::cmp::Reverse(task.priority), task.seq))
-        .map(|task| task.id)
+    eligible.min_by_key(|task| (Reverse(task.priority), task.seq)).map(|task| task.id)
 }
 
-/// Who gets what (protocol 3.7). All jobs of a devnet are of the one organisation.
-fn is_for(task: &Task, worker: &Worker) -> bool {
-    match (worker.kind, task.mode) {
-        (WorkerKind::Public | WorkerKind::Dedicated, Mode::Public) => true,
-        (WorkerKind::Dedicated, Mode::Dedicated) => true,
-        (WorkerKind::Robot { domain }, Mode::Dedicated) => domain == Some(task.domain_id),
-        (WorkerKind::Public, Mode::Dedicated) | (WorkerKind::Robot { .. }, Mode::Public) => false,
+/// Whether this kind of machine is given such tasks (protocol 1.9, 3.7).
+fn may_run(machine: &Machine, task: &TaskEntry) -> bool {
+    match (machine.kind, task.mode) {
+        (MachineKind::Node, TaskMode::Public) => true,
+        (MachineKind::Robot { domain }, TaskMode::Dedicated) => domain == task.domain_id,
+        (MachineKind::Node, TaskMode::Dedicated) | (MachineKind::Robot { .. }, TaskMode::Public) => false,
     }
 }
 
-fn give(core: &Core, state: &mut State, worker: &Worker, id: Uuid) -> Option<Value> {
+/// Leases a task; returns the envelope.
+fn grant(servers: &Servers, state: &mut QueueState, machine: &Machine, id: Uuid) -> ApiResult {
+    let gone = || ApiError::not_found("task not found");
     let now = Instant::now();
-    let task = state.tasks.get_mut(&id)?;
-    let Issued { token, expires: token_expires } = task_token(core, task, worker);
+    let task = state.tasks.get_mut(&id).ok_or_else(gone)?;
+    let IssuedToken { token, expires: token_expires } = issue_task_token(servers, task, machine.id);
     task.status = TaskStatus::Leased;
     task.attempts += 1;
-    let expires = now + core.config.lease_ttl;
-    task.lease = Some(Lease { worker: worker.id, expires, token, token_expires });
-    task.leases.push(LeaseRecord { at: now, worker: worker.id });
-    let task = state.tasks.get(&id)?;
-    let mut envelope = wire::session(core, task, true);
-    if let Value::Object(fields) = &mut envelope {
-        fields.insert("task".into(), wire::task(core, state, task));
-    }
-    Some(envelope)
+    let expires = now + servers.config.lease_ttl;
+    task.lease = Some(LeaseEntry { machine: machine.id, expires, token, token_expires });
+    task.leases.push(LeaseRecord { at: now, machine: machine.id });
+    let task = state.tasks.get(&id).ok_or_else(gone)?;
+    json(&LeaseEnvelope::new(servers, state, task))
 }
 
-/// A new token for the domain of a task.
-pub(crate) fn task_token(core: &Core, task: &Task, worker: &Worker) -> Issued {
+/// Issues a token for the domain of a task.
+pub(crate) fn issue_task_token(servers: &Servers, task: &TaskEntry, machine: Uuid) -> IssuedToken {
     let claims = json!({
         "iss": "dds",
-        "sub": worker.id,
+        "sub": machine,
         "aud": ["domain-server"],
         "domain_id": task.domain_id,
         "task_id": task.id,
-        "organization_id": worker.organization,
+        "organization_id": servers.registry.organization,
         "permissions": ["domain-data:rw"],
     });
-    let grant = Grant::Task { task: task.id, domain: task.domain_id };
-    core.tokens.issue(&core.clock, grant, core.config.task_token_ttl, claims)
+    let grant = TokenGrant::Task { task: task.id, domain: task.domain_id };
+    servers.tokens.issue(&servers.clock, grant, servers.config.task_token_ttl, claims)
 }
 
-/// Takes back tasks whose lease has expired; true if there were any.
-pub(crate) fn sweep(core: &Core) -> bool {
-    let mut state = core.dms.state();
+/// Ends the expired leases and requeues their tasks; false if there were none.
+pub(crate) fn sweep(servers: &Servers) -> bool {
+    let mut state = servers.queue.state();
     let expired: Vec<(Uuid, bool)> = state
         .tasks
         .values()
@@ -108,7 +107,7 @@ pub(crate) fn sweep(core: &Core) -> bool {
     let mut retired = Vec::new();
     for (id, ended) in &expired {
         if *ended {
-            // Cancelled under its worker: there is nothing to requeue, only the lease goes.
+            // The task was cancelled while it was leased: there is nothing to requeue.
             let lease = state.tasks.get_mut(id).and_then(|task| task.lease.take());
             retired.extend(lease.map(|lease| lease.token));
         } else {
@@ -117,7 +116,7 @@ pub(crate) fn sweep(core: &Core) -> bool {
     }
     drop(state);
     for token in &retired {
-        core.tokens.retire(token, core.config.task_token_overlap);
+        servers.tokens.retire(token, servers.config.task_token_overlap);
     }
     !expired.is_empty()
 }

@@ -1,4 +1,4 @@
-//! What a job may look like, and how it becomes tasks (protocol 3.7).
+//! Checks a submitted job and turns it into tasks (protocol 3.7).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,15 +6,16 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::model::{Job, Mode, Task};
-use super::record::{SubmittedJob, TaskStatus};
-use crate::reply::Refusal;
-use crate::state::Core;
+use crate::dms::entries::{JobEntry, TaskEntry, TaskMode};
+use crate::dms::records::{SubmittedJob, TaskStatus};
+use crate::response::ApiError;
+use crate::servers::Servers;
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct JobRequest {
     #[serde(default)]
     label: String,
+    /// Required; a job submitted in-process gets the default domain before it comes here.
     pub(crate) domain_id: Option<Uuid>,
     #[serde(default)]
     priority: i64,
@@ -22,7 +23,7 @@ pub(crate) struct JobRequest {
     meta: Value,
     tasks: Vec<TaskRequest>,
     #[serde(default)]
-    edges: Vec<Edge>,
+    edges: Vec<StageEdge>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -48,17 +49,9 @@ struct TaskRequest {
     max_attempts: Option<u32>,
 }
 
-#[derive(Debug, Default, Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum TaskMode {
-    #[default]
-    Public,
-    Dedicated,
-}
-
-/// Tasks of the stage `to` wait for those of the stage `from`.
+/// All tasks of the stage `to` depend on all tasks of the stage `from`.
 #[derive(Debug, Deserialize)]
-struct Edge {
+struct StageEdge {
     from: String,
     to: String,
 }
@@ -67,31 +60,24 @@ fn empty_object() -> Value {
     json!({})
 }
 
-/// Takes a job up.
-pub(crate) fn submit(core: &Core, request: JobRequest) -> Result<SubmittedJob, Refusal> {
-    let domain_id = request.domain_id.ok_or_else(|| Refusal::bad_request("domain_id is missing"))?;
-    if !core.store.has_domain(domain_id) {
-        return Err(Refusal::bad_request("no such domain"));
+/// Queues the tasks of a job.
+pub(crate) fn submit(servers: &Servers, request: JobRequest) -> Result<SubmittedJob, ApiError> {
+    let domain_id = request.domain_id.ok_or_else(|| ApiError::bad_request("domain_id is missing"))?;
+    if !servers.store.has_domain(domain_id) {
+        return Err(ApiError::bad_request("no such domain"));
     }
     check(&request)?;
     let id = Uuid::new_v4();
-    let mut state = core.dms.state();
-    if core.config.require_polled_worker && state.polls.is_empty() {
-        return Err(Refusal::bad_request("no eligible worker"));
-    }
-    let named: Vec<(Uuid, TaskRequest)> =
-        request.tasks.into_iter().map(|task| (Uuid::new_v4(), task)).collect();
-    let tasks: Vec<Uuid> = named.iter().map(|(task, _)| *task).collect();
-    let deps_of = |stage: &str| -> Vec<Uuid> {
-        let before: BTreeSet<&str> =
-            request.edges.iter().filter(|edge| edge.to == stage).map(|edge| edge.from.as_str()).collect();
-        let waits_for = named.iter().filter(|(_, other)| before.contains(other.stage.as_str()));
-        waits_for.map(|(task, _)| *task).collect()
-    };
-    let deps: Vec<Vec<Uuid>> = named.iter().map(|(_, task)| deps_of(&task.stage)).collect();
-    for ((task_id, task), deps) in named.into_iter().zip(deps) {
-        let seq = state.next();
-        let made = Task {
+    let JobRequest { label, priority, meta, tasks, edges, .. } = request;
+    let tasks: Vec<(Uuid, TaskRequest)> = tasks.into_iter().map(|task| (Uuid::new_v4(), task)).collect();
+    let task_ids: Vec<Uuid> = tasks.iter().map(|(task_id, _)| *task_id).collect();
+    let deps: Vec<Vec<Uuid>> =
+        tasks.iter().map(|(_, task)| dependencies(&tasks, &edges, &task.stage)).collect();
+
+    // Tasks and job under one lock: a machine must not lease the first before the others are known.
+    let mut state = servers.queue.state();
+    for ((task_id, task), deps) in tasks.into_iter().zip(deps) {
+        let entry = TaskEntry {
             id: task_id,
             job_id: id,
             domain_id,
@@ -99,17 +85,14 @@ pub(crate) fn submit(core: &Core, request: JobRequest) -> Result<SubmittedJob, R
             stage: task.stage,
             capability: task.capability,
             capability_filters: task.capability_filters,
-            mode: match task.mode {
-                TaskMode::Public => Mode::Public,
-                TaskMode::Dedicated => Mode::Dedicated,
-            },
-            priority: task.priority.saturating_add(request.priority),
+            mode: task.mode,
+            priority: task.priority.saturating_add(priority),
             inputs_cids: task.inputs_cids,
             outputs_prefix: task.outputs_prefix,
             meta: task.meta,
-            max_attempts: task.max_attempts.unwrap_or(core.config.max_attempts).max(1),
+            max_attempts: task.max_attempts.unwrap_or(servers.config.max_attempts).max(1),
             deps,
-            seq,
+            seq: state.next_seq(),
             status: TaskStatus::Queued,
             attempts: 0,
             lease: None,
@@ -122,60 +105,73 @@ pub(crate) fn submit(core: &Core, request: JobRequest) -> Result<SubmittedJob, R
             failures: Vec::new(),
             debited_at: None,
         };
-        state.tasks.insert(task_id, made);
+        state.tasks.insert(task_id, entry);
     }
-    let (created_at, seq) = (core.clock.stamp(), state.next());
-    let job = Job {
+    let created_at = servers.clock.timestamp();
+    let job = JobEntry {
         id,
-        label: request.label,
+        label,
         domain_id,
-        priority: request.priority,
-        meta: request.meta,
+        priority,
+        meta,
         updated_at: created_at.clone(),
         created_at,
         canceled: false,
-        tasks: tasks.clone(),
-        seq,
+        tasks: task_ids.clone(),
+        seq: state.next_seq(),
     };
     state.jobs.insert(id, job);
     drop(state);
-    core.changed();
-    Ok(SubmittedJob { id, tasks })
+    servers.changed();
+    Ok(SubmittedJob { id, tasks: task_ids })
 }
 
-fn check(request: &JobRequest) -> Result<(), Refusal> {
+/// The tasks that the tasks of a stage depend on.
+fn dependencies(tasks: &[(Uuid, TaskRequest)], edges: &[StageEdge], stage: &str) -> Vec<Uuid> {
+    let before: BTreeSet<&str> =
+        edges.iter().filter(|edge| edge.to == stage).map(|edge| edge.from.as_str()).collect();
+    tasks.iter().filter(|(_, task)| before.contains(task.stage.as_str())).map(|(id, _)| *id).collect()
+}
+
+fn check(request: &JobRequest) -> Result<(), ApiError> {
     if request.tasks.is_empty() {
-        return Err(Refusal::bad_request("a job needs tasks"));
+        return Err(ApiError::bad_request("a job needs tasks"));
     }
     if request.tasks.iter().any(|task| task.capability.trim().is_empty()) {
-        return Err(Refusal::bad_request("a task needs a capability"));
+        return Err(ApiError::bad_request("a task needs a capability"));
     }
+    // Edges name stages, not tasks; a stage exists by the tasks that name it.
     let stages: BTreeSet<&str> = request.tasks.iter().map(|task| task.stage.as_str()).collect();
     for stage in request.edges.iter().flat_map(|edge| [&edge.from, &edge.to]) {
         if !stages.contains(stage.as_str()) {
-            return Err(Refusal::bad_request(format!("an edge names no stage of the job: {stage:?}")));
+            return Err(ApiError::bad_request(format!("an edge names no stage of the job: {stage:?}")));
         }
     }
-    // Take away stages that wait for nothing until none is left; those that remain wait in a circle.
-    let mut waiting: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for stage in &stages {
-        waiting.insert(stage, BTreeSet::new());
+    if has_cycle(&stages, &request.edges) {
+        return Err(ApiError::bad_request("the edges go in a circle"));
     }
-    for edge in &request.edges {
+    Ok(())
+}
+
+/// Removes stages without dependencies, one round after another; stages that can't be removed form a cycle.
+fn has_cycle<'a>(stages: &BTreeSet<&'a str>, edges: &'a [StageEdge]) -> bool {
+    let mut waiting: BTreeMap<&str, BTreeSet<&str>> =
+        stages.iter().map(|stage| (*stage, BTreeSet::new())).collect();
+    for edge in edges {
         waiting.entry(&edge.to).or_default().insert(&edge.from);
     }
     while !waiting.is_empty() {
         let free: Vec<&str> =
             waiting.iter().filter(|(_, from)| from.is_empty()).map(|(stage, _)| *stage).collect();
         if free.is_empty() {
-            return Err(Refusal::bad_request("the edges go in a circle"));
+            return true;
         }
         for stage in free {
             waiting.remove(stage);
-            waiting.values_mut().for_each(|from| {
+            for from in waiting.values_mut() {
                 from.remove(stage);
-            });
+            }
         }
     }
-    Ok(())
+    false
 }

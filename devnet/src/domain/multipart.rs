@@ -1,11 +1,13 @@
-//! Uploads in parts, which may come at the same time and in any order (protocol 6.9).
+//! Upload sessions: parts may arrive at the same time and in any order (protocol 6.9).
 
 use std::collections::BTreeMap;
-use std::io::SeekFrom;
+use std::io::{self, SeekFrom};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use axum::body::Body;
 use futures_util::StreamExt;
 use http::StatusCode;
 use serde::Deserialize;
@@ -15,31 +17,34 @@ use tokio::fs::OpenOptions;
 use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 use uuid::Uuid;
 
-use super::session::{Open, Part, PartRecord, SessionRecord, SessionStatus};
-use super::store::{DataItem, Update, Upload};
-use super::{authorize, names};
-use crate::reply::{Answer, Refusal, empty, json, read_json};
-use crate::state::{Call, Core};
+use crate::domain::access::authorize;
+use crate::domain::item::DataItem;
+use crate::domain::names;
+use crate::domain::sessions::{OpenSession, PartRecord, SessionRecord, SessionStatus, UploadedPart};
+use crate::domain::store::{NewContent, NewData};
+use crate::request::{ApiRequest, read_json};
+use crate::response::{ApiError, ApiResult, empty, json};
+use crate::servers::Servers;
 
-/// How many parts a session may have.
+/// How many parts a session may have. Bounds its size too: the size of a part is prescribed.
 const MAX_PARTS: u32 = 10_000;
 
-fn no_session() -> Refusal {
-    Refusal::not_found("upload not found")
+fn no_session() -> ApiError {
+    ApiError::not_found("upload not found")
 }
 
-/// The domain of a request, if sessions are offered at all.
-fn offered(core: &Core, call: &Call) -> Result<Uuid, Refusal> {
-    if !core.config.multipart_enabled {
-        let status = StatusCode::from_u16(core.config.multipart_disabled_status);
+/// The domain of a request, if sessions are offered and its token gives access.
+fn authorize_session(servers: &Servers, request: &ApiRequest) -> Result<Uuid, ApiError> {
+    if !servers.config.multipart_enabled {
+        let status = StatusCode::from_u16(servers.config.multipart_disabled_status);
         let status = status.unwrap_or(StatusCode::NOT_FOUND);
-        return Err(Refusal::new(status, "multipart uploads are not offered"));
+        return Err(ApiError::new(status, "multipart uploads are not offered"));
     }
-    authorize(core, call)
+    authorize(servers, request)
 }
 
 #[derive(Debug, Deserialize)]
-struct Initiate {
+struct InitiateRequest {
     #[serde(default)]
     name: String,
     #[serde(default)]
@@ -50,13 +55,14 @@ struct Initiate {
     existing_id: Option<String>,
 }
 
-pub(crate) async fn initiate(core: &Core, call: Call) -> Answer {
-    let domain = offered(core, &call)?;
-    let body: Initiate = read_json(call.body, core.config.json_max_bytes).await?;
+pub(crate) async fn initiate(servers: &Servers, request: ApiRequest) -> ApiResult {
+    let domain = authorize_session(servers, &request)?;
+    let body: InitiateRequest = read_json(request.body).await?;
     let existing = match &body.existing_id {
+        // An update has no use for name and type, and clients send them empty (protocol 6.9).
         Some(id) => {
-            let found = Uuid::parse_str(id).ok().and_then(|id| core.store.get(domain, id));
-            Some(found.ok_or_else(|| Refusal::not_found("data not found"))?.item.id)
+            let found = Uuid::parse_str(id).ok().and_then(|id| servers.store.get(domain, id));
+            Some(found.ok_or_else(|| ApiError::not_found("data not found"))?.item.id)
         }
         None => {
             names::check("name", &body.name)?;
@@ -64,14 +70,14 @@ pub(crate) async fn initiate(core: &Core, call: Call) -> Answer {
             None
         }
     };
-    let limit = core.config.domain_data_max_bytes.min(core.config.part_size * u64::from(MAX_PARTS));
+    let limit = servers.config.domain_data_max_bytes.min(servers.config.part_size * u64::from(MAX_PARTS));
     if body.size.is_some_and(|size| size > limit) {
-        return Err(Refusal::too_large(format!("domain data must not have more than {limit} bytes")));
+        return Err(ApiError::too_large(format!("domain data must not have more than {limit} bytes")));
     }
-    // The file stays open only while parts are written to it.
-    let (staged, _) = core.store.stage().await.map_err(|error| Refusal::disk(&error))?;
+    // Each part opens the file for itself, because parts may arrive at the same time.
+    let (blob, _) = servers.store.stage().await.map_err(|error| ApiError::disk(&error))?;
     let (upload_id, data_id) = (Uuid::new_v4(), existing.unwrap_or_else(Uuid::new_v4));
-    let expires = Instant::now() + core.config.upload_session_ttl;
+    let expires = Instant::now() + servers.config.upload_session_ttl;
     let record = SessionRecord {
         upload_id,
         domain_id: domain,
@@ -83,47 +89,68 @@ pub(crate) async fn initiate(core: &Core, call: Call) -> Answer {
         status: SessionStatus::Open,
     };
     let closed = Arc::new(AtomicBool::new(false));
-    core.sessions.begin(record, Open { data_id, staged, parts: BTreeMap::new(), expires, closed });
-    core.changed();
+    servers.sessions.begin(record, OpenSession { data_id, blob, parts: BTreeMap::new(), expires, closed });
+    servers.changed();
     json(&json!({
         "upload_id": upload_id,
-        "part_size": core.config.part_size,
+        "part_size": servers.config.part_size,
         "data_id": data_id,
-        "expires_at": core.clock.stamp_of(expires),
+        "expires_at": servers.clock.timestamp_of(expires),
     }))
 }
 
-pub(crate) async fn part(core: &Core, call: Call) -> Answer {
-    let domain = offered(core, &call)?;
-    let id = call.route.uuid().ok_or_else(no_session)?;
-    let number: u32 = call
+pub(crate) async fn put_part(servers: &Servers, request: ApiRequest) -> ApiResult {
+    let domain = authorize_session(servers, &request)?;
+    let id = request.route.uuid().ok_or_else(no_session)?;
+    let number: u32 = request
         .query
         .get("partNumber")
         .and_then(|text| text.parse().ok())
         .filter(|number| (1..=MAX_PARTS).contains(number))
-        .ok_or_else(|| Refusal::bad_request(format!("partNumber must be 1 to {MAX_PARTS}")))?;
-    // A part that is sent again may be written over from here on, so the earlier one does not count.
-    let (path, closed) = core
+        .ok_or_else(|| ApiError::bad_request(format!("partNumber must be 1 to {MAX_PARTS}")))?;
+    // From here on the bytes of an earlier part with this number may be overwritten, so it is forgotten.
+    let (path, closed) = servers
         .sessions
-        .with(domain, id, |_, open| {
+        .with_open(domain, id, |_, open| {
             open.parts.remove(&number);
-            (open.staged.path().to_owned(), open.closed.clone())
+            (open.blob.path().to_owned(), open.closed.clone())
         })
         .ok_or_else(no_session)?;
 
-    let disk = |error| Refusal::disk(&error);
-    let part_size = core.config.part_size;
-    let mut file = OpenOptions::new().write(true).open(&path).await.map_err(disk)?;
-    file.seek(SeekFrom::Start(u64::from(number - 1) * part_size)).await.map_err(disk)?;
+    let offset = u64::from(number - 1) * servers.config.part_size;
+    let (size, etag) = write_part(request.body, &path, offset, servers.config.part_size, &closed).await?;
+    servers
+        .sessions
+        .with_open(domain, id, |record, open| {
+            open.parts.insert(number, UploadedPart { size, etag: etag.clone() });
+            record.parts.push(PartRecord { number, size, at: Instant::now() });
+        })
+        .ok_or_else(no_session)?;
+    servers.changed();
+    json(&json!({"etag": etag}))
+}
+
+/// Writes a part at its offset in the blob; returns its size and its etag, the SHA-256 of its content.
+async fn write_part(
+    body: Body,
+    path: &Path,
+    offset: u64,
+    max_size: u64,
+    closed: &AtomicBool,
+) -> Result<(u64, String), ApiError> {
+    let disk = |error| ApiError::disk(&error);
+    let mut file = OpenOptions::new().write(true).open(path).await.map_err(disk)?;
+    file.seek(SeekFrom::Start(offset)).await.map_err(disk)?;
     let (mut size, mut hash) = (0, Sha256::new());
-    let mut body = call.body.into_data_stream();
+    let mut body = body.into_data_stream();
     while let Some(chunk) = body.next().await {
         let chunk =
-            chunk.map_err(|error| Refusal::bad_request(format!("the part could not be read: {error}")))?;
+            chunk.map_err(|error| ApiError::bad_request(format!("the part could not be read: {error}")))?;
         size += chunk.len() as u64;
-        if size > part_size {
-            return Err(Refusal::too_large(format!("a part must not have more than {part_size} bytes")));
+        if size > max_size {
+            return Err(ApiError::too_large(format!("a part must not have more than {max_size} bytes")));
         }
+        // The blob may be in the index by now, where nothing may change it any more.
         if closed.load(Ordering::Acquire) {
             return Err(no_session());
         }
@@ -132,33 +159,30 @@ pub(crate) async fn part(core: &Core, call: Call) -> Answer {
     }
     file.flush().await.map_err(disk)?;
     if size == 0 {
-        return Err(Refusal::bad_request("a part must not be empty"));
+        return Err(ApiError::bad_request("a part must not be empty"));
     }
-    let etag = hex::encode(hash.finalize());
-    core.sessions
-        .with(domain, id, |record, open| {
-            open.parts.insert(number, Part { size, etag: etag.clone() });
-            record.parts.push(PartRecord { number, size, at: Instant::now() });
-        })
-        .ok_or_else(no_session)?;
-    core.changed();
-    json(&json!({"etag": etag}))
+    Ok((size, hex::encode(hash.finalize())))
 }
 
 #[derive(Debug, Deserialize)]
-struct Complete {
-    parts: Vec<NamedPart>,
+struct CompleteSessionRequest {
+    parts: Vec<PartReference>,
 }
 
 #[derive(Debug, Deserialize)]
-struct NamedPart {
+struct PartReference {
     part_number: u32,
     etag: String,
 }
 
-/// Checks that the parts named are those that arrived and make up the whole; gives its size.
-fn check(core: &Core, record: &SessionRecord, open: &Open, named: &[NamedPart]) -> Result<u64, Refusal> {
-    let bad = |text: String| Err(Refusal::bad_request(text));
+/// Checks that the listed parts are those that arrived, without a gap; returns their total size.
+fn check(
+    servers: &Servers,
+    record: &SessionRecord,
+    open: &OpenSession,
+    named: &[PartReference],
+) -> Result<u64, ApiError> {
+    let bad = |text: String| Err(ApiError::bad_request(text));
     if named.is_empty() {
         return bad("no parts are named".to_owned());
     }
@@ -171,11 +195,13 @@ fn check(core: &Core, record: &SessionRecord, open: &Open, named: &[NamedPart]) 
         let Some(arrived) = open.parts.get(&number) else {
             return bad(format!("part {number} has not arrived"));
         };
+        // Clients that know ETags from HTTP headers send the quotes too.
         if arrived.etag != part.etag.trim_matches('"') {
             return bad(format!("the etag of part {number} is another"));
         }
         let is_last = number as usize == named.len();
-        if !is_last && arrived.size != core.config.part_size {
+        // Parts lie at multiples of the part size, so a short one in the middle would leave a hole.
+        if !is_last && arrived.size != servers.config.part_size {
             return bad(format!("part {number} is not the last and has only {} bytes", arrived.size));
         }
         total += arrived.size;
@@ -183,53 +209,56 @@ fn check(core: &Core, record: &SessionRecord, open: &Open, named: &[NamedPart]) 
     if record.size.is_some_and(|size| size != total) {
         return bad(format!("the parts have {total} bytes and not what was announced"));
     }
-    if total > core.config.domain_data_max_bytes {
-        return Err(Refusal::too_large("the parts are more than domain data may have"));
+    if total > servers.config.domain_data_max_bytes {
+        return Err(ApiError::too_large("the parts are more than domain data may have"));
     }
     Ok(total)
 }
 
-pub(crate) async fn complete(core: &Core, call: Call) -> Answer {
-    let domain = offered(core, &call)?;
-    let id = call.route.uuid().ok_or_else(no_session)?;
-    let body: Complete = read_json(call.body, core.config.json_max_bytes).await?;
-    let (size, record, data_id) = core
+pub(crate) async fn complete(servers: &Servers, request: ApiRequest) -> ApiResult {
+    let domain = authorize_session(servers, &request)?;
+    let id = request.route.uuid().ok_or_else(no_session)?;
+    let body: CompleteSessionRequest = read_json(request.body).await?;
+    let (size, record, data_id) = servers
         .sessions
-        .with(domain, id, |record, open| {
-            check(core, record, open, &body.parts).map(|size| (size, record.clone(), open.data_id))
+        .with_open(domain, id, |record, open| {
+            check(servers, record, open, &body.parts).map(|size| (size, record.clone(), open.data_id))
         })
         .ok_or_else(no_session)??;
-    // A name that came into being meanwhile is replaced, as the servers do.
-    let same_name = || core.store.find(domain, |item| item.name == record.name).pop();
+    // Data that was created under this name since the session began is replaced (protocol 6.9).
+    let same_name = || servers.store.find(domain, |item| item.name == record.name).pop();
     let existing = record.existing_id.or_else(|| same_name().map(|stored| stored.item.id));
     let status = SessionStatus::Completed(existing.unwrap_or(data_id));
-    let open = core.sessions.end(domain, id, status).ok_or_else(no_session)?;
-    trim(&open, size).await.map_err(|error| Refusal::disk(&error))?;
-    let now = core.clock.stamp();
+    // From here on no part is written any more; a second complete or an abort finds no session.
+    let open = servers.sessions.end(domain, id, status).ok_or_else(no_session)?;
+    trim(&open, size).await.map_err(|error| ApiError::disk(&error))?;
+    let now = servers.clock.timestamp();
     let items = match existing {
-        Some(id) => core.store.update(domain, vec![Update { id, staged: open.staged, size }], &now),
+        Some(id) => servers.store.update(domain, vec![NewContent { id, blob: open.blob, size }], &now),
         None => {
             let SessionRecord { name, data_type, .. } = record;
-            let upload = Upload { id: data_id, name, data_type, staged: open.staged, size };
-            core.store.create(domain, vec![upload], &now)
+            let new = NewData { id: data_id, name, data_type, blob: open.blob, size };
+            servers.store.create(domain, vec![new], &now)
         }
     };
     let item: Option<DataItem> = items?.pop();
-    core.store.save().await.map_err(|error| Refusal::disk(&error))?;
-    core.changed();
+    servers.store.save().await.map_err(|error| ApiError::disk(&error))?;
+    servers.changed();
     json(&item)
 }
 
-/// Cuts off what parts that are not named, or were sent again, have left behind.
-async fn trim(open: &Open, size: u64) -> std::io::Result<()> {
-    OpenOptions::new().write(true).open(open.staged.path()).await?.set_len(size).await
+/// Removes the bytes behind the last part: those of parts that were not listed, or that were longer before
+/// they were sent again.
+async fn trim(open: &OpenSession, size: u64) -> io::Result<()> {
+    OpenOptions::new().write(true).open(open.blob.path()).await?.set_len(size).await
 }
 
-pub(crate) async fn abort(core: &Core, call: Call) -> Answer {
-    let domain = offered(core, &call)?;
-    let id = call.route.uuid().ok_or_else(no_session)?;
-    let open = core.sessions.end(domain, id, SessionStatus::Aborted).ok_or_else(no_session)?;
+pub(crate) fn abort(servers: &Servers, request: &ApiRequest) -> ApiResult {
+    let domain = authorize_session(servers, request)?;
+    let id = request.route.uuid().ok_or_else(no_session)?;
+    // Dropping what it had open removes the blob.
+    let open = servers.sessions.end(domain, id, SessionStatus::Aborted).ok_or_else(no_session)?;
     drop(open);
-    core.changed();
+    servers.changed();
     empty(StatusCode::OK)
 }

@@ -14,64 +14,69 @@ use tokio::fs::File;
 use tokio::io::AsyncReadExt;
 use uuid::Uuid;
 
-use super::authorize;
-use super::store::{DataItem, Store, Stored};
-use crate::reply::{Answer, Refusal, json};
-use crate::state::{Call, Core};
+use crate::domain::access::authorize;
+use crate::domain::item::{DataItem, StoredItem};
+use crate::domain::store::DataStore;
+use crate::request::ApiRequest;
+use crate::response::{ApiError, ApiResult, json};
+use crate::servers::Servers;
 
-/// How many ids one request may name.
+/// How many ids a request may list (protocol 6.1).
 const MAX_IDS: usize = 100;
-/// How much of a blob is in memory at a time.
+/// How much of a blob is in memory at a time, in bytes.
 const CHUNK: usize = 256 << 10;
 
-/// What a request asks for.
-fn select(core: &Core, call: &Call) -> Result<Vec<Stored>, Refusal> {
-    let domain = authorize(core, call)?;
-    let named = call.query.all("ids").flat_map(|ids| ids.split(',')).filter(|id| !id.is_empty());
+/// The items that the query of a request selects.
+fn select(servers: &Servers, request: &ApiRequest) -> Result<Vec<StoredItem>, ApiError> {
+    let domain = authorize(servers, request)?;
+    let named = request.query.all("ids").flat_map(|ids| ids.split(',')).filter(|id| !id.is_empty());
     let ids: Vec<Uuid> = named
-        .map(|id| Uuid::parse_str(id).map_err(|_| Refusal::bad_request("ids must be UUIDs")))
+        .map(|id| Uuid::parse_str(id).map_err(|_| ApiError::bad_request("ids must be UUIDs")))
         .collect::<Result<_, _>>()?;
     if ids.len() > MAX_IDS {
-        return Err(Refusal::bad_request(format!("more than {MAX_IDS} ids")));
+        return Err(ApiError::bad_request(format!("more than {MAX_IDS} ids")));
     }
-    let (name, data_type) = (call.query.get("name"), call.query.get("data_type"));
-    Ok(core.store.find(domain, |item| {
+    let (name, data_type) = (request.query.get("name"), request.query.get("data_type"));
+    Ok(servers.store.find(domain, |item| {
         (ids.is_empty() || ids.contains(&item.id))
+            // Exact matches, as protocol 6.1 has it.
             && name.is_none_or(|name| name == item.name)
             && data_type.is_none_or(|data_type| data_type == item.data_type)
     }))
 }
 
-pub(crate) fn list(core: &Core, call: &Call) -> Answer {
-    let items: Vec<DataItem> = select(core, call)?.into_iter().map(|stored| stored.item).collect();
+pub(crate) fn list(servers: &Servers, request: &ApiRequest) -> ApiResult {
+    let items: Vec<DataItem> = select(servers, request)?.into_iter().map(|stored| stored.item).collect();
     json(&json!({"data": items}))
 }
 
-pub(crate) fn download(core: &Core, call: &Call) -> Answer {
-    let items = select(core, call)?;
+pub(crate) fn download(servers: &Servers, request: &ApiRequest) -> ApiResult {
+    let items = select(servers, request)?;
     let boundary = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
-    // Exactly so: clients look at this very text (protocol 6.2).
+    // Character by character: clients compare this text rather than parse it (protocol 6.2).
     let content_type = format!("multipart/form-data; boundary={boundary}");
-    let body = Body::from_stream(parts(core.store.clone(), items.into(), boundary));
+    let body = Body::from_stream(form_parts(servers.store.clone(), items.into(), boundary));
     Ok(([(header::CONTENT_TYPE, content_type)], body).into_response())
 }
 
-fn one(core: &Core, call: &Call) -> Result<Stored, Refusal> {
-    let domain = authorize(core, call)?;
-    let found = call.route.uuid().and_then(|id| core.store.get(domain, id));
-    found.ok_or_else(|| Refusal::not_found("data not found"))
+/// The item that the path of a request names.
+fn find_one(servers: &Servers, request: &ApiRequest) -> Result<StoredItem, ApiError> {
+    let domain = authorize(servers, request)?;
+    let found = request.route.uuid().and_then(|id| servers.store.get(domain, id));
+    found.ok_or_else(|| ApiError::not_found("data not found"))
 }
 
-pub(crate) fn get(core: &Core, call: &Call) -> Answer {
-    json(&one(core, call)?.item)
+pub(crate) fn get(servers: &Servers, request: &ApiRequest) -> ApiResult {
+    json(&find_one(servers, request)?.item)
 }
 
-pub(crate) async fn get_raw(core: &Core, call: Call) -> Answer {
-    let stored = one(core, &call)?;
+pub(crate) async fn get_raw(servers: &Servers, request: ApiRequest) -> ApiResult {
+    let stored = find_one(servers, &request)?;
     let size = stored.item.size;
-    let file = File::open(core.store.path_of(&stored)).await.map_err(|error| Refusal::disk(&error))?;
+    // Opened before answering, so that a missing file is a 500 and not a body cut short.
+    let file = File::open(servers.store.path_of(&stored)).await.map_err(|error| ApiError::disk(&error))?;
     let bytes = stream::try_unfold((file, size), |(mut file, left)| async move {
-        Ok::<_, io::Error>(chunk(&mut file, left).await?.map(|bytes| {
+        Ok::<_, io::Error>(next_chunk(&mut file, left).await?.map(|bytes| {
             let left = left - bytes.len() as u64;
             (bytes, (file, left))
         }))
@@ -84,8 +89,8 @@ pub(crate) async fn get_raw(core: &Core, call: Call) -> Answer {
     Ok(response)
 }
 
-/// The next bytes of a blob of which `left` are to come; none at its end.
-async fn chunk(file: &mut File, left: u64) -> io::Result<Option<Bytes>> {
+/// The next bytes of a blob of which `left` bytes remain; none at the end. A shorter file is an error.
+async fn next_chunk(file: &mut File, left: u64) -> io::Result<Option<Bytes>> {
     if left == 0 {
         return Ok(None);
     }
@@ -97,31 +102,32 @@ async fn chunk(file: &mut File, left: u64) -> io::Result<Option<Bytes>> {
     Ok(Some(buffer.freeze()))
 }
 
-/// A download under way.
-struct Download {
-    store: Arc<Store>,
-    items: VecDeque<Stored>,
+/// A download in progress.
+struct FormDownload {
+    store: Arc<DataStore>,
+    items: VecDeque<StoredItem>,
     boundary: String,
-    /// The blob being sent and how many of its bytes are to come.
+    /// The blob being sent, and how many of its bytes remain.
     open: Option<(File, u64)>,
     ended: bool,
 }
 
-fn parts(
-    store: Arc<Store>,
-    items: VecDeque<Stored>,
+/// The parts of a form with these items as they are sent, one blob open at a time.
+fn form_parts(
+    store: Arc<DataStore>,
+    items: VecDeque<StoredItem>,
     boundary: String,
 ) -> impl Stream<Item = io::Result<Bytes>> {
-    let download = Download { store, items, boundary, open: None, ended: false };
+    let download = FormDownload { store, items, boundary, open: None, ended: false };
     stream::try_unfold(download, |mut download| async move {
-        Ok(download.next().await?.map(|bytes| (bytes, download)))
+        Ok(download.next_chunk().await?.map(|bytes| (bytes, download)))
     })
 }
 
-impl Download {
-    async fn next(&mut self) -> io::Result<Option<Bytes>> {
+impl FormDownload {
+    async fn next_chunk(&mut self) -> io::Result<Option<Bytes>> {
         if let Some((file, left)) = &mut self.open {
-            if let Some(bytes) = chunk(file, *left).await? {
+            if let Some(bytes) = next_chunk(file, *left).await? {
                 *left -= bytes.len() as u64;
                 return Ok(Some(bytes));
             }
@@ -131,8 +137,9 @@ impl Download {
         if let Some(stored) = self.items.pop_front() {
             let file = File::open(self.store.path_of(&stored)).await?;
             self.open = Some((file, stored.item.size));
-            return Ok(Some(head(&self.boundary, &stored.item).into()));
+            return Ok(Some(part_head(&self.boundary, &stored.item).into()));
         }
+        // Once for the closing boundary.
         if std::mem::replace(&mut self.ended, true) {
             return Ok(None);
         }
@@ -140,8 +147,8 @@ impl Download {
     }
 }
 
-/// The head of a part, in the order that the servers send it in (protocol 6.2).
-fn head(boundary: &str, item: &DataItem) -> String {
+/// The head of a part, with the parameters in the order of the real servers (protocol 6.2).
+fn part_head(boundary: &str, item: &DataItem) -> String {
     let DataItem { id, domain_id, name, data_type, size, created_at, updated_at } = item;
     format!(
         "--{boundary}\r\n\

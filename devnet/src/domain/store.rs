@@ -1,7 +1,7 @@
-//! Where blobs lie: one file each in `blobs`, and one index with the metadata of all.
+//! The data of all domains: metadata in memory and in one index file, contents as blobs.
 //!
-//! A blob's file is written once, under its own name, and belongs to the index or goes. So a download
-//! that is under way reads what was there when it began, whatever happens to the data meanwhile.
+//! A blob is written once and never changed: an update writes a new one and removes the old one. So a
+//! download in progress reads the content that it began with, whatever happens to the data meanwhile.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -9,268 +9,215 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use serde::{Deserialize, Serialize};
 use tokio::fs::File;
 use uuid::Uuid;
 
+use crate::domain::blob::{BlobDirectory, StagedBlob};
+use crate::domain::item::{DataItem, StoredItem};
 use crate::error::DevnetError;
 
-/// What is known of domain data (protocol 6.1).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DataItem {
-    /// Its id.
-    pub id: Uuid,
-    /// Its domain.
-    pub domain_id: Uuid,
-    /// Its name, unique in the domain.
-    pub name: String,
-    /// Its kind.
-    pub data_type: String,
-    /// Its bytes.
-    pub size: u64,
-    /// When it was made (RFC 3339).
-    pub created_at: String,
-    /// When its content last changed (RFC 3339).
-    pub updated_at: String,
-}
-
-/// An item and the file that has its bytes.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Stored {
-    #[serde(flatten)]
-    pub(crate) item: DataItem,
-    blob: Uuid,
-}
-
-/// A blob that is being written; its file goes unless it is taken into the index.
-#[derive(Debug)]
-pub(crate) struct Staged {
-    blob: Uuid,
-    path: PathBuf,
-    taken: bool,
-}
-
-impl Staged {
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-}
-
-impl Drop for Staged {
-    fn drop(&mut self) {
-        if !self.taken {
-            // Nothing is waiting for it, and a file that stays is swept at the next start.
-            let _ = std::fs::remove_file(&self.path);
-        }
-    }
-}
-
-/// Why data could not be taken in.
+/// Why data could not be created or updated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Conflict {
+pub(crate) enum StoreError {
     NameTaken,
     UnknownId,
 }
 
-type Domains = BTreeMap<Uuid, Vec<Stored>>;
-
+/// New data, whose content is already in the blob.
 #[derive(Debug)]
-pub(crate) struct Store {
-    root: PathBuf,
-    domains: Mutex<Domains>,
-    /// Counts the changes of `domains`.
-    version: AtomicU64,
-    /// Which version the index file has; held while it is written.
-    saved: tokio::sync::Mutex<u64>,
+pub(crate) struct NewData {
+    pub(crate) id: Uuid,
+    pub(crate) name: String,
+    pub(crate) data_type: String,
+    pub(crate) blob: StagedBlob,
+    /// Size of the content in bytes.
+    pub(crate) size: u64,
 }
 
-impl Store {
-    /// Opens the directory, with what an earlier run has left there.
+/// New content for existing data, already in the blob.
+#[derive(Debug)]
+pub(crate) struct NewContent {
+    pub(crate) id: Uuid,
+    pub(crate) blob: StagedBlob,
+    /// Size of the content in bytes.
+    pub(crate) size: u64,
+}
+
+/// The items of each domain, in the order of their creation.
+type DomainIndex = BTreeMap<Uuid, Vec<StoredItem>>;
+
+#[derive(Debug)]
+pub(crate) struct DataStore {
+    blobs: BlobDirectory,
+    index_path: PathBuf,
+    index: Mutex<DomainIndex>,
+    /// Counts the changes of `index`.
+    version: AtomicU64,
+    /// The version in the index file; locked while that is written.
+    saved_version: tokio::sync::Mutex<u64>,
+}
+
+impl DataStore {
+    /// Opens a data directory, with the data that an earlier run has left there.
     pub(crate) async fn open(root: &Path) -> Result<Self, DevnetError> {
-        let blobs = root.join("blobs");
-        tokio::fs::create_dir_all(&blobs).await.map_err(DevnetError::file("create", &blobs))?;
-        let index = root.join("index.json");
-        let domains: Domains = match tokio::fs::read(&index).await {
-            Ok(bytes) => serde_json::from_slice(&bytes)
-                .map_err(|error| DevnetError::State { path: index, reason: error.to_string() })?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Domains::new(),
-            Err(error) => return Err(DevnetError::file("read", index)(error)),
+        let blobs_path = root.join("blobs");
+        let blobs = BlobDirectory::open(blobs_path.clone()).await;
+        let blobs = blobs.map_err(DevnetError::file("create", blobs_path))?;
+        let index_path = root.join("index.json");
+        let index: DomainIndex = match tokio::fs::read(&index_path).await {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| DevnetError::State {
+                path: index_path.clone(),
+                reason: error.to_string(),
+            })?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => DomainIndex::new(),
+            Err(error) => return Err(DevnetError::file("read", index_path)(error)),
         };
-        let store = Self {
-            root: root.to_owned(),
-            domains: Mutex::new(domains),
+        let known: Vec<Uuid> = index.values().flatten().map(|stored| stored.blob).collect();
+        blobs.sweep(&known).await.map_err(DevnetError::file("sweep", blobs.path()))?;
+        Ok(Self {
+            blobs,
+            index_path,
+            index: Mutex::new(index),
             version: AtomicU64::new(0),
-            saved: tokio::sync::Mutex::new(0),
-        };
-        store.sweep_blobs(&blobs).await.map_err(DevnetError::file("sweep", &blobs))?;
-        Ok(store)
+            saved_version: tokio::sync::Mutex::new(0),
+        })
     }
 
-    /// Removes files that an interrupted upload has left.
-    async fn sweep_blobs(&self, blobs: &Path) -> io::Result<()> {
-        let known: Vec<PathBuf> =
-            self.domains().values().flatten().map(|stored| self.blob_path(stored.blob)).collect();
-        let mut files = tokio::fs::read_dir(blobs).await?;
-        while let Some(file) = files.next_entry().await? {
-            if !known.contains(&file.path()) {
-                tokio::fs::remove_file(file.path()).await?;
-            }
-        }
-        Ok(())
+    fn index(&self) -> MutexGuard<'_, DomainIndex> {
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn domains(&self) -> MutexGuard<'_, Domains> {
-        self.domains.lock().unwrap_or_else(PoisonError::into_inner)
+    /// To be called while `index` is still locked, so that [`Self::save`] sees both or neither.
+    fn count_change(&self) {
+        self.version.fetch_add(1, Ordering::AcqRel);
     }
 
-    fn blob_path(&self, blob: Uuid) -> PathBuf {
-        self.root.join("blobs").join(blob.to_string())
-    }
-
-    pub(crate) fn path_of(&self, stored: &Stored) -> PathBuf {
-        self.blob_path(stored.blob)
+    /// The file with the content of an item.
+    pub(crate) fn path_of(&self, stored: &StoredItem) -> PathBuf {
+        self.blobs.path_of(stored.blob)
     }
 
     pub(crate) fn has_domain(&self, domain: Uuid) -> bool {
-        self.domains().contains_key(&domain)
+        self.index().contains_key(&domain)
     }
 
     pub(crate) fn add_domain(&self, domain: Uuid) {
-        self.domains().entry(domain).or_default();
-        self.version.fetch_add(1, Ordering::AcqRel);
+        let mut index = self.index();
+        index.entry(domain).or_default();
+        self.count_change();
     }
 
-    /// The items of a domain for which `wanted` holds, in the order of their creation.
-    pub(crate) fn find(&self, domain: Uuid, wanted: impl Fn(&DataItem) -> bool) -> Vec<Stored> {
-        let domains = self.domains();
-        let items = domains.get(&domain).map(Vec::as_slice).unwrap_or_default();
-        items.iter().filter(|stored| wanted(&stored.item)).cloned().collect()
+    /// The items of a domain that match, in the order of their creation.
+    pub(crate) fn find(&self, domain: Uuid, matches: impl Fn(&DataItem) -> bool) -> Vec<StoredItem> {
+        let index = self.index();
+        let items = index.get(&domain).map(Vec::as_slice).unwrap_or_default();
+        items.iter().filter(|stored| matches(&stored.item)).cloned().collect()
     }
 
-    pub(crate) fn get(&self, domain: Uuid, id: Uuid) -> Option<Stored> {
+    pub(crate) fn get(&self, domain: Uuid, id: Uuid) -> Option<StoredItem> {
         self.find(domain, |item| item.id == id).pop()
     }
 
-    /// Looks an id up in all domains.
-    pub(crate) fn locate(&self, id: Uuid) -> Option<Stored> {
-        self.domains().values().flatten().find(|stored| stored.item.id == id).cloned()
+    /// Finds an item in any domain.
+    pub(crate) fn locate(&self, id: Uuid) -> Option<StoredItem> {
+        self.index().values().flatten().find(|stored| stored.item.id == id).cloned()
     }
 
-    /// Begins a blob.
-    pub(crate) async fn stage(&self) -> io::Result<(Staged, File)> {
-        let blob = Uuid::new_v4();
-        let path = self.blob_path(blob);
-        let file = File::create_new(&path).await?;
-        Ok((Staged { blob, path, taken: false }, file))
+    /// Creates a file to write the content of new or existing data to.
+    pub(crate) async fn stage(&self) -> io::Result<(StagedBlob, File)> {
+        self.blobs.stage().await
     }
 
-    /// Takes new data in: all of it or none. The names must be new and differ.
+    /// Adds data: all of it, or none if a name exists already or occurs twice.
     pub(crate) fn create(
         &self,
         domain: Uuid,
-        uploads: Vec<Upload>,
+        all: Vec<NewData>,
         now: &str,
-    ) -> Result<Vec<DataItem>, Conflict> {
-        let mut domains = self.domains();
-        let items = domains.entry(domain).or_default();
-        for (place, upload) in uploads.iter().enumerate() {
-            let mut before = uploads.iter().take(place);
-            if items.iter().any(|stored| stored.item.name == upload.name)
-                || before.any(|other| other.name == upload.name)
+    ) -> Result<Vec<DataItem>, StoreError> {
+        let mut index = self.index();
+        let items = index.entry(domain).or_default();
+        for (position, new) in all.iter().enumerate() {
+            let mut before = all.iter().take(position);
+            if items.iter().any(|stored| stored.item.name == new.name)
+                || before.any(|other| other.name == new.name)
             {
-                return Err(Conflict::NameTaken);
+                return Err(StoreError::NameTaken);
             }
         }
-        let mut made = Vec::new();
-        for mut upload in uploads {
+        let mut created = Vec::new();
+        for new in all {
             let item = DataItem {
-                id: upload.id,
+                id: new.id,
                 domain_id: domain,
-                name: upload.name,
-                data_type: upload.data_type,
-                size: upload.size,
+                name: new.name,
+                data_type: new.data_type,
+                size: new.size,
                 created_at: now.to_owned(),
                 updated_at: now.to_owned(),
             };
-            upload.staged.taken = true;
-            made.push(item.clone());
-            items.push(Stored { item, blob: upload.staged.blob });
+            created.push(item.clone());
+            items.push(StoredItem { item, blob: new.blob.keep() });
         }
-        self.version.fetch_add(1, Ordering::AcqRel);
-        Ok(made)
+        self.count_change();
+        Ok(created)
     }
 
-    /// Replaces the bytes of data: of all or of none. Names and types stay.
+    /// Replaces the content of data: of all, or of none if an id is unknown. Names and types stay.
     pub(crate) fn update(
         &self,
         domain: Uuid,
-        updates: Vec<Update>,
+        all: Vec<NewContent>,
         now: &str,
-    ) -> Result<Vec<DataItem>, Conflict> {
-        let mut domains = self.domains();
-        let items = domains.entry(domain).or_default();
-        if updates.iter().any(|update| !items.iter().any(|stored| stored.item.id == update.id)) {
-            return Err(Conflict::UnknownId);
+    ) -> Result<Vec<DataItem>, StoreError> {
+        let mut index = self.index();
+        let items = index.entry(domain).or_default();
+        if all.iter().any(|new| !items.iter().any(|stored| stored.item.id == new.id)) {
+            return Err(StoreError::UnknownId);
         }
-        let mut made = Vec::new();
-        for mut update in updates {
-            let Some(stored) = items.iter_mut().find(|stored| stored.item.id == update.id) else { continue };
-            stored.item.size = update.size;
+        let mut updated = Vec::new();
+        for new in all {
+            let Some(stored) = items.iter_mut().find(|stored| stored.item.id == new.id) else { continue };
+            stored.item.size = new.size;
             stored.item.updated_at = now.to_owned();
-            // The old bytes go with what was staged, the new ones stay.
-            std::mem::swap(&mut stored.blob, &mut update.staged.blob);
-            update.staged.path = self.blob_path(update.staged.blob);
-            made.push(stored.item.clone());
+            // A download that has the old file open reads on: removing it only removes its name.
+            let old = std::mem::replace(&mut stored.blob, new.blob.keep());
+            drop(self.blobs.staged(old));
+            updated.push(stored.item.clone());
         }
-        self.version.fetch_add(1, Ordering::AcqRel);
-        Ok(made)
+        self.count_change();
+        Ok(updated)
     }
 
-    /// Removes data; true if it was there.
+    /// Removes data; false if there is none.
     pub(crate) fn delete(&self, domain: Uuid, id: Uuid) -> bool {
-        let mut domains = self.domains();
-        let Some(items) = domains.get_mut(&domain) else { return false };
-        let Some(place) = items.iter().position(|stored| stored.item.id == id) else { return false };
-        let stored = items.remove(place);
-        drop(Staged { blob: stored.blob, path: self.blob_path(stored.blob), taken: false });
-        self.version.fetch_add(1, Ordering::AcqRel);
+        let mut index = self.index();
+        let Some(items) = index.get_mut(&domain) else { return false };
+        let Some(position) = items.iter().position(|stored| stored.item.id == id) else { return false };
+        let stored = items.remove(position);
+        drop(self.blobs.staged(stored.blob));
+        self.count_change();
         true
     }
 
-    /// Writes the index, if it has not got the latest change yet.
+    /// Writes the index file, unless it has the latest change already.
     pub(crate) async fn save(&self) -> io::Result<()> {
         let wanted = self.version.load(Ordering::Acquire);
-        let mut saved = self.saved.lock().await;
+        let mut saved = self.saved_version.lock().await;
+        // Another request may have saved this change with its own, while this one waited for the lock.
         if *saved >= wanted {
             return Ok(());
         }
         let (version, bytes) = {
-            let domains = self.domains();
-            (self.version.load(Ordering::Acquire), serde_json::to_vec_pretty(&*domains)?)
+            let index = self.index();
+            // Read while the index is locked, so that version and content belong together.
+            (self.version.load(Ordering::Acquire), serde_json::to_vec_pretty(&*index)?)
         };
         // Replaced in one step, so that a crash leaves the old index or the new one.
-        let (index, fresh) = (self.root.join("index.json"), self.root.join("index.json.new"));
+        let fresh = self.index_path.with_extension("json.new");
         tokio::fs::write(&fresh, bytes).await?;
-        tokio::fs::rename(&fresh, &index).await?;
+        tokio::fs::rename(&fresh, &self.index_path).await?;
         *saved = version;
         Ok(())
     }
-}
-
-/// New data whose bytes are on disk.
-#[derive(Debug)]
-pub(crate) struct Upload {
-    pub(crate) id: Uuid,
-    pub(crate) name: String,
-    pub(crate) data_type: String,
-    pub(crate) staged: Staged,
-    pub(crate) size: u64,
-}
-
-/// New bytes, on disk, of data that is known.
-#[derive(Debug)]
-pub(crate) struct Update {
-    pub(crate) id: Uuid,
-    pub(crate) staged: Staged,
-    pub(crate) size: u64,
 }

@@ -1,112 +1,116 @@
-//! Create, update and delete in single requests (protocol 6.3, 6.8).
+//! Creates, updates and deletes data in single requests (protocol 6.3, 6.8).
 
-use axum::body::{Body, BodyDataStream};
-use http::{HeaderMap, StatusCode, header};
+use axum::body::BodyDataStream;
+use futures_util::StreamExt;
+use http::{HeaderMap, HeaderName, StatusCode, header};
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
 use uuid::Uuid;
 
-use super::form::{Form, FormError, PartHead, boundary};
-use super::store::{Conflict, DataItem, Staged, Update, Upload};
-use super::{authorize, names};
-use crate::reply::{Answer, Refusal, empty, json};
-use crate::state::{Call, Core};
+use crate::domain::access::authorize;
+use crate::domain::blob::StagedBlob;
+use crate::domain::form::{FormError, FormPart, UploadForm};
+use crate::domain::item::DataItem;
+use crate::domain::names;
+use crate::domain::store::{NewContent, NewData, StoreError};
+use crate::request::ApiRequest;
+use crate::response::{ApiError, ApiResult, empty, json};
+use crate::servers::Servers;
 
-impl From<FormError> for Refusal {
-    fn from(error: FormError) -> Self {
-        let text = error.to_string();
-        match error {
-            FormError::TooLarge(_) => Self::too_large(text),
-            FormError::Form(_) | FormError::Body(_) => Self::bad_request(text),
-        }
-    }
-}
-
-impl From<Conflict> for Refusal {
-    fn from(conflict: Conflict) -> Self {
-        match conflict {
-            Conflict::NameTaken => Self::conflict("data with this name exists"),
-            Conflict::UnknownId => Self::not_found("data not found"),
-        }
-    }
-}
-
-fn open_form(core: &Core, headers: &HeaderMap, body: Body) -> Result<Form<BodyDataStream>, Refusal> {
-    let text = |name| headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
-    let limit = core.config.request_max_bytes;
+/// Begins to read the form in a request's body.
+fn open_form<'b>(
+    servers: &Servers,
+    headers: &HeaderMap,
+    body: &'b mut BodyDataStream,
+) -> Result<UploadForm<'b>, ApiError> {
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let limit = servers.config.request_max_bytes;
+    // Refused before a byte is read, as the real server does.
     if text(header::CONTENT_LENGTH).and_then(|length| length.parse().ok()) > Some(limit) {
         return Err(FormError::TooLarge(limit).into());
     }
-    let boundary = text(header::CONTENT_TYPE)
-        .and_then(boundary)
-        .ok_or_else(|| Refusal::bad_request("Content-Type must be multipart/form-data with a boundary"))?;
-    Ok(Form::new(body.into_data_stream(), boundary, limit))
+    Ok(UploadForm::new(body, text(header::CONTENT_TYPE).unwrap_or_default(), limit)?)
 }
 
-/// Writes the current part of a form to disk.
-async fn store_part(core: &Core, form: &mut Form<BodyDataStream>) -> Result<(Staged, u64), Refusal> {
-    let disk = |error| Refusal::disk(&error);
-    let (staged, mut file) = core.store.stage().await.map_err(disk)?;
+/// Reads what follows the last boundary, so that the connection can be used for the next request.
+async fn read_to_end(mut body: BodyDataStream) -> Result<(), FormError> {
+    while let Some(chunk) = body.next().await {
+        chunk.map_err(|error| FormError::Read(error.into()))?;
+    }
+    Ok(())
+}
+
+/// Writes the content of a part to a blob; returns its size too.
+async fn store_part(servers: &Servers, mut part: FormPart<'_>) -> Result<(StagedBlob, u64), ApiError> {
+    let disk = |error| ApiError::disk(&error);
+    let (blob, mut file) = servers.store.stage().await.map_err(disk)?;
     let mut size = 0;
-    while let Some(chunk) = form.chunk().await? {
+    while let Some(chunk) = part.chunk().await? {
         size += chunk.len() as u64;
-        let limit = core.config.domain_data_max_bytes;
+        let limit = servers.config.domain_data_max_bytes;
         if size > limit {
-            return Err(Refusal::too_large(format!("domain data must not have more than {limit} bytes")));
+            return Err(ApiError::too_large(format!("domain data must not have more than {limit} bytes")));
         }
         file.write_all(&chunk).await.map_err(disk)?;
     }
     file.flush().await.map_err(disk)?;
-    Ok((staged, size))
+    Ok((blob, size))
 }
 
-async fn answer(core: &Core, items: Vec<DataItem>) -> Answer {
-    core.store.save().await.map_err(|error| Refusal::disk(&error))?;
-    core.changed();
+async fn save_and_answer(servers: &Servers, items: Vec<DataItem>) -> ApiResult {
+    servers.store.save().await.map_err(|error| ApiError::disk(&error))?;
+    servers.changed();
     json(&json!({"data": items}))
 }
 
-pub(crate) async fn create(core: &Core, call: Call) -> Answer {
-    let domain = authorize(core, &call)?;
-    let mut form = open_form(core, &call.headers, call.body)?;
-    let mut uploads = Vec::new();
-    while let Some(PartHead { name, data_type, .. }) = form.next_part().await? {
-        let (name, data_type) = (name.unwrap_or_default(), data_type.unwrap_or_default());
+pub(crate) async fn create(servers: &Servers, request: ApiRequest) -> ApiResult {
+    let domain = authorize(servers, &request)?;
+    let mut body = request.body.into_data_stream();
+    let mut form = open_form(servers, &request.headers, &mut body)?;
+    let mut all = Vec::new();
+    while let Some(mut part) = form.next_part().await? {
+        let name = part.attributes.name.take().unwrap_or_default();
+        let data_type = part.attributes.data_type.take().unwrap_or_default();
         names::check("name", &name)?;
         names::check("data type", &data_type)?;
-        let (staged, size) = store_part(core, &mut form).await?;
-        uploads.push(Upload { id: Uuid::new_v4(), name, data_type, staged, size });
+        let (blob, size) = store_part(servers, part).await?;
+        all.push(NewData { id: Uuid::new_v4(), name, data_type, blob, size });
     }
-    if uploads.is_empty() {
-        return Err(Refusal::bad_request("the form has no part"));
+    drop(form);
+    read_to_end(body).await?;
+    if all.is_empty() {
+        return Err(ApiError::bad_request("the form has no part"));
     }
-    let items = core.store.create(domain, uploads, &core.clock.stamp())?;
-    answer(core, items).await
+    let items = servers.store.create(domain, all, &servers.clock.timestamp())?;
+    save_and_answer(servers, items).await
 }
 
-pub(crate) async fn update(core: &Core, call: Call) -> Answer {
-    let domain = authorize(core, &call)?;
-    let mut form = open_form(core, &call.headers, call.body)?;
-    let mut updates = Vec::new();
-    while let Some(head) = form.next_part().await? {
-        let id = head.id.ok_or_else(|| Refusal::bad_request("a part has no id"))?;
-        let id = Uuid::parse_str(&id).map_err(|_| Refusal::from(Conflict::UnknownId))?;
-        let (staged, size) = store_part(core, &mut form).await?;
-        updates.push(Update { id, staged, size });
+pub(crate) async fn update(servers: &Servers, request: ApiRequest) -> ApiResult {
+    let domain = authorize(servers, &request)?;
+    let mut body = request.body.into_data_stream();
+    let mut form = open_form(servers, &request.headers, &mut body)?;
+    let mut all = Vec::new();
+    while let Some(part) = form.next_part().await? {
+        let id = part.attributes.id.as_deref().ok_or_else(|| ApiError::bad_request("a part has no id"))?;
+        let id = Uuid::parse_str(id).map_err(|_| ApiError::from(StoreError::UnknownId))?;
+        let (blob, size) = store_part(servers, part).await?;
+        all.push(NewContent { id, blob, size });
     }
-    if updates.is_empty() {
-        return Err(Refusal::bad_request("the form has no part"));
+    drop(form);
+    read_to_end(body).await?;
+    if all.is_empty() {
+        return Err(ApiError::bad_request("the form has no part"));
     }
-    let items = core.store.update(domain, updates, &core.clock.stamp())?;
-    answer(core, items).await
+    let items = servers.store.update(domain, all, &servers.clock.timestamp())?;
+    save_and_answer(servers, items).await
 }
 
-pub(crate) async fn delete(core: &Core, call: Call) -> Answer {
-    let domain = authorize(core, &call)?;
-    if !call.route.uuid().is_some_and(|id| core.store.delete(domain, id)) {
-        return Err(Refusal::not_found("data not found"));
+pub(crate) async fn delete(servers: &Servers, request: ApiRequest) -> ApiResult {
+    let domain = authorize(servers, &request)?;
+    if !request.route.uuid().is_some_and(|id| servers.store.delete(domain, id)) {
+        return Err(ApiError::not_found("data not found"));
     }
-    core.store.save().await.map_err(|error| Refusal::disk(&error))?;
-    core.changed();
+    servers.store.save().await.map_err(|error| ApiError::disk(&error))?;
+    servers.changed();
     empty(StatusCode::OK)
 }

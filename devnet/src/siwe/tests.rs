@@ -47,7 +47,7 @@ fn the_vectors_of_the_protocol_recover_their_signers() {
 }
 
 #[test]
-fn signatures_are_taken_in_any_hexadecimal_case_and_with_either_recovery_byte() {
+fn signatures_are_accepted_in_any_hexadecimal_case_and_with_either_recovery_byte() {
     let zero_based = SIGNATURE_B1.strip_suffix("1b").unwrap().to_owned() + "00";
     for signature in
         [SIGNATURE_B1.to_ascii_uppercase(), SIGNATURE_B1.strip_prefix("0x").unwrap().to_owned(), zero_based]
@@ -66,7 +66,7 @@ fn a_changed_text_or_signature_does_not_give_the_signer() {
 }
 
 #[test]
-fn the_text_is_taken_apart() {
+fn the_fields_of_a_text_are_read() {
     let message = SiweMessage::parse(&b2()).unwrap();
     assert_eq!(message.domain, "127.0.0.1:18080");
     assert_eq!(message.uri, "http://127.0.0.1:18080");
@@ -78,7 +78,7 @@ fn the_text_is_taken_apart() {
 }
 
 #[test]
-fn the_forms_of_the_standard_are_taken_too() {
+fn the_forms_of_the_standard_are_accepted_too() {
     let want = SiweMessage::parse(&b1()).unwrap();
     let two_empty_lines = b1().replace("\n\nURI", "\n\n\nURI");
     let crlf = b1().replace('\n', "\r\n");
@@ -92,7 +92,7 @@ fn the_forms_of_the_standard_are_taken_too() {
 }
 
 #[test]
-fn what_is_not_of_the_form_is_refused_with_the_line_at_fault() {
+fn a_malformed_text_is_refused_with_the_line_at_fault() {
     for (text, reason) in [
         (String::new(), "fewer than 6 lines"),
         (b1().replace("wants you", "wants"), "first line"),

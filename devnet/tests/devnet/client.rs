@@ -1,15 +1,15 @@
-//! A client that knows the wire contract and nothing of the devnet's insides.
+//! A client written against the wire contract alone.
 
 use std::sync::OnceLock;
 
 use k256::ecdsa::SigningKey;
-use posemesh_devnet::siwe::{address_of, digest};
 use posemesh_devnet::{Devnet, DevnetConfig};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
+use sha3::{Digest, Keccak256};
 use uuid::Uuid;
 
-pub fn http() -> Client {
+pub(crate) fn http() -> Client {
     static PROVIDER: OnceLock<()> = OnceLock::new();
     PROVIDER.get_or_init(|| {
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -17,41 +17,44 @@ pub fn http() -> Client {
     Client::builder().no_proxy().build().unwrap()
 }
 
-pub async fn start(change: impl FnOnce(&mut DevnetConfig)) -> Devnet {
+pub(crate) async fn start(change: impl FnOnce(&mut DevnetConfig)) -> Devnet {
     let mut config = DevnetConfig::default();
     change(&mut config);
     Devnet::start(config).await.unwrap()
 }
 
-/// A wallet.
-pub struct Wallet(SigningKey);
+/// A wallet, which signs as protocol 1.1 says.
+pub(crate) struct Wallet(SigningKey);
 
 impl Wallet {
-    pub fn new(byte: u8) -> Self {
+    pub(crate) fn new(byte: u8) -> Self {
         Self(SigningKey::from_slice(&[byte; 32]).unwrap())
     }
 
-    pub fn address(&self) -> String {
-        address_of(self.0.verifying_key())
+    pub(crate) fn address(&self) -> String {
+        let point = self.0.verifying_key().to_encoded_point(false);
+        format!("0x{}", hex::encode(&Keccak256::digest(&point.as_bytes()[1..])[12..]))
     }
 
-    pub fn sign(&self, message: &str) -> String {
-        let (signature, recovery) = self.0.sign_prehash_recoverable(&digest(message)).unwrap();
+    pub(crate) fn sign(&self, message: &str) -> String {
+        let length = message.len();
+        let digest = Keccak256::digest(format!("\x19Ethereum Signed Message:\n{length}{message}"));
+        let (signature, recovery) = self.0.sign_prehash_recoverable(&digest).unwrap();
         format!("0x{}{:02x}", hex::encode(signature.to_bytes()), 27 + recovery.to_byte())
     }
 }
 
 /// Status and body of an answer.
-pub async fn read(response: Response) -> (u16, String) {
+pub(crate) async fn read(response: Response) -> (u16, String) {
     (response.status().as_u16(), response.text().await.unwrap())
 }
 
-pub async fn post(url: String, body: Value) -> (u16, String) {
+pub(crate) async fn post(url: String, body: Value) -> (u16, String) {
     read(http().post(url).body(body.to_string()).send().await.unwrap()).await
 }
 
 /// The login text for a fresh nonce.
-pub async fn challenge(devnet: &Devnet, address: &str) -> String {
+pub(crate) async fn challenge(devnet: &Devnet, address: &str) -> String {
     let url = format!("{}/internal/v1/auth/siwe/request", devnet.dds_url());
     let (status, body) = post(url, json!({"wallet": address})).await;
     assert_eq!(status, 200, "{body}");
@@ -69,7 +72,7 @@ pub async fn challenge(devnet: &Devnet, address: &str) -> String {
     )
 }
 
-pub fn registration(devnet: &Devnet, message: &str, signature: &str) -> Value {
+pub(crate) fn registration(devnet: &Devnet, message: &str, signature: &str) -> Value {
     json!({
         "message": message,
         "signature": signature,
@@ -79,27 +82,27 @@ pub fn registration(devnet: &Devnet, message: &str, signature: &str) -> Value {
     })
 }
 
-pub async fn register(devnet: &Devnet, wallet: &Wallet) -> (u16, String) {
+pub(crate) async fn register(devnet: &Devnet, wallet: &Wallet) -> (u16, String) {
     let message = challenge(devnet, &wallet.address()).await;
     let body = registration(devnet, &message, &wallet.sign(&message));
     post(format!("{}/internal/v1/nodes/register-wallet", devnet.dds_url()), body).await
 }
 
-pub async fn verify(devnet: &Devnet, wallet: &Wallet) -> (u16, String) {
+pub(crate) async fn verify(devnet: &Devnet, wallet: &Wallet) -> (u16, String) {
     let message = challenge(devnet, &wallet.address()).await;
     let body = json!({"address": wallet.address(), "message": message, "signature": wallet.sign(&message)});
     post(format!("{}/internal/v1/auth/siwe/verify", devnet.dds_url()), body).await
 }
 
 /// A node that has logged in.
-pub struct Node {
+pub(crate) struct Node {
     http: Client,
     base: String,
-    pub token: String,
+    pub(crate) token: String,
 }
 
 impl Node {
-    pub async fn log_in(devnet: &Devnet) -> Self {
+    pub(crate) async fn log_in(devnet: &Devnet) -> Self {
         let wallet = Wallet::new(1);
         let (status, body) = register(devnet, &wallet).await;
         assert_eq!((status, body.as_str()), (200, ""));
@@ -110,28 +113,28 @@ impl Node {
         Self { http: http(), base: devnet.dms_url(), token }
     }
 
-    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.http.request(method, format!("{}{path}", self.base)).bearer_auth(&self.token)
     }
 
-    /// `GET /tasks`: the status and the envelope.
-    pub async fn lease(&self) -> (u16, Value) {
+    /// `GET /tasks`; returns the status and the envelope.
+    pub(crate) async fn lease(&self) -> (u16, Value) {
         let (status, body) = read(self.request(Method::GET, "/tasks").send().await.unwrap()).await;
         (status, serde_json::from_str(&body).unwrap_or_default())
     }
 
-    pub async fn tell(&self, task: Uuid, verb: &str, body: Value) -> (u16, Value) {
+    pub(crate) async fn report(&self, task: Uuid, verb: &str, body: Value) -> (u16, Value) {
         let request = self.request(Method::POST, &format!("/tasks/{task}/{verb}"));
         let (status, body) = read(request.body(body.to_string()).send().await.unwrap()).await;
         (status, serde_json::from_str(&body).unwrap_or_default())
     }
 
-    pub async fn heartbeat(&self, task: Uuid, progress: Value, events: Value) -> (u16, Value) {
-        self.tell(task, "heartbeat", json!({"progress": progress, "events": events})).await
+    pub(crate) async fn heartbeat(&self, task: Uuid, progress: Value, events: Value) -> (u16, Value) {
+        self.report(task, "heartbeat", json!({"progress": progress, "events": events})).await
     }
 }
 
 /// A job of one task for a capability of [`Node`].
-pub fn job() -> Value {
+pub(crate) fn job() -> Value {
     json!({"label": "j", "tasks": [{"label": "t", "stage": "s", "capability": "/a/v1"}]})
 }

@@ -34,7 +34,7 @@ async fn a_node_registers_and_logs_in() {
 }
 
 #[tokio::test]
-async fn a_nonce_serves_once_and_only_its_wallet() {
+async fn a_nonce_is_good_for_one_use_by_its_wallet() {
     let devnet = start(|_| {}).await;
     let url = format!("{}/internal/v1/nodes/register-wallet", devnet.dds_url());
     let (wallet, other) = (Wallet::new(1), Wallet::new(2));
@@ -48,7 +48,7 @@ async fn a_nonce_serves_once_and_only_its_wallet() {
     let (status, text) = post(url.clone(), registration(&devnet, &stolen, &other.sign(&stolen))).await;
     assert_eq!((status, text.as_str()), (401, "invalid nonce"));
 
-    // A stolen nonce is used up.
+    // The attempt with the stolen nonce has used that nonce up.
     let message = challenge(&devnet, &wallet.address()).await;
     let good = registration(&devnet, &message, &wallet.sign(&message));
     assert_eq!(post(url.clone(), good.clone()).await.0, 200);
@@ -56,7 +56,7 @@ async fn a_nonce_serves_once_and_only_its_wallet() {
 }
 
 #[tokio::test]
-async fn what_was_not_issued_is_refused() {
+async fn a_login_text_that_was_not_issued_is_refused() {
     let devnet = start(|config| config.nonce_ttl = Duration::ZERO).await;
     let wallet = Wallet::new(1);
     assert_eq!(register(&devnet, &wallet).await, (401, "invalid nonce".to_owned()), "it has expired");
@@ -84,7 +84,7 @@ async fn what_was_not_issued_is_refused() {
 async fn one_wallet_is_one_node() {
     let devnet = start(|_| {}).await;
     assert_eq!(register(&devnet, &Wallet::new(1)).await.0, 200);
-    assert_eq!(register(&devnet, &Wallet::new(1)).await.0, 200, "again is as good as once");
+    assert_eq!(register(&devnet, &Wallet::new(1)).await.0, 200, "the same wallet may register again");
     assert_eq!(register(&devnet, &Wallet::new(2)).await.0, 409);
     assert!(devnet.forget_registration(devnet.node().node_id));
     assert_eq!(verify(&devnet, &Wallet::new(1)).await.0, 403);
@@ -156,7 +156,7 @@ async fn the_same_directory_has_the_same_identities_and_data() {
 }
 
 #[tokio::test]
-async fn an_application_logs_in_and_is_told_the_way_into_a_domain() {
+async fn an_application_logs_in_and_gets_access_to_a_domain() {
     let devnet = start(|_| {}).await;
     let other = devnet.add_domain();
     let log_in = |secret: &str| {

@@ -1,4 +1,4 @@
-//! Jobs, leases and what ends them.
+//! Jobs, leases, and how both end.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ async fn a_task_is_leased_renewed_and_completed() {
     let expiry = |answer: &Value| {
         OffsetDateTime::parse(answer["lease_expires_at"].as_str().unwrap(), &Rfc3339).unwrap()
     };
-    // Dates are told in milliseconds, so the later one may be told as one less.
+    // Dates are rounded down to milliseconds, so the later one may look earlier by one.
     assert!(expiry(&second) + Duration::from_millis(2) >= expiry(&first), "the lease must not shrink");
     let task = devnet.task(id).unwrap();
     assert_eq!(task.progress, json!({"percent": 2}), "progress is replaced");
@@ -46,11 +46,11 @@ async fn a_task_is_leased_renewed_and_completed() {
     assert_eq!(devnet.heartbeats(id)[1].events, ["b", "c"]);
 
     let body = json!({"output_cids": ["x"], "meta": {"artifacts": []}});
-    assert_eq!(node.tell(id, "complete", body.clone()).await.0, 200);
+    assert_eq!(node.report(id, "complete", body.clone()).await.0, 200);
     let ended = devnet.wait_for_task_end(id, SOON).await.unwrap();
     assert_eq!((ended.status, ended.completions), (TaskStatus::Completed, vec![body.clone()]));
     assert_eq!(devnet.job_status(submitted.id), Some("completed"));
-    assert_eq!(node.tell(id, "complete", body).await.0, 409);
+    assert_eq!(node.report(id, "complete", body).await.0, 409);
     assert_eq!(node.heartbeat(id, json!({}), json!([])).await.0, 409);
 }
 
@@ -60,7 +60,7 @@ async fn tokens_and_ids_that_are_unknown_are_refused() {
     let mut node = Node::log_in(&devnet).await;
     for verb in ["heartbeat", "complete", "fail"] {
         let body = json!({"progress": {}, "events": [], "reason": "r"});
-        assert_eq!(node.tell(Uuid::new_v4(), verb, body).await.0, 404, "{verb}");
+        assert_eq!(node.report(Uuid::new_v4(), verb, body).await.0, 404, "{verb}");
     }
     let id = devnet.submit_job(job()).unwrap().tasks[0];
     assert_eq!(node.heartbeat(id, json!({}), json!([])).await.0, 409, "it is not leased yet");
@@ -72,7 +72,7 @@ async fn tokens_and_ids_that_are_unknown_are_refused() {
     node.token = machine;
     let large = "x".repeat(2 << 20);
     assert_eq!(node.heartbeat(id, json!(large), json!([])).await.0, 413);
-    let no_events = node.tell(id, "heartbeat", json!({"progress": {}})).await.0;
+    let no_events = node.report(id, "heartbeat", json!({"progress": {}})).await.0;
     assert_eq!(no_events, 400, "both fields are always there");
 }
 
@@ -84,11 +84,11 @@ async fn a_failed_task_is_tried_again_until_attempts_run_out() {
     let id = submitted.tasks[0];
     let failure = json!({"reason": "no luck", "details": {"n": 1}});
     assert_eq!(node.lease().await.0, 200);
-    assert_eq!(node.tell(id, "fail", failure.clone()).await.0, 200);
+    assert_eq!(node.report(id, "fail", failure.clone()).await.0, 200);
     assert_eq!(devnet.task(id).unwrap().status, TaskStatus::Queued);
-    assert_eq!(node.tell(id, "fail", failure.clone()).await.0, 409);
+    assert_eq!(node.report(id, "fail", failure.clone()).await.0, 409);
     assert_eq!(node.lease().await.1["task"]["attempts"], 2);
-    assert_eq!(node.tell(id, "fail", failure).await.0, 200);
+    assert_eq!(node.report(id, "fail", failure).await.0, 200);
     let task = devnet.task(id).unwrap();
     assert_eq!((task.status, task.failures.len()), (TaskStatus::Failed, 2));
     assert_eq!((task.failures[0].reason.as_str(), &task.failures[0].details["n"]), ("no luck", &json!(1)));
@@ -123,11 +123,11 @@ async fn a_lease_can_be_made_to_expire_at_once() {
     assert!(devnet.expire_lease(id));
     let task = devnet.task(id).unwrap();
     assert_eq!((task.status, task.expired_leases, task.leased_by), (TaskStatus::Queued, 1, None));
-    assert_eq!(node.tell(id, "complete", json!({"output_cids": []})).await.0, 409);
+    assert_eq!(node.report(id, "complete", json!({"output_cids": []})).await.0, 409);
 }
 
 #[tokio::test]
-async fn a_cancelled_job_is_told_with_the_next_heartbeat() {
+async fn a_cancellation_is_reported_with_the_next_heartbeat() {
     let devnet = start(|_| {}).await;
     let node = Node::log_in(&devnet).await;
     let submitted = devnet.submit_job(job()).unwrap();
@@ -138,13 +138,13 @@ async fn a_cancelled_job_is_told_with_the_next_heartbeat() {
     let (status, answer) = node.heartbeat(id, json!({}), json!([])).await;
     assert_eq!((status, &answer["cancel"], &answer["status"]), (200, &json!(true), &json!("canceled")));
     assert!(devnet.heartbeats(id)[1].cancel);
-    assert_eq!(node.tell(id, "complete", json!({"output_cids": []})).await.0, 409);
+    assert_eq!(node.report(id, "complete", json!({"output_cids": []})).await.0, 409);
     assert_eq!(node.lease().await.0, 204, "a cancelled task does not keep the node busy");
     assert!(devnet.cancel_job(submitted.id).unwrap_err().to_string().contains("409"));
 }
 
 #[tokio::test]
-async fn stages_wait_for_those_before_them() {
+async fn stages_wait_for_their_dependencies() {
     let devnet = start(|_| {}).await;
     let node = Node::log_in(&devnet).await;
     let task =
@@ -161,7 +161,7 @@ async fn stages_wait_for_those_before_them() {
         assert_eq!(envelope["task"]["deps_remaining"], 0);
         let id: Uuid = envelope["task"]["id"].as_str().unwrap().parse().unwrap();
         order.push(id);
-        assert_eq!(node.tell(id, "complete", json!({"output_cids": []})).await.0, 200);
+        assert_eq!(node.report(id, "complete", json!({"output_cids": []})).await.0, 200);
     }
     let [last, first, sooner] = submitted.tasks[..] else { panic!("three tasks") };
     assert_eq!(order, [sooner, first, last], "dependencies first, then priority");
@@ -174,7 +174,7 @@ async fn stages_wait_for_those_before_them() {
 }
 
 #[tokio::test]
-async fn what_waits_for_a_failed_stage_is_cancelled() {
+async fn tasks_that_depend_on_a_failed_stage_are_cancelled() {
     let devnet = start(|config| config.max_attempts = 1).await;
     let node = Node::log_in(&devnet).await;
     let task = |stage: &str| json!({"stage": stage, "capability": "/a/v1"});
@@ -182,7 +182,7 @@ async fn what_waits_for_a_failed_stage_is_cancelled() {
         "edges": [{"from": "a", "to": "b"}, {"from": "b", "to": "c"}]});
     let submitted = devnet.submit_job(job).unwrap();
     node.lease().await;
-    node.tell(submitted.tasks[0], "fail", json!({"reason": "r", "details": null})).await;
+    node.report(submitted.tasks[0], "fail", json!({"reason": "r", "details": null})).await;
     let statuses = submitted.tasks.iter().map(|id| devnet.task(*id).unwrap().status);
     assert_eq!(
         statuses.collect::<Vec<_>>(),
@@ -236,4 +236,15 @@ async fn applications_use_the_job_api() {
     assert_eq!((&job["job"]["status"], job["receipts"].as_array().unwrap().len()), (&json!("canceled"), 1));
     assert_eq!(ask(Method::DELETE, &path, app, json!({})).await.0, 204);
     assert_eq!(ask(Method::GET, &path, app, json!({})).await.0, 404);
+}
+
+#[tokio::test]
+async fn a_malformed_job_is_refused_with_the_field_at_fault() {
+    let devnet = start(|_| {}).await;
+    let job = json!({"tasks": [{"capability": "/a/v1"}, {"capability": "/a/v1", "mode": "secret"}]});
+    let refused = devnet.submit_job(job.clone()).unwrap_err().to_string();
+    assert!(refused.contains("400") && refused.contains("tasks[1].mode"), "{refused}");
+    let request = http().post(format!("{}/jobs", devnet.dms_url())).bearer_auth(devnet.app_token());
+    let (status, text) = read(request.body(job.to_string()).send().await.unwrap()).await;
+    assert!(status == 400 && text.contains("tasks[1].mode"), "{status} {text}");
 }

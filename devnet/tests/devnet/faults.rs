@@ -1,4 +1,4 @@
-//! Failures on order, as a client meets them.
+//! Injected failures, as a client sees them.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use crate::client::{Node, http, job, start};
 use crate::storage::Domain;
 
 #[tokio::test]
-async fn answers_can_be_put_in_place_of_the_right_ones() {
+async fn answers_can_be_replaced() {
     let devnet = start(|_| {}).await;
     let node = Node::log_in(&devnet).await;
     let fault = devnet.faults().add(Fault::answer(503, "busy").on(Endpoint::Lease).skip(1).times(2));
@@ -76,7 +76,7 @@ async fn bodies_can_be_cut_short() {
 }
 
 #[tokio::test]
-async fn answers_can_be_late_slow_or_nonsense() {
+async fn answers_can_be_late_slow_or_garbled() {
     let devnet = start(|_| {}).await;
     let node = Node::log_in(&devnet).await;
     let id = devnet.submit_job(job()).unwrap().tasks[0];
@@ -90,8 +90,8 @@ async fn answers_can_be_late_slow_or_nonsense() {
 
     devnet.faults().add(Fault::garbage(64).on(Endpoint::Heartbeat).nth(1));
     let (status, answer) = node.heartbeat(id, json!({}), json!([])).await;
-    assert_eq!((status, answer), (200, json!(null)), "nonsense is not JSON");
-    assert_eq!(devnet.heartbeats(id).len(), 1, "and yet the request had its effect");
+    assert_eq!((status, answer), (200, json!(null)), "garbage is not JSON");
+    assert_eq!(devnet.heartbeats(id).len(), 1, "but the request had its effect");
 
     devnet.faults().add(Fault::drip(50, Duration::from_millis(5)).on(Endpoint::Heartbeat));
     let begin = Instant::now();
@@ -100,7 +100,7 @@ async fn answers_can_be_late_slow_or_nonsense() {
 }
 
 #[tokio::test]
-async fn the_servers_clock_can_be_off() {
+async fn the_servers_clock_can_be_wrong() {
     let devnet = start(|config| config.clock_offset_ms = 7_200_000).await;
     let response = http().get(format!("{}/health", devnet.dds_url())).send().await.unwrap();
     let date = response.headers()["date"].to_str().unwrap().to_owned();
@@ -112,7 +112,7 @@ async fn the_servers_clock_can_be_off() {
 }
 
 #[tokio::test]
-async fn a_devnet_ends_although_requests_hang() {
+async fn a_devnet_shuts_down_although_requests_hang() {
     let devnet = start(|_| {}).await;
     devnet.faults().add(Fault::delay_before(Duration::from_secs(3600)));
     let hanging = tokio::spawn(http().get(format!("{}/health", devnet.dds_url())).send());

@@ -11,5 +11,5 @@ mod storage;
 
 use std::time::Duration;
 
-/// Longer than anything should take.
+/// Timeout for everything that a test waits for: longer than any of it should take.
 const SOON: Duration = Duration::from_secs(20);

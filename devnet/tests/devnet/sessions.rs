@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::client::{Node, start};
 use crate::storage::Domain;
 
-/// Begins an upload; gives its id.
+/// Begins an upload session; returns its id.
 async fn begin(domain: &Domain, name: &str, size: Option<u64>, existing: Option<Uuid>) -> String {
     let body = json!({"name": name, "data_type": "bin", "size": size,
         "content_type": "application/octet-stream", "existing_id": existing});
@@ -82,7 +82,7 @@ async fn a_session_replaces_data_by_id_or_by_name() {
 }
 
 #[tokio::test]
-async fn sessions_can_be_given_up_and_expire() {
+async fn sessions_can_be_aborted_and_expire() {
     let devnet = start(|config| {
         config.part_size = 4;
         config.upload_session_ttl = Duration::from_secs(3600);
@@ -111,7 +111,7 @@ async fn sessions_can_be_given_up_and_expire() {
 }
 
 #[tokio::test]
-async fn sessions_can_be_switched_off() {
+async fn sessions_can_be_disabled() {
     let devnet = start(|config| {
         config.multipart_enabled = false;
         config.multipart_disabled_status = 501;

@@ -6,16 +6,16 @@ use serde_json::{Value, json};
 
 use crate::client::{Node, http, job, read, start};
 
-/// A task token with where to use it.
-pub struct Domain {
+/// A task token, and the data URL that it is for.
+pub(crate) struct Domain {
     http: Client,
     base: String,
-    pub token: String,
+    pub(crate) token: String,
 }
 
 impl Domain {
     /// Leases a task and uses its token.
-    pub async fn open(devnet: &Devnet, node: &Node) -> Self {
+    pub(crate) async fn open(devnet: &Devnet, node: &Node) -> Self {
         devnet.submit_job(job()).unwrap();
         let (_, envelope) = node.lease().await;
         let token = envelope["access_token"].as_str().unwrap().to_owned();
@@ -23,12 +23,17 @@ impl Domain {
         Self { http: http(), base, token }
     }
 
-    pub fn request(&self, method: Method, rest: &str) -> RequestBuilder {
+    pub(crate) fn request(&self, method: Method, rest: &str) -> RequestBuilder {
         let request = self.http.request(method, format!("{}{rest}", self.base));
         request.bearer_auth(&self.token).header("posemesh-client-id", "me")
     }
 
-    pub async fn send(&self, method: Method, rest: &str, body: impl Into<reqwest::Body>) -> (u16, String) {
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        rest: &str,
+        body: impl Into<reqwest::Body>,
+    ) -> (u16, String) {
         read(self.request(method, rest).body(body).send().await.unwrap()).await
     }
 
@@ -130,10 +135,10 @@ async fn only_the_current_token_opens_only_its_domain() {
         _ => None,
     });
     let (_, answer) = node.heartbeat(id.unwrap(), json!({}), json!([])).await;
-    assert_eq!(domain.send(Method::GET, "", "").await.0, 401, "the old token is not taken any more");
+    assert_eq!(domain.send(Method::GET, "", "").await.0, 401, "the replaced token is not accepted any more");
     domain.token = answer["access_token"].as_str().unwrap().to_owned();
     assert_eq!(domain.send(Method::GET, "", "").await.0, 200);
-    node.tell(id.unwrap(), "complete", json!({"output_cids": []})).await;
+    node.report(id.unwrap(), "complete", json!({"output_cids": []})).await;
     assert_eq!(domain.send(Method::GET, "", "").await.0, 401, "the lease is over");
     domain.token = node.token.clone();
     assert_eq!(domain.send(Method::GET, "", "").await.0, 401, "a machine token is not for domains");

@@ -1,0 +1,24 @@
+//! The answers to requests that fail in the files below the endpoints.
+
+use crate::domain::form::FormError;
+use crate::domain::store::StoreError;
+use crate::response::ApiError;
+
+impl From<FormError> for ApiError {
+    fn from(error: FormError) -> Self {
+        let text = error.to_string();
+        match error {
+            FormError::TooLarge(_) => Self::too_large(text),
+            FormError::Invalid(_) | FormError::Read(_) => Self::bad_request(text),
+        }
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NameTaken => Self::conflict("data with this name exists"),
+            StoreError::UnknownId => Self::not_found("data not found"),
+        }
+    }
+}
