@@ -1,26 +1,26 @@
-//! Processor time, as Linux counts it.
+//! Processor time of processes, as Linux counts it.
 
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-/// What Linux counts in: this is fixed for user space, whatever the kernel's own tick is.
+/// The unit in `/proc`: fixed for user space, whatever the kernel's own tick is.
 const TICK: Duration = Duration::from_millis(10);
 
-/// What a process has used, user and system.
+/// Processor time of a process, user and system together.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Used {
-    /// Its own threads.
-    pub own: Duration,
-    /// Its children that have ended and were waited for, and theirs.
-    pub children: Duration,
+pub(crate) struct ProcessorTime {
+    /// Time of its own threads.
+    pub(crate) own: Duration,
+    /// Time of its children that have ended and were waited for, and of theirs.
+    pub(crate) children: Duration,
 }
 
-/// What a process has used so far.
+/// Processor time of a process so far.
 ///
 /// # Errors
 /// Without `/proc`, or when there is no such process.
-pub fn used(pid: &str) -> Result<Used> {
+pub(crate) fn processor_time(pid: &str) -> Result<ProcessorTime> {
     let path = format!("/proc/{pid}/stat");
     let text = std::fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
     // The name, in parentheses, may have spaces in it; the third field comes after it.
@@ -30,5 +30,5 @@ pub fn used(pid: &str) -> Result<Used> {
     let &[user, system, children_user, children_system] = ticks.as_slice() else {
         anyhow::bail!("{path} has no times in it");
     };
-    Ok(Used { own: TICK * (user + system), children: TICK * (children_user + children_system) })
+    Ok(ProcessorTime { own: TICK * (user + system), children: TICK * (children_user + children_system) })
 }

@@ -1,4 +1,4 @@
-//! Measures what the documentation claims, both sides of a comparison in one run, and prints it as
+//! Measures what docs/benchmarks.md claims, both sides of a comparison in one run, and prints the tables as
 //! Markdown. `cargo xtask bench` builds everything in release mode and says where it is.
 
 mod cpu;
@@ -21,10 +21,10 @@ struct Args {
 
 #[derive(Subcommand)]
 enum What {
-    /// The plugin host: what a task costs, loading, swapping, memory
+    /// The plugin host: time of a task, of loading and of swapping, memory
     Plugins,
-    /// Storage: the memory of a node that copies a large artifact, its throughput next to curl's, and both
-    /// for the reference node
+    /// Storage: memory and throughput of a node that copies a large artifact, next to curl and to the
+    /// reference node
     Storage(storage::Options),
 }
 

@@ -1,31 +1,31 @@
-//! What a process holds in memory, as Linux counts it.
+//! Memory of processes and of the machine, as Linux counts it.
 
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-/// What Linux could hand out without swapping, in bytes: free memory and caches.
+/// Memory that is available without swapping, in bytes: free memory and caches.
 ///
 /// # Errors
 /// Without `/proc`.
-pub fn available() -> Result<u64> {
+pub(crate) fn available() -> Result<u64> {
     kib_in("/proc/meminfo", "MemAvailable:")
 }
 
-/// Lets the peak of a process (`VmHWM`) begin anew at what it has now.
+/// Resets the peak of a process (`VmHWM`) to its current resident memory.
 ///
 /// # Errors
 /// When there is no such process, or it is another user's.
-pub fn forget_peak(pid: &str) -> Result<()> {
+pub(crate) fn reset_peak(pid: &str) -> Result<()> {
     let path = format!("/proc/{pid}/clear_refs");
     std::fs::write(&path, "5").with_context(|| format!("writing {path}"))
 }
 
-/// Makes a process the first to go when memory runs out.
+/// Makes a process the first one that Linux kills when memory runs out.
 ///
 /// # Errors
 /// When there is no such process, or it is another user's.
-pub fn kill_first(pid: &str) -> Result<()> {
+pub(crate) fn kill_first(pid: &str) -> Result<()> {
     let path = format!("/proc/{pid}/oom_score_adj");
     std::fs::write(&path, "1000").with_context(|| format!("writing {path}"))
 }
@@ -34,7 +34,7 @@ pub fn kill_first(pid: &str) -> Result<()> {
 ///
 /// # Errors
 /// Without `/proc`.
-pub fn resident() -> Result<u64> {
+pub(crate) fn resident() -> Result<u64> {
     field("self", "VmRSS:")
 }
 
@@ -42,7 +42,7 @@ pub fn resident() -> Result<u64> {
 ///
 /// # Errors
 /// Without `/proc`, or when there is no such process or field.
-pub fn field(pid: &str, name: &str) -> Result<u64> {
+pub(crate) fn field(pid: &str, name: &str) -> Result<u64> {
     kib_in(format!("/proc/{pid}/status"), name)
 }
 

@@ -1,25 +1,25 @@
-//! Times of one thing done many times.
+//! Statistics of repeated measurements of a time.
 
 use std::fmt;
 use std::time::Duration;
 
-/// Times, sorted.
-pub struct Sample(Vec<Duration>);
+/// Measured times, sorted.
+pub(crate) struct Sample(Vec<Duration>);
 
 impl Sample {
-    /// Of these times; at least one.
-    pub fn new(mut times: Vec<Duration>) -> Self {
+    /// A sample of these times, at least one.
+    pub(crate) fn new(mut times: Vec<Duration>) -> Self {
         times.sort_unstable();
         Self(times)
     }
 
-    /// The one in the middle.
-    pub fn median(&self) -> Duration {
+    /// The median.
+    pub(crate) fn median(&self) -> Duration {
         self.at(0.5)
     }
 
-    /// The fastest and the slowest.
-    pub fn range(&self) -> (Duration, Duration) {
+    /// The shortest and the longest time.
+    pub(crate) fn range(&self) -> (Duration, Duration) {
         (self.at(0.0), self.at(1.0))
     }
 
@@ -34,14 +34,14 @@ impl Sample {
 /// Two cells of a table: the median and the 99th percentile (the slowest, if there are few).
 impl fmt::Display for Sample {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} | {}", Short(self.median()), Short(self.at(0.99)))
+        write!(f, "{} | {}", ThreeDigits(self.median()), ThreeDigits(self.at(0.99)))
     }
 }
 
-/// A time with three digits.
-pub struct Short(pub Duration);
+/// Shows a time with three significant digits.
+pub(crate) struct ThreeDigits(pub(crate) Duration);
 
-impl fmt::Display for Short {
+impl fmt::Display for ThreeDigits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let micros = self.0.as_secs_f64() * 1e6;
         let (value, unit) = match micros {

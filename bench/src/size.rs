@@ -1,4 +1,4 @@
-//! Amounts of bytes, as they are given and as they are printed.
+//! Amounts of bytes, as arguments and in tables.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,10 +7,9 @@ use anyhow::{Context as _, anyhow};
 
 const UNITS: [(&str, u32); 4] = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
 
-/// An amount that somebody chose: `4GiB` when it is read, with the largest unit that divides it when it is
-/// written.
+/// An amount from the command line: read as `4GiB`, shown with the largest unit that divides it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Size(pub u64);
+pub(crate) struct Size(pub(crate) u64);
 
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -34,8 +33,8 @@ impl FromStr for Size {
     }
 }
 
-/// An amount that was measured, with one decimal.
-pub struct Mib(pub u64);
+/// Shows a measured amount with one decimal.
+pub(crate) struct Mib(pub(crate) u64);
 
 impl fmt::Display for Mib {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,35 +1,35 @@
-//! Components by hand, for what no compiler makes: the smallest runner there is, as text, with places for
-//! more.
+//! Components written as text, for what no compiler emits: the smallest possible runner, with places to add
+//! code.
 
-/// Where the description lies in memory.
+/// Address of the description in memory.
 const DESCRIPTION: u32 = 1024;
 /// Size of the record `description` in memory.
 const DESCRIPTION_BYTES: usize = 176;
 
-/// What one differs in from the smallest runner.
+/// What is added to the smallest runner.
 #[derive(Default)]
 pub struct Parts<'a> {
     /// Imports of the core module.
     pub imports: &'a str,
     /// More fields of the core module: memories, tables, functions.
     pub fields: &'a str,
-    /// What `run` does before it returns success.
+    /// Instructions of `run` before it returns success.
     pub run: &'a str,
-    /// Component fields before the module.
+    /// Fields of the component before the module.
     pub before: &'a str,
-    /// What the module's instance gets: `(with "..." ...)`.
+    /// Arguments of the module's instance: `(with "..." ...)`.
     pub with: &'a str,
-    /// The version of `entry` that is exported.
+    /// Version of the exported interface `entry`; 0.1.0 if empty.
     pub version: &'a str,
 }
 
-/// A runner `NAME` with the capability `/posemesh/test/NAME/v1`.
+/// The component of a runner `NAME` with the capability `/posemesh/test/NAME/v1`.
 pub fn runner(name: &str, parts: &Parts<'_>) -> Vec<u8> {
     let text = text(name, parts);
     wat::parse_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// The same as text.
+/// The same component as text.
 pub fn text(name: &str, parts: &Parts<'_>) -> String {
     let Parts { imports, fields, run, before, with, version } = parts;
     let version = if version.is_empty() { "0.1.0" } else { version };
@@ -88,7 +88,7 @@ pub fn text(name: &str, parts: &Parts<'_>) -> String {
     )
 }
 
-/// The description as it lies in memory, and the texts that it points to, escaped for the text format.
+/// The bytes of the description and of the texts that it points to, escaped for the text format.
 fn description(name: &str) -> String {
     let texts =
         [name, "0.1.0", "by hand, for a test", &format!("/posemesh/test/{name}/v1")].map(str::to_owned);

@@ -1,4 +1,4 @@
-//! A node as a process: started with a chosen environment, its log collected, ended with the test.
+//! A node as a process of its own: with a chosen environment, its log collected, killed with the test.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,10 +11,15 @@ use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::Notify;
 
-/// A key that is used nowhere else: 32 bytes of 0x01 (protocol 1.3, key B).
+use crate::built::{node_binary, root};
+
+/// A private key for tests: 32 bytes of 0x01 (protocol 1.3, key B).
 const KEY: &str = "0101010101010101010101010101010101010101010101010101010101010101";
 
-/// The environment of a node that works for a devnet.
+/// How long a process may take to print a text or to exit, on a loaded machine.
+const EVENT_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The environment of a node that works for this devnet.
 pub fn variables(devnet: &Devnet, plugins_dir: &Path, work_dir: &Path) -> BTreeMap<String, String> {
     let pairs = [
         ("DDS_BASE_URL", devnet.dds_url()),
@@ -34,7 +39,7 @@ pub fn variables(devnet: &Devnet, plugins_dir: &Path, work_dir: &Path) -> BTreeM
     pairs.map(|(name, value)| (name.to_owned(), value)).into()
 }
 
-/// A running node. It is killed when this is dropped.
+/// A running node. Dropping it kills the process.
 pub struct NodeProcess {
     child: Child,
     log: Arc<Log>,
@@ -47,10 +52,10 @@ struct Log {
 }
 
 impl NodeProcess {
-    /// Starts a program with these arguments and nothing in its environment but these variables.
+    /// Starts a program with these arguments, and with these variables as its whole environment.
     pub fn start(program: &Path, args: &[&str], variables: &BTreeMap<String, String>) -> Self {
         let mut command = Command::new(program);
-        command.args(args).env_clear().envs(variables).env("RUST_BACKTRACE", "1").current_dir(crate::root());
+        command.args(args).env_clear().envs(variables).env("RUST_BACKTRACE", "1").current_dir(root());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().unwrap_or_else(|error| panic!("starting {program:?}: {error}"));
         let log = Arc::new(Log::default());
@@ -59,32 +64,32 @@ impl NodeProcess {
         Self { child, log }
     }
 
-    /// Starts our node.
+    /// Starts the node under test.
     pub fn run(variables: &BTreeMap<String, String>) -> Self {
-        Self::start(&crate::node_binary(), &["run"], variables)
+        Self::start(&node_binary(), &["run"], variables)
     }
 
-    /// Everything that it has printed.
+    /// Everything that the process has printed so far.
     pub fn log(&self) -> String {
         self.log.text.lock().expect("nobody panics with the log").clone()
     }
 
-    /// Where its status server listens: `STATUS_ADDR` may leave the port open.
+    /// Waits for the address of its status server, which chooses a port if `STATUS_ADDR` has port 0.
     pub async fn status_addr(&self) -> String {
-        const SAID: &str = "the status server listens";
-        self.wait_for_log(SAID).await;
+        const MESSAGE: &str = "the status server listens";
+        self.wait_for_log(MESSAGE).await;
         let log = self.log();
-        let line = log.lines().find(|line| line.contains(SAID)).expect("the line");
+        let line = log.lines().find(|line| line.contains(MESSAGE)).expect("the line");
         let rest = line.split("addr=").nth(1).expect("an address");
         rest.split_whitespace().next().expect("an address").to_owned()
     }
 
-    /// Its process id, while it runs.
+    /// The process id.
     pub fn id(&self) -> u32 {
         self.child.id().expect("it runs")
     }
 
-    /// Waits until it has printed a text.
+    /// Waits until the process has printed a text.
     pub async fn wait_for_log(&self, text: &str) {
         let found = async {
             loop {
@@ -95,19 +100,20 @@ impl NodeProcess {
                 grown.await;
             }
         };
-        if tokio::time::timeout(Duration::from_secs(60), found).await.is_err() {
+        if tokio::time::timeout(EVENT_TIMEOUT, found).await.is_err() {
             panic!("the node never printed {text:?}; it printed:\n{}", self.log());
         }
     }
 
-    /// Waits until it ends by itself; its exit code.
+    /// Waits until the process exits by itself; returns the exit code, -1 after a signal.
     pub async fn wait(&mut self) -> i32 {
-        let status = tokio::time::timeout(Duration::from_secs(60), self.child.wait()).await;
-        let status = status.unwrap_or_else(|_| panic!("the node goes on; it printed:\n{}", self.log()));
+        let status = tokio::time::timeout(EVENT_TIMEOUT, self.child.wait()).await;
+        let status =
+            status.unwrap_or_else(|_| panic!("the node is still running; it printed:\n{}", self.log()));
         status.expect("a status").code().unwrap_or(-1)
     }
 
-    /// Sends SIGTERM and waits for its end.
+    /// Sends SIGTERM and waits for the exit code.
     pub async fn terminate(&mut self) -> i32 {
         self.signal("TERM").await;
         self.wait().await
@@ -120,7 +126,7 @@ impl NodeProcess {
         assert!(sent.success(), "sending SIG{name} to {pid}");
     }
 
-    /// Ends it as a power cut would.
+    /// Sends SIGKILL: the process has no chance to clean up, as in a power failure.
     pub async fn kill(&mut self) {
         self.child.kill().await.expect("it runs");
     }

@@ -1,4 +1,4 @@
-//! A stage for one test: a devnet, a folder of runners and a node's own folders.
+//! The fixture of most tests: a devnet, a folder of runners, and the environment of a node.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,19 +9,23 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use crate::{NodeProcess, node_binary, plugins_dir, plugins_with, variables};
+use crate::built::{plugin, plugins_with};
+use crate::process::{NodeProcess, variables};
 
-/// What the noop runner does; every scene serves it.
+/// Capability of the noop runner, which every scene has.
 pub const NOOP: &str = "/posemesh/noop/v1";
 
-/// How long anything may take on a loaded machine.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a test waits for one event: far more than it takes, since the machine may be loaded.
+pub const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A devnet, the noop runner, and the environment of a node that works there.
+/// A token that the admin API accepts: long enough.
+pub const ADMIN_TOKEN: &str = "an-admin-token-of-some-length-0123";
+
+/// A devnet, a folder with the noop runner, and the environment of a node that works for this devnet.
 pub struct Scene {
     /// The servers.
     pub devnet: Devnet,
-    /// The node's environment, to be changed before the node starts.
+    /// The node's environment; a change takes effect when the node is started.
     pub variables: BTreeMap<String, String>,
     config: DevnetConfig,
     plugins: TempDir,
@@ -34,9 +38,9 @@ impl Scene {
         Self::with(DevnetConfig::default()).await
     }
 
-    /// A scene with a devnet of this kind.
+    /// A scene with a devnet that is configured like this.
     pub async fn with(mut config: DevnetConfig) -> Self {
-        let plugins = plugins_with(&[&plugins_dir().join("noop.wasm")]);
+        let plugins = plugins_with(&[plugin("noop")]);
         let work = tempfile::tempdir().expect("a folder");
         config.data_dir.get_or_insert_with(|| work.path().join("devnet"));
         let devnet = Devnet::start(config.clone()).await.expect("a devnet");
@@ -53,7 +57,7 @@ impl Scene {
         self
     }
 
-    /// Makes the node a robot: the one that the devnet has from the start.
+    /// Makes the node a robot, with the credentials of the devnet's own.
     #[must_use]
     pub fn robot(mut self) -> Self {
         self.variables.remove("REG_SECRET");
@@ -62,8 +66,8 @@ impl Scene {
         self.set("ROBOT_REGISTRATION_CREDENTIALS", credentials)
     }
 
-    /// Takes the devnet down, does something meanwhile with the node's environment, and starts it again at
-    /// the same address. It knows its data, nodes and robots then, but no registration, token or job.
+    /// Stops the devnet, does something meanwhile with the node's environment, and starts it again at the same
+    /// address. Data, nodes and robots are kept; registrations, tokens and jobs are lost.
     pub async fn while_down<T>(
         self,
         meanwhile: impl AsyncFnOnce(&BTreeMap<String, String>) -> T,
@@ -71,21 +75,21 @@ impl Scene {
         let Self { devnet, variables, config, plugins, work } = self;
         devnet.shutdown().await;
         let result = meanwhile(&variables).await;
-        let devnet = Devnet::start(config.clone()).await.expect("the devnet again");
+        let devnet = Devnet::start(config.clone()).await.expect("the devnet, restarted");
         (Self { devnet, variables, config, plugins, work }, result)
     }
 
-    /// The folder for whatever the test has to write; it goes with the scene.
+    /// A folder for files of the test, removed with the scene.
     pub fn work(&self) -> &Path {
         self.work.path()
     }
 
     /// Starts a node.
     pub fn node(&self) -> NodeProcess {
-        NodeProcess::start(&node_binary(), &["run"], &self.variables)
+        NodeProcess::run(&self.variables)
     }
 
-    /// The folder that the node takes its runners from.
+    /// The folder that the node loads its runners from.
     pub fn plugins(&self) -> PathBuf {
         self.plugins.path().to_owned()
     }
@@ -95,35 +99,35 @@ impl Scene {
         self.devnet.requests().into_iter().filter(|request| request.endpoint == Some(endpoint)).collect()
     }
 
-    /// Waits for the `count`th request to an endpoint and gives the first `count`.
+    /// Waits for the `count`th request to an endpoint and returns the first `count`.
     pub async fn wait_for(&self, endpoint: Endpoint, count: usize, node: &NodeProcess) -> Vec<RequestRecord> {
         let what = format!("{count} requests to {endpoint:?}");
         let found = || Some(self.requests(endpoint)).filter(|all| all.len() >= count);
         let mut all = self
             .devnet
-            .wait_until(PATIENCE, &what, found)
+            .wait_until(TIMEOUT, &what, found)
             .await
             .unwrap_or_else(|error| panic!("{error}; the node printed:\n{}", node.log()));
         all.truncate(count);
         all
     }
 
-    /// Waits for a poll that carries a good token: the node is registered and logged in.
+    /// Waits for a request for work with a valid token: the node is registered and logged in.
     pub async fn wait_for_work_wanted(&self, node: &NodeProcess) -> RequestRecord {
         self.devnet
-            .wait_for_request(PATIENCE, |request| {
+            .wait_for_request(TIMEOUT, |request| {
                 request.endpoint == Some(Endpoint::Lease) && request.bearer_valid
             })
             .await
             .unwrap_or_else(|error| panic!("{error}; the node printed:\n{}", node.log()))
     }
 
-    /// Submits a task for the noop runner that takes so long, of a robot's mode if the node is one.
-    pub fn submit_noop(&self, takes: Duration) -> Uuid {
+    /// Submits a task that the noop runner executes in this time; in dedicated mode if the node is a robot.
+    pub fn submit_noop(&self, duration: Duration) -> Uuid {
         let robot = self.variables.contains_key("ROBOT_REGISTRATION_CREDENTIALS")
             || self.variables.contains_key("ROBOT_REGISTRATION_CREDENTIALS_FILE");
         let mode = if robot { "dedicated" } else { "public" };
-        let meta: Value = json!({"sleep_ms": u64::try_from(takes.as_millis()).expect("a short time")});
+        let meta: Value = json!({"sleep_ms": u64::try_from(duration.as_millis()).expect("a short time")});
         let task = json!({"label": "t", "stage": "t", "capability": NOOP, "mode": mode, "meta": meta});
         self.devnet.submit_job(json!({"label": "scene", "tasks": [task]})).expect("a job").tasks[0]
     }
@@ -131,13 +135,13 @@ impl Scene {
     /// Waits until a task has ended.
     pub async fn wait_for_end(&self, task: Uuid, node: &NodeProcess) -> TaskState {
         self.devnet
-            .wait_for_task_end(task, PATIENCE)
+            .wait_for_task_end(task, TIMEOUT)
             .await
             .unwrap_or_else(|error| panic!("{error}; the node printed:\n{}", node.log()))
     }
 }
 
-/// The times between requests that follow each other.
+/// The times between each request and the next.
 pub fn gaps(requests: &[RequestRecord]) -> Vec<Duration> {
     requests.windows(2).map(|pair| pair[1].at - pair[0].at).collect()
 }

@@ -1,4 +1,4 @@
-//! Tasks of a scene: submitted, watched, and what must hold of each that has ended.
+//! Tasks of a scene: how they are submitted and awaited, and what must hold when one has ended.
 
 use std::time::Duration;
 
@@ -6,24 +6,25 @@ use posemesh_devnet::{DevnetConfig, Endpoint, FaultId, RequestRecord, TaskState,
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::{NodeProcess, Scene, guest};
+use crate::guests::Guest;
+use crate::process::NodeProcess;
+use crate::scene::{Scene, TIMEOUT};
 
-/// A devnet whose leases live this long and are looked after often, so that time is scaled.
+/// A devnet whose leases expire after this time, and are checked often enough for short times.
 pub fn leases_of(ttl: Duration) -> DevnetConfig {
     DevnetConfig { lease_ttl: ttl, sweep_interval: Duration::from_millis(100), ..DevnetConfig::default() }
 }
 
 impl Scene {
-    /// Gives the node a test runner as well; to be called before it starts.
+    /// Gives the node a test guest as a further runner; to be called before the node starts.
     #[must_use]
-    pub fn serving(self, name: &str) -> Self {
-        let from = guest(name);
-        std::fs::copy(&from, self.plugins().join(format!("{name}.wasm")))
-            .unwrap_or_else(|error| panic!("copying {}: {error}", from.display()));
+    pub fn serving(self, guest: Guest) -> Self {
+        std::fs::copy(guest.path(), self.plugins().join(format!("{}.wasm", guest.name)))
+            .unwrap_or_else(|error| panic!("copying {}: {error}", guest.name));
         self
     }
 
-    /// Submits a job of one task that may be tried so often; the ids of the job and the task.
+    /// Submits a job of one task with this number of attempts; returns the ids of the job and the task.
     pub fn submit(&self, capability: &str, meta: &Value, max_attempts: u32) -> (Uuid, Uuid) {
         let task = json!({"label": "t", "stage": "t", "capability": capability, "meta": meta,
                           "max_attempts": max_attempts});
@@ -31,17 +32,17 @@ impl Scene {
         (job.id, job.tasks[0])
     }
 
-    /// A task as it stands.
+    /// The current state of a task.
     pub fn task(&self, task: Uuid) -> TaskState {
         self.devnet.task(task).expect("a task that was submitted")
     }
 
-    /// The requests that a fault has hit.
+    /// The requests that a fault was applied to.
     pub fn hit_by(&self, fault: FaultId) -> Vec<RequestRecord> {
         self.devnet.requests().into_iter().filter(|request| request.faults.contains(&fault)).collect()
     }
 
-    /// Waits until a fault has hit so many requests and the last of them is over, and gives them.
+    /// Waits until a fault was applied to this many requests and all of them have ended; returns them.
     pub async fn wait_for_hits(
         &self,
         fault: FaultId,
@@ -55,25 +56,26 @@ impl Scene {
         self.wait_until(&format!("{count} hits"), node, found).await
     }
 
-    /// Waits until a task is worked on.
+    /// Waits until a task is running.
     pub async fn wait_for_running(&self, task: Uuid, node: &NodeProcess) -> TaskState {
         let running = || Some(self.task(task)).filter(|task| task.status == TaskStatus::Running);
         self.wait_until("a running task", node, running).await
     }
 
-    /// Waits until `look` gives something.
+    /// Waits until `look` returns a value, and returns it.
     pub async fn wait_until<T>(&self, what: &str, node: &NodeProcess, look: impl FnMut() -> Option<T>) -> T {
-        let found = self.devnet.wait_until(crate::PATIENCE, what, look).await;
+        let found = self.devnet.wait_until(TIMEOUT, what, look).await;
         found.unwrap_or_else(|error| panic!("{error}; the node printed:\n{}", node.log()))
     }
 
-    /// Waits for a request to an endpoint that comes after the one of that number.
+    /// Waits for a request to an endpoint after the request with this number.
     pub async fn wait_for_after(&self, endpoint: Endpoint, seq: u64, node: &NodeProcess) -> RequestRecord {
         let found = || self.requests(endpoint).into_iter().find(|request| request.seq > seq);
         self.wait_until(&format!("{endpoint:?} after request {seq}"), node, found).await
     }
 
-    /// The requests about a task, in order, as words: `heartbeat`, `complete`, `fail`.
+    /// The requests about a task in their order, as the last word of their paths: `heartbeat`, `complete`,
+    /// `fail`.
     pub fn words_about(&self, task: Uuid) -> Vec<String> {
         let about = format!("/tasks/{task}/");
         let requests = self.devnet.requests();
@@ -81,7 +83,7 @@ impl Scene {
         words.map(|(_, word)| word.to_owned()).collect()
     }
 
-    /// Runs a quick task, to see that the node goes on, and ends the node.
+    /// Runs a short task to see that the node still works, and stops the node.
     pub async fn assert_goes_on(&self, mut node: NodeProcess) {
         let next = self.submit_noop(Duration::ZERO);
         let ended = self.wait_for_end(next, &node).await;
@@ -90,12 +92,12 @@ impl Scene {
     }
 }
 
-/// What must hold of every task that has ended: each lease had one end, and the task one completion if it
-/// is completed. A lease of a cancelled task needs no end.
+/// Asserts what must hold of every task that has ended: each lease ended once, and a completed task has one
+/// completion. The lease of a cancelled task may have no end.
 pub fn assert_ended_once(task: &TaskState, node: &NodeProcess) {
     let about = || format!("{task:?}\n{}", node.log());
-    let told = task.completions.len() + task.failures.len();
-    let ends = told + usize::try_from(task.expired_leases).expect("a small number");
+    let reported = task.completions.len() + task.failures.len();
+    let ends = reported + usize::try_from(task.expired_leases).expect("a small number");
     match task.status {
         TaskStatus::Completed => assert_eq!(task.completions.len(), 1, "completed once: {}", about()),
         TaskStatus::Failed | TaskStatus::Canceled => assert!(task.completions.is_empty(), "{}", about()),

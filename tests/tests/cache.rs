@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use posemesh_devnet::{Devnet, DevnetConfig};
 use posemesh_tests::by_hand::{Parts, runner};
-use posemesh_tests::{NodeProcess, plugins_dir, variables};
+use posemesh_tests::{NodeProcess, plugin, variables};
 
 const RUNNERS: usize = 50;
 
@@ -13,7 +13,7 @@ async fn fifty_runners_are_compiled_once_and_a_changed_cache_is_not_used() {
     let devnet = Devnet::start(DevnetConfig::default()).await.expect("a devnet");
     let plugins = tempfile::tempdir().expect("a folder");
     // As much code as a real runner has, and each with something of its own.
-    let pointcloud = std::fs::read(plugins_dir().join("pointcloud.wasm")).expect("a runner");
+    let pointcloud = std::fs::read(plugin("pointcloud")).expect("a runner");
     std::fs::write(plugins.path().join("pointcloud.wasm"), pointcloud).expect("written");
     for n in 1..RUNNERS {
         let name = format!("runner-{n}");
@@ -52,7 +52,7 @@ async fn fifty_runners_are_compiled_once_and_a_changed_cache_is_not_used() {
 async fn start(variables: &std::collections::BTreeMap<String, String>) -> (Duration, usize) {
     let began = Instant::now();
     let mut node = NodeProcess::run(variables);
-    node.wait_for_log("the engine takes leases").await;
+    node.wait_for_log("the worker takes leases").await;
     let took = began.elapsed();
     assert_eq!(node.terminate().await, 0);
     let log = node.log();

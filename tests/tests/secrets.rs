@@ -3,11 +3,9 @@
 use std::time::Duration;
 
 use posemesh_devnet::{Devnet, DevnetConfig, Endpoint, Fault, TaskStatus};
-use posemesh_tests::{NodeProcess, Scene, plugins_dir};
+use posemesh_tests::{ADMIN_TOKEN, NOOP, NodeProcess, Scene, plugin};
 use serde_json::json;
 use uuid::Uuid;
-
-const ADMIN_TOKEN: &str = "an-admin-token-of-some-length-0123";
 
 /// A node at trace level through logins, refusals, a failing and two good tasks, downloads and uploads.
 async fn work(robot: bool, format: &str) -> (Scene, String) {
@@ -17,8 +15,7 @@ async fn work(robot: bool, format: &str) -> (Scene, String) {
         ..DevnetConfig::default()
     };
     let scene = Scene::with(config).await;
-    std::fs::copy(plugins_dir().join("pointcloud.wasm"), scene.plugins().join("pointcloud.wasm"))
-        .expect("a runner");
+    std::fs::copy(plugin("pointcloud"), scene.plugins().join("pointcloud.wasm")).expect("a runner");
     let scene = if robot { scene.robot() } else { scene };
     let scene = scene
         .set("RUST_LOG", "trace")
@@ -51,7 +48,7 @@ fn submit(devnet: &Devnet, input: Option<Uuid>, robot: bool) -> Uuid {
     let task = match input {
         Some(id) => json!({"label": "t", "stage": "t", "capability": "/posemesh/pointcloud/v1", "mode": mode,
                            "inputs_cids": [id.to_string()], "outputs_prefix": "out", "max_attempts": 3}),
-        None => json!({"label": "t", "stage": "t", "capability": "/posemesh/noop/v1", "mode": mode,
+        None => json!({"label": "t", "stage": "t", "capability": NOOP, "mode": mode,
                        "meta": {"sleep_ms": 2000}}),
     };
     devnet.submit_job(json!({"label": "secrets", "tasks": [task]})).expect("a job").tasks[0]

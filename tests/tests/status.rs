@@ -6,12 +6,10 @@ use std::time::Duration;
 use posemesh_devnet::TaskStatus;
 use posemesh_net::http::client_builder;
 use posemesh_tests::versions::{Does, capability, put, versioned};
-use posemesh_tests::{NodeProcess, PATIENCE, Scene, node_binary};
+use posemesh_tests::{ADMIN_TOKEN, NodeProcess, Scene, TIMEOUT, node_binary};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use uuid::Uuid;
-
-const TOKEN: &str = "an-admin-token-of-some-length-0123";
 
 /// A node with a status server and where that listens.
 struct Told {
@@ -22,7 +20,7 @@ struct Told {
 
 impl Told {
     async fn start(scene: Scene) -> Self {
-        Self::start_as_is(scene.set("ADMIN_TOKEN", TOKEN)).await
+        Self::start_as_is(scene.set("ADMIN_TOKEN", ADMIN_TOKEN)).await
     }
 
     async fn start_as_is(scene: Scene) -> Self {
@@ -33,7 +31,7 @@ impl Told {
     }
 
     async fn call(&self, method: Method, path: &str, headers: &[(&str, &str)]) -> (StatusCode, String) {
-        let client = client_builder().no_proxy().timeout(PATIENCE).build().expect("a client");
+        let client = client_builder().no_proxy().timeout(TIMEOUT).build().expect("a client");
         let mut request = client.request(method, format!("http://{}{path}", self.addr));
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -51,7 +49,7 @@ impl Told {
 
     /// Waits until `/ready` says this; with what is missing.
     async fn until_ready_is(&self, wanted: bool) -> Vec<String> {
-        let deadline = tokio::time::Instant::now() + PATIENCE;
+        let deadline = tokio::time::Instant::now() + TIMEOUT;
         loop {
             let (status, body) = self.call(Method::GET, "/ready", &[]).await;
             let answer: Value = serde_json::from_str(&body).expect("JSON");
@@ -66,7 +64,7 @@ impl Told {
 
     /// Waits until a task's record says something.
     async fn until_task(&self, task: Uuid, is_so: impl Fn(&Value) -> bool) -> Value {
-        let deadline = tokio::time::Instant::now() + PATIENCE;
+        let deadline = tokio::time::Instant::now() + TIMEOUT;
         loop {
             let (status, body) = self.call(Method::GET, &format!("/api/tasks/{task}"), &[]).await;
             let record: Value = serde_json::from_str(&body).expect("JSON");
@@ -109,7 +107,7 @@ async fn ready_says_what_is_missing() {
     // A drain by the operator is seen, and work that goes on ends.
     let task = told.submit(0, 3000);
     told.until_task(task, |record| record["state"] == "running").await;
-    let auth = format!("Bearer {TOKEN}");
+    let auth = format!("Bearer {ADMIN_TOKEN}");
     let (status, body) = told.call(Method::POST, "/api/admin/drain", &[("authorization", &auth)]).await;
     assert_eq!((status, body.contains("\"running\":1")), (StatusCode::ACCEPTED, true), "{body}");
     let missing = told.until_ready_is(false).await.join("\n");
@@ -181,11 +179,11 @@ async fn metrics_are_in_the_text_format_and_count_what_happened() {
 #[tokio::test]
 async fn admin_calls_need_the_token_and_nobody_asks_by_another_name() {
     let told = Told::start(Scene::new().await).await;
-    for headers in [vec![], vec![("authorization", "Bearer wrong")], vec![("authorization", TOKEN)]] {
+    for headers in [vec![], vec![("authorization", "Bearer wrong")], vec![("authorization", ADMIN_TOKEN)]] {
         let (status, body) = told.call(Method::POST, "/api/admin/rescan", &headers).await;
         assert_eq!((status, body.contains("Bearer ADMIN_TOKEN")), (StatusCode::UNAUTHORIZED, true), "{body}");
     }
-    let auth = format!("Bearer {TOKEN}");
+    let auth = format!("Bearer {ADMIN_TOKEN}");
     let (status, body) = told.call(Method::POST, "/api/admin/rescan", &[("authorization", &auth)]).await;
     assert_eq!((status, body.contains("noop")), (StatusCode::OK, true), "{body}");
     let (status, _) = told.call(Method::GET, "/api/admin/rescan", &[("authorization", &auth)]).await;
@@ -193,7 +191,7 @@ async fn admin_calls_need_the_token_and_nobody_asks_by_another_name() {
     let (status, _) = told.call(Method::GET, "/api/tasks", &[("host", "rebound.example")]).await;
     assert_eq!(status, StatusCode::FORBIDDEN);
     assert_eq!(told.call(Method::GET, "/nothing", &[]).await.0, StatusCode::NOT_FOUND);
-    assert!(!told.node.log().contains(TOKEN), "the token is in no log");
+    assert!(!told.node.log().contains(ADMIN_TOKEN), "the token is in no log");
 
     let mut weak = told.scene.variables.clone();
     weak.insert("ADMIN_TOKEN".to_owned(), "letmein".to_owned());
@@ -210,7 +208,7 @@ async fn admin_calls_need_the_token_and_nobody_asks_by_another_name() {
 #[tokio::test]
 async fn without_a_token_there_are_no_admin_calls() {
     let told = Told::start_as_is(Scene::new().await).await;
-    let auth = format!("Bearer {TOKEN}");
+    let auth = format!("Bearer {ADMIN_TOKEN}");
     let (status, body) = told.call(Method::POST, "/api/admin/drain", &[("authorization", &auth)]).await;
     assert_eq!((status, body.contains("ADMIN_TOKEN")), (StatusCode::FORBIDDEN, true), "{body}");
 }
@@ -224,7 +222,7 @@ async fn the_command_line_lists_and_rolls_back_through_it() {
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
     };
     put(&told.scene.plugins(), "swap.wasm", &versioned(1_000_002, Does::Work, 0));
-    let rescanned = told.plugin(&["rescan"], TOKEN).await;
+    let rescanned = told.plugin(&["rescan"], ADMIN_TOKEN).await;
     assert!(rescanned.status.success(), "{}", text(&rescanned));
     let listed = text(&told.plugin(&["list"], "").await);
     for part in
@@ -234,13 +232,13 @@ async fn the_command_line_lists_and_rolls_back_through_it() {
     }
     let refused = told.plugin(&["rollback", "swap"], "another-token-of-some-length-012").await;
     assert!(!refused.status.success() && text(&refused).contains("ADMIN_TOKEN"), "{}", text(&refused));
-    let rolled_back = told.plugin(&["rollback", "swap.wasm"], TOKEN).await;
+    let rolled_back = told.plugin(&["rollback", "swap.wasm"], ADMIN_TOKEN).await;
     assert!(
         rolled_back.status.success() && text(&rolled_back).contains("1.0.1000001"),
         "{}",
         text(&rolled_back)
     );
-    let unknown = told.plugin(&["rollback", "nobody"], TOKEN).await;
+    let unknown = told.plugin(&["rollback", "nobody"], ADMIN_TOKEN).await;
     assert!(!unknown.status.success() && text(&unknown).contains("no runner nobody"), "{}", text(&unknown));
     let after = told.plugin(&["list"], "").await;
     assert_eq!(after.status.code(), Some(1), "something was refused: {}", text(&after));

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use posemesh_devnet::{DevnetConfig, TaskStatus};
 use posemesh_net::http::client_builder;
+use posemesh_plugin_host::load::LoadStage;
 use posemesh_plugin_host::registry::RunnerView;
 use posemesh_tests::versions::{Does, capability, put, versioned};
-use posemesh_tests::{NodeProcess, PATIENCE, Scene, assert_ended_once};
+use posemesh_tests::{ADMIN_TOKEN, NodeProcess, Scene, TIMEOUT, assert_ended_once};
 use serde_json::json;
 use uuid::Uuid;
 
-const TOKEN: &str = "an-admin-token-of-some-length-0123";
 const SWAPS: usize = 1000;
 /// Swaps after which caches, pools and arenas have their size.
 const WARM: usize = 200;
@@ -66,12 +66,14 @@ impl Storm {
     async fn start() -> Self {
         let config = DevnetConfig { leases_per_node: WORKERS, ..DevnetConfig::default() };
         let scene = Scene::with(config).await;
-        let scene =
-            scene.set("MAX_CONCURRENCY", WORKERS).set("STATUS_ADDR", "127.0.0.1:0").set("ADMIN_TOKEN", TOKEN);
+        let scene = scene
+            .set("MAX_CONCURRENCY", WORKERS)
+            .set("STATUS_ADDR", "127.0.0.1:0")
+            .set("ADMIN_TOKEN", ADMIN_TOKEN);
         put(&scene.plugins(), "storm.wasm", &good(0));
         let node = scene.node();
         let addr = node.status_addr().await;
-        let client = client_builder().no_proxy().timeout(PATIENCE).build().expect("a client");
+        let client = client_builder().no_proxy().timeout(TIMEOUT).build().expect("a client");
         Self { scene, node, addr, client, tasks: Vec::new() }
     }
 
@@ -92,7 +94,7 @@ impl Storm {
     /// Lets the node look at its folder now; what it says of the runner then.
     async fn look(&self) -> RunnerView {
         let url = format!("http://{}/api/admin/rescan", self.addr);
-        let response = self.client.post(url).bearer_auth(TOKEN).send().await;
+        let response = self.client.post(url).bearer_auth(ADMIN_TOKEN).send().await;
         let response = response.unwrap_or_else(|error| panic!("{error}: {}", self.node.log()));
         let text = response.text().await.expect("a body");
         let mut answer: serde_json::Value = serde_json::from_str(&text).expect("JSON");
@@ -108,7 +110,7 @@ impl Storm {
             if is_so(&runner) {
                 return runner;
             }
-            assert!(begun.elapsed() < PATIENCE, "never {what}: {runner:#?}\n{}", self.node.log());
+            assert!(begun.elapsed() < TIMEOUT, "never {what}: {runner:#?}\n{}", self.node.log());
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
@@ -123,7 +125,7 @@ fn number(at: usize) -> u32 {
 }
 
 fn live(runner: &RunnerView) -> Option<&str> {
-    let live = runner.generations.iter().find(|generation| generation.stage.word() == "live");
+    let live = runner.generations.iter().find(|generation| generation.stage == LoadStage::Live);
     live.map(|generation| generation.version.as_str())
 }
 

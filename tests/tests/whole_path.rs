@@ -9,7 +9,7 @@ use posemesh_tests::{NodeProcess, dragon, plugins_dir, variables};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-const PATIENCE: Duration = Duration::from_secs(240);
+const TIMEOUT: Duration = Duration::from_secs(240);
 
 /// The vertices of a binary little-endian PLY that has nothing but scalar vertex properties, read by
 /// hand: header and positions.
@@ -80,7 +80,7 @@ async fn thin(resolution: u32, meta: Value) -> (Devnet, TaskState, u64) {
             "inputs_cids": [devnet.data_url(data)], "outputs_prefix": "thin", "meta": meta,
         }]}))
         .expect("a job");
-    let ended = devnet.wait_for_task_end(job.tasks[0], PATIENCE).await;
+    let ended = devnet.wait_for_task_end(job.tasks[0], TIMEOUT).await;
     let ended = ended.unwrap_or_else(|error| panic!("{error}; the node printed:\n{}", node.log()));
     assert_eq!(ended.status, TaskStatus::Completed, "{:?}\n{}", ended.failures, node.log());
     assert_eq!((ended.completions.len(), ended.failures.len(), ended.leases.len()), (1, 0, 1));

@@ -19,7 +19,10 @@ const LAYERS: [Layer; 15] = [
         of: "host/domain-client",
         may_use: &["host/domain-data", "host/net", "host/runner-api", "host/text", "tests/http-mock"],
     },
-    Layer { of: "host/plugin-host", may_use: &["host/net", "host/runner-api", "host/text", "tests/http-mock"] },
+    Layer {
+        of: "host/plugin-host",
+        may_use: &["host/net", "host/runner-api", "host/text", "tests/http-mock"],
+    },
     Layer { of: "host/runner-cases", may_use: &["host/domain-data", "host/runner-api", "host/text"] },
     Layer {
         of: "host/node",

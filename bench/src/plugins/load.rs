@@ -1,26 +1,27 @@
-//! From a file to a generation that could go live: everything compiled, and everything found in the cache.
+//! Time from a file to a generation that could go live: compiled, and found in the cache.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use posemesh_plugin_host::component::Loader;
+use posemesh_plugin_host::load::Loader;
 use posemesh_tests::by_hand::{Parts, runner};
-use posemesh_tests::guest;
+use posemesh_tests::guests::COPY;
+use posemesh_tests::plugin;
 
-use super::{built, load, loader, smallest};
-use crate::sample::{Sample, Short};
+use crate::plugins::setup::{load, loader, smallest};
+use crate::sample::{Sample, ThreeDigits};
 
 const LOADS: usize = 15;
 const FIFTY: usize = 50;
 
 /// Prints the table.
-pub async fn measure() -> Result<()> {
+pub(crate) async fn measure() -> Result<()> {
     let dir = tempfile::tempdir().context("making a folder")?;
     println!("## Loading a runner: read, verified, compiled, linked, probed ({LOADS} times each)\n");
     println!("| runner | bytes | cold: median | slowest | cached: median | slowest |");
     println!("| --- | ---: | ---: | ---: | ---: | ---: |");
-    let files = [smallest(dir.path())?, guest("copy"), built("noop"), built("pointcloud")];
+    let files = [smallest(dir.path())?, COPY.path(), plugin("noop"), plugin("pointcloud")];
     for path in &files {
         let (cold, cached) = (cold(path).await?, cached(path).await?);
         let bytes = std::fs::metadata(path).context("reading its size")?.len();
@@ -30,8 +31,8 @@ pub async fn measure() -> Result<()> {
     let (cold, cached) = fifty(dir.path()).await?;
     println!(
         "\n{FIFTY} runners of 500 functions one after the other: {} cold, {} from the cache.\n",
-        Short(cold),
-        Short(cached)
+        ThreeDigits(cold),
+        ThreeDigits(cached)
     );
     Ok(())
 }
@@ -62,7 +63,7 @@ async fn cached(path: &Path) -> Result<Sample> {
     Ok(Sample::new(times))
 }
 
-/// Many different ones, without what lies in the cache, and with it.
+/// Loads many different runners, first with an empty cache and then from it.
 async fn fifty(dir: &Path) -> Result<(Duration, Duration)> {
     let mut files = Vec::new();
     for n in 0..FIFTY {

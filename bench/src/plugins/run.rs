@@ -1,44 +1,45 @@
-//! One task of a runner that does nothing, next to what wasmtime alone takes to instantiate it.
+//! Time of one task of a runner that does nothing, next to what wasmtime alone takes to instantiate it.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
-use posemesh_plugin_host::generation::Generation;
+use posemesh_plugin_host::registry::Generation;
 use posemesh_runner_api::disk::TaskDisk;
 use posemesh_runner_api::reports::{ReportLimits, Reports};
 use posemesh_runner_api::runner::{Runner as _, RunnerCall};
 use posemesh_runner_api::task::Task;
 use posemesh_runner_cases::files::{FileInputs, FileOutputs};
+use posemesh_tests::plugin;
 use uuid::Uuid;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, Engine, Store};
 
-use super::{built, load, loader, smallest};
+use crate::plugins::setup::{load, loader, smallest};
 use crate::sample::Sample;
 
 const RUNS: usize = 3000;
-/// Runs before the first that counts.
-const WARM: usize = 200;
+/// Runs before the first that is measured.
+const WARM_UP: usize = 200;
 
 /// Prints the table.
-pub async fn measure() -> Result<()> {
-    let dir = tempfile::tempdir().context("making a folder")?;
+pub(crate) async fn measure() -> Result<()> {
+    let dir = tempfile::tempdir().context("creating a folder")?;
     let loader = loader(Some(dir.path().join("cache"))).await?;
     let small = smallest(dir.path())?;
     println!("## A task that does nothing ({RUNS} runs, one after the other)\n");
     println!("| what | median | 99 % |\n| --- | ---: | ---: |");
     println!(
         "| wasmtime alone: store and instance of the smallest component | {} |",
-        bare(&small).await.map_err(|error| anyhow::anyhow!("{error:#}"))?
+        wasmtime_alone(&small).await.map_err(|error| anyhow::anyhow!("{error:#}"))?
     );
     let generation = load(&loader, &small).await?;
     println!(
         "| the host: directories, store, instance, run, drop, smallest runner | {} |",
         runs(&generation, dir.path()).await?
     );
-    let noop = load(&loader, &built("noop")).await?;
+    let noop = load(&loader, &plugin("noop")).await?;
     println!(
         "| the same, `noop` (Rust, WASI, three progress reports) | {} |",
         runs(&noop, dir.path()).await?
@@ -47,8 +48,8 @@ pub async fn measure() -> Result<()> {
     Ok(())
 }
 
-/// Without the host: an instance from the same settings that decide about its cost.
-async fn bare(path: &Path) -> wasmtime::Result<Sample> {
+/// Without the host: an instance with those settings of the host's that decide its cost.
+async fn wasmtime_alone(path: &Path) -> wasmtime::Result<Sample> {
     let mut config = Config::new();
     config.epoch_interruption(true);
     let engine = Engine::new(&config)?;
@@ -56,13 +57,13 @@ async fn bare(path: &Path) -> wasmtime::Result<Sample> {
     let linker: Linker<()> = Linker::new(&engine);
     let pre = linker.instantiate_pre(&component)?;
     let mut times = Vec::with_capacity(RUNS);
-    for at in 0..WARM + RUNS {
+    for at in 0..WARM_UP + RUNS {
         let began = Instant::now();
         let mut store = Store::new(&engine, ());
         store.set_epoch_deadline(u64::MAX / 2);
         pre.instantiate_async(&mut store).await?;
         drop(store);
-        if at >= WARM {
+        if at >= WARM_UP {
             times.push(began.elapsed());
         }
     }
@@ -72,21 +73,21 @@ async fn bare(path: &Path) -> wasmtime::Result<Sample> {
 async fn runs(generation: &Generation, dir: &Path) -> Result<Sample> {
     let capability = generation.description.capabilities.first().context("a capability")?;
     let mut times = Vec::with_capacity(RUNS);
-    for at in 0..WARM + RUNS {
-        // The engine makes this directory for each task, below `WORK_DIR`.
-        let work = tempfile::tempdir_in(dir).context("making a folder")?;
+    for at in 0..WARM_UP + RUNS {
+        // The node creates this directory for each task, below `WORK_DIR`.
+        let work = tempfile::tempdir_in(dir).context("creating a folder")?;
         let call = call(capability, 0, work.path());
         let began = Instant::now();
         generation.run(call).await?;
-        if at >= WARM {
+        if at >= WARM_UP {
             times.push(began.elapsed());
         }
     }
     Ok(Sample::new(times))
 }
 
-/// A task with no input that asks for a sleep.
-pub fn call(capability: &str, sleep_ms: u64, work_dir: &Path) -> RunnerCall {
+/// A call with a task without inputs that asks for a sleep.
+pub(crate) fn call(capability: &str, sleep_ms: u64, work_dir: &Path) -> RunnerCall {
     let mut task = Task::new(Uuid::new_v4(), capability);
     task.meta = serde_json::json!({ "sleep_ms": sleep_ms });
     let id = task.id.to_string();

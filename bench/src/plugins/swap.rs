@@ -1,4 +1,4 @@
-//! From a new file in `PLUGINS_DIR` to its being picked for the next task.
+//! Time from a new file in `PLUGINS_DIR` until the next task gets it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,34 +10,30 @@ use posemesh_runner_api::runner::Runners as _;
 use posemesh_tests::versions::{Does, capability, put, versioned};
 use tokio_util::sync::CancellationToken;
 
-use super::loader;
+use crate::plugins::setup::loader;
 use crate::sample::Sample;
 
 const SWAPS: u32 = 30;
-/// Nothing here takes longer than this unless it is broken.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long one swap may take: far more than it does.
+const TIMEOUT: Duration = Duration::from_secs(30);
 const SUFFIX: u8 = 1;
 
 /// Prints the table.
-pub async fn measure() -> Result<()> {
+pub(crate) async fn measure() -> Result<()> {
     let dir = tempfile::tempdir().context("making a folder")?;
     let plugins = dir.path().join("plugins");
     std::fs::create_dir(&plugins).context("making a folder")?;
     let loader = loader(Some(dir.path().join("cache"))).await?;
-    let settings = RegistrySettings {
-        plugins_dir: plugins.clone(),
-        withheld: Default::default(),
-        environment: Default::default(),
-    };
+    let settings = RegistrySettings::new(plugins.clone());
     let registry = Arc::new(Registry::new(Arc::new(loader), settings));
     println!("## From a new file to live ({SWAPS} swaps each, a Rust runner of {} bytes)\n", of(0).len());
-    println!("| told by | compiled | median | slowest |\n| --- | --- | ---: | ---: |");
+    println!("| noticed by | compiled | median | slowest |\n| --- | --- | ---: | ---: |");
     for compiled in ["now", "before (cached)"] {
         let mut times = Vec::new();
         for number in 1..=SWAPS {
             put(&plugins, "swapped.wasm", &of(number));
             let began = Instant::now();
-            registry.scan(Scan::Now).await.context("looking into the folder")?;
+            registry.scan(Scan::Now).await.context("scanning the folder")?;
             until_live(&registry, number, began).await?;
             times.push(began.elapsed());
         }
@@ -74,7 +70,7 @@ async fn watched(registry: &Registry, plugins: &Path, number: u32) -> Result<Dur
 async fn until_live(registry: &Registry, number: u32, began: Instant) -> Result<()> {
     let version = format!(" 1.0.{} ", 1_000_000 + number);
     while !registry.pick(&capability(SUFFIX)).is_some_and(|runner| runner.label().contains(&version)) {
-        if began.elapsed() > PATIENCE {
+        if began.elapsed() > TIMEOUT {
             bail!("{version} never went live: {:#?}", registry.view());
         }
         tokio::time::sleep(Duration::from_micros(500)).await;

@@ -1,4 +1,4 @@
-//! curl, which downloads into a pipe and uploads from it: no program does less to copy.
+//! curl, which downloads into a pipe and uploads from it: the least that a program can do to copy.
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -8,21 +8,21 @@ use posemesh_devnet::Devnet;
 use tokio::process::Command;
 use uuid::Uuid;
 
-use super::patience;
+use crate::storage::limits::copy_timeout;
 
-/// The raw bytes between what makes them a create request (protocol 6.8). `Expect` is off: it would only
-/// make curl wait before it sends.
+/// The raw bytes, between the head and the end of the form of a create request (protocol 6.8). `Expect` is
+/// off: it would only make curl wait before it sends.
 const COPY: &str = r#"
-set -- --silent --show-error --fail --noproxy '*' --max-time "$PATIENCE" -H "Authorization: Bearer $TOKEN"
+set -- --silent --show-error --fail --noproxy '*' --max-time "$MAX_TIME" -H "Authorization: Bearer $TOKEN"
 { printf '%s\r\n' "$HEAD" ''; curl "$@" "$FROM"; printf '\r\n--boundary--\r\n'; } |
 curl "$@" -H 'Content-Type: multipart/form-data; boundary=boundary' -H 'Expect:' -X POST -T - "$TO"
 "#;
 
-/// What curl says that it is.
+/// Name and version of the installed curl.
 ///
 /// # Errors
-/// When it is not there.
-pub async fn version() -> Result<String> {
+/// When it is not installed.
+pub(crate) async fn version() -> Result<String> {
     let said = Command::new("curl").arg("--version").output().await.context(
         "running `curl`, which our throughput is compared with: install it (`apt-get install curl`, \
          `dnf install curl`, `brew install curl`)",
@@ -31,8 +31,8 @@ pub async fn version() -> Result<String> {
     Ok(said.split_whitespace().take(2).collect::<Vec<_>>().join(" "))
 }
 
-/// Copies an input; the time from the start of both to the end of both.
-pub async fn copy(devnet: &Devnet, input: Uuid, bytes: u64) -> Result<Duration> {
+/// Copies an input; returns the time from the start of both curls to the end of both.
+pub(crate) async fn copy(devnet: &Devnet, input: Uuid, bytes: u64) -> Result<Duration> {
     let name = format!("curl_{}", Uuid::new_v4());
     let head = format!(
         "--boundary\r\nContent-Type: application/octet-stream\r\n\
@@ -43,7 +43,7 @@ pub async fn copy(devnet: &Devnet, input: Uuid, bytes: u64) -> Result<Duration> 
     let began = Instant::now();
     let child = Command::new("sh")
         .args(["-c", COPY])
-        .env("PATIENCE", patience(bytes).as_secs().to_string())
+        .env("MAX_TIME", copy_timeout(bytes).as_secs().to_string())
         .env("TOKEN", devnet.app_token())
         .env("HEAD", head)
         .env("FROM", from)

@@ -1,4 +1,5 @@
-//! The bytes that are copied: no compression or sparse file makes them less, and every run has the same.
+//! The bytes that are copied: neither compression nor sparse files shorten them, and they are the same in every
+//! run.
 
 use std::io;
 use std::pin::Pin;
@@ -6,15 +7,15 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, ReadBuf};
 
-/// So many pseudo-random bytes, made as they are read.
-pub struct Noise {
+/// A stream of pseudo-random bytes, generated as it is read.
+pub(crate) struct Noise {
     from: fastrand::Rng,
     left: u64,
 }
 
 impl Noise {
-    /// The same bytes whenever the number is the same.
-    pub fn new(bytes: u64) -> Self {
+    /// A stream of this length; the same bytes for the same length.
+    pub(crate) fn new(bytes: u64) -> Self {
         Self { from: fastrand::Rng::with_seed(bytes), left: bytes }
     }
 }

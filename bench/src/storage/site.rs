@@ -1,4 +1,4 @@
-//! Where everything lies, and the servers that everybody works for.
+//! The folder of the measurements, and the servers that every copier uses.
 
 use std::fs::File;
 use std::io::{Read as _, copy, sink};
@@ -7,26 +7,26 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use posemesh_devnet::{DataItem, Devnet, DevnetConfig};
-use posemesh_tests::guest;
+use posemesh_tests::guests::COPY;
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use super::noise::Noise;
 use crate::size::Size;
+use crate::storage::noise::Noise;
 
-/// What the names of inputs begin with; everything else that is stored is an artifact.
-const INPUT: &str = "noise-";
-/// How much of two files is compared at a time.
+/// Start of the names of inputs; everything else that is stored is an artifact.
+const INPUT_PREFIX: &str = "noise-";
+/// Bytes of two files that are compared at a time.
 const CHUNK: usize = 1 << 20;
 
-/// A folder that goes with the measurement.
-pub struct Site {
+/// The folder for runners, data and temporary files; removed when dropped.
+pub(crate) struct Site {
     dir: TempDir,
 }
 
 impl Site {
-    /// A new folder in `parent`, or where temporary files are.
-    pub fn open(parent: Option<&Path>) -> Result<Self> {
+    /// A new folder in `parent`, by default in the folder for temporary files.
+    pub(crate) fn open(parent: Option<&Path>) -> Result<Self> {
         let parent = parent.map_or_else(std::env::temp_dir, Path::to_owned);
         let dir = tempfile::Builder::new().prefix("posemesh-bench-").tempdir_in(&parent);
         let dir = dir.with_context(|| {
@@ -36,18 +36,18 @@ impl Site {
         for folder in ["plugins", "temporary"] {
             std::fs::create_dir(site.path(folder)).with_context(|| format!("making a folder `{folder}`"))?;
         }
-        std::fs::copy(guest("copy"), site.path("plugins").join("copy.wasm"))
+        std::fs::copy(COPY.path(), site.path("plugins").join("copy.wasm"))
             .context("copying the test runner `copy`")?;
         Ok(site)
     }
 
-    /// A folder or file inside.
-    pub fn path(&self, name: &str) -> PathBuf {
+    /// The path of a folder or file in it.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    /// Servers that dictate this part size. The data of those before are there.
-    pub async fn devnet(&self, part_size: u64) -> Result<Devnet> {
+    /// Servers with this part size, and with the data of the earlier ones.
+    pub(crate) async fn devnet(&self, part_size: u64) -> Result<Devnet> {
         let config = DevnetConfig {
             data_dir: Some(self.path("devnet")),
             // curl knows no sessions: it sends everything in one request.
@@ -64,17 +64,17 @@ impl Site {
         Devnet::start(config).await.context("starting a devnet")
     }
 
-    /// Removes what the reference node leaves behind.
-    pub fn sweep(&self) -> Result<()> {
+    /// Removes the temporary files that the reference node leaves behind.
+    pub(crate) fn sweep(&self) -> Result<()> {
         let temporary = self.path("temporary");
         std::fs::remove_dir_all(&temporary).context("removing the reference node's temporary files")?;
         std::fs::create_dir(&temporary).context("making a folder for temporary files")
     }
 }
 
-/// The input of so many bytes, made if it is not there.
-pub async fn input(devnet: &Devnet, bytes: u64) -> Result<Uuid> {
-    let name = format!("{INPUT}{bytes}");
+/// The input of this size; stored first if it does not exist.
+pub(crate) async fn input(devnet: &Devnet, bytes: u64) -> Result<Uuid> {
+    let name = format!("{INPUT_PREFIX}{bytes}");
     if let Some(item) = devnet.list_data().into_iter().find(|item| item.name == name) {
         return Ok(item.id);
     }
@@ -82,8 +82,8 @@ pub async fn input(devnet: &Devnet, bytes: u64) -> Result<Uuid> {
     put.with_context(|| format!("storing an input of {}; `--dir` chooses another disk", Size(bytes)))
 }
 
-/// Reads some data to the end, so that it is in the page cache for whoever reads it next.
-pub async fn warm(devnet: &Devnet, id: Uuid) -> Result<()> {
+/// Reads an input to its end, so that every copier finds it in the page cache.
+pub(crate) async fn warm(devnet: &Devnet, id: Uuid) -> Result<()> {
     let path = devnet.data_path(id).context("the input is gone")?;
     tokio::task::spawn_blocking(move || copy(&mut File::open(path)?, &mut sink()))
         .await
@@ -92,10 +92,10 @@ pub async fn warm(devnet: &Devnet, id: Uuid) -> Result<()> {
     Ok(())
 }
 
-/// Checks that exactly one artifact was stored, with the bytes of the input, and removes it.
-pub async fn take_artifact(devnet: &Devnet, input: Uuid) -> Result<()> {
+/// Checks that exactly one artifact is stored and equals the input, and removes it.
+pub(crate) async fn take_artifact(devnet: &Devnet, input: Uuid) -> Result<()> {
     let stored: Vec<DataItem> =
-        devnet.list_data().into_iter().filter(|item| !item.name.starts_with(INPUT)).collect();
+        devnet.list_data().into_iter().filter(|item| !item.name.starts_with(INPUT_PREFIX)).collect();
     let [artifact] = stored.as_slice() else {
         bail!("{} artifacts were stored and not one", stored.len());
     };

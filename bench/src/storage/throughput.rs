@@ -7,30 +7,33 @@ use anyhow::Result;
 use posemesh_devnet::Devnet;
 use uuid::Uuid;
 
-use super::site::{self, Site};
-use super::worker::{Side, Worker};
-use super::{Options, curl, too_much};
-use crate::cpu;
-use crate::sample::{Sample, Short};
+use crate::cpu::processor_time;
+use crate::sample::{Sample, ThreeDigits};
 use crate::size::Size;
+use crate::storage::curl;
+use crate::storage::limits::too_much;
+use crate::storage::node::MeasuredNode;
+use crate::storage::node_kind::NodeKind;
+use crate::storage::options::Options;
+use crate::storage::site::{self, Site};
 
-/// Who copies.
+/// The program that copies.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Who {
+enum Copier {
     Curl,
-    Node(Side),
+    Node(NodeKind),
 }
 
-/// One copy.
+/// The measurements of one copy.
 struct Copy {
     took: Duration,
-    /// Processor time of who copied, and of the servers.
+    /// Processor time of the copier, and of the servers.
     used: [Duration; 2],
 }
 
-/// All copies of one.
+/// All copies of one copier.
 struct Times {
-    who: Who,
+    who: Copier,
     copies: Vec<Copy>,
 }
 
@@ -43,18 +46,18 @@ impl Times {
     fn used(&self) -> String {
         let own = Sample::new(self.copies.iter().map(|copy| copy.used[0]).collect());
         let servers = Sample::new(self.copies.iter().map(|copy| copy.used[1]).collect());
-        format!("{} | {}", Short(own.median()), Short(servers.median()))
+        format!("{} | {}", ThreeDigits(own.median()), ThreeDigits(servers.median()))
     }
 }
 
 /// Prints the table.
-pub async fn measure(site: &Site, options: &Options, curl: &str) -> Result<()> {
+pub(crate) async fn measure(site: &Site, options: &Options, curl: &str) -> Result<()> {
     let bytes = options.throughput_bytes;
-    let mut all = vec![Who::Node(Side::Ours), Who::Curl];
+    let mut all = vec![Copier::Node(NodeKind::Ours), Copier::Curl];
     let mut refused = None;
     if options.reference_bytes.0 > 0 {
-        refused = too_much(Side::Reference, bytes.0)?;
-        all.extend(refused.is_none().then_some(Who::Node(Side::Reference)));
+        refused = too_much(NodeKind::Reference, bytes.0)?;
+        all.extend(refused.is_none().then_some(Copier::Node(NodeKind::Reference)));
     }
     let mut all: Vec<Times> = all.into_iter().map(|who| Times { who, copies: Vec::new() }).collect();
 
@@ -63,8 +66,8 @@ pub async fn measure(site: &Site, options: &Options, curl: &str) -> Result<()> {
     for _ in 0..options.repeat.max(1) {
         for times in &mut all {
             let copy = match times.who {
-                Who::Curl => by_curl(&devnet, input, bytes.0).await?,
-                Who::Node(side) => by_node(site, &devnet, side, (input, bytes.0)).await?,
+                Copier::Curl => by_curl(&devnet, input, bytes.0).await?,
+                Copier::Node(kind) => by_node(site, &devnet, kind, (input, bytes.0)).await?,
             };
             times.copies.push(copy);
             site::take_artifact(&devnet, input).await?;
@@ -81,7 +84,7 @@ pub async fn measure(site: &Site, options: &Options, curl: &str) -> Result<()> {
         "| who | median | fastest | slowest | throughput | of curl's | processor time | of the servers |\n\
          | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
     );
-    let curls = all.iter().find(|times| times.who == Who::Curl).map(|times| times.sample().median());
+    let curls = all.iter().find(|times| times.who == Copier::Curl).map(|times| times.sample().median());
     for times in &all {
         let sample = times.sample();
         let (median, (fastest, slowest)) = (sample.median(), sample.range());
@@ -89,9 +92,9 @@ pub async fn measure(site: &Site, options: &Options, curl: &str) -> Result<()> {
         println!(
             "| {} | {} | {} | {} | {:.0} MiB/s | {ratio:.2} | {} |",
             times.who,
-            Short(median),
-            Short(fastest),
-            Short(slowest),
+            ThreeDigits(median),
+            ThreeDigits(fastest),
+            ThreeDigits(slowest),
             per_second(bytes, median),
             times.used()
         );
@@ -103,11 +106,11 @@ pub async fn measure(site: &Site, options: &Options, curl: &str) -> Result<()> {
     Ok(())
 }
 
-impl fmt::Display for Who {
+impl fmt::Display for Copier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Curl => f.write_str("`curl` into `curl`"),
-            Self::Node(side) => side.fmt(f),
+            Self::Node(kind) => kind.fmt(f),
         }
     }
 }
@@ -122,22 +125,22 @@ fn per_second(bytes: Size, took: Duration) -> f64 {
 
 async fn by_curl(devnet: &Devnet, input: Uuid, bytes: u64) -> Result<Copy> {
     site::warm(devnet, input).await?;
-    let before = cpu::used("self")?;
+    let before = processor_time("self")?;
     let took = curl::copy(devnet, input, bytes).await?;
-    let after = cpu::used("self")?;
+    let after = processor_time("self")?;
     // The servers are in this process.
     Ok(Copy { took, used: [after.children - before.children, after.own - before.own] })
 }
 
-/// In a process of its own each time: nobody polls while another one is measured.
-async fn by_node(site: &Site, devnet: &Devnet, side: Side, (input, bytes): (Uuid, u64)) -> Result<Copy> {
-    let worker = Worker::start(site, devnet, side).await?;
-    let pid = worker.pid();
+/// Starts a process for each copy: an idle node that polls would disturb the other measurements.
+async fn by_node(site: &Site, devnet: &Devnet, kind: NodeKind, (input, bytes): (Uuid, u64)) -> Result<Copy> {
+    let node = MeasuredNode::start(site, devnet, kind).await?;
+    let pid = node.pid();
     site::warm(devnet, input).await?;
-    let before = [cpu::used(&pid)?.own, cpu::used("self")?.own];
-    let copied = worker.copy(input, bytes).await?;
-    let after = [cpu::used(&pid)?.own, cpu::used("self")?.own];
-    worker.end().await;
+    let before = [processor_time(&pid)?.own, processor_time("self")?.own];
+    let copied = node.copy(input, bytes).await?;
+    let after = [processor_time(&pid)?.own, processor_time("self")?.own];
+    node.end().await;
     let [own, servers] = [after[0] - before[0], after[1] - before[1]];
     Ok(Copy { took: copied.took, used: [own, servers] })
 }

@@ -1,56 +1,46 @@
-//! The binary: arguments in, exit code out.
+//! The binary `posemesh-node`: arguments in, exit code out. Each command is a file in `commands/`.
 
 mod args;
-mod config;
-mod demo;
-mod devnet;
-mod key;
+mod commands;
+mod env_file;
 mod node_api;
-mod plugin;
 mod progress;
-mod run;
 mod runner_list;
+mod runner_loading;
+mod runtime;
 
 use std::process::ExitCode;
-use std::time::Duration;
 
+use anyhow::Result;
 use clap::{CommandFactory as _, Parser as _};
-use posemesh_plugin_host::compiler::compile_stdin;
 
-use crate::args::{Cli, Command, ConfigCommand};
-
-/// How long a thread that can't be ended may hold up the end of the process.
-const LAST_GRACE: Duration = Duration::from_secs(5);
+use crate::args::{Cli, Command};
+use crate::commands::{completions, config, key, plugin, run};
+#[cfg(feature = "devnet")]
+use crate::commands::{demo, devnet};
+use crate::runtime::block_on;
 
 fn main() -> ExitCode {
-    match start(Cli::parse()) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
+    // The node compiles runners in processes of its own program.
+    if let Some(code) = posemesh_plugin_host::run_compiler_if_asked() {
+        return code;
     }
+    run(Cli::parse()).unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
 }
 
-fn start(cli: Cli) -> anyhow::Result<ExitCode> {
+fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
-        Command::Config(ConfigCommand::Check(args)) => Ok(config::check(&args)),
-        Command::Key(command) => key::key(command),
-        Command::CompileComponent(limits) => Ok(compile_stdin(&limits)),
-        Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "posemesh-node", &mut std::io::stdout());
-            Ok(ExitCode::SUCCESS)
-        }
-        Command::Run(args) => wait(run::run(args)),
-        Command::Demo(args) => wait(demo::demo(args)),
-        Command::Devnet(args) => wait(devnet::devnet(args)),
-        Command::Plugin(command) => wait(plugin::plugin(command)),
+        Command::Run(args) => block_on(run::run(args)),
+        #[cfg(feature = "devnet")]
+        Command::Demo(args) => block_on(demo::run(args)),
+        #[cfg(feature = "devnet")]
+        Command::Devnet(args) => block_on(devnet::run(args)),
+        Command::Plugin(command) => block_on(plugin::run(command)),
+        Command::Config(command) => Ok(config::run(command)),
+        Command::Key(command) => key::run(command),
+        Command::Completions(args) => Ok(completions::run(&args, &mut Cli::command())),
     }
-}
-
-fn wait(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
-    let runtime = tokio::runtime::Runtime::new()?;
-    let result = runtime.block_on(work);
-    runtime.shutdown_timeout(LAST_GRACE);
-    result
 }

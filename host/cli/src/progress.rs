@@ -1,4 +1,4 @@
-//! Shows how far a task is: a bar when a person looks, plain lines when not.
+//! Shows the progress of a task: a bar on a terminal, lines where the output is a file or a pipe.
 
 use std::io::IsTerminal as _;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
 /// Shows the progress of one task on standard error.
-pub struct Progress {
+pub(crate) struct Progress {
     shown: Shown,
 }
 
@@ -17,8 +17,8 @@ enum Shown {
 }
 
 impl Progress {
-    /// Starts at nothing.
-    pub fn new(label: &str) -> Self {
+    /// `label` stands before the bar and at the start of each line.
+    pub(crate) fn new(label: &str) -> Self {
         if !std::io::stderr().is_terminal() {
             return Self { shown: Shown::Lines { label: label.to_owned(), last: None } };
         }
@@ -30,8 +30,9 @@ impl Progress {
         Self { shown: Shown::Bar(bar) }
     }
 
-    /// Shows `{"progress": 0..1, "stage": "..."}`; other JSON is passed over.
-    pub fn show(&mut self, progress: &Value) {
+    /// Shows `{"progress": 0..1, "stage": "..."}`; ignores other JSON, which is the business of whoever
+    /// submitted the task.
+    pub(crate) fn show(&mut self, progress: &Value) {
         let Some(fraction) = progress.get("progress").and_then(Value::as_f64) else { return };
         let stage: String = progress
             .get("stage")
@@ -48,7 +49,7 @@ impl Progress {
                 bar.set_message(stage);
             }
             Shown::Lines { label, last } => {
-                // One line a stage and every tenth.
+                // A line for each stage and each tenth: a log does not need more.
                 let now = (stage, permille / 100);
                 if last.as_ref() != Some(&now) {
                     eprintln!("{label} {:>3}% {}", permille / 10, now.0);
@@ -58,8 +59,8 @@ impl Progress {
         }
     }
 
-    /// Leaves the last state on the screen.
-    pub fn finish(self) {
+    /// Ends the display; the last state stays on the screen.
+    pub(crate) fn finish(self) {
         if let Shown::Bar(bar) = self.shown {
             bar.finish();
         }

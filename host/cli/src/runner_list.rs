@@ -1,11 +1,27 @@
-//! How runners and their generations are shown to people.
+//! Prints runners and their generations for people.
 
 use std::fmt::Write as _;
+use std::process::ExitCode;
 
 use posemesh_plugin_host::registry::RunnerView;
 
-/// A paragraph a runner: what serves, what else there is of it, and why the newest file does not serve.
-pub fn text(runners: &[RunnerView]) -> String {
+/// Prints the runners of a running node; the exit code is 1 if one was refused.
+pub(crate) fn print_of_node(runners: &[RunnerView]) -> ExitCode {
+    print(runners, "the node has no runners: PLUGINS_DIR contains no NAME.wasm")
+}
+
+/// Prints runners, or `if_empty`; the exit code is 1 if one was refused.
+pub(crate) fn print(runners: &[RunnerView], if_empty: &str) -> ExitCode {
+    if runners.is_empty() {
+        println!("{if_empty}");
+    }
+    print!("{}", text(runners));
+    let refused = runners.iter().any(|runner| runner.refused.is_some());
+    if refused { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// A paragraph for each runner: the generations it has, what they serve, and why the newest file is refused.
+fn text(runners: &[RunnerView]) -> String {
     let mut text = String::new();
     for runner in runners {
         // Writing to a string does not fail.

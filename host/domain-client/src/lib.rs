@@ -1,43 +1,70 @@
-//! The node's side of a domain server (protocol 6): inputs come as streams, artifacts go as streams, in
-//! constant memory whatever their size.
+//! The node's client of domain servers (protocol 6): inputs come as streams, artifacts go as streams, in constant
+//! memory whatever their size.
 //!
-//! [`DomainClient`] is the node's; [`DomainClient::for_task`] makes the ports of one task, which the
-//! plugin host hands to its runner. How CIDs, names and downloads are read is in `posemesh_domain_data`.
+//! One [`DomainClient`] serves a node; [`DomainClient::for_task`] makes the ports of one task, which the plugin host
+//! hands to the task's runner. How CIDs, names and downloads are read is in `posemesh_domain_data`.
 //!
-//! - *Down*: `input` opens a CID, `download` reads the answer in a task of its own a few chunks ahead of
-//!   the runner, and takes a download up again that was cut.
-//! - *Up*: `writer` keeps the start of an artifact in a `buffer`. What stays small goes in one request
-//!   (`single`); what grows goes in parts while the runner still writes (`session`). A buffer is memory while
-//!   the task's share of it lasts, then a file (`spool`): for a server without sessions, for large parts.
-//! - Both speak through `call`: one place for headers, timeouts, retries and refused tokens.
+//! ```
+//! use std::sync::Arc;
+//!
+//! use posemesh_domain_client::{DomainClient, DomainSettings, TaskDomain, TaskToken};
+//! use posemesh_net::secret::Secret;
+//! use posemesh_runner_api::disk::TaskDisk;
+//! use posemesh_runner_api::ports::PortErrorKind;
+//! use tokio_util::sync::CancellationToken;
+//! use uuid::Uuid;
+//!
+//! # tokio::runtime::Runtime::new()?.block_on(async {
+//! let client = DomainClient::new(DomainSettings::default())?;
+//! let ports = client.for_task(TaskDomain {
+//!     base_url: "https://ds.example".parse()?,
+//!     domain_id: Uuid::from_u128(1),
+//!     token: Arc::new(TaskToken::new(Some(Secret::new("token")))),
+//!     task_id: Uuid::from_u128(2),
+//!     outputs_prefix: Some("out".to_owned()),
+//!     disk: TaskDisk::new(std::env::temp_dir()),
+//!     stop: CancellationToken::new(),
+//! });
+//! // A CID that leads to another server is refused before any request is sent.
+//! let error = ports.inputs.open("https://other.example/domains/x/data").await.err().unwrap();
+//! assert_eq!(error.kind, PortErrorKind::Denied);
+//! client.close().await;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Layers
+//!
+//! Each uses those below it only:
+//!
+//! | Layer | What it does |
+//! | --- | --- |
+//! | `client` | what a node keeps between tasks |
+//! | `inputs`, `outputs` | the two ports of a task |
+//! | `download`, `upload` | one input, one artifact: resuming, buffers, parts |
+//! | `api` | one request: headers, token, timeouts, retries, JSON |
+//! | `traffic` | counters |
 
-mod access;
-mod buffer;
-mod call;
+mod api;
 mod client;
 mod download;
-mod error;
-mod info;
-mod input;
-mod lookup;
-mod output;
-mod payload;
-mod retry;
-mod session;
+mod inputs;
+mod outputs;
 mod settings;
-mod single;
-mod spool;
-pub mod token;
+mod stop;
 mod traffic;
-mod wire;
-mod writer;
+mod upload;
+
+pub use api::error::DomainError;
+pub use api::retry::RetryPolicy;
+pub use api::settings::RequestSettings;
+pub use api::token::{TaskToken, TokenVersion};
+pub use client::{DomainClient, DomainPorts, TaskDomain};
+pub use download::settings::DownloadSettings;
+pub use settings::DomainSettings;
+pub use traffic::{Traffic, TrafficView, TransferList, TransferredData};
+pub use upload::settings::UploadSettings;
 
 #[cfg(test)]
 mod tests;
-
-pub use client::{DomainClient, TaskDomain, TaskStorage};
-pub use error::StorageError;
-pub use retry::RetryPolicy;
-pub use settings::StorageSettings;
-pub use token::{Held, TaskToken};
-pub use traffic::{Listed, Moved, Traffic, TrafficView};

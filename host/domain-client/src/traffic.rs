@@ -1,49 +1,48 @@
-//! What a task has moved: bytes over the network, and the parts and artifacts that came through whole.
+//! What a task has transferred: bytes over the network, and the parts and artifacts that were complete.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use posemesh_runner_api::ports::{Artifact, PartInfo};
 use serde::Serialize;
 
-use posemesh_runner_api::ports::{Artifact, PartInfo};
-
-/// How many parts, and how many artifacts, are listed; the others are counted.
+/// Parts, and artifacts, that are listed; further ones are only counted, so that a record stays small.
 const LISTED: usize = 32;
 
 /// A part that was read to its end, or an artifact that was stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Moved {
-    /// Its id in the domain, if the server told it.
+pub struct TransferredData {
+    /// Data id in the domain, if the server said it.
     pub id: Option<String>,
-    /// Its name in the domain.
+    /// Name in the domain.
     pub name: String,
-    /// Its kind.
+    /// Type in the domain.
     pub data_type: String,
-    /// Its bytes.
+    /// Size in bytes.
     pub size: u64,
-    /// SHA-256 of its bytes, in lower-case hex, computed as they passed.
+    /// SHA-256 of the bytes in lower-case hex, computed while they were transferred.
     pub sha256: String,
 }
 
-/// The first of many, and how many there were.
+/// The first of the transferred items, and their number.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Listed {
-    /// How many there were.
+pub struct TransferList {
+    /// Number of all items.
     pub count: u64,
-    /// The first 32 of them.
-    pub first: Vec<Moved>,
+    /// The first 32 items.
+    pub first: Vec<TransferredData>,
 }
 
-impl Listed {
-    fn add(&mut self, moved: Moved) {
+impl TransferList {
+    fn add(&mut self, item: TransferredData) {
         self.count += 1;
         if self.first.len() < LISTED {
-            self.first.push(moved);
+            self.first.push(item);
         }
     }
 }
 
-/// Where a task's transfers stand.
+/// A task's transfers at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct TrafficView {
     /// Bytes of downloads that arrived.
@@ -51,20 +50,20 @@ pub struct TrafficView {
     /// Bytes of request bodies that were handed to the network.
     pub bytes_out: u64,
     /// Parts of inputs that were read to their ends.
-    pub inputs: Listed,
+    pub inputs: TransferList,
     /// Artifacts that were stored.
-    pub artifacts: Listed,
+    pub artifacts: TransferList,
 }
 
-/// Counts one task's transfers as they pass, for its record, for metrics and for the log.
+/// Counts one task's transfers as they happen, for the task's record and for metrics.
 ///
 /// Bytes are those on the network: what a retry sends or fetches again counts again.
 #[derive(Debug, Default)]
 pub struct Traffic {
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
-    /// Inputs and artifacts.
-    whole: Mutex<(Listed, Listed)>,
+    /// Complete inputs and complete artifacts.
+    complete: Mutex<(TransferList, TransferList)>,
 }
 
 impl Traffic {
@@ -78,30 +77,30 @@ impl Traffic {
         self.bytes_out.load(Ordering::Relaxed)
     }
 
-    /// All of it, as it stands now.
+    /// All counters and lists at this moment.
     pub fn view(&self) -> TrafficView {
-        let (inputs, artifacts) = self.whole.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (inputs, artifacts) = self.complete.lock().unwrap_or_else(PoisonError::into_inner).clone();
         TrafficView { bytes_in: self.bytes_in(), bytes_out: self.bytes_out(), inputs, artifacts }
     }
 
-    pub(super) fn received(&self, bytes: usize) {
+    pub(crate) fn received(&self, bytes: usize) {
         self.bytes_in.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    pub(super) fn sent(&self, bytes: usize) {
+    pub(crate) fn sent(&self, bytes: usize) {
         self.bytes_out.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    pub(super) fn read(&self, part: &PartInfo, sha256: String) {
+    pub(crate) fn read(&self, part: &PartInfo, sha256: String) {
         let PartInfo { data_id, name, data_type, size, .. } = part.clone();
-        let moved = Moved { id: Some(data_id), name, data_type, size, sha256 };
-        self.whole.lock().unwrap_or_else(PoisonError::into_inner).0.add(moved);
+        let item = TransferredData { id: Some(data_id), name, data_type, size, sha256 };
+        self.complete.lock().unwrap_or_else(PoisonError::into_inner).0.add(item);
     }
 
-    pub(super) fn stored(&self, artifact: &Artifact) {
+    pub(crate) fn stored(&self, artifact: &Artifact) {
         let Artifact { id, name, data_type, size, sha256, .. } = artifact.clone();
-        let moved = Moved { id, name, data_type, size, sha256 };
-        self.whole.lock().unwrap_or_else(PoisonError::into_inner).1.add(moved);
+        let item = TransferredData { id, name, data_type, size, sha256 };
+        self.complete.lock().unwrap_or_else(PoisonError::into_inner).1.add(item);
     }
 }
 
@@ -126,6 +125,6 @@ mod tests {
         }
         let view = traffic.view();
         assert_eq!((view.inputs.count, view.inputs.first.len()), (LISTED as u64 + 5, LISTED));
-        assert_eq!(view.artifacts, Listed::default());
+        assert_eq!(view.artifacts, TransferList::default());
     }
 }

@@ -1,70 +1,91 @@
-//! What a CID stands for (protocol 6.4), and what of it is refused.
+//! What a CID stands for, and which CIDs are refused (protocol 6.4).
 //!
 //! Requests go to the lease's domain server, with the lease's token, for the lease's domain. A CID that
-//! names another server or another domain is refused rather than bent to fit: the submitter meant
-//! something that this task has no right to.
+//! names another server or another domain is refused rather than changed to fit: the submitter meant data that
+//! this task has no right to.
+//!
+//! ```
+//! use posemesh_domain_data::cid::DataQuery;
+//! use url::Url;
+//! use uuid::Uuid;
+//!
+//! let server = Url::parse("https://ds.example")?;
+//! let domain: Uuid = "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa".parse()?;
+//! let query = DataQuery::parse("/api/v1/domains/aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa/data?name=scan", &server, domain)?;
+//! assert_eq!(query.to_query_string().as_deref(), Some("name=scan"));
+//!
+//! let error = DataQuery::parse("https://other.example/domains/x/data", &server, domain).unwrap_err();
+//! assert!(error.is_refusal());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
+use posemesh_text::one_line;
 use url::Url;
 use url::form_urlencoded::byte_serialize;
 use uuid::Uuid;
 
-use crate::name;
-
-/// Ids that one CID may list; the server takes no more in a query.
+/// Ids that one CID may list; servers accept no more in a query.
 pub const MAX_IDS: usize = 100;
-/// Bytes that a CID may have: room for a URL with [`MAX_IDS`] ids.
+/// Bytes that a CID may have: enough for a URL with [`MAX_IDS`] ids.
 pub const MAX_CID_BYTES: usize = 8 << 10;
 
-/// What to ask the domain server for.
+/// Which data a CID asks the domain server for. All fields together filter; without any, all data of the domain is
+/// meant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Query {
+pub struct DataQuery {
     /// Data ids, each once, in the order of the CID.
     pub ids: Vec<Uuid>,
-    /// Only data of this name.
+    /// Only data with this name.
     pub name: Option<String>,
-    /// Only data of this kind.
+    /// Only data of this type.
     pub data_type: Option<String>,
 }
+
+/// Bytes that a name or type in a CID may have.
+const MAX_FILTER_BYTES: usize = 1024;
 
 /// Why a CID is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CidError {
-    /// Nothing but white space.
+    /// The CID is empty or white space.
     #[error("the input's CID is empty: it should be a data id or a data URL")]
     Empty,
-    /// Longer than [`MAX_CID_BYTES`].
+    /// The CID has this many bytes, more than [`MAX_CID_BYTES`].
     #[error("the input's CID has {0} bytes; {MAX_CID_BYTES} are allowed")]
     TooLong(usize),
-    /// It looks like a URL and isn't one.
+    /// The CID looks like a URL and can't be parsed as one.
     #[error("the input's CID is not a URL ({0})")]
     BadUrl(String),
     /// An id is not a hyphenated UUID.
     #[error("the input's CID has the data id `{0}`, which is not a UUID")]
     BadId(String),
-    /// More than [`MAX_IDS`].
+    /// The CID lists this many ids, more than [`MAX_IDS`].
     #[error("the input's CID lists {0} data ids; {MAX_IDS} are allowed: list it in several CIDs")]
     TooManyIds(usize),
-    /// A URL that leads to no data.
+    /// The URL names neither a domain's data nor ids, a name or a type.
     #[error("the input's CID is a URL without `/domains/ID/data` in its path and without ids, name or type")]
     NoData,
-    /// A name or type that no data can have.
-    #[error("the input's CID asks for an impossible name or type: {0}")]
-    BadFilter(name::NameError),
-    /// Another scheme, host or port.
+    /// The URL filters by a name or type that no data can have.
+    #[error(
+        "the input's CID asks for an impossible name or type: it is empty, longer than {MAX_FILTER_BYTES} bytes, or \
+         holds control characters"
+    )]
+    BadFilter,
+    /// The URL has another scheme, host or port than the lease's domain server.
     #[error("the input's CID names the server {given}, but the task's domain lies on {ours}: refused")]
     OtherServer {
-        /// Where the CID leads.
+        /// Scheme, host and port of the CID.
         given: String,
-        /// The lease's domain server.
+        /// Scheme, host and port of the lease's domain server.
         ours: String,
     },
-    /// User name or password in the URL.
+    /// The URL has a user name or a password.
     #[error("the input's CID is a URL with a user name or password in it: refused")]
     Credentials,
-    /// Another domain.
+    /// The URL names another domain than the lease's.
     #[error("the input's CID names the domain {given}, but the task works on {ours}: refused")]
     OtherDomain {
-        /// The domain in the CID.
+        /// The domain in the CID, shortened.
         given: String,
         /// The lease's domain.
         ours: Uuid,
@@ -72,14 +93,15 @@ pub enum CidError {
 }
 
 impl CidError {
-    /// Whether the CID asks for something that is not allowed, rather than being malformed.
+    /// Whether the CID asks for something that is not allowed (`denied`), rather than being malformed (`invalid`).
     pub fn is_refusal(&self) -> bool {
         matches!(self, Self::OtherServer { .. } | Self::OtherDomain { .. } | Self::Credentials)
     }
 }
 
-impl Query {
-    /// Reads a CID: a data id, an absolute URL, or a URL path that starts with `/`.
+impl DataQuery {
+    /// Reads a CID: a data id, an absolute URL, or a URL path that starts with `/`. `base` is the lease's domain
+    /// server, `domain` the lease's domain.
     ///
     /// # Errors
     /// When it is malformed, too large, or leads away from `base` and `domain`.
@@ -94,7 +116,7 @@ impl Query {
         let parsed = if cid.contains("://") {
             Url::parse(cid)
         } else if cid.starts_with('/') {
-            // `//host/path` names another host here, which is then refused as such.
+            // `//host/path` is a URL with another host, which is then refused.
             base.join(cid)
         } else {
             return Ok(Self { ids: vec![data_id(cid)?], ..Self::default() });
@@ -127,10 +149,10 @@ impl Query {
         let place = segments.windows(3).position(|w| matches!(w, ["domains", _, "data"]));
         if let Some(start) = place {
             let given = segments.get(start + 1).copied().unwrap_or_default();
-            if uuid(given) != Some(domain) {
+            if hyphenated_uuid(given) != Some(domain) {
                 return Err(CidError::OtherDomain { given: shown(given), ours: domain });
             }
-            // Behind a second slash too: without its id the CID would stand for all of the domain.
+            // An id after a second slash counts too: without it the CID would stand for the whole domain.
             if let Some(id) = segments.iter().skip(start + 3).find(|segment| !segment.is_empty()) {
                 query.ids = vec![data_id(id)?];
             }
@@ -148,7 +170,7 @@ impl Query {
         if self.ids.len() > MAX_IDS { Err(CidError::TooManyIds(self.ids.len())) } else { Ok(()) }
     }
 
-    /// The query string of protocol 6.1; none when everything in the domain is asked for.
+    /// The query string of protocol 6.1; `None` when all data of the domain is asked for.
     pub fn to_query_string(&self) -> Option<String> {
         let mut fields = Vec::new();
         if !self.ids.is_empty() {
@@ -164,24 +186,24 @@ impl Query {
     }
 }
 
-/// Reads a hyphenated UUID; the other spellings of UUIDs are not the protocol's.
-pub fn uuid(text: &str) -> Option<Uuid> {
+/// Reads a UUID with hyphens, the only spelling of a UUID in the protocol.
+pub fn hyphenated_uuid(text: &str) -> Option<Uuid> {
     if text.len() == 36 { Uuid::try_parse(text).ok() } else { None }
 }
 
 fn data_id(text: &str) -> Result<Uuid, CidError> {
-    uuid(text).ok_or_else(|| CidError::BadId(shown(text)))
+    hyphenated_uuid(text).ok_or_else(|| CidError::BadId(shown(text)))
 }
 
 fn filter(text: &str) -> Result<String, CidError> {
-    // Looser than for writing: data that is there may have been named under other rules.
-    if text.is_empty() || text.len() > 1024 || text.contains(char::is_control) {
-        return Err(CidError::BadFilter(name::NameError::Filter));
+    // Looser than for writing: existing data may have been named under other rules.
+    if text.is_empty() || text.len() > MAX_FILTER_BYTES || text.contains(char::is_control) {
+        return Err(CidError::BadFilter);
     }
     Ok(text.to_owned())
 }
 
-/// Scheme, host and port only: the rest of a foreign URL may hold what is not meant for logs.
+/// Scheme, host and port only: the rest of a foreign URL may hold secrets, which must not reach logs.
 fn origin(url: &Url) -> String {
     let (scheme, host) = (shown(url.scheme()), shown(url.host_str().unwrap_or("without a host")));
     match url.port() {
@@ -190,9 +212,9 @@ fn origin(url: &Url) -> String {
     }
 }
 
-/// Text of unknown origin, for an error: short and on one line.
+/// Text of unknown origin, for an error.
 fn shown(text: &str) -> String {
-    crate::excerpt(text, 80)
+    one_line(text, 80)
 }
 
 #[cfg(test)]

@@ -1,54 +1,60 @@
 //! The `Content-Disposition` of a downloaded part (protocol 6.2).
+//!
+//! ```
+//! let head = posemesh_domain_data::disposition::parse(r#"form-data; name="scan"; size="17""#)?;
+//! assert_eq!((head.name.as_str(), head.size), ("scan", 17));
+//! # Ok::<(), posemesh_domain_data::disposition::DispositionError>(())
+//! ```
 
-/// What a part's header says.
+/// The parameters of a part's header.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Disposition {
-    /// `id`; empty if missing.
+    /// Data id (`id`); empty if missing.
     pub id: String,
-    /// `domain-id`; empty if missing.
+    /// Domain of the data (`domain-id`); empty if missing.
     pub domain_id: String,
-    /// `name`; empty if missing.
+    /// Name of the data (`name`), any text; empty if missing.
     pub name: String,
-    /// `data-type`; empty if missing.
+    /// Type of the data (`data-type`); empty if missing.
     pub data_type: String,
-    /// `size`: it alone governs the length of the body.
+    /// Length of the part in bytes (`size`). It alone decides where the part ends.
     pub size: u64,
-    /// `created-at`.
+    /// Time of creation as the server writes it (`created-at`).
     pub created_at: Option<String>,
-    /// `updated-at`.
+    /// Time of the last change as the server writes it (`updated-at`).
     pub updated_at: Option<String>,
 }
 
-/// Why a header was not understood.
+/// Why a header can't be read. Texts continue a sentence about the part.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DispositionError {
-    /// Another kind than `form-data`.
+    /// The disposition is not `form-data`.
     #[error("its Content-Disposition is not form-data")]
     NotFormData,
-    /// A parameter without `=`, an open quote, text after a quoted value.
+    /// A parameter has no `=`, a quote is not closed, or text follows a quoted value.
     #[error("its Content-Disposition is malformed")]
     Malformed,
-    /// A parameter that is there twice: the two could contradict each other.
+    /// A parameter occurs twice: the two could contradict each other.
     #[error("its Content-Disposition has the parameter {0} twice")]
     Duplicate(&'static str),
-    /// No size, so the body has no known end.
+    /// There is no size, so the end of the part is unknown.
     #[error("its Content-Disposition has no size")]
     MissingSize,
-    /// A size that is no unsigned number.
+    /// The size is not an unsigned decimal number.
     #[error("its Content-Disposition has a size that is not a number of bytes")]
     BadSize,
 }
 
-/// Parameters that are read, in the order of [`Fields`].
+/// The parameters that are read, in the order of [`Fields`].
 const KNOWN: [&str; 7] = ["id", "domain-id", "name", "data-type", "size", "created-at", "updated-at"];
 
 type Fields = [Option<String>; KNOWN.len()];
 
 /// Reads a header value: `form-data` and parameters, quoted or not, in any order. Unknown parameters are
-/// passed over.
+/// ignored.
 ///
 /// # Errors
-/// When anything about it is irregular; a guess could end a body at the wrong byte.
+/// When the header is irregular in any way: a guess could end a part at the wrong byte.
 pub fn parse(value: &str) -> Result<Disposition, DispositionError> {
     let (kind, mut rest) = value.split_once(';').unwrap_or((value, ""));
     if !kind.trim().eq_ignore_ascii_case("form-data") {

@@ -1,5 +1,5 @@
-//! Wall-clock time, which comes from outside so that tests can choose it. Whatever waits or measures
-//! uses tokio's monotonic clock instead; the wall clock is asked only what a server's timestamp means.
+//! Wall-clock time, behind a trait so that tests can choose it. Whatever waits or measures uses tokio's
+//! monotonic clock instead; the wall clock serves only to interpret a server's timestamps.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ pub trait Clock: fmt::Debug + Send + Sync {
     fn now(&self) -> OffsetDateTime;
 }
 
-/// A clock that parts share.
+/// A clock that several subsystems share.
 pub type SharedClock = Arc<dyn Clock>;
 
 /// The machine's clock.
@@ -28,8 +28,8 @@ impl Clock for SystemClock {
     }
 }
 
-/// What a server's `Date` header says. A lifetime that is reckoned from it holds even if the node's own
-/// clock is wrong.
+/// The time in a server's `Date` header; none if it is absent or not a date. A lifetime that is computed from it
+/// holds even if the node's own clock is wrong.
 pub fn server_date(headers: &HeaderMap) -> Option<OffsetDateTime> {
     OffsetDateTime::parse(headers.get(DATE)?.to_str().ok()?, &Rfc2822).ok()
 }

@@ -1,5 +1,5 @@
-//! One way to make an HTTP client, to present a token, to read a body that may be hostile, and to tell what
-//! went wrong without telling secrets.
+//! One way to make an HTTP client, to present a token, to read a body that may be hostile, and to describe a
+//! failure without showing secrets.
 
 use std::time::Duration;
 
@@ -13,8 +13,11 @@ use crate::secret::Secret;
 /// The largest JSON answer that is read from DDS, DMS or a domain server.
 pub const MAX_JSON_BODY: usize = 4 << 20;
 
-/// How long a connection may take to come up.
+/// Time for a connection to be established.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Time for the whole of one request that is answered by a small JSON body, unless the operator sets another.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Starts a client: rustls with ring, proxies from the environment, no redirects (a redirect would
 /// carry a bearer token to a place that nobody configured).
@@ -38,10 +41,10 @@ pub fn bearer(token: &Secret) -> Result<HeaderValue, InvalidHeaderValue> {
 /// Why a body was not read.
 #[derive(Debug, thiserror::Error)]
 pub enum BodyError {
-    /// It has more bytes than this.
+    /// The body has more bytes than this limit.
     #[error("the answer has more than {0} bytes")]
     TooLarge(usize),
-    /// The connection failed under way.
+    /// The connection failed before the body was complete.
     #[error("the answer was cut short: {0}")]
     Transport(String),
 }
@@ -57,7 +60,7 @@ pub async fn read_body(response: reqwest::Response, limit: usize) -> Result<Byte
     }
 }
 
-/// The same, with what did arrive of a body that can't be read to its end.
+/// Like [`read_body`], but returns what did arrive of a body that can't be read to its end, with the reason.
 pub async fn read_body_as_far(mut response: reqwest::Response, limit: usize) -> (Bytes, Option<BodyError>) {
     if response.content_length().is_some_and(|length| length > limit as u64) {
         return (Bytes::new(), Some(BodyError::TooLarge(limit)));

@@ -1,13 +1,16 @@
-//! Reading the JSON of servers.
+//! Reads the JSON of servers.
 //!
 //! Serde's own messages quote the value that did not fit, which may be a token. The errors here name the
 //! field and what belongs there, never what came. As everywhere in the protocol, unknown fields are ignored;
 //! a field that may be absent is an [`Option`], for which `null` is the same as absent.
 
-use serde::de::DeserializeOwned;
+use std::fmt;
+
+use serde::de::{self, DeserializeOwned, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// Why an answer is not what the protocol says. Holds nothing of the answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -97,9 +100,45 @@ fn describe(path: &str, message: &str) -> JsonError {
 }
 
 /// A moment in an answer, in the form of RFC 3339.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
-pub struct Timestamp(#[serde(with = "time::serde::rfc3339")] pub OffsetDateTime);
+///
+/// ```
+/// use posemesh_net::json::{Timestamp, from_body};
+///
+/// #[derive(Debug, serde::Deserialize)]
+/// struct Answer {
+///     expires_at: Timestamp,
+/// }
+///
+/// let answer: Answer = from_body(br#"{"expires_at": "1970-01-01T00:01:00Z"}"#)?;
+/// assert_eq!(answer.expires_at.0.unix_timestamp(), 60);
+/// let error = from_body::<Answer>(br#"{"expires_at": "tomorrow"}"#).unwrap_err();
+/// assert_eq!(error.to_string(), "the field `expires_at` of the answer is not an RFC 3339 timestamp");
+/// # Ok::<(), posemesh_net::json::JsonError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timestamp(pub OffsetDateTime);
+
+/// Written out so that the error says what belongs there; the derived one quotes the format's description.
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TimestampVisitor;
+
+        impl Visitor<'_> for TimestampVisitor {
+            type Value = Timestamp;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an RFC 3339 timestamp")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Timestamp, E> {
+                let moment = OffsetDateTime::parse(text, &Rfc3339);
+                moment.map(Timestamp).map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
+            }
+        }
+
+        deserializer.deserialize_str(TimestampVisitor)
+    }
+}
 
 /// For `#[serde(default, deserialize_with = "lenient")]`: a field that is for information only. One that does
 /// not fit counts as absent, since nothing depends on it.

@@ -9,7 +9,7 @@ use time::format_description::well_known::Rfc2822;
 
 use crate::clock::server_date;
 
-/// More doublings than this overflow nothing, but say nothing either: the ceiling is long reached.
+/// The most doublings that are computed: any ceiling is reached long before.
 const MAX_DOUBLINGS: u32 = 24;
 
 /// Which part of the ceiling a wait is drawn from. Without a spread, nodes that lost the same server would
@@ -87,7 +87,7 @@ pub fn uniform(low: Duration, high: Duration) -> Duration {
     low.saturating_add(Duration::from_micros(fastrand::u64(0..=span)))
 }
 
-/// Whether an answer with this status tells of a trouble that passes: 408, 425, 429 and every 5xx.
+/// Whether an answer with this status reports a trouble that passes: 408, 425, 429 and every 5xx.
 pub fn is_transient(status: StatusCode) -> bool {
     status.is_server_error()
         || matches!(

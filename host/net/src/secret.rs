@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use posemesh_text::REDACTED;
 use serde::de::{Deserialize, Deserializer, Error as _, Unexpected};
 use zeroize::Zeroizing;
 
@@ -38,13 +39,13 @@ impl<'de> Deserialize<'de> for Secret {
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[redacted]")
+        f.write_str(REDACTED)
     }
 }
 
 impl fmt::Display for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[redacted]")
+        f.write_str(REDACTED)
     }
 }
 

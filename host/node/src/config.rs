@@ -1,102 +1,101 @@
 //! The configuration (protocol 8, and variables of our own), in two stages: the raw [`Environment`], and
 //! a [`Config`] that is checked as a whole and does not change.
 //!
-//! Every variable is trimmed, and one that is set but blank counts as unset.
+//! Every variable is trimmed, and one that is set but blank counts as unset. Each subsystem owns its settings and
+//! their defaults; what is here fills them in. A setting is declared once, where it is read.
 
+mod byte_size;
 mod environment;
-mod groups;
 mod identity;
-mod loading;
+mod loader;
+mod log;
+mod membership;
+mod noop;
+mod paths;
 mod problem;
 mod reader;
+mod reference;
+mod servers;
 mod status;
-#[cfg(test)]
-mod tests;
-mod url;
+mod storage;
+mod variable;
+mod worker;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use ::url::Url;
 
-pub use environment::{EnvFileError, Environment, Source, environment};
-pub use groups::{
-    HeartbeatConfig, LogConfig, PathsConfig, PollConfig, RegistrationConfig, StorageConfig, TokenConfig,
-};
-pub use identity::Identity;
+use crate::lease::LeaseSettings;
+use crate::noop::NoopSettings;
+use crate::registration::MembershipSettings;
+use crate::status::StatusSettings;
+use crate::telemetry::LogSettings;
+use crate::worker::WorkerSettings;
+use posemesh_domain_client::DomainSettings;
+use posemesh_plugin_host::load::LoaderSettings;
+
+use paths::Paths;
+use reader::SettingsReader;
+
+pub use crate::status::DEFAULT_ADDR as DEFAULT_STATUS_ADDR;
+pub use environment::{EnvFileError, Environment, SettingSource, environment};
 pub use problem::{Problem, Problems};
-pub use reader::{REDACTED, Reader, Setting};
-pub use status::{StatusConfig, USUAL_ADDR};
-pub use url::is_private;
+pub use reader::Setting;
 
-use posemesh_plugin_host::component::LoaderSettings;
-
-use groups::{check_proxies, printable_ascii};
-
-/// The crate's version: what `NODE_VERSION` is when nobody sets it.
-pub const CRATE_VERSION: &str = env!("CARGO_PKG_VERSION");
-
-/// The configuration of a node that runs. Secrets in it do not print.
+/// The configuration of a node. Secrets in it do not print.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// `DMS_BASE_URL`.
-    pub dms_base_url: Url,
-    /// `DDS_BASE_URL`.
-    pub dds_base_url: Url,
-    /// `ALLOW_INSECURE_HTTP`: plain http may leave the machine. See [`is_private`].
-    pub allow_insecure_http: bool,
-    /// `REQUEST_TIMEOUT_SECS`: the whole of one request to DDS or DMS.
-    pub request_timeout: Duration,
-    /// `NODE_VERSION` as given.
-    pub node_version: String,
-    /// `CLIENT_ID`: the same for all requests of this node, so that the server's accounting sees one client
-    /// (protocol 6). Unless it is set it follows from the wallet's address; a robot's is new at each start.
-    pub client_id: String,
-    /// Who the node is.
-    pub identity: Identity,
-    /// When heartbeats are due.
-    pub heartbeat: HeartbeatConfig,
-    /// How long to wait between polls.
-    pub poll: PollConfig,
-    /// When machine tokens are renewed.
-    pub token: TokenConfig,
-    /// How the node registers.
-    pub registration: RegistrationConfig,
-    /// `MAX_CONCURRENCY`: tasks at a time.
-    pub max_concurrency: u32,
-    /// How it deals with domain servers.
-    pub storage: StorageConfig,
-    /// `SHUTDOWN_GRACE_SECS`: how long tasks may go on after the node was asked to stop.
-    pub shutdown_grace: Duration,
-    /// `ENABLE_NOOP`: whether the built-in runner that only sleeps is served.
-    pub enable_noop: bool,
-    /// `NOOP_SLEEP_SECS`: how long it sleeps.
-    pub noop_sleep: Duration,
-    /// Where things lie on disk.
-    pub paths: PathsConfig,
-    /// What loading a runner may cost, and where compiled ones are kept.
-    pub loader: LoaderSettings,
-    /// Where the node tells about itself.
-    pub status: StatusConfig,
-    /// `LEGACY_HTTP_ADDR`: where the routes of protocol 1.10 are served.
-    pub legacy_http_addr: Option<SocketAddr>,
     /// How the log looks.
-    pub log: LogConfig,
+    pub log: LogSettings,
+    pub(crate) dms_base_url: Url,
+    /// Time for the whole of one request to DMS.
+    pub(crate) request_timeout: Duration,
+    pub(crate) membership: MembershipSettings,
+    pub(crate) worker: WorkerSettings,
+    pub(crate) storage: DomainSettings,
+    pub(crate) noop: NoopSettings,
+    pub(crate) paths: Paths,
+    pub(crate) loader: LoaderSettings,
+    pub(crate) status: StatusSettings,
+    /// Where the routes of protocol 1.10 are served; nowhere if none.
+    pub(crate) legacy_http_addr: Option<SocketAddr>,
     settings: Vec<Setting>,
 }
 
 impl Config {
-    /// Checks everything and takes it over.
+    /// Reads and checks all settings.
+    ///
+    /// ```
+    /// use posemesh_node_core::config::{Config, Environment};
+    ///
+    /// let environment = Environment::from_iter([
+    ///     ("REG_SECRET", "the secret that DDS handed out"),
+    ///     ("SECP256K1_PRIVHEX", "4c0883a69102937d6231471b5dbb6204fe5129617082798ce3f4fdf2548b6f90"),
+    ///     ("PLUGINS_DIR", "/srv/runners"),
+    ///     ("CACHE_DIR", "/var/cache/posemesh-node"),
+    ///     ("WORK_DIR", "/var/lib/posemesh-node"),
+    /// ]);
+    /// let config = Config::load(&environment)?;
+    /// let secret = config.effective().iter().find(|setting| setting.name == "REG_SECRET");
+    /// assert_eq!(secret.map(|setting| setting.value.as_str()), Some("[redacted]"));
+    ///
+    /// let problems = Config::load(&Environment::default()).unwrap_err();
+    /// assert!(problems.to_string().contains("PLUGINS_DIR: required"));
+    /// # Ok::<(), posemesh_node_core::config::Problems>(())
+    /// ```
     ///
     /// # Errors
     /// With all problems at once.
     pub fn load(environment: &Environment) -> Result<Self, Problems> {
-        let mut reader = Reader::new(environment);
+        let mut reader = SettingsReader::new(environment);
         let read = Self::read(&mut reader);
-        let (settings, problems) = reader.finish();
+        let readings = reader.finish();
         match read {
-            Some(config) if problems.is_empty() => Ok(Self { settings, ..config }),
-            _ => Err(Problems(problems)),
+            Some(config) if readings.problems.is_empty() => {
+                Ok(Self { settings: readings.settings, ..config })
+            }
+            _ => Err(Problems(readings.problems)),
         }
     }
 
@@ -105,59 +104,65 @@ impl Config {
         &self.settings
     }
 
-    /// Reads all groups before it gives up on one, so that every problem is found. A group of settings
-    /// that is added gets a function like those in `groups`.
-    fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        let plain = reader.boolean("ALLOW_INSECURE_HTTP", false);
-        let dms = url::base_url(reader, "DMS_BASE_URL", "https://dms.auki.network/v1", plain);
-        let dds = url::base_url(reader, "DDS_BASE_URL", "https://dds.auki.network", plain);
+    /// Every setting with its default, what is allowed and what it means: the Markdown of docs/configuration.md.
+    pub fn reference() -> String {
+        // What is read of an empty environment are the declarations.
+        let environment = Environment::default();
+        let mut reader = SettingsReader::new(&environment);
+        let _ = Self::read(&mut reader);
+        reference::markdown(&reader.finish().declared)
+    }
+
+    /// Reads everything before it returns, so that every problem is found.
+    fn read(reader: &mut SettingsReader<'_>) -> Option<Self> {
+        let servers = servers::read(reader);
         let identity = identity::read(reader);
-        let paths = PathsConfig::read(reader);
-        check_proxies(reader);
-        let request_timeout = reader.seconds("REQUEST_TIMEOUT_SECS", 60, 1..=3600);
-        let node_version = reader.value("NODE_VERSION", CRATE_VERSION.to_owned(), printable_ascii);
-        let client_id = identity::client_id(identity.as_ref());
-        let client_id = reader.value("CLIENT_ID", client_id, printable_ascii);
-        let heartbeat = HeartbeatConfig::read(reader);
-        let poll = PollConfig::read(reader);
-        let token = TokenConfig::read(reader);
-        let registration = RegistrationConfig::read(reader);
-        let log = LogConfig::read(reader);
-        let max_concurrency = reader.integer("MAX_CONCURRENCY", 1, 1..=256);
-        let storage = StorageConfig::read(reader);
-        let shutdown_grace = reader.seconds("SHUTDOWN_GRACE_SECS", 30, 0..=3600);
-        let enable_noop = reader.boolean("ENABLE_NOOP", false);
-        let noop_sleep = reader.seconds("NOOP_SLEEP_SECS", 5, 0..=86_400);
-        let loader = loading::read(reader, paths.as_ref());
-        let status = StatusConfig::read(reader);
-        let legacy_http_addr = reader.address("LEGACY_HTTP_ADDR");
-        if let (Some(addr), Some(Identity::Robot { .. })) = (legacy_http_addr, &identity) {
-            let message = "a robot has no such routes: unset it".to_owned();
-            reader.problem("LEGACY_HTTP_ADDR", Some(&addr.to_string()), message);
-        }
-        Some(Self {
-            dms_base_url: dms?,
-            dds_base_url: dds?,
-            allow_insecure_http: plain,
+        let paths = paths::read(reader);
+        servers::check_proxies(reader);
+        let request_timeout = servers::read_request_timeout(reader);
+        let node_version = membership::read_version(reader);
+        let client_id = storage::read_client_id(reader, identity.as_ref());
+        let heartbeat = worker::read_heartbeat(reader);
+        let [poll_backoff_min, poll_backoff_max] = worker::read_poll(reader);
+        let token = membership::read_token(reader);
+        let registration = membership::read_registration(reader);
+        let signing = membership::read_signing(reader);
+        let log = log::read(reader);
+        let max_concurrency = worker::read_max_concurrency(reader);
+        let storage = storage::read(reader, client_id, servers.allow_insecure_http);
+        let shutdown_grace = worker::read_shutdown_grace(reader);
+        let noop = noop::read(reader);
+        let loader = loader::read(reader, paths.as_ref());
+        let status = status::read(reader);
+        let legacy_http_addr = status::read_legacy_addr(reader, identity.as_ref());
+        let membership = MembershipSettings {
+            dds_base_url: servers.dds_base_url?,
             request_timeout,
-            node_version,
-            client_id,
             identity: identity?,
-            heartbeat,
-            poll,
-            token,
+            node_version,
+            signing,
             registration,
-            max_concurrency,
+            token,
+        };
+        let lease = LeaseSettings { heartbeat, ..LeaseSettings::default() };
+        let worker =
+            WorkerSettings { max_concurrency, poll_backoff_min, poll_backoff_max, shutdown_grace, lease };
+        Some(Self {
+            log,
+            dms_base_url: servers.dms_base_url?,
+            request_timeout,
+            membership,
+            worker,
             storage,
-            shutdown_grace,
-            enable_noop,
-            noop_sleep,
+            noop,
             paths: paths?,
             loader,
             status,
             legacy_http_addr,
-            log,
             settings: Vec::new(),
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

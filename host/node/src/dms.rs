@@ -1,11 +1,24 @@
-//! The client of the job server (protocol 3): leases, heartbeats, and how tasks end.
+//! The job server (DMS, protocol 3): wire types in, the node's own types out.
+//!
+//! [`JobServer`] is what the rest of the node sees. [`DmsClient`] implements it over HTTP; tests script one
+//! in memory. What a failed call means for the lease that it was about is decided here, once: nothing above
+//! knows of statuses.
 
-pub mod client;
-pub mod error;
-pub mod lease;
-pub mod outcome;
+mod call;
+mod client;
+mod error;
+mod final_report;
+mod lease;
+mod server;
 mod wire;
 
-pub use client::DmsClient;
-pub use error::{Class, DmsCall, DmsError};
-pub use lease::{DomainServerUrl, HeartbeatAnswer, Lease, LeaseAnswer};
+pub(crate) use client::DmsClient;
+pub(crate) use error::{JobServerError, JobServerErrorKind};
+pub(crate) use final_report::{FinalReport, SetupStage};
+#[cfg(test)]
+pub(crate) use lease::DomainServerUrl;
+pub(crate) use lease::{HeartbeatAnswer, Lease, LeaseAnswer};
+pub(crate) use server::JobServer;
+
+/// The base URL of the production DMS.
+pub(crate) const DEFAULT_BASE_URL: &str = "https://dms.auki.network/v1";

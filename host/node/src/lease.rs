@@ -1,27 +1,29 @@
-//! Leases: one task each, taken from the job server and ended exactly once (protocol 3, 5).
+//! Leases: one task each, granted by the job server and ended exactly once (protocol 5).
 //!
 //! ```text
-//! granted -> initial heartbeat -> ports -> runner with heartbeats beside it -> last reports -> told
-//!    |             |               |                    |
-//!    `- cancelled, lost, or failed before it started    `- cancelled, lost, failed, given back
+//! granted -> initial heartbeat -> ports -> runner, with heartbeats -> last reports -> final report
+//!    |             |               |                  |
+//!    `- cancelled, lost, or failed before the start   `- cancelled, lost, failed, released
 //! ```
-//! [`Session`] is that life. It knows the job server as a [`LeaseServer`], runners and storage as
+//! [`LeaseSession`] is that life: [`setup`] gets a lease to its runner, [`run`] runs it, [`conclude`] and
+//! [`delivery`] report to the server how it ended. A session knows the job server, the runners and the ports as
 //! traits, and nothing of HTTP or WebAssembly.
 
-pub mod conclude;
-pub mod context;
-pub mod ending;
-pub mod finish;
-pub mod outcome;
-pub mod run;
-pub mod server;
+mod conclude;
+mod context;
+mod delivery;
+mod ports;
+mod run;
 mod session;
-#[cfg(test)]
-pub(crate) mod testing;
+mod settings;
+mod setup;
+mod unreadable;
+
+pub(crate) use context::LeaseContext;
+pub(crate) use ports::{DomainPortOpener, OpenPorts};
+pub(crate) use session::{LeaseSession, SessionEnd};
+pub(crate) use settings::LeaseSettings;
+pub(crate) use unreadable::fail_unreadable;
+
 #[cfg(test)]
 mod tests;
-
-pub use context::{LeaseContext, LeaseSettings, Storages, TaskPorts};
-pub use ending::{Ended, Ending};
-pub use server::{HeartbeatAnswer, Lease, LeaseAnswer, LeaseServer, ServerError, ServerErrorKind};
-pub use session::Session;

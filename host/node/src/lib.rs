@@ -1,16 +1,40 @@
 //! The control plane of a posemesh compute node: who the node is, which work it has, and a whole node put
-//! together. ARCHITECTURE.md tells how the parts fit together.
+//! together. ARCHITECTURE.md shows how the parts fit together.
+//!
+//! A program that embeds a node needs three things: a [`Config`](config::Config), a
+//! [`Shutdown`](shutdown::Shutdown) and the [`Node`](node::Node).
+//!
+//! ```no_run
+//! use posemesh_node_core::config::{Config, environment};
+//! use posemesh_node_core::node::Node;
+//! use posemesh_node_core::shutdown::Shutdown;
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let config = Config::load(&environment(None)?)?;
+//! let shutdown = Shutdown::new();
+//! let _signals = shutdown.listen()?;
+//! let node = Node::start(config).await?;
+//! println!("serving {}", node.capabilities().join(", "));
+//! node.run(&shutdown).await?;
+//! # Ok(())
+//! # }
+//! ```
 
 #![deny(unsafe_code)]
 
 pub mod auth;
 pub mod config;
-pub mod dms;
-pub mod engine;
-pub mod heartbeat;
-pub mod lease;
+mod dms;
+mod heartbeat;
+mod lease;
 pub mod node;
-pub mod registration;
+mod noop;
+mod records;
+mod registration;
 pub mod shutdown;
-pub mod status;
+mod status;
 pub mod telemetry;
+#[cfg(test)]
+mod testing;
+mod workdir;
+mod worker;

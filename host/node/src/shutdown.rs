@@ -1,4 +1,4 @@
-//! Ending the node: politely at the first signal, at once at the second.
+//! Ending the node: after running work at the first signal, at once at the second.
 
 use std::io;
 
@@ -7,7 +7,17 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
-/// Whether the node is to end. Cloning shares.
+/// The request to end the node. Clones share it.
+///
+/// ```
+/// use posemesh_node_core::shutdown::Shutdown;
+///
+/// let shutdown = Shutdown::new();
+/// let seen_by_the_node = shutdown.clone();
+/// shutdown.drain();
+/// assert!(seen_by_the_node.draining().is_cancelled());
+/// assert!(!seen_by_the_node.killed().is_cancelled());
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Shutdown {
     draining: CancellationToken,
@@ -15,34 +25,34 @@ pub struct Shutdown {
 }
 
 impl Shutdown {
-    /// Nobody wants the node to end yet.
+    /// No request yet.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Wants it: no new work, and what is running may end within the grace time.
+    /// Requests the end: no new work is taken, and running tasks may end within the grace time.
     pub fn drain(&self) {
         self.draining.cancel();
     }
 
-    /// Wants it now.
+    /// Requests the end at once; running leases are left to expire.
     pub fn kill(&self) {
         self.draining.cancel();
         self.killed.cancel();
     }
 
-    /// Fires when no new work is wanted.
+    /// Cancelled when no new work may be taken.
     pub fn draining(&self) -> &CancellationToken {
         &self.draining
     }
 
-    /// Fires when the node is to end at once.
+    /// Cancelled when the node must end at once.
     pub fn killed(&self) -> &CancellationToken {
         &self.killed
     }
 
-    /// Listens for SIGINT and SIGTERM: the first drains, the second kills. Ends when what is returned
-    /// is dropped, but the signals' default action (ending the process) does not come back.
+    /// Listens for SIGINT and SIGTERM until the returned handle is dropped: the first signal drains, the second
+    /// kills. The signals' default action, which ends the process, is not restored.
     ///
     /// # Errors
     /// When the handlers can't be installed.

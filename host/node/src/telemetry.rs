@@ -4,23 +4,34 @@ use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 
-/// How log lines look (`LOG_FORMAT`).
+use posemesh_text::one_line;
+
+/// How many bytes of a wrong filter are quoted.
+const QUOTED_BYTES: usize = 200;
+
+/// How log lines look.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum LogFormat {
     /// One JSON object a line.
     #[default]
     Json,
-    /// For people.
+    /// Text for people, in colour on a terminal.
     Text,
 }
 
-impl LogFormat {
-    /// As `LOG_FORMAT` writes it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Json => "json",
-            Self::Text => "text",
-        }
+/// How the log looks, and what is in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogSettings {
+    /// How log lines look.
+    pub format: LogFormat,
+    /// Which lines are logged: a level, and levels for targets that begin with a name, as in
+    /// `info,posemesh=debug`.
+    pub filter: String,
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        Self { format: LogFormat::default(), filter: "info".to_owned() }
     }
 }
 
@@ -28,9 +39,9 @@ impl LogFormat {
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
     /// The filter does not parse.
-    #[error("`{filter}` is no log filter: {reason}; write it as `info` or `info,posemesh_node=debug`")]
+    #[error("`{filter}` is no log filter: {reason}; write it as `info` or `info,posemesh=debug`")]
     Filter {
-        /// What was given.
+        /// The filter that was given.
         filter: String,
         /// What is wrong with it.
         reason: String,
@@ -40,7 +51,7 @@ pub enum TelemetryError {
     Installed,
 }
 
-/// Starts the log of the process. `filter` is what `RUST_LOG` holds.
+/// Starts the log of the process; for `filter` see [`LogSettings::filter`].
 ///
 /// # Errors
 /// When the filter is wrong, or when a subscriber is installed already. A program that embeds the node
@@ -57,17 +68,19 @@ pub fn init(format: LogFormat, filter: &str) -> Result<(), TelemetryError> {
     .map_err(|_| TelemetryError::Installed)
 }
 
-/// Whether [`init`] would take the filter.
+/// Whether [`init`] would accept the filter.
 ///
 /// # Errors
 /// When it would not; the text says why.
-pub fn check_filter(filter: &str) -> Result<(), TelemetryError> {
+pub(crate) fn check_filter(filter: &str) -> Result<(), TelemetryError> {
     parse_filter(filter).map(drop)
 }
 
 fn parse_filter(filter: &str) -> Result<EnvFilter, TelemetryError> {
-    EnvFilter::try_new(filter)
-        .map_err(|error| TelemetryError::Filter { filter: filter.to_owned(), reason: error.to_string() })
+    EnvFilter::try_new(filter).map_err(|error| TelemetryError::Filter {
+        filter: one_line(filter, QUOTED_BYTES),
+        reason: error.to_string(),
+    })
 }
 
 #[cfg(test)]
@@ -82,9 +95,9 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_filter_is_told_with_what_is_allowed() {
+    fn a_bad_filter_is_reported_with_what_is_allowed() {
         let error = check_filter("posemesh=loud").unwrap_err().to_string();
         assert!(error.contains("posemesh=loud") && error.contains("write it as"), "{error}");
-        check_filter("warn,posemesh_node=debug").unwrap();
+        check_filter("warn,posemesh=debug").unwrap();
     }
 }

@@ -1,45 +1,52 @@
-//! The plugin host: from a `.wasm` file in a directory to a runner that the engine can pick.
+#![deny(unreachable_pub)]
+//! The plugin host: from a `.wasm` file in a directory to a runner that a node can pick.
 //!
-//! **Invariant:** no wasmtime type leaves this module; the rest of the node sees [`posemesh_runner_api::runner`].
+//! A runner is a WebAssembly component of the world `posemesh:runner/runner`. This crate loads it, sandboxes it and
+//! runs tasks on it; where a task's data lies and who hands tasks out is not its business: it meets the rest of a
+//! node in [`posemesh_runner_api`] alone.
 //!
-//! - [`sandbox`]: the engine, its linker, its epoch ticker.
-//! - [`component`]: bytes verified, compiled (`compiler`, `cache`, `compiled`), linked (`world`).
-//! - [`description`], [`limits`], [`policy`]: what a runner asks for, what the operator allows, what counts.
-//! - [`generation`]: a runner that has passed every [`stage`]; [`registry`]: which of them are live, with
-//!   [`canary`] and [`tally`]; `serving`: one in a task's hands.
-//! - `guest`, `state`, `host_*`, `download`: one run.
+//! **Invariant:** no wasmtime type leaves this crate.
+//!
+//! The modules are layers; each uses those above it in this list, and never one below:
+//!
+//! - [`manifest`]: what a runner asks for, what the operator allows, what counts. Pure.
+//! - `instance`: one instance of a runner, its interfaces and its limits.
+//! - [`load`]: from a file to a linked component: verified, compiled in a process of its own, cached.
+//! - [`registry`]: which generations of which runners are live, kept in step with a directory.
+//!
+//! # Embedding
+//!
+//! A program that hosts runners begins its `main` with [`run_compiler_if_asked`], sets up one
+//! [`RunnerEngine`](load::RunnerEngine) and one [`Loader`](load::Loader), and then either loads single files as
+//! [`Generation`](registry::Generation)s or has a [`Registry`](registry::Registry) watch a directory. The example
+//! `embed` runs one task with ports in memory, in about forty lines.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use posemesh_plugin_host::load::{Loader, LoaderSettings, RunnerEngine};
+//! use posemesh_plugin_host::registry::{Registry, RegistrySettings, Scan};
+//! use posemesh_runner_api::runner::Runners;
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let dir = tempfile::tempdir()?;
+//! std::fs::write(dir.path().join("broken.wasm"), "not a component")?;
+//!
+//! let loader = Loader::open(RunnerEngine::new()?, LoaderSettings::default()).await?;
+//! let registry = Registry::new(Arc::new(loader), RegistrySettings::new(dir.path()));
+//! registry.scan(Scan::Now).await?;
+//!
+//! assert!(registry.pick("/posemesh/noop/v1").is_none());
+//! let refused = registry.view().remove(0).refused.expect("a reason");
+//! assert!(refused.reason.contains("not a WebAssembly component"));
+//! # Ok(())
+//! # }
+//! # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+//! ```
 
-mod bindings;
-pub mod cache;
-pub mod canary;
-mod compiled;
-pub mod compiler;
-pub mod component;
-pub mod description;
-mod download;
-mod failure;
-pub mod generation;
-mod guest;
-mod host_control;
-mod host_inputs;
-mod host_outputs;
-pub mod limits;
-pub mod load_error;
-mod log_file;
-mod memory;
-pub mod network;
-mod outbound;
-pub mod policy;
-mod prepare;
+mod instance;
+pub mod load;
+pub mod manifest;
 pub mod registry;
-mod runner_log;
-pub mod sandbox;
-mod scratch;
-mod serving;
-pub mod stage;
-mod state;
-pub mod tally;
-mod usage;
-pub mod world;
 
-pub use guest::stuck_runners;
+pub use load::run_compiler_if_asked;

@@ -3,38 +3,66 @@
 //!
 //! **Invariant:** a new generation goes live only after it has passed every stage; until then, and
 //! whatever goes wrong, the old one serves. A task keeps the generation that it was given. A capability
-//! is served by one runner at a time (`served`).
+//! is served by one runner at a time.
+//!
+//! `fingerprint` and `watch` see that something changed, `scan` takes it through the stages into the `table`, whose
+//! `slot`s hold the generations of one name; `claims` decide between several that want the same capability, `trial`
+//! and `counters` judge a new generation by its tasks; a `handle` is a generation that a task holds.
 
-mod look;
-mod scan;
-mod served;
-mod slot;
-mod view;
-mod watch;
+pub(crate) mod claims;
+pub(crate) mod counters;
+pub(crate) mod fingerprint;
+pub(crate) mod generation;
+pub(crate) mod handle;
+pub(crate) mod scan;
+pub(crate) mod slot;
+pub(crate) mod table;
+pub(crate) mod trial;
+pub(crate) mod view;
+pub(crate) mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::{Notify, watch as channel};
-
-use self::scan::Scans;
-use self::served::{owner, served};
-use self::slot::{Change, Slot};
-use super::canary::Verdict;
-use super::component::Loader;
-use super::serving::Serving;
-use super::stage::Stage;
 use posemesh_runner_api::runner::{Runner, Runners};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Notify, watch as channel};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 
+use crate::load::loader::Loader;
+use crate::load::stage::LoadStage;
+use crate::registry::handle::GenerationHandle;
+use crate::registry::scan::Scanner;
+use crate::registry::table::RunnerTable;
+use crate::registry::watch::DirectoryWatch;
+
+pub use counters::RunCounts;
+pub use generation::Generation;
 pub use scan::Scan;
-pub use served::Claim;
 pub use view::{GenerationView, LoadingView, RefusedView, RunnerView};
 
-/// What the registry is told once.
+/// How often the directory is scanned when nothing is heard of it: the system's notifications can get lost.
+const RESCAN_INTERVAL: Duration = Duration::from_secs(5);
+/// How long a file must stay the same before it is loaded.
+const UNCHANGED_FOR: Duration = Duration::from_millis(200);
+
+/// Where a registry finds its runners, and what it keeps from them or gives to them.
+///
+/// ```
+/// use posemesh_plugin_host::registry::RegistrySettings;
+///
+/// let settings = RegistrySettings::new("/srv/plugins");
+/// assert!(settings.withheld.is_empty() && settings.environment.is_empty());
+/// ```
 #[derive(Debug, Clone)]
 pub struct RegistrySettings {
-    /// Where the runners lie.
+    /// The directory of `NAME.wasm` files (`PLUGINS_DIR`).
     pub plugins_dir: PathBuf,
     /// Capabilities that are not served, whoever claims them.
     pub withheld: BTreeSet<String>,
@@ -42,72 +70,43 @@ pub struct RegistrySettings {
     pub environment: BTreeMap<String, String>,
 }
 
-/// The live runners of a node.
+impl RegistrySettings {
+    /// A directory, without anything withheld or given.
+    pub fn new(plugins_dir: impl Into<PathBuf>) -> Self {
+        Self { plugins_dir: plugins_dir.into(), withheld: BTreeSet::new(), environment: BTreeMap::new() }
+    }
+}
+
+/// The live runners of a node, kept in step with a directory.
+///
+/// [`Registry::scan`] fills it once, [`Registry::watch`] goes on doing so; [`Runners::pick`] gives a task its
+/// runner.
 pub struct Registry {
+    table: Arc<RunnerTable>,
+    scanner: Scanner,
     loader: Arc<Loader>,
-    settings: RegistrySettings,
-    state: Mutex<State>,
-    /// One scan at a time.
-    scanning: tokio::sync::Mutex<Scans>,
-    capabilities: channel::Sender<BTreeSet<String>>,
-    /// A run has ended, or a task has let go of its generation.
+    plugins_dir: PathBuf,
+    /// A run has ended, or a task has released its generation.
     task_changed: Arc<Notify>,
 }
 
-#[derive(Default)]
-struct State {
-    /// By file stem.
-    slots: BTreeMap<String, Slot>,
-    /// How often each stage was reached.
-    transitions: BTreeMap<Stage, u64>,
-}
-
-impl State {
-    fn claims(&self) -> Vec<Claim> {
-        let live = self.slots.iter().filter_map(|(name, slot)| Some((name, slot.live.as_ref()?)));
-        live.map(|(name, live)| live.claim(name)).collect()
-    }
-
-    fn slot(&mut self, name: &str) -> &mut Slot {
-        self.slots.entry(name.to_owned()).or_default()
-    }
-
-    fn count(&mut self, stage: Stage) {
-        *self.transitions.entry(stage).or_default() += 1;
-    }
-}
-
 impl Registry {
-    /// An empty one; [`Registry::scan`] fills it.
+    /// An empty registry; nothing is read yet.
     pub fn new(loader: Arc<Loader>, settings: RegistrySettings) -> Self {
-        Self {
-            loader,
-            settings,
-            state: Mutex::default(),
-            scanning: tokio::sync::Mutex::default(),
-            capabilities: channel::Sender::new(BTreeSet::new()),
-            task_changed: Arc::default(),
-        }
+        let RegistrySettings { plugins_dir, withheld, environment } = settings;
+        let table = Arc::new(RunnerTable::new(withheld));
+        let scanner = Scanner::new(loader.clone(), table.clone(), plugins_dir.clone(), environment);
+        Self { table, scanner, loader, plugins_dir, task_changed: Arc::default() }
     }
 
-    /// What is there, by name.
+    /// Every name in the directory with its generations, for people and programs that look.
     pub fn view(&self) -> Vec<RunnerView> {
-        let state = self.state();
-        let claims = state.claims();
-        let serves = |name: &str, slot: &Slot| -> Vec<String> {
-            let live = slot.live.iter().flat_map(|live| live.description.capabilities.iter());
-            live.filter(|capability| {
-                owner(capability, &claims) == Some(name) && !self.settings.withheld.contains(*capability)
-            })
-            .cloned()
-            .collect()
-        };
-        state.slots.iter().map(|(name, slot)| RunnerView::new(name, slot, serves(name, slot))).collect()
+        self.table.view()
     }
 
     /// How often each stage was reached since the node started.
-    pub fn transitions(&self) -> BTreeMap<Stage, u64> {
-        self.state().transitions.clone()
+    pub fn transitions(&self) -> BTreeMap<LoadStage, u64> {
+        self.table.transitions()
     }
 
     /// Takes the newest generation of a runner back: a canary, or the live one, whose place the previous
@@ -117,93 +116,79 @@ impl Registry {
     /// # Errors
     /// When there is no such runner or nothing to go back to.
     pub fn roll_back(&self, name: &str) -> Result<String, String> {
-        let mut state = self.state();
-        let known: Vec<String> = state.slots.keys().cloned().collect();
-        let Some(slot) = state.slots.get_mut(name) else {
-            return Err(format!("there is no runner {name}; there are: {}", known.join(", ")));
-        };
-        // The previous one may claim what somebody else has taken over meanwhile.
-        let returning = slot.previous.as_ref().filter(|_| slot.canary.is_none()).map(|old| old.claim(name));
-        if let Some(clash) = returning.and_then(|claim| served::conflict(&claim, &state.claims())) {
-            return Err(format!("rolling {name} back: {clash}"));
-        }
-        let slot = state.slot(name);
-        let changes = slot.roll_back().map_err(|reason| format!("rolling {name} back: {reason}"))?;
-        let now = slot.live.as_ref().map(|live| live.label()).unwrap_or_default();
-        tracing::warn!(runner = name, now, "rolled back by the operator");
-        note(&mut state, name, changes);
-        self.publish(&state);
-        Ok(now)
+        self.table.roll_back(name)
     }
 
-    /// Ends the trials of canaries of which enough is known, and forgets what is gone.
-    fn settle(&self) {
-        let mut state = self.state();
-        let names: Vec<String> = state.slots.keys().cloned().collect();
-        for name in names {
-            let slot = state.slot(&name);
-            let judged = slot.judge();
-            let mut changes = slot.sweep();
-            let empty = slot.is_empty();
-            if let Some((verdict, judged)) = judged {
-                match verdict {
-                    Verdict::RollBack(why) => tracing::error!(runner = name, "canary rolled back: {why}"),
-                    _ => tracing::info!(runner = name, "the canary has passed its trial"),
+    /// Scans the directory once.
+    ///
+    /// # Errors
+    /// When it can't be read; everything stays as it is then. A runner that can't be loaded is no error:
+    /// it is logged, and listed with its reason.
+    pub async fn scan(&self, scan: Scan) -> io::Result<()> {
+        self.scanner.scan(scan).await
+    }
+
+    /// Keeps the runners in step with the directory until `stop` fires. SIGHUP makes it scan at once.
+    pub async fn watch(&self, stop: CancellationToken) {
+        let dir = &self.plugins_dir;
+        let mut watch = DirectoryWatch::new(dir.clone(), RESCAN_INTERVAL);
+        let mut hangup = signal(SignalKind::hangup())
+            .inspect_err(|error| tracing::warn!(%error, "SIGHUP can't be listened to"))
+            .ok();
+        // Said once, not at every scan.
+        let mut unreadable = false;
+        loop {
+            watch.renew().await;
+            let pending = self.scanner.has_pending().await;
+            let mut next = pin!(sleep(if pending { UNCHANGED_FOR } else { RESCAN_INTERVAL }));
+            // A busy node releases generations all the time: that comes last and restarts no wait.
+            let scan = loop {
+                tokio::select! {
+                    biased;
+                    () = stop.cancelled() => return,
+                    Some(()) = async { hangup.as_mut()?.recv().await } => {
+                        tracing::info!("SIGHUP: looking for runners");
+                        break Scan::Now;
+                    }
+                    () = watch.changed(), if !pending => break Scan::Careful,
+                    () = &mut next => break Scan::Careful,
+                    () = self.task_changed.notified() => self.table.conclude_trials(),
                 }
-                changes.extend(judged);
-            }
-            note(&mut state, &name, changes);
-            if empty {
-                state.slots.remove(&name);
+            };
+            let scanned = tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                scanned = self.scan(scan) => scanned,
+            };
+            match scanned {
+                Ok(()) => unreadable = false,
+                Err(error) if !unreadable => {
+                    unreadable = true;
+                    tracing::warn!(dir = %dir.display(), %error, "PLUGINS_DIR can't be read; what is live stays");
+                }
+                Err(_) => {}
             }
         }
-        self.publish(&state);
-    }
-
-    /// Tells the capabilities of a state that is held: nobody sees one without the other, and of two changes the
-    /// later one is told last.
-    fn publish(&self, state: &State) {
-        let served = served(&state.claims(), &self.settings.withheld);
-        self.capabilities.send_if_modified(|now| {
-            let changed = *now != served;
-            *now = served;
-            changed
-        });
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Counts and logs changes of stages.
-fn note(state: &mut State, name: &str, changes: Vec<Change>) {
-    for (generation, stage) in changes {
-        state.count(stage);
-        tracing::info!(runner = name, generation, %stage, "runner {stage}");
-    }
-}
-
-impl std::fmt::Debug for Registry {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Registry").field("plugins_dir", &self.settings.plugins_dir).finish_non_exhaustive()
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry").field("plugins_dir", &self.plugins_dir).finish_non_exhaustive()
     }
 }
 
 impl Runners for Registry {
     fn capabilities(&self) -> channel::Receiver<BTreeSet<String>> {
-        self.capabilities.subscribe()
+        self.table.capabilities()
     }
 
     fn pick(&self, capability: &str) -> Option<Arc<dyn Runner>> {
-        if self.settings.withheld.contains(capability) {
-            return None;
-        }
-        // A canary that has failed enough must not get one more task.
-        self.settle();
-        let mut state = self.state();
-        let name = owner(capability, &state.claims())?.to_owned();
-        let generation = state.slot(&name).pick(capability)?;
-        Some(Arc::new(Serving::new(generation, self.task_changed.clone())))
+        let generation = self.table.pick(capability)?;
+        Some(Arc::new(GenerationHandle::new(generation, self.task_changed.clone())))
+    }
+
+    fn stuck(&self) -> usize {
+        self.loader.engine().stuck_runners()
     }
 }

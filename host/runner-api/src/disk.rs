@@ -1,8 +1,20 @@
-//! A task's private directory and how much may lie in it.
+//! A task's private directory and its budget of bytes.
 //!
-//! Three write there: the runner, into its sandbox; the plugin host, which keeps parts of inputs; storage,
-//! which keeps artifacts that can't be sent yet. They share one budget, which the runner's host sets, since
-//! it knows the runner's limits.
+//! Three write there: the runner, into its sandbox; the plugin host, which keeps parts of inputs; the domain
+//! client, which keeps artifacts that can't be sent yet. All three share one budget. The runner's host sets it, since
+//! only the host knows the runner's limits.
+//!
+//! ```
+//! use posemesh_runner_api::disk::TaskDisk;
+//!
+//! let disk = TaskDisk::new("/var/lib/node/task-1");
+//! disk.set_limit(100);
+//! disk.reserve(60)?;
+//! assert!(disk.reserve(60).is_err(), "40 bytes are left");
+//! disk.release(60);
+//! assert_eq!(disk.used(), 0);
+//! # Ok::<(), posemesh_runner_api::disk::DiskFull>(())
+//! ```
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,105 +23,103 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
-/// The directory of one task, shared by all that write there.
+/// The directory of one task. Clones share the directory and its budget.
 #[derive(Debug, Clone)]
-pub struct TaskDisk(Arc<Inner>);
+pub struct TaskDisk(Arc<DiskBudget>);
 
 #[derive(Debug)]
-struct Inner {
+struct DiskBudget {
     path: PathBuf,
     limit: AtomicU64,
-    /// Bytes that were asked for before they were written.
-    taken: AtomicU64,
-    /// Bytes that the runner wrote, as found by looking.
-    found: AtomicU64,
-    /// Somebody gave room back.
-    freed: Notify,
+    /// Bytes that the node reserved before it wrote them.
+    reserved: AtomicU64,
+    /// Bytes that the runner wrote, as last measured. They can't be reserved: the runner's own files are written
+    /// by WASI.
+    measured: AtomicU64,
+    released: Notify,
 }
 
-/// More than the budget has.
+/// A reservation that the budget has no room for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{bytes} bytes more in the task's directory would pass its limit of {limit} (scratch_bytes)")]
 pub struct DiskFull {
-    /// What was asked for.
+    /// Bytes that were to be reserved.
     pub bytes: u64,
-    /// The whole budget.
+    /// The whole budget in bytes.
     pub limit: u64,
 }
 
 impl TaskDisk {
-    /// A directory that is there (0700) and empty, without a limit until one is set.
+    /// Takes an existing, empty directory (mode 0700). It has no limit until [`TaskDisk::set_limit`].
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self(Arc::new(Inner {
+        Self(Arc::new(DiskBudget {
             path: path.into(),
             limit: AtomicU64::new(u64::MAX),
-            taken: AtomicU64::new(0),
-            found: AtomicU64::new(0),
-            freed: Notify::new(),
+            reserved: AtomicU64::new(0),
+            measured: AtomicU64::new(0),
+            released: Notify::new(),
         }))
     }
 
-    /// Where it is.
+    /// The directory's path.
     pub fn path(&self) -> &Path {
         &self.0.path
     }
 
-    /// Sets the budget, in bytes.
+    /// Sets the budget in bytes.
     pub fn set_limit(&self, bytes: u64) {
         self.0.limit.store(bytes, Ordering::Relaxed);
     }
 
-    /// The budget, in bytes.
+    /// The budget in bytes; `u64::MAX` while none is set.
     pub fn limit(&self) -> u64 {
         self.0.limit.load(Ordering::Relaxed)
     }
 
-    /// Takes room for bytes that are about to be written.
+    /// Reserves room for bytes that are about to be written. Call [`TaskDisk::release`] when they are deleted.
     ///
     /// # Errors
-    /// When there is not enough left; nothing is taken then.
-    pub fn take(&self, bytes: u64) -> Result<(), DiskFull> {
-        self.take_and_leave(bytes, 0)
+    /// [`DiskFull`] when the budget has less room; nothing is reserved then.
+    pub fn reserve(&self, bytes: u64) -> Result<(), DiskFull> {
+        self.reserve_leaving(bytes, 0)
     }
 
-    /// The same, if it leaves so many bytes to others.
+    /// As [`TaskDisk::reserve`], if `left` bytes of the budget remain free for others.
     ///
     /// # Errors
-    /// When it doesn't; nothing is taken then.
-    pub fn take_and_leave(&self, bytes: u64, left: u64) -> Result<(), DiskFull> {
+    /// [`DiskFull`] when the budget has less room; nothing is reserved then.
+    pub fn reserve_leaving(&self, bytes: u64, left: u64) -> Result<(), DiskFull> {
         let limit = self.limit();
-        let room = limit.saturating_sub(left).saturating_sub(self.0.found.load(Ordering::Relaxed));
-        let more = |taken: u64| taken.checked_add(bytes).filter(|taken| *taken <= room);
-        match self.0.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more) {
+        let room = limit.saturating_sub(left).saturating_sub(self.0.measured.load(Ordering::Relaxed));
+        let grown = |reserved: u64| reserved.checked_add(bytes).filter(|reserved| *reserved <= room);
+        match self.0.reserved.fetch_update(Ordering::Relaxed, Ordering::Relaxed, grown) {
             Ok(_) => Ok(()),
             Err(_) => Err(DiskFull { bytes, limit }),
         }
     }
 
-    /// Gives room back that was taken: the bytes are gone.
-    pub fn give_back(&self, bytes: u64) {
-        // Never fails: the function always gives a value.
-        let _ = self
-            .0
-            .taken
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |taken| Some(taken.saturating_sub(bytes)));
-        self.0.freed.notify_waiters();
+    /// Releases room that was reserved, and wakes those who wait on [`TaskDisk::released`].
+    pub fn release(&self, bytes: u64) {
+        let shrunk = |reserved: u64| Some(reserved.saturating_sub(bytes));
+        // Can't fail: the function always returns a value.
+        let _ = self.0.reserved.fetch_update(Ordering::Relaxed, Ordering::Relaxed, shrunk);
+        self.0.released.notify_waiters();
     }
 
-    /// Waits until room is given back after this was called.
-    pub fn freed(&self) -> Notified<'_> {
-        self.0.freed.notified()
+    /// Waits for the next [`TaskDisk::release`] after this call.
+    pub fn released(&self) -> Notified<'_> {
+        self.0.released.notified()
     }
 
-    /// Says what the runner has written by itself; whether that is too much.
-    pub fn found(&self, bytes: u64) -> bool {
-        self.0.found.store(bytes, Ordering::Relaxed);
+    /// Records how many bytes the runner's own files have, and returns whether the budget is exceeded.
+    pub fn record_measured(&self, bytes: u64) -> bool {
+        self.0.measured.store(bytes, Ordering::Relaxed);
         self.used() > self.limit()
     }
 
-    /// Bytes taken and found.
+    /// Bytes reserved and measured.
     pub fn used(&self) -> u64 {
-        self.0.taken.load(Ordering::Relaxed).saturating_add(self.0.found.load(Ordering::Relaxed))
+        self.0.reserved.load(Ordering::Relaxed).saturating_add(self.0.measured.load(Ordering::Relaxed))
     }
 }
 
@@ -120,19 +130,19 @@ mod tests {
     #[test]
     fn all_that_lies_there_shares_one_budget() {
         let disk = TaskDisk::new("/nowhere");
-        assert_eq!(disk.take(1 << 50), Ok(()), "without a limit there is none");
-        disk.give_back(1 << 50);
+        assert_eq!(disk.reserve(1 << 50), Ok(()), "without a limit there is none");
+        disk.release(1 << 50);
         disk.set_limit(100);
-        assert_eq!(disk.take(60), Ok(()));
-        assert_eq!(disk.clone().take(60), Err(DiskFull { bytes: 60, limit: 100 }));
-        assert!(!disk.found(40));
-        assert_eq!(disk.take(1), Err(DiskFull { bytes: 1, limit: 100 }), "what was found counts");
-        disk.give_back(10);
-        assert!(disk.take_and_leave(5, 6).is_err());
-        assert_eq!(disk.take_and_leave(5, 5), Ok(()));
-        assert_eq!(disk.take(5), Ok(()));
-        assert!(disk.found(41));
+        assert_eq!(disk.reserve(60), Ok(()));
+        assert_eq!(disk.clone().reserve(60), Err(DiskFull { bytes: 60, limit: 100 }));
+        assert!(!disk.record_measured(40));
+        assert_eq!(disk.reserve(1), Err(DiskFull { bytes: 1, limit: 100 }), "measured bytes count");
+        disk.release(10);
+        assert!(disk.reserve_leaving(5, 6).is_err());
+        assert_eq!(disk.reserve_leaving(5, 5), Ok(()));
+        assert_eq!(disk.reserve(5), Ok(()));
+        assert!(disk.record_measured(41));
         assert_eq!(disk.used(), 101);
-        assert_eq!(disk.take(u64::MAX), Err(DiskFull { bytes: u64::MAX, limit: 100 }));
+        assert_eq!(disk.reserve(u64::MAX), Err(DiskFull { bytes: u64::MAX, limit: 100 }));
     }
 }

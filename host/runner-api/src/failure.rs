@@ -1,4 +1,4 @@
-//! How a run fails.
+//! How a run fails, and whose fault it was.
 
 use std::fmt;
 
@@ -51,7 +51,7 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
-    /// The word for it.
+    /// The kind as one word, as in `fail.details.failure.kind` (protocol 3.6).
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::InvalidTask => "invalid_task",
@@ -80,20 +80,21 @@ impl fmt::Display for FailureKind {
     }
 }
 
-/// How a run failed.
+/// The failure of a run, with what `fail` reports of it (protocol 3.6).
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{reason}")]
 pub struct RunFailure {
-    /// What kind of failure.
+    /// Decides whose fault it was: the task's, the runner's, the host's or a server's.
     pub kind: FailureKind,
-    /// One line with the chain of causes; goes into the `reason` of `fail` (docs/protocol.md 3.6), bounded.
+    /// The chain of causes in one line of bounded length: the `reason` of `fail`.
     pub reason: String,
-    /// More for `fail.details`: backtrace, limit, last output. An object or null, bounded.
+    /// An object of bounded size for `fail.details.failure`, such as a backtrace, the limit that was
+    /// reached or the last output; or null.
     pub details: Value,
 }
 
 impl RunFailure {
-    /// The host's own failure: it could not run the runner.
+    /// A failure of the node's runner host: neither the task nor the runner is to blame.
     pub fn host(reason: impl Into<String>) -> Self {
         Self { kind: FailureKind::Host, reason: reason.into(), details: Value::Null }
     }

@@ -1,40 +1,43 @@
-//! The doors between a task and where its data lies.
+//! The interfaces between a task and its data.
 //!
-//! A runner reads through an [`InputPort`] and writes through an [`OutputPort`]. The domain server's
-//! are in [`posemesh_domain_client`]; those of `plugin test` and `plugin run` are files ([`posemesh_runner_cases::files`]).
-//! Both are forward-only streams: reading at an offset and files in the sandbox are made of them by
-//! the plugin host, once for every kind of port.
+//! A runner reads through an [`InputPort`] and writes through an [`OutputPort`]. `posemesh_domain_client` implements
+//! them for domain servers, `posemesh_runner_cases` with files for `plugin test` and `plugin run`. Both are
+//! forward-only streams: the plugin host makes reads at offsets and files in the sandbox out of them, once for
+//! every implementation.
+//!
+//! Ports do not count what a runner may read or write in all: those budgets are the runner host's, which knows the
+//! runner's limits.
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
-/// What a runner may ask for in one call when it names no size.
+/// Bytes that one read returns at most when the runner names no size.
 pub const DEFAULT_CHUNK: usize = 1 << 20;
-/// The most that moves in one call.
+/// Bytes that one read or write moves at most.
 pub const MAX_CHUNK: usize = 8 << 20;
 
-/// What a port error means: the cases of `port-error` in `wit/types.wit`.
+/// The meaning of a port error: the cases of `port-error` in `wit/types.wit`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PortErrorKind {
     /// No such input, part or file.
     NotFound,
-    /// The request itself is wrong.
+    /// The runner's request is wrong.
     Invalid,
-    /// Not allowed by the domain server or the node.
+    /// The domain server or the node does not allow the request.
     Denied,
     /// A budget is used up.
     Limit,
-    /// The bytes are not what was announced.
+    /// The bytes of an input are not those that were announced.
     Corrupt,
     /// The domain server can't be reached or keeps failing.
     Unavailable,
     /// The task is being stopped.
     Cancelled,
-    /// Anything else.
+    /// Any other failure.
     Other,
 }
 
-/// Why a port could not do what was asked.
+/// Why a port could not do what the runner asked for.
 ///
 /// ```
 /// use posemesh_runner_api::ports::{PortError, PortErrorKind};
@@ -46,55 +49,55 @@ pub enum PortErrorKind {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text}")]
 pub struct PortError {
-    /// What it means.
+    /// The meaning, which runners act on.
     pub kind: PortErrorKind,
-    /// What was attempted and how it failed, for people.
+    /// What was attempted and how it failed, for people. Holds no secret.
     pub text: String,
 }
 
 impl PortError {
-    /// An error of any kind.
+    /// Makes an error of any kind.
     pub fn new(kind: PortErrorKind, text: impl Into<String>) -> Self {
         Self { kind, text: text.into() }
     }
 
-    /// No such input, part or file.
+    /// Makes an error of kind [`PortErrorKind::NotFound`].
     pub fn not_found(text: impl Into<String>) -> Self {
         Self::new(PortErrorKind::NotFound, text)
     }
 
-    /// The request itself is wrong.
+    /// Makes an error of kind [`PortErrorKind::Invalid`].
     pub fn invalid(text: impl Into<String>) -> Self {
         Self::new(PortErrorKind::Invalid, text)
     }
 
-    /// Not allowed.
+    /// Makes an error of kind [`PortErrorKind::Denied`].
     pub fn denied(text: impl Into<String>) -> Self {
         Self::new(PortErrorKind::Denied, text)
     }
 
-    /// A budget is used up.
+    /// Makes an error of kind [`PortErrorKind::Limit`].
     pub fn limit(text: impl Into<String>) -> Self {
         Self::new(PortErrorKind::Limit, text)
     }
 
-    /// The bytes are not what was announced.
+    /// Makes an error of kind [`PortErrorKind::Corrupt`].
     pub fn corrupt(text: impl Into<String>) -> Self {
         Self::new(PortErrorKind::Corrupt, text)
     }
 
-    /// The task is being stopped.
+    /// Makes an error of kind [`PortErrorKind::Cancelled`].
     pub fn cancelled() -> Self {
         Self::new(PortErrorKind::Cancelled, "the task was cancelled")
     }
 
-    /// Anything else.
+    /// Makes an error of kind [`PortErrorKind::Other`].
     pub fn other(text: impl Into<String>) -> Self {
         Self::new(PortErrorKind::Other, text)
     }
 
-    /// The same error with what it is about in front. A cancellation is about the whole task and stays as
-    /// it is.
+    /// The same error with its subject before the text (`input ids=...: ...`). A cancellation concerns the whole
+    /// task and stays as it is.
     #[must_use]
     pub fn about(self, what: &str) -> Self {
         match self.kind {
@@ -104,98 +107,120 @@ impl PortError {
     }
 }
 
-/// What is known of a part before its bytes (protocol 6.2).
+/// What is known of a part before its bytes are read (protocol 6.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartInfo {
-    /// Its id in the domain.
+    /// Data id in the domain.
     pub data_id: String,
-    /// Its name: any text, not a path.
+    /// Name in the domain: any text, not a path.
     pub name: String,
-    /// Its kind.
+    /// Type in the domain, as `ply`.
     pub data_type: String,
-    /// Its bytes.
+    /// Size in bytes.
     pub size: u64,
-    /// The domain it lies in.
+    /// The domain that the part belongs to; empty for a file.
     pub domain_id: String,
-    /// When it was made (RFC 3339).
+    /// Time of creation (RFC 3339).
     pub created_at: Option<String>,
-    /// When it last changed (RFC 3339).
+    /// Time of the last change (RFC 3339).
     pub updated_at: Option<String>,
 }
 
-/// Where inputs come from.
+/// Opens a task's inputs.
 #[async_trait]
 pub trait InputPort: Send + Sync {
-    /// Opens a CID (protocol 6.4). Fails with [`PortErrorKind::NotFound`] if it has no part at all, so
-    /// the first `next_part` of what is returned gives one.
+    /// Opens a CID (protocol 6.4). The first `next_part` of the returned stream always gives a part.
+    ///
+    /// # Errors
+    /// [`PortErrorKind::NotFound`] when the CID has no part at all; [`PortErrorKind::Denied`] when it leads to
+    /// another server or domain; otherwise as the request failed.
     async fn open(&self, cid: &str) -> Result<Box<dyn PartStream>, PortError>;
 }
 
-/// The parts of one CID, one after the other.
+/// The parts of one CID, one after the other. Dropping the stream ends the download.
 #[async_trait]
 pub trait PartStream: Send {
-    /// Moves on to the next part; what is left of the current one is skipped. None after the last.
+    /// Moves on to the next part and skips the rest of the current one. `None` after the last part.
+    ///
+    /// # Errors
+    /// As [`PartStream::read`]. After an error, every further call returns the same error.
     async fn next_part(&mut self) -> Result<Option<PartInfo>, PortError>;
 
-    /// The next bytes of the current part: at least one and at most `max_bytes` (which is above 0), or
-    /// none at its end. An end before the announced size is [`PortErrorKind::Corrupt`].
+    /// Reads the next bytes of the current part: at least one and at most `max_bytes` (which is above 0), or none
+    /// at the end of the part.
+    ///
+    /// # Errors
+    /// [`PortErrorKind::Corrupt`] when the part ends before its announced size or changed meanwhile;
+    /// [`PortErrorKind::Unavailable`] when the server fails; [`PortErrorKind::Cancelled`] when the task stops.
     async fn read(&mut self, max_bytes: usize) -> Result<Bytes, PortError>;
 }
 
-/// What is to be written.
+/// What a runner says of an artifact that it starts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ArtifactSpec {
-    /// Relative path with `/` between its parts, already checked by the caller to be one.
+    /// Relative path with `/` between its segments. The caller has checked that it is one.
     pub path: String,
-    /// Explicit name in the domain.
+    /// Name in the domain, if the runner chose one; otherwise it is derived from the path (protocol 6.10).
     pub name: Option<String>,
-    /// Explicit kind.
+    /// Type in the domain, if the runner chose one; otherwise it follows from the path's extension.
     pub data_type: Option<String>,
-    /// The data id to replace.
+    /// Id of the data that the artifact replaces.
     pub existing_id: Option<String>,
-    /// How many bytes are to be expected; a hint.
+    /// Expected size in bytes, if known; a hint that need not be true.
     pub size_hint: Option<u64>,
 }
 
-/// What was stored (protocol 3.5 `artifacts`).
+/// A stored artifact (protocol 3.5 `artifacts`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Artifact {
-    /// Prefix and path.
+    /// The task's `outputs_prefix` and the artifact's path.
     pub logical_path: String,
     /// Name in the domain.
     pub name: String,
-    /// Kind.
+    /// Type in the domain.
     pub data_type: String,
-    /// Id in the domain, if there is one.
+    /// Data id in the domain, if the server said it.
     pub id: Option<String>,
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
     /// SHA-256 of the bytes, in lower-case hex.
     pub sha256: String,
 }
 
-/// Where artifacts go.
+/// Stores a task's artifacts.
 #[async_trait]
 pub trait OutputPort: Send + Sync {
-    /// Starts an artifact.
+    /// Starts an artifact. Nothing is counted here: how many artifacts and bytes a runner may write is the runner
+    /// host's budget.
+    ///
+    /// # Errors
+    /// [`PortErrorKind::Invalid`] when path, name, type or id can't be used; [`PortErrorKind::Limit`] when too many
+    /// artifacts are open at a time.
     async fn create(&self, spec: ArtifactSpec) -> Result<Box<dyn ArtifactWriter>, PortError>;
 
-    /// What was finished so far, in the order of finishing, one entry a logical path (the last).
+    /// The artifacts that were finished so far, in the order of finishing; of several with the same logical path
+    /// only the last.
     fn finished(&self) -> Vec<Artifact>;
 
-    /// Waits, for a bounded time, until what was given up is given up at the server as well. To be called
-    /// when the runner has ended and before the end of its task is told: after it the server may take
-    /// nothing more.
-    async fn settle(&self) {}
+    /// Waits, for a bounded time, until aborted uploads are aborted at the server. To be called when the runner has
+    /// ended and before the end of its task is reported: afterwards the task's token may be void.
+    async fn wait_for_aborts(&self) {}
 }
 
-/// An artifact that is being written. Dropped unfinished it is aborted: nothing is stored, and an
-/// upload session that was begun is given up in the background.
+/// An artifact that is being written. Dropping it unfinished aborts it: nothing is stored, and an upload session
+/// that was begun is aborted in the background.
 #[async_trait]
 pub trait ArtifactWriter: Send {
-    /// Appends bytes; waits when they come faster than they can be sent on.
+    /// Appends bytes; waits when they come faster than they can be sent.
+    ///
+    /// # Errors
+    /// As the upload failed. After an error, or a call that was dropped half-way, the artifact is aborted and every
+    /// further call is [`PortErrorKind::Invalid`].
     async fn write(&mut self, bytes: Bytes) -> Result<(), PortError>;
 
-    /// Commits, and adds the artifact to [`OutputPort::finished`].
+    /// Stores the artifact and adds it to [`OutputPort::finished`].
+    ///
+    /// # Errors
+    /// As the upload failed; nothing is stored then.
     async fn finish(self: Box<Self>) -> Result<Artifact, PortError>;
 }

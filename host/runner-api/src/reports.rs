@@ -1,7 +1,8 @@
-//! What a runner reports while it works, and the line back to it: whether it should stop.
+//! What a runner reports while it works, and the signal in the other direction: whether it should stop.
 //!
-//! The runner's side ([`Reports`]) never waits; the heartbeat's side takes what is there when it wants
-//! to send ([`Reports::snapshot`]) and removes what was delivered ([`Reports::delivered`]).
+//! The runner's side never waits: a full queue drops its oldest events. The heartbeat's side takes what
+//! is there when it wants to send ([`Reports::snapshot`]) and removes it once the server has accepted it
+//! ([`Reports::delivered`]), so that a failed heartbeat loses nothing.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,12 +12,13 @@ use serde_json::Value;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-/// How much may wait for a heartbeat.
-#[derive(Debug, Clone, Copy)]
+/// How many events may wait for a heartbeat (protocol 4.3). Progress needs no limit: the latest replaces
+/// the one before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReportLimits {
-    /// Events that wait; the oldest go first when there are more.
+    /// Undelivered events; above this the oldest are dropped.
     pub pending_events: usize,
-    /// Bytes of JSON in those events.
+    /// Bytes of JSON in the undelivered events; above this the oldest are dropped.
     pub pending_event_bytes: usize,
 }
 
@@ -26,73 +28,95 @@ impl Default for ReportLimits {
     }
 }
 
-/// Why a task is being stopped.
+/// Why a runner is asked to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StopReason {
-    /// DMS said `cancel`.
+    /// DMS cancelled the task (protocol 5.1).
     Cancelled,
-    /// The lease is gone.
+    /// The lease is lost: nothing that the runner still does can be used (protocol 5.2).
     LeaseLost,
-    /// The node shuts down.
+    /// The node shuts down (protocol 5.3).
     Shutdown,
 }
 
 /// What one heartbeat carries (protocol 3.4).
 #[derive(Debug, Clone, PartialEq)]
-pub struct Snapshot {
+pub struct ReportSnapshot {
     /// The latest progress; `{}` before the first.
     pub progress: Value,
     /// Events that were not delivered yet, oldest first.
     pub events: Vec<Value>,
-    /// Marks this state; hand it to [`Reports::delivered`].
+    /// Which state of the reports this is, so that [`Reports::delivered`] leaves newer ones alone.
     version: u64,
+    /// The number of the first of `events`.
     first_event: u64,
 }
 
 /// The reports of one task, shared by its runner and its heartbeats. Cloning shares.
+///
+/// ```
+/// use posemesh_runner_api::reports::{ReportLimits, Reports, StopReason};
+/// use serde_json::json;
+///
+/// let reports = Reports::new(ReportLimits::default());
+/// reports.progress(json!({"percent": 50}));
+/// reports.event(json!("half"), 6);
+///
+/// let sent = reports.snapshot();
+/// assert_eq!(sent.events, [json!("half")]);
+/// reports.delivered(&sent);
+/// assert!(!reports.is_pending());
+///
+/// reports.stop(StopReason::Cancelled);
+/// assert!(reports.stop_token().is_cancelled());
+/// ```
 #[derive(Debug, Clone)]
 pub struct Reports {
-    shared: Arc<Shared>,
+    shared: Arc<SharedReports>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct SharedReports {
     limits: ReportLimits,
-    state: Mutex<State>,
+    state: Mutex<ReportState>,
     changed: Notify,
     stop: CancellationToken,
 }
 
 #[derive(Debug)]
-struct State {
+struct ReportState {
     progress: Value,
-    /// Counts every progress and event; what was last delivered is in `delivered`.
+    /// Counts every progress and event.
     version: u64,
+    /// The highest version that was delivered.
     delivered: u64,
+    /// Undelivered events, each with the length of its JSON text.
     events: VecDeque<(usize, Value)>,
+    /// The sum of those lengths.
     event_bytes: usize,
     /// The number of the event at the front of the queue.
     first_event: u64,
+    /// Events that were dropped because the queue was full or they came too fast.
     dropped: u64,
     stop_reason: Option<StopReason>,
     usage: Vec<LimitUse>,
 }
 
-/// How much of a limit a run has used.
+/// How much of a limit a run has used, for the task's record on the status server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LimitUse {
-    /// The limit, by its one name.
+    /// The limit's name as in `NAME.toml`.
     pub limit: &'static str,
     /// Used so far, in the limit's unit.
     pub used: u64,
-    /// The limit.
+    /// The limit's value, in its unit.
     pub of: u64,
 }
 
 impl Reports {
     /// Empty reports of a task that is not to be stopped.
     pub fn new(limits: ReportLimits) -> Self {
-        let state = State {
+        let state = ReportState {
             progress: Value::Object(serde_json::Map::new()),
             version: 0,
             delivered: 0,
@@ -103,7 +127,7 @@ impl Reports {
             stop_reason: None,
             usage: Vec::new(),
         };
-        let shared = Shared {
+        let shared = SharedReports {
             limits,
             state: Mutex::new(state),
             changed: Notify::new(),
@@ -112,7 +136,7 @@ impl Reports {
         Self { shared: Arc::new(shared) }
     }
 
-    /// Replaces the progress.
+    /// Replaces the progress, delivered or not.
     pub fn progress(&self, progress: Value) {
         let mut state = self.state();
         state.progress = progress;
@@ -121,8 +145,8 @@ impl Reports {
         self.shared.changed.notify_one();
     }
 
-    /// Appends an event whose JSON text has `bytes` bytes. When the queue is full the oldest events go
-    /// and are counted.
+    /// Appends an event whose JSON text has `bytes` bytes. When the queue is full the oldest events are
+    /// dropped and counted.
     pub fn event(&self, event: Value, bytes: usize) {
         let mut state = self.state();
         state.events.push_back((bytes, event));
@@ -151,9 +175,9 @@ impl Reports {
     }
 
     /// What a heartbeat should carry now.
-    pub fn snapshot(&self) -> Snapshot {
+    pub fn snapshot(&self) -> ReportSnapshot {
         let state = self.state();
-        Snapshot {
+        ReportSnapshot {
             progress: state.progress.clone(),
             events: state.events.iter().map(|(_, event)| event.clone()).collect(),
             version: state.version,
@@ -161,8 +185,8 @@ impl Reports {
         }
     }
 
-    /// Removes what a heartbeat has delivered; what came meanwhile stays.
-    pub fn delivered(&self, snapshot: &Snapshot) {
+    /// Removes what the server has accepted; what was reported after the snapshot stays.
+    pub fn delivered(&self, snapshot: &ReportSnapshot) {
         let mut state = self.state();
         state.delivered = state.delivered.max(snapshot.version);
         let end = snapshot.first_event + snapshot.events.len() as u64;
@@ -173,7 +197,7 @@ impl Reports {
         }
     }
 
-    /// Whether there is something that no heartbeat has delivered.
+    /// Whether there is progress or an event that no heartbeat has delivered.
     pub fn is_pending(&self) -> bool {
         let state = self.state();
         state.version > state.delivered
@@ -184,12 +208,13 @@ impl Reports {
         self.state().dropped
     }
 
-    /// Replaces what is known of the limits. It is not for the server and wakes nobody.
+    /// Replaces what is known of the use of limits. It is for the node's own status, not for the job
+    /// server, so it causes no heartbeat.
     pub fn set_usage(&self, usage: Vec<LimitUse>) {
         self.state().usage = usage;
     }
 
-    /// What the run has used of its limits, as far as its host has said.
+    /// What the run has used of its limits; empty until its host has measured.
     pub fn usage(&self) -> Vec<LimitUse> {
         self.state().usage.clone()
     }
@@ -199,13 +224,14 @@ impl Reports {
         self.shared.changed.notified().await;
     }
 
-    /// Tells the runner to stop. The first reason stays.
+    /// Asks the runner to stop. The first reason stays: a shutdown that follows a cancellation changes
+    /// nothing.
     pub fn stop(&self, reason: StopReason) {
         self.state().stop_reason.get_or_insert(reason);
         self.shared.stop.cancel();
     }
 
-    /// Why the runner should stop, if it should.
+    /// Why the runner should stop; none while it may go on.
     pub fn stop_reason(&self) -> Option<StopReason> {
         self.state().stop_reason
     }
@@ -215,7 +241,7 @@ impl Reports {
         &self.shared.stop
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ReportState> {
         // Nothing panics while the lock is held; if something did, the state is still whole.
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

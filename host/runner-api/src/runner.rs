@@ -1,7 +1,7 @@
-//! What the engine knows of runners: that one can be picked for a capability, and that it can be run.
+//! What a node knows of runners: that one can be picked for a capability, and that it can be run.
 //!
-//! The plugin host ([`posemesh_plugin_host`]) is the one implementation in the product. The engine knows
-//! nothing of WebAssembly.
+//! The plugin host is the one implementation in the product. Whoever leases tasks knows nothing of
+//! WebAssembly.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -16,14 +16,18 @@ use crate::ports::{InputPort, OutputPort};
 use crate::reports::Reports;
 use crate::task::Task;
 
-/// The live runners.
+/// The live runners of a node.
 pub trait Runners: Send + Sync {
-    /// The capabilities that are served now; changes as runners come and go.
+    /// The capabilities that a live runner serves; changes as runners come and go.
     fn capabilities(&self) -> watch::Receiver<BTreeSet<String>>;
 
-    /// The runner for a capability. What is returned stays the same code, limits and grants for as
-    /// long as it is held, whatever is swapped meanwhile.
+    /// The runner for a capability; none if no live runner serves it. The runner that is returned keeps
+    /// its code, limits and grants for as long as it is referenced, whatever is swapped meanwhile.
     fn pick(&self, capability: &str) -> Option<Arc<dyn Runner>>;
+
+    /// How many runners could not be ended and still hold a thread now. Falls again when such a thread
+    /// is released; above 0 the node is not ready.
+    fn stuck(&self) -> usize;
 }
 
 /// One generation of a runner.
@@ -32,23 +36,27 @@ pub trait Runner: Send + Sync {
     /// Name, version and generation, for logs: `pointcloud 0.1.0 #3`.
     fn label(&self) -> String;
 
-    /// Runs one task to its end. Ends by itself within the deadline that the runner has, and soon
-    /// after [`Reports::stop`]; never panics. Dropping the future ends the runner at once.
+    /// Runs one task to its end. Ends by itself within the runner's deadline, and soon after
+    /// [`Reports::stop`]; never panics. Dropping the future ends the runner at once.
+    ///
+    /// # Errors
+    /// When the runner fails or is ended; the kind says whose fault it is.
     async fn run(&self, call: RunnerCall) -> Result<(), RunFailure>;
 }
 
-/// Everything a run needs.
+/// Everything that one run needs.
 pub struct RunnerCall {
-    /// The task.
+    /// The task that the runner works on.
     pub task: Task,
-    /// Where its inputs come from.
+    /// Where the task's inputs are read.
     pub inputs: Arc<dyn InputPort>,
-    /// Where its artifacts go.
+    /// Where the task's artifacts are written.
     pub outputs: Arc<dyn OutputPort>,
-    /// What it reports, and whether it should stop.
+    /// Takes progress and events, and says whether the runner should stop.
     pub reports: Reports,
-    /// The task's private directory; the runner sees what is below `sandbox` and `inputs` in it.
+    /// The task's private directory; the runner sees its subdirectories `sandbox` and `inputs`.
     pub disk: TaskDisk,
-    /// Where what the runner prints is kept beyond the task; it is not there yet. None: nowhere.
+    /// The file for what the runner prints, which outlives the task; not yet created. None: the output
+    /// is not kept.
     pub log_file: Option<PathBuf>,
 }

@@ -6,34 +6,42 @@ use uuid::Uuid;
 /// A leased task. The DMS client makes it of the wire form; runners see it through the WIT.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Task {
-    /// The task's id.
+    /// Identifies the task in all calls to the job server.
     pub id: Uuid,
-    /// The job that it is part of.
+    /// The job that the task is part of.
     pub job_id: Option<Uuid>,
-    /// The domain whose data it works on (from the lease envelope).
+    /// The domain whose data the task works on, as the lease names it. Storage needs one.
     pub domain_id: Option<Uuid>,
-    /// The capability it wants; one of the node's.
+    /// What a runner must be able to do, such as `/posemesh/pointcloud/v1`.
     pub capability: String,
-    /// What else the submitter asked of the node; null when nothing.
+    /// Further demands of the submitter, for the runner; null when there are none.
     pub capability_filters: Value,
-    /// The inputs: data ids or data URLs.
+    /// The inputs: data ids or data URLs (protocol 6.4).
     pub inputs_cids: Vec<String>,
-    /// What is put before every artifact's path.
+    /// Put before the path of every artifact (protocol 6.10).
     pub outputs_prefix: Option<String>,
-    /// What the submitter calls it.
+    /// The submitter's name for the task.
     pub label: Option<String>,
-    /// The stage of the job that it belongs to.
+    /// The stage of the job that the task belongs to; edges between stages order a job's tasks.
     pub stage: Option<String>,
-    /// The runner's parameters; null when none.
+    /// The runner's parameters; null when there are none.
     pub meta: Value,
-    /// How often it was tried before.
+    /// Earlier attempts, on any node.
     pub attempts: Option<u32>,
-    /// How often it may be tried.
+    /// Attempts after which the task has failed for good.
     pub max_attempts: Option<u32>,
 }
 
 impl Task {
     /// A task with nothing but an id and a capability, for runs by hand and for tests.
+    ///
+    /// ```
+    /// use posemesh_runner_api::task::Task;
+    /// use uuid::Uuid;
+    ///
+    /// let task = Task::new(Uuid::nil(), "/posemesh/noop/v1");
+    /// assert!(task.inputs_cids.is_empty() && task.meta.is_null());
+    /// ```
     pub fn new(id: Uuid, capability: impl Into<String>) -> Self {
         Self {
             id,

@@ -1,26 +1,39 @@
-//! How an artifact is compared with what was expected.
+//! Compares an artifact with the file that a case expects.
 
 use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::Value;
 
-/// The way of comparing one artifact.
+/// How one artifact is compared: a value of `compare` in `task.json`.
+///
+/// ```
+/// use posemesh_runner_cases::compare::Comparison;
+///
+/// let text = r#"{"kind": "json", "tolerance": 0.01, "ignore": ["/elapsed_ms"]}"#;
+/// let comparison: Comparison = serde_json::from_str(text)?;
+/// # let dir = tempfile::tempdir()?;
+/// let (actual, expected) = (dir.path().join("actual.json"), dir.path().join("expected.json"));
+/// std::fs::write(&actual, r#"{"points": 1000.5, "elapsed_ms": 12}"#)?;
+/// std::fs::write(&expected, r#"{"points": 1000, "elapsed_ms": 7}"#)?;
+/// assert_eq!(comparison.check(&actual, Some(&expected)), Ok(()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Comparison {
     /// Byte for byte.
     Bytes,
-    /// As JSON: numbers within a tolerance, some values passed over.
+    /// As JSON: numbers within a tolerance, some values ignored.
     Json {
-        /// How far two numbers may be apart, absolute, and relative to the expected one.
+        /// Largest difference of two numbers: absolute, or relative to the expected one.
         #[serde(default)]
         tolerance: f64,
-        /// JSON pointers (`/elapsed_ms`) of values that only have to be there.
+        /// JSON pointers (`/elapsed_ms`) of values that only have to exist.
         #[serde(default)]
         ignore: Vec<String>,
     },
-    /// It is there and not empty.
+    /// The artifact exists and is not empty.
     Exists,
 }
 
@@ -28,21 +41,21 @@ impl Comparison {
     /// Compares two files; `expected` is not needed for [`Comparison::Exists`].
     ///
     /// # Errors
-    /// Where they differ, in words.
+    /// The first difference, in words.
     pub fn check(&self, actual: &Path, expected: Option<&Path>) -> Result<(), String> {
         let bytes = read(actual)?;
         if *self == Self::Exists {
             return if bytes.is_empty() { Err("it is empty".to_owned()) } else { Ok(()) };
         }
         let Some(expected) = expected else {
-            return Err("there is nothing to compare it with in expected/".to_owned());
+            return Err("expected/ contains no file to compare it with".to_owned());
         };
         let wanted = read(expected)?;
         match self {
             Self::Json { tolerance, ignore } => {
                 let parse = |bytes: &[u8], whose: &str| -> Result<Value, String> {
                     serde_json::from_slice(bytes)
-                        .map_err(|error| format!("the {whose} one is not JSON: {error}"))
+                        .map_err(|error| format!("the {whose} file is not JSON: {error}"))
                 };
                 let (actual, wanted) = (parse(&bytes, "actual")?, parse(&wanted, "expected")?);
                 same_json(&actual, &wanted, "", *tolerance, ignore)
@@ -61,7 +74,11 @@ fn same_bytes(actual: &[u8], expected: &[u8]) -> Result<(), String> {
         return Ok(());
     }
     let same = actual.iter().zip(expected).take_while(|(a, b)| a == b).count();
-    Err(format!("it differs from byte {same} on ({} bytes, expected {})", actual.len(), expected.len()))
+    Err(format!(
+        "it differs from byte {same} on (it has {} bytes, expected {})",
+        actual.len(),
+        expected.len()
+    ))
 }
 
 fn same_json(
@@ -129,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_tell_where_they_part() {
+    fn different_bytes_are_located() {
         let error = same_bytes(b"abcd", b"abxd").unwrap_err();
         assert!(error.contains("byte 2"), "{error}");
     }

@@ -1,4 +1,4 @@
-//! Ports that are files: what `plugin test` and `plugin run` give a runner in place of a domain server.
+//! Ports backed by files, in place of a domain server.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -6,23 +6,24 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use sha2::{Digest as _, Sha256};
-use tokio::fs::File;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-
 use posemesh_domain_data::name;
 use posemesh_runner_api::ports::{
     Artifact, ArtifactSpec, ArtifactWriter, InputPort, OutputPort, PartInfo, PartStream, PortError,
 };
+use sha2::{Digest as _, Sha256};
+use tempfile::{Builder, TempPath};
+use tokio::fs::File;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::task::spawn_blocking;
 
-/// Inputs by CID, each one file with one part.
+/// Inputs that are files: each has one part, named after its CID.
 #[derive(Debug, Clone, Default)]
 pub struct FileInputs {
     files: BTreeMap<String, PathBuf>,
 }
 
 impl FileInputs {
-    /// CIDs and the files that they stand for.
+    /// Inputs with these CIDs and files. A file is opened when the runner opens the input.
     pub fn new(files: BTreeMap<String, PathBuf>) -> Self {
         Self { files }
     }
@@ -78,7 +79,7 @@ impl PartStream for FilePart {
     }
 }
 
-/// Artifacts as files in a folder, at their paths.
+/// Stores artifacts as files in a folder, at their paths.
 #[derive(Debug, Clone)]
 pub struct FileOutputs {
     dir: PathBuf,
@@ -88,7 +89,8 @@ pub struct FileOutputs {
 }
 
 impl FileOutputs {
-    /// Artifacts go into `dir`, which is there.
+    /// Stores below `dir`, an existing folder. The prefix and the id of the task go into the names of the
+    /// artifacts as on a domain server, not into the paths of the files.
     pub fn new(dir: PathBuf, prefix: Option<String>, task_id: String) -> Self {
         Self { dir, prefix, task_id, finished: Arc::default() }
     }
@@ -98,7 +100,7 @@ struct FileArtifact {
     outputs: FileOutputs,
     spec: ArtifactSpec,
     file: File,
-    temp: tempfile::TempPath,
+    temp: TempPath,
     digest: Sha256,
     size: u64,
 }
@@ -110,9 +112,9 @@ impl OutputPort for FileOutputs {
         let failed = |error| PortError::other(format!("making {}: {error}", target.display()));
         let folder = target.parent().unwrap_or(&self.dir).to_owned();
         tokio::fs::create_dir_all(&folder).await.map_err(failed)?;
-        // Under another name until it is finished: an aborted artifact leaves nothing.
-        let make = move || tempfile::Builder::new().prefix(".part-").tempfile_in(folder);
-        let temp = tokio::task::spawn_blocking(make).await.map_err(std::io::Error::other);
+        // Under a temporary name until it is finished: an aborted artifact leaves no file.
+        let create = move || Builder::new().prefix(".part-").tempfile_in(folder);
+        let temp = spawn_blocking(create).await.map_err(std::io::Error::other);
         let (file, temp) = temp.and_then(|file| file).map_err(failed)?.into_parts();
         let file = File::from_std(file);
         Ok(Box::new(FileArtifact { outputs: self.clone(), spec, file, temp, digest: Sha256::new(), size: 0 }))
@@ -143,11 +145,7 @@ impl ArtifactWriter for FileArtifact {
             let target = target.clone();
             move || temp.persist(target).map_err(|error| error.error)
         };
-        tokio::task::spawn_blocking(keep)
-            .await
-            .map_err(std::io::Error::other)
-            .and_then(|kept| kept)
-            .map_err(failed)?;
+        spawn_blocking(keep).await.map_err(std::io::Error::other).and_then(|kept| kept).map_err(failed)?;
         let logical_path = name::logical_path(outputs.prefix.as_deref(), &spec.path);
         let artifact = Artifact {
             name: spec.name.unwrap_or_else(|| name::derive(&logical_path, &outputs.task_id)),

@@ -10,7 +10,7 @@ pub(crate) const CUT_MARK: char = '…';
 ///
 /// `value` is formatted only as far as it is shown. A [`Display`] that would never end is stopped there.
 pub fn one_line(value: impl Display, max: usize) -> String {
-    let mut line = Line { text: String::new(), max };
+    let mut line = BoundedLine { text: String::new(), max };
     // The only error is our own: the line is full.
     if write!(line, "{value}").is_err() {
         line.text.push(CUT_MARK);
@@ -19,6 +19,10 @@ pub fn one_line(value: impl Display, max: usize) -> String {
 }
 
 /// The whole text with its control characters escaped. For text whose length is bounded already.
+///
+/// ```
+/// assert_eq!(posemesh_text::escaped("scan\r\n").to_string(), r"scan\r\n");
+/// ```
 pub fn escaped(text: &str) -> Escaped<'_> {
     Escaped(text)
 }
@@ -39,13 +43,13 @@ impl Display for Escaped<'_> {
     }
 }
 
-/// A line that refuses more than it holds, so that whoever formats into it stops.
-struct Line {
+/// A line that refuses more than it has room for, so that formatting into it stops.
+struct BoundedLine {
     text: String,
     max: usize,
 }
 
-impl fmt::Write for Line {
+impl fmt::Write for BoundedLine {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for character in text.chars() {
             let from = self.text.len();
@@ -63,11 +67,11 @@ impl fmt::Write for Line {
     }
 }
 
-/// Whether a character could move the cursor, start a line, or reorder the text around it.
+/// Whether a character could move the cursor, start a line, or reorder the text around it on a terminal.
 fn is_unsafe(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{2028}' | '\u{2029}')
-        // Bidirectional controls: they can make a line read as something else than it is.
+        // Bidirectional controls: they can make a line read as another one.
         || matches!(character, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 

@@ -1,16 +1,22 @@
 //! The body of an error answer, made fit to be quoted.
 
-/// Bytes of an [`excerpt`] at most (docs/protocol.md 1.4).
+/// The longest [`excerpt`], in bytes (docs/protocol.md 1.4).
 pub const EXCERPT_BYTES: usize = 512;
 
-/// What stands in place of a secret.
+/// Stands in place of a secret wherever values are shown.
 pub const REDACTED: &str = "[redacted]";
 
-/// Longer words are tokens or signatures, not words.
+/// Longer words are taken for tokens or signatures, in bytes.
 const LONGEST_WORD: usize = 64;
 
-/// The start of a body in words on one line, at most [`EXCERPT_BYTES`] long. Each of `secrets` is masked,
-/// in case the server repeats what it was sent, and so is every word that is too long to be one.
+/// The start of a body on one line, at most [`EXCERPT_BYTES`] long. Each of `secrets` is masked, in case the
+/// server repeats what it was sent, and so is every word that is long enough to be a token.
+///
+/// ```
+/// use posemesh_text::excerpt;
+///
+/// assert_eq!(excerpt(b"wrong secret:\n  hunter2", &["hunter2"]), "wrong secret: [redacted]");
+/// ```
 pub fn excerpt(body: &[u8], secrets: &[&str]) -> String {
     let mut text = String::from_utf8_lossy(body).into_owned();
     for secret in secrets.iter().filter(|secret| !secret.is_empty()) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use posemesh_devnet::{Endpoint, Fault, TaskStatus};
 use posemesh_net::http::client_builder;
-use posemesh_tests::{PATIENCE, Scene, gaps};
+use posemesh_tests::{Scene, TIMEOUT, gaps};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -108,7 +108,7 @@ async fn s1_10_the_legacy_routes_answer_as_the_table_says() {
     let line = log.lines().find(|line| line.contains("serving the legacy routes")).expect("the line");
     let addr =
         line.split("addr=").nth(1).and_then(|rest| rest.split_whitespace().next()).expect("an address");
-    let client = client_builder().no_proxy().timeout(PATIENCE).build().expect("a client");
+    let client = client_builder().no_proxy().timeout(TIMEOUT).build().expect("a client");
     let url = |path: &str| format!("http://{addr}{path}");
     let callback = async |content_type: &str, body: String| {
         let sent =

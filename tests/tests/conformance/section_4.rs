@@ -4,10 +4,9 @@
 use std::time::Duration;
 
 use posemesh_devnet::{Endpoint, Fault, TaskStatus};
+use posemesh_tests::guests::{EVENT_FLOOD, SPIN};
 use posemesh_tests::{NOOP, Scene, assert_ended_once, gaps, leases_of};
 use serde_json::{Value, json};
-
-const SPIN: &str = "/posemesh/test/spin/v1";
 
 fn between(requests: &[posemesh_devnet::HeartbeatRecord]) -> Vec<Duration> {
     requests.windows(2).map(|pair| pair[1].at - pair[0].at).collect()
@@ -61,9 +60,9 @@ async fn s4_1_leases_that_get_nowhere_are_not_polled_for_in_a_loop() {
 
 #[tokio::test]
 async fn s4_2_a_silent_lease_is_renewed_after_a_quarter_to_a_third_of_its_life() {
-    let scene = Scene::with(leases_of(Duration::from_secs(8))).await.serving("spin");
+    let scene = Scene::with(leases_of(Duration::from_secs(8))).await.serving(SPIN);
     let node = scene.node();
-    let (job, task) = scene.submit(SPIN, &Value::Null, 1);
+    let (job, task) = scene.submit(SPIN.capability, &Value::Null, 1);
     scene.wait_for(Endpoint::Heartbeat, 5, &node).await;
     let gaps = between(&scene.devnet.heartbeats(task));
     assert!(gaps.iter().all(|gap| *gap >= Duration::from_millis(1900)), "never early: {gaps:?}");
@@ -77,8 +76,8 @@ async fn s4_2_a_silent_lease_is_renewed_after_a_quarter_to_a_third_of_its_life()
 #[tokio::test]
 async fn s4_2_heartbeats_keep_their_rhythm_while_guests_compute_on_every_core() {
     let config = posemesh_devnet::DevnetConfig { leases_per_node: 6, ..leases_of(Duration::from_secs(6)) };
-    let scene = Scene::with(config).await.serving("spin").set("MAX_CONCURRENCY", 6);
-    let jobs: Vec<_> = (0..6).map(|_| scene.submit(SPIN, &Value::Null, 1)).collect();
+    let scene = Scene::with(config).await.serving(SPIN).set("MAX_CONCURRENCY", 6);
+    let jobs: Vec<_> = (0..6).map(|_| scene.submit(SPIN.capability, &Value::Null, 1)).collect();
     let node = scene.node();
     for (_, task) in &jobs {
         let beats = || Some(scene.devnet.heartbeats(*task)).filter(|beats| beats.len() >= 5);
@@ -96,14 +95,14 @@ async fn s4_2_heartbeats_keep_their_rhythm_while_guests_compute_on_every_core() 
 #[tokio::test]
 async fn s4_2_an_end_in_the_past_floods_nobody() {
     for heartbeats_too in [false, true] {
-        let scene = Scene::new().await.serving("spin");
+        let scene = Scene::new().await.serving(SPIN);
         let past = json!({"lease_expires_at": "2020-01-01T00:00:00Z"});
         scene.devnet.faults().add(Fault::merge(past.clone()).on(Endpoint::Lease));
         if heartbeats_too {
             scene.devnet.faults().add(Fault::merge(past).on(Endpoint::Heartbeat));
         }
         let node = scene.node();
-        let (job, task) = scene.submit(SPIN, &Value::Null, 1);
+        let (job, task) = scene.submit(SPIN.capability, &Value::Null, 1);
         scene.wait_for_running(task, &node).await;
         tokio::time::sleep(Duration::from_secs(5)).await;
         assert_eq!(scene.devnet.heartbeats(task).len(), 1, "as if it lived a minute\n{}", node.log());
@@ -130,9 +129,9 @@ async fn s4_3_reports_are_gathered_and_never_come_faster_than_the_jitter() {
 
 #[tokio::test]
 async fn s4_3_a_flood_of_reports_keeps_the_floor_and_the_order_and_is_counted() {
-    let scene = Scene::new().await.set("HEARTBEAT_JITTER_MS", 0).serving("event_flood");
+    let scene = Scene::new().await.set("HEARTBEAT_JITTER_MS", 0).serving(EVENT_FLOOD);
     let node = scene.node();
-    let task = scene.submit("/posemesh/test/event-flood/v1", &Value::Null, 1).1;
+    let task = scene.submit(EVENT_FLOOD.capability, &Value::Null, 1).1;
     let ended = scene.wait_for_end(task, &node).await;
     assert_ended_once(&ended, &node);
     let beats = scene.devnet.heartbeats(task);

@@ -12,11 +12,10 @@ mod upload;
 use posemesh_devnet::{
     DataItem, DevnetConfig, Endpoint, Failure, Fault, RequestRecord, TaskState, TaskStatus,
 };
+use posemesh_tests::guests::COPY;
 use posemesh_tests::{NodeProcess, Scene, assert_ended_once};
 use serde_json::json;
 use uuid::Uuid;
-
-const COPY: &str = "/posemesh/test/copy/v1";
 
 /// A node that copies, and its servers.
 struct Copying {
@@ -36,7 +35,7 @@ struct Copied {
 impl Copying {
     /// With a devnet of this kind.
     async fn with(config: DevnetConfig) -> Self {
-        Self::on(Scene::with(config).await.serving("copy")).await
+        Self::on(Scene::with(config).await.serving(COPY)).await
     }
 
     /// On a scene that serves what is to copy.
@@ -59,7 +58,7 @@ impl Copying {
 
     /// The same of an input that is there, or not.
     async fn copy_of(&self, cid: &str, fault: impl Into<Option<Fault>>) -> Copied {
-        self.run(COPY, &[cid], fault).await
+        self.run(COPY.capability, &[cid], fault).await
     }
 
     /// Has a runner work on these inputs while a fault is on.

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::process::Stdio;
 
 use posemesh_devnet::{DataItem, Devnet, DevnetConfig, Endpoint};
-use posemesh_tests::{PATIENCE, reference_domain_client_binary};
+use posemesh_tests::{TIMEOUT, reference_domain_client_binary};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::Command;
 use uuid::Uuid;
 
 /// A client, and the folder for the files of its uploads.
-pub struct Client<'a> {
+pub(crate) struct Client<'a> {
     devnet: &'a Devnet,
     variables: BTreeMap<&'static str, String>,
     folder: TempDir,
@@ -19,12 +19,12 @@ pub struct Client<'a> {
 
 impl<'a> Client<'a> {
     /// A client for the devnet's own domain.
-    pub fn new(devnet: &'a Devnet) -> Self {
+    pub(crate) fn new(devnet: &'a Devnet) -> Self {
         Self::with_token(devnet, devnet.domain_id(), devnet.app_token())
     }
 
     /// A client that was handed a token for a domain.
-    pub fn with_token(devnet: &'a Devnet, domain: Uuid, token: &str) -> Self {
+    pub(crate) fn with_token(devnet: &'a Devnet, domain: Uuid, token: &str) -> Self {
         let variables = [
             ("DOMAIN_SERVER_URL", devnet.domain_server_url()),
             ("DOMAIN_ACCESS_TOKEN", token.to_owned()),
@@ -35,7 +35,7 @@ impl<'a> Client<'a> {
     }
 
     /// A client that logs in as the devnet's application, with this secret, and asks DDS for the rest.
-    pub fn signing_in(devnet: &'a Devnet, secret: &str) -> Self {
+    pub(crate) fn signing_in(devnet: &'a Devnet, secret: &str) -> Self {
         let variables = [
             // The login is another server's, but the devnet has one address for all.
             ("API_URL", devnet.dds_url()),
@@ -49,7 +49,7 @@ impl<'a> Client<'a> {
     }
 
     /// A file with these bytes, to be uploaded.
-    pub fn file(&self, bytes: &[u8]) -> String {
+    pub(crate) fn file(&self, bytes: &[u8]) -> String {
         let file = self.folder.path().join(Uuid::new_v4().to_string());
         std::fs::write(&file, bytes).expect("a file");
         file.display().to_string()
@@ -59,7 +59,7 @@ impl<'a> Client<'a> {
     async fn call(&self, arguments: &[&str]) -> Value {
         let mut command = Command::new(reference_domain_client_binary());
         command.args(arguments).env_clear().envs(&self.variables).stdin(Stdio::null()).kill_on_drop(true);
-        let ended = tokio::time::timeout(PATIENCE, command.output()).await;
+        let ended = tokio::time::timeout(TIMEOUT, command.output()).await;
         let output = ended.unwrap_or_else(|_| panic!("{arguments:?} has not ended")).expect("it starts");
         let said = String::from_utf8_lossy(&output.stdout);
         let errors = String::from_utf8_lossy(&output.stderr);
@@ -71,14 +71,14 @@ impl<'a> Client<'a> {
     }
 
     /// A call that must succeed, and what it brings.
-    pub async fn ok(&self, arguments: &[&str]) -> Value {
+    pub(crate) async fn ok(&self, arguments: &[&str]) -> Value {
         let mut said = self.call(arguments).await;
         assert!(said.get("ok").is_some(), "{arguments:?}: {said}");
         said["ok"].take()
     }
 
     /// A call that must be refused: the status, and the client's words with the server's after them.
-    pub async fn refused(&self, arguments: &[&str]) -> (u64, String) {
+    pub(crate) async fn refused(&self, arguments: &[&str]) -> (u64, String) {
         let said = self.call(arguments).await;
         let status = said["refused"]["status"].as_u64();
         let words = said["refused"]["error"].as_str().unwrap_or_default().to_owned();
@@ -86,7 +86,7 @@ impl<'a> Client<'a> {
     }
 
     /// Downloads what these filters choose: each part's metadata, in the order of arrival, and its bytes.
-    pub async fn download(&self, filters: &[&str]) -> Vec<(Value, Vec<u8>)> {
+    pub(crate) async fn download(&self, filters: &[&str]) -> Vec<(Value, Vec<u8>)> {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().display().to_string();
         let parts = self.ok(&[&["download", path.as_str()], filters].concat()).await;
@@ -99,38 +99,38 @@ impl<'a> Client<'a> {
 }
 
 /// A devnet that was told this.
-pub async fn start(change: impl FnOnce(&mut DevnetConfig)) -> Devnet {
+pub(crate) async fn start(change: impl FnOnce(&mut DevnetConfig)) -> Devnet {
     let mut config = DevnetConfig::default();
     change(&mut config);
     Devnet::start(config).await.expect("a devnet")
 }
 
 /// Items as the client tells them: with all that the devnet knows.
-pub fn told(items: &[DataItem]) -> Value {
+pub(crate) fn told(items: &[DataItem]) -> Value {
     serde_json::to_value(items).expect("JSON")
 }
 
 /// What the devnet knows of these data, in this order.
-pub fn items(devnet: &Devnet, ids: &[Uuid]) -> Vec<DataItem> {
+pub(crate) fn items(devnet: &Devnet, ids: &[Uuid]) -> Vec<DataItem> {
     let all = devnet.list_data();
     let find = |id: &Uuid| all.iter().find(|item| item.id == *id).expect("an item").clone();
     ids.iter().map(find).collect()
 }
 
 /// The ids in what the client tells of items.
-pub fn ids(told: &Value) -> Vec<Uuid> {
+pub(crate) fn ids(told: &Value) -> Vec<Uuid> {
     let id = |item: &Value| item["id"].as_str().expect("an id").parse().expect("a UUID");
     told.as_array().expect("a list").iter().map(id).collect()
 }
 
 /// How many requests to an endpoint were answered with 200.
-pub fn count(devnet: &Devnet, endpoint: Endpoint) -> usize {
+pub(crate) fn count(devnet: &Devnet, endpoint: Endpoint) -> usize {
     let requests = devnet.requests().into_iter();
     requests.filter(|request| request.endpoint == Some(endpoint) && request.status == Some(200)).count()
 }
 
 /// So many bytes of every value, without a pattern that blocks of any size share.
-pub fn noise(count: usize) -> Vec<u8> {
+pub(crate) fn noise(count: usize) -> Vec<u8> {
     let mut state = 7u32;
     let mut next = || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -140,7 +140,7 @@ pub fn noise(count: usize) -> Vec<u8> {
 }
 
 /// Looks like the end of a part, of a form and of a head, and is none.
-pub fn lookalikes() -> Vec<u8> {
+pub(crate) fn lookalikes() -> Vec<u8> {
     let text = "\r\n--\r\n\r\n--\r\n--bound\r\n\r\n--Boundary--\r\n --boundary--\r\n\n--boundary\r\n\
         Content-Disposition: form-data; id=\"x\"; size=\"3\"\r\n\r\nabc\n\n\r\n--";
     text.as_bytes().to_vec()

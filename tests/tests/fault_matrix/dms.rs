@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use posemesh_devnet::{DevnetConfig, Endpoint, Fault, TaskState, TaskStatus};
+use posemesh_tests::guests::TRAP;
 use posemesh_tests::{NOOP, NodeProcess, Scene, assert_ended_once, leases_of};
 use serde_json::{Value, json};
 
@@ -11,7 +12,7 @@ use Endpoint::{Complete, Fail, Heartbeat, Lease};
 const TTL: Duration = Duration::from_secs(6);
 
 /// Runs a task of half a second while these faults are on order, and sees that the node goes on.
-pub async fn through(faults: impl IntoIterator<Item = Fault>) -> TaskState {
+pub(crate) async fn through(faults: impl IntoIterator<Item = Fault>) -> TaskState {
     let (scene, node, ended) = begin(faults, TTL).await;
     scene.devnet.faults().clear();
     scene.assert_goes_on(node).await;
@@ -30,7 +31,7 @@ async fn begin(faults: impl IntoIterator<Item = Fault>, ttl: Duration) -> (Scene
     (scene, node, ended)
 }
 
-pub fn assert_completed_with_one_lease(ended: &TaskState) {
+pub(crate) fn assert_completed_with_one_lease(ended: &TaskState) {
     assert_eq!((ended.status, ended.leases.len()), (TaskStatus::Completed, 1), "{ended:?}");
 }
 
@@ -114,10 +115,10 @@ async fn connections_are_reset_after_the_server_acted_on_heartbeats_and_complete
 #[tokio::test]
 async fn a_connection_is_reset_after_the_server_took_a_fail_and_leased_the_task_again_to_us() {
     let config = DevnetConfig { leases_per_node: 2, ..leases_of(Duration::from_secs(20)) };
-    let scene = Scene::with(config).await.set("MAX_CONCURRENCY", 2).serving("trap");
+    let scene = Scene::with(config).await.set("MAX_CONCURRENCY", 2).serving(TRAP);
     scene.devnet.faults().add(Fault::drop_after().on(Fail).times(1));
     let node = scene.node();
-    let task = scene.submit("/posemesh/test/trap/v1", &Value::Null, 3).1;
+    let task = scene.submit(TRAP.capability, &Value::Null, 3).1;
     let ended = scene.wait_for_end(task, &node).await;
     // Three leases, three failures, each of its own lease: the first one's second try hits no other.
     assert_eq!((ended.status, ended.leases.len()), (TaskStatus::Failed, 3), "{}", node.log());

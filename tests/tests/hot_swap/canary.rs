@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use posemesh_plugin_host::stage::Stage;
+use posemesh_plugin_host::load::LoadStage;
 use posemesh_tests::versions::{Does, put, versioned};
 
 use crate::{Watched, live, run_task};
@@ -18,7 +18,7 @@ async fn on_trial(second: Does) -> Watched {
     put(watched.dir.path(), "swap.wasm", &versioned(1_000_002, second, 0));
     watched
         .until("swap", "got a canary", |view| {
-            view.is_some_and(|view| view.generations[0].stage == Stage::Canary)
+            view.is_some_and(|view| view.generations[0].stage == LoadStage::Canary)
         })
         .await;
     watched

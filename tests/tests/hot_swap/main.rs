@@ -7,14 +7,13 @@ mod registry;
 use std::sync::Arc;
 use std::time::Duration;
 
-use posemesh_plugin_host::component::{Loader, LoaderSettings};
+use posemesh_plugin_host::load::{LoadStage, Loader, LoaderSettings, RunnerEngine};
 use posemesh_plugin_host::registry::{Registry, RegistrySettings, RunnerView, Scan};
-use posemesh_plugin_host::sandbox::Sandbox;
 use posemesh_runner_api::reports::{ReportLimits, Reports};
 use posemesh_runner_api::runner::{Runner, Runners as _};
 use posemesh_runner_api::task::Task;
 use posemesh_runner_cases::run::{FileRun, FileRunError, run};
-use posemesh_tests::PATIENCE;
+use posemesh_tests::TIMEOUT;
 use posemesh_tests::versions::capability;
 use serde_json::json;
 use tempfile::TempDir;
@@ -36,13 +35,9 @@ impl Watched {
         let mut settings = LoaderSettings::default();
         // The compiler is the node itself, as a process of its own; this process is a test.
         settings.compiler.program = Some(posemesh_tests::node_binary());
-        let sandbox = Sandbox::new().expect("wasmtime");
-        let loader = Loader::open(sandbox, settings).await.expect("a loader without a cache");
-        let settings = RegistrySettings {
-            plugins_dir: dir.path().to_owned(),
-            withheld: Default::default(),
-            environment: Default::default(),
-        };
+        let engine = RunnerEngine::new().expect("wasmtime");
+        let loader = Loader::open(engine, settings).await.expect("a loader without a cache");
+        let settings = RegistrySettings::new(dir.path());
         let registry = Arc::new(Registry::new(Arc::new(loader), settings));
         registry.scan(Scan::Now).await.expect("a first look");
         let stop = CancellationToken::new();
@@ -76,7 +71,7 @@ impl Watched {
             if is_so(view.as_ref()) {
                 return view;
             }
-            assert!(begun.elapsed() < PATIENCE, "{name} never {what}: {:#?}", self.registry.view());
+            assert!(begun.elapsed() < TIMEOUT, "{name} never {what}: {:#?}", self.registry.view());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -105,7 +100,7 @@ impl Watched {
 
 /// The version that gets the new tasks.
 fn live(view: Option<&RunnerView>) -> Option<String> {
-    let live = view?.generations.iter().find(|generation| generation.stage.word() == "live");
+    let live = view?.generations.iter().find(|generation| generation.stage == LoadStage::Live);
     live.map(|generation| generation.version.clone())
 }
 

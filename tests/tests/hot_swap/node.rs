@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use posemesh_devnet::TaskStatus;
 use posemesh_tests::versions::{Does, capability, put, versioned};
-use posemesh_tests::{NOOP, NodeProcess, PATIENCE, Scene};
+use posemesh_tests::{NOOP, NodeProcess, Scene, TIMEOUT};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -22,7 +22,7 @@ async fn registered(scene: &Scene, node: &NodeProcess, mut wanted: Vec<String>) 
         (newest.capabilities == wanted).then_some(())
     };
     let what = format!("a registration with {wanted:?}");
-    let seen = scene.devnet.wait_until(PATIENCE, &what, said).await;
+    let seen = scene.devnet.wait_until(TIMEOUT, &what, said).await;
     seen.unwrap_or_else(|error| {
         panic!(
             "{error}; registrations: {:?}; the node printed:\n{}",
@@ -83,7 +83,7 @@ async fn a_swap_in_the_middle_of_a_task_does_not_touch_it() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, swapped).await.unwrap_or_else(|_| panic!("{}", node.log()));
+    tokio::time::timeout(TIMEOUT, swapped).await.unwrap_or_else(|_| panic!("{}", node.log()));
     let short = scene.wait_for_end(submit(&scene, 3, 0), &node).await;
     assert_eq!(short.progress["began"], "1.0.1000002", "new tasks get the new one");
     let long = scene.wait_for_end(long, &node).await;

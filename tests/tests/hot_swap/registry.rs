@@ -3,8 +3,8 @@
 use std::io::Write as _;
 use std::time::Duration;
 
+use posemesh_plugin_host::load::LoadStage;
 use posemesh_plugin_host::registry::Scan;
-use posemesh_plugin_host::stage::Stage;
 use posemesh_runner_api::runner::Runners as _;
 use posemesh_tests::versions::{Does, capability, put, versioned};
 
@@ -27,7 +27,7 @@ async fn a_runner_is_added_replaced_and_removed_and_a_task_keeps_its_generation(
     let view = watched.until_live("swap", "1.0.1000002").await;
     assert_eq!(
         view.generations.iter().map(|one| one.stage).collect::<Vec<_>>(),
-        [Stage::Live, Stage::Previous]
+        [LoadStage::Live, LoadStage::Previous]
     );
     let ran = run_task(held.as_ref(), Duration::ZERO).await.expect("it runs");
     assert_eq!(ran, ("1.0.1000001".to_owned(), "1.0.1000001".to_owned()), "the generation it was given");
@@ -42,10 +42,17 @@ async fn a_runner_is_added_replaced_and_removed_and_a_task_keeps_its_generation(
     drop(held);
     watched.until("swap", "went", |view| view.is_none()).await;
     let reached = watched.registry.transitions();
-    for stage in [Stage::Found, Stage::Verified, Stage::Compiled, Stage::Linked, Stage::Probed, Stage::Live] {
+    for stage in [
+        LoadStage::Found,
+        LoadStage::Verified,
+        LoadStage::Compiled,
+        LoadStage::Linked,
+        LoadStage::Probed,
+        LoadStage::Live,
+    ] {
         assert_eq!(reached.get(&stage), Some(&2), "{stage}");
     }
-    assert_eq!((reached.get(&Stage::Draining), reached.get(&Stage::Gone)), (Some(&2), Some(&2)));
+    assert_eq!((reached.get(&LoadStage::Draining), reached.get(&LoadStage::Gone)), (Some(&2), Some(&2)));
     watched.end().await;
 }
 
@@ -61,7 +68,7 @@ async fn a_file_that_is_still_written_is_not_loaded() {
     }
     drop(file);
     watched.until_live("slow", "1.0.1000001").await;
-    assert_eq!(watched.registry.transitions().get(&Stage::Refused), None);
+    assert_eq!(watched.registry.transitions().get(&LoadStage::Refused), None);
     watched.end().await;
 }
 

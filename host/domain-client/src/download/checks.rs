@@ -1,81 +1,74 @@
-//! Whether what came is what was asked for, and all of it.
+//! Whether what comes is what was asked for, and all of it.
 
-use posemesh_domain_data::cid::{self, Query};
+use posemesh_domain_data::cid::{self, DataQuery};
 use posemesh_domain_data::disposition::Disposition;
-use posemesh_domain_data::excerpt;
-use posemesh_domain_data::multipart::{Ending, MultipartError};
+use posemesh_runner_api::ports::PartInfo;
+use posemesh_text::one_line;
 use uuid::Uuid;
 
-use super::super::error::StorageError;
-use super::{Download, Stop};
-use posemesh_runner_api::ports::PartInfo;
+use crate::api::error::DomainError;
+use crate::download::pass_error::PassError;
 
-impl Download {
-    /// Checks that a part is one that was asked for.
-    pub(super) fn check_part(&self, head: Disposition) -> Result<(Uuid, PartInfo), Stop> {
-        let id = cid::uuid(&head.id)
-            .ok_or_else(|| inconsistent(format!("a part has the id `{}`, no UUID", excerpt(&head.id, 80))))?;
-        if !self.query.ids.is_empty() && !self.query.ids.contains(&id) {
-            return Err(inconsistent(format!("the server sent {id}, which was not asked for")));
-        }
-        let domain = self.access.lease.domain_id;
-        if !head.domain_id.is_empty() && cid::uuid(&head.domain_id) != Some(domain) {
-            let other = excerpt(&head.domain_id, 80);
-            return Err(inconsistent(format!(
-                "the server sent {id} of the domain `{other}`, not of {domain}"
-            )));
-        }
-        let info = PartInfo {
-            data_id: head.id,
-            name: head.name,
-            data_type: head.data_type,
-            size: head.size,
-            domain_id: domain.to_string(),
-            created_at: head.created_at,
-            updated_at: head.updated_at,
-        };
-        Ok((id, info))
+/// Checks that a part is one that the query asks for, in the lease's domain.
+pub(super) fn check_part(
+    query: &DataQuery,
+    domain: Uuid,
+    head: Disposition,
+) -> Result<(Uuid, PartInfo), PassError> {
+    let Some(id) = cid::hyphenated_uuid(&head.id) else {
+        return Err(PassError::inconsistent(format!(
+            "a part has the id `{}`, no UUID",
+            one_line(&head.id, 80)
+        )));
+    };
+    if !query.ids.is_empty() && !query.ids.contains(&id) {
+        return Err(PassError::inconsistent(format!("the server sent {id}, which was not asked for")));
     }
-
-    /// Servers may take filters as patterns; only what equals them was meant.
-    pub(super) fn is_wanted(&self, info: &PartInfo) -> bool {
-        let fits =
-            |filter: &Option<String>, value: &str| filter.as_deref().is_none_or(|filter| filter == value);
-        fits(&self.query.name, &info.name) && fits(&self.query.data_type, &info.data_type)
+    if !head.domain_id.is_empty() && cid::hyphenated_uuid(&head.domain_id) != Some(domain) {
+        let other = one_line(&head.domain_id, 80);
+        return Err(PassError::inconsistent(format!(
+            "the server sent {id} of the domain `{other}`, not of {domain}"
+        )));
     }
+    let info = PartInfo {
+        data_id: head.id,
+        name: head.name,
+        data_type: head.data_type,
+        size: head.size,
+        domain_id: domain.to_string(),
+        created_at: head.created_at,
+        updated_at: head.updated_at,
+    };
+    Ok((id, info))
+}
 
-    /// Whether every id that the query lists came, so that nothing can be missing.
-    pub(super) fn everything_came(&self) -> bool {
-        let Query { ids, name, data_type } = &self.query;
-        let exact = !ids.is_empty() && name.is_none() && data_type.is_none();
-        exact && self.current.is_none() && ids.iter().all(|id| self.done.contains(id))
-    }
+/// Whether a part passes the query's filters. Servers may treat filters as patterns; only what equals them was meant.
+pub(super) fn passes_filters(query: &DataQuery, info: &PartInfo) -> bool {
+    let passes =
+        |filter: &Option<String>, value: &str| filter.as_deref().is_none_or(|filter| filter == value);
+    passes(&query.name, &info.name) && passes(&query.data_type, &info.data_type)
+}
 
-    pub(super) fn check_end(&self, ending: Ending) -> Result<(), Stop> {
-        if self.everything_came() {
-            return Ok(());
+/// Whether every id that the query lists came, so that no part can be missing.
+pub(super) fn is_all(query: &DataQuery, delivered: &[Uuid]) -> bool {
+    is_exact(query) && query.ids.iter().all(|id| delivered.contains(id))
+}
+
+/// Checks that the parts of a closed answer are all that the query asks for.
+pub(super) fn check_all(query: &DataQuery, delivered: &[Uuid]) -> Result<(), DomainError> {
+    let missing = query.ids.iter().find(|id| !delivered.contains(id));
+    match missing {
+        Some(id) if is_exact(query) => {
+            Err(DomainError::NoSuchData(format!("the server sent nothing for the id {id}")))
         }
-        if ending == Ending::Open {
-            return Err(MultipartError::Truncated("after a part, before the closing boundary").into());
+        _ if delivered.is_empty() => {
+            Err(DomainError::NoSuchData("the server sent no part for the input's CID".to_owned()))
         }
-        if self.current.is_some() {
-            return Err(inconsistent("a part was gone when it was taken up again after a cut".to_owned()));
-        }
-        let Query { ids, name, data_type } = &self.query;
-        let missing = ids.iter().find(|id| !self.done.contains(id));
-        match missing {
-            Some(id) if name.is_none() && data_type.is_none() => {
-                Err(StorageError::NoSuchData(format!("the server sent nothing for the id {id}")).into())
-            }
-            _ if self.done.is_empty() => {
-                Err(StorageError::NoSuchData("the server sent no part for the input's CID".to_owned()).into())
-            }
-            _ => Ok(()),
-        }
+        _ => Ok(()),
     }
 }
 
-/// The answer contradicts itself, the query or an earlier answer.
-pub(super) fn inconsistent(why: String) -> Stop {
-    Stop::Failed(StorageError::Inconsistent(why))
+/// Whether the query names each part that it wants. A filter may leave ids out.
+fn is_exact(query: &DataQuery) -> bool {
+    !query.ids.is_empty() && query.name.is_none() && query.data_type.is_none()
 }

@@ -7,8 +7,9 @@ use posemesh_runner_api::ports::PortErrorKind;
 async fn bytes_reach_the_runner_while_the_server_still_sends() {
     let (sender, receiver) = mpsc::channel(4);
     let receiver = Mutex::new(Some(receiver));
-    let mock = Mock::start(move |_, _| Reply::Stream(receiver.lock().unwrap().take().unwrap())).await;
-    let bench = bench(mock.address, settings());
+    let mock =
+        MockServer::start(move |_, _| Reply::stream(FORM, receiver.lock().unwrap().take().unwrap())).await;
+    let bench = bench(mock.address(), settings());
     let all = part(A, b"hello world");
     let (start, rest) = all.split_at(all.len() - 8);
     sender.send(Ok(Bytes::copy_from_slice(start))).await.unwrap();
@@ -27,19 +28,19 @@ async fn bytes_reach_the_runner_while_the_server_still_sends() {
     assert_eq!(stream.next_part().await.unwrap(), None);
     assert_eq!(stream.next_part().await.unwrap(), None, "the end stays the end");
 
-    let seen = &mock.seen()[0];
-    assert_eq!(seen.line(), format!("GET /data?ids={A}"));
+    let seen = &mock.requests()[0];
+    assert_eq!(line(seen), format!("GET /data?ids={A}"));
     assert_eq!(seen.header("authorization"), "Bearer token-0");
     assert_eq!(seen.header("accept"), "multipart/form-data");
     assert_eq!(seen.header("posemesh-client-id"), "node-1");
-    assert_eq!(bench.storage.traffic.bytes_in(), (all.len() + 7) as u64);
+    assert_eq!(bench.ports.traffic.bytes_in(), (all.len() + 7) as u64);
 }
 
 #[tokio::test]
 async fn parts_come_in_the_servers_order_and_what_is_left_of_one_is_skipped() {
     let body = whole(&[part(B, &noise(700_000)), part(A, b"\r\n--B--\r\n")]);
-    let mock = Mock::start(move |_, _| Reply::parts(body.clone())).await;
-    let bench = bench(mock.address, settings());
+    let mock = MockServer::start(move |_, _| form(body.clone())).await;
+    let bench = bench(mock.address(), settings());
     let mut stream = bench.open(&format!("/api/v1/domains/{DOMAIN}/data?ids={A},{B}")).await.unwrap();
     assert!(
         matches!(stream.read(1).await, Err(PortError { kind: PortErrorKind::Invalid, .. })),
@@ -57,8 +58,9 @@ async fn parts_come_in_the_servers_order_and_what_is_left_of_one_is_skipped() {
 async fn a_runner_that_does_not_read_holds_the_server_back_and_dropping_ends_it() {
     let (sender, receiver) = mpsc::channel(1);
     let receiver = Mutex::new(Some(receiver));
-    let mock = Mock::start(move |_, _| Reply::Stream(receiver.lock().unwrap().take().unwrap())).await;
-    let bench = bench(mock.address, settings());
+    let mock =
+        MockServer::start(move |_, _| Reply::stream(FORM, receiver.lock().unwrap().take().unwrap())).await;
+    let bench = bench(mock.address(), settings());
     let head = String::from_utf8(part(A, b"")).unwrap().replace("size=\"0\"", "size=\"1000000000\"");
     sender.send(Ok(Bytes::from(head.trim_end().to_owned() + "\r\n\r\n"))).await.unwrap();
     let stream = bench.open(A).await.unwrap();
@@ -72,18 +74,18 @@ async fn a_runner_that_does_not_read_holds_the_server_back_and_dropping_ends_it(
         sent += chunk.len();
         assert!(sent < 64 << 20, "{sent} bytes were taken though nobody reads");
     }
-    assert!(bench.storage.traffic.bytes_in() < 8 << 20, "only a few chunks wait in memory");
+    assert!(bench.ports.traffic.bytes_in() < 8 << 20, "only a few chunks wait in memory");
     drop(stream);
     eventually("the connection is closed", || sender.is_closed()).await;
 }
 
 #[tokio::test]
 async fn other_servers_and_domains_are_refused_without_any_request() {
-    let mock = Mock::start(|_, _| Reply::status(500)).await;
-    let bench = bench(mock.address, settings());
+    let mock = MockServer::start(|_, _| Reply::status(500)).await;
+    let bench = bench(mock.address(), settings());
     for (cid, denied) in [
         (format!("https://evil.example/api/v1/domains/{DOMAIN}/data/{A}"), true),
-        (format!("http://{}/api/v1/domains/{B}/data/{A}", mock.address), true),
+        (format!("http://{}/api/v1/domains/{B}/data/{A}", mock.address()), true),
         (format!("//127.0.0.1:1/api/v1/domains/{DOMAIN}/data/{A}"), true),
         (format!("{A}&name=x"), false),
         (String::new(), false),
@@ -94,7 +96,7 @@ async fn other_servers_and_domains_are_refused_without_any_request() {
             other => panic!("{cid}: {other:?}"),
         }
     }
-    assert!(mock.seen().is_empty(), "no request was to be made");
+    assert!(mock.requests().is_empty(), "no request was to be made");
 }
 
 #[tokio::test]
@@ -112,8 +114,8 @@ async fn answers_that_are_not_what_was_asked_for_are_errors() {
         (whole(&[]), false),
     ] {
         let shown = String::from_utf8_lossy(&body).into_owned();
-        let mock = Mock::start(move |_, _| Reply::parts(body.clone())).await;
-        let bench = bench(mock.address, settings());
+        let mock = MockServer::start(move |_, _| form(body.clone())).await;
+        let bench = bench(mock.address(), settings());
         match bench.read_all(A).await.unwrap_err() {
             PortError { kind: PortErrorKind::Corrupt, .. } => assert!(corrupt, "{shown}"),
             PortError { kind: PortErrorKind::NotFound, .. } => assert!(!corrupt, "{shown}"),
@@ -124,8 +126,8 @@ async fn answers_that_are_not_what_was_asked_for_are_errors() {
 
 #[tokio::test]
 async fn an_id_that_the_server_leaves_out_is_missed() {
-    let mock = Mock::start(|_, _| Reply::parts(whole(&[part(A, b"x")]))).await;
-    let bench = bench(mock.address, settings());
+    let mock = MockServer::start(|_, _| form(whole(&[part(A, b"x")]))).await;
+    let bench = bench(mock.address(), settings());
     let cid = format!("/api/v1/domains/{DOMAIN}/data?ids={A},{B}");
     match bench.read_all(&cid).await.unwrap_err() {
         PortError { kind: PortErrorKind::NotFound, text } => assert!(text.contains(B), "{text}"),
@@ -141,19 +143,23 @@ async fn an_id_that_the_server_leaves_out_is_missed() {
 
 #[tokio::test]
 async fn statuses_reach_the_runner_in_words() {
-    for (status, want) in
-        [(404, "NotFound"), (403, "Denied"), (413, "Limit"), (400, "Invalid"), (503, "Unavailable")]
-    {
+    for (status, want) in [
+        (404, PortErrorKind::NotFound),
+        (403, PortErrorKind::Denied),
+        (413, PortErrorKind::Limit),
+        (400, PortErrorKind::Invalid),
+        (503, PortErrorKind::Unavailable),
+    ] {
         let text = "invalid domain access token\r\nfor token-0".as_bytes();
-        let mock = Mock::start(move |seen, _| {
+        let mock = MockServer::start(move |seen, _| {
             // An answer that quotes the token must not bring it into an error.
             let text = if seen.target.contains(B) { text } else { &text[..29] };
-            Reply::Whole(status, "text/plain; charset=utf-8", Bytes::copy_from_slice(text))
+            Reply::bytes("text/plain; charset=utf-8", Bytes::copy_from_slice(text)).with_status(status)
         })
         .await;
-        let bench = bench(mock.address, settings());
+        let bench = bench(mock.address(), settings());
         let error = bench.open(A).await.err().unwrap();
-        assert!(format!("{error:?}").starts_with(want), "{status}: {error:?}");
+        assert_eq!(error.kind, want, "{status}: {error}");
         assert_eq!(error.to_string().contains("invalid domain access token"), status < 500, "{error}");
         let error = bench.open(B).await.err().unwrap();
         assert!(!error.to_string().contains("token-0"), "{error}");
@@ -162,24 +168,25 @@ async fn statuses_reach_the_runner_in_words() {
 
 #[tokio::test]
 async fn redirects_are_not_followed() {
-    let elsewhere = Mock::start(|_, _| Reply::status(200)).await;
-    let to = format!("http://{}/", elsewhere.address);
-    let mock = Mock::start(move |_, _| Reply::Redirect(to.clone())).await;
-    let error = bench(mock.address, settings()).open(A).await.err().unwrap();
+    let elsewhere = MockServer::start(|_, _| Reply::status(200)).await;
+    let to = format!("http://{}/", elsewhere.address());
+    let mock = MockServer::start(move |_, _| Reply::status(307).header("location", &to)).await;
+    let error = bench(mock.address(), settings()).open(A).await.err().unwrap();
     assert!(
         matches!(&error, PortError { kind: PortErrorKind::Other, text } if text.contains("redirect")),
         "{error:?}"
     );
-    assert!(elsewhere.seen().is_empty());
+    assert!(elsewhere.requests().is_empty());
 }
 
 #[tokio::test]
 async fn many_open_inputs_share_what_may_wait_and_none_waits_for_another() {
     let bytes = noise(1_500_000);
     let body = whole(&[part(A, &bytes)]);
-    let mock = Mock::start(move |_, _| Reply::parts(body.clone())).await;
+    let mock = MockServer::start(move |_, _| form(body.clone())).await;
     for read_ahead in [0, 5] {
-        let bench = bench(mock.address, StorageSettings { read_ahead, ..settings() });
+        let bench =
+            bench(mock.address(), changed(settings(), |settings| settings.downloads.read_ahead = read_ahead));
         let mut streams = Vec::new();
         for _ in 0..6 {
             let mut stream = bench.open(A).await.unwrap();
@@ -196,11 +203,11 @@ async fn many_open_inputs_share_what_may_wait_and_none_waits_for_another() {
 #[tokio::test]
 async fn an_answer_ends_with_its_closing_boundary_however_its_connection_ends() {
     for cut in [true, false] {
-        let mock = Mock::start(move |_, _| Reply::broken(&whole(&[part(A, b"hello")]), cut)).await;
-        let bench = bench(mock.address, settings());
+        let mock = MockServer::start(move |_, _| broken(&whole(&[part(A, b"hello")]), cut)).await;
+        let bench = bench(mock.address(), settings());
         let read = bench.read_all(&format!("/api/v1/domains/{DOMAIN}/data?name=scan")).await.unwrap();
         assert_eq!(read, [(A.to_owned(), b"hello".to_vec())]);
-        assert_eq!(mock.seen().len(), 1, "cut: {cut}");
+        assert_eq!(mock.requests().len(), 1, "cut: {cut}");
     }
 }
 
@@ -208,12 +215,12 @@ async fn an_answer_ends_with_its_closing_boundary_however_its_connection_ends() 
 async fn only_so_many_inputs_are_open_and_errors_name_the_one_at_fault() {
     // More than may wait for a runner that does not read.
     let body = whole(&[part(A, &noise(8 << 20))]);
-    let mock = Mock::start(move |seen, _| match seen.target.contains(A) {
-        true => Reply::parts(body.clone()),
+    let mock = MockServer::start(move |seen, _| match seen.target.contains(A) {
+        true => form(body.clone()),
         false => Reply::status(403),
     })
     .await;
-    let bench = bench(mock.address, StorageSettings { max_open_inputs: 2, ..settings() });
+    let bench = bench(mock.address(), changed(settings(), |settings| settings.downloads.max_open_inputs = 2));
     let mut first = bench.open(A).await.unwrap();
     let _second = bench.open(A).await.unwrap();
     assert!(

@@ -4,10 +4,10 @@ use super::*;
 use posemesh_runner_api::ports::PortErrorKind;
 
 /// Answers the first request with a broken start of this, the others in full with `then`.
-async fn broken_once(body: Vec<u8>, at: usize, cut: bool, then: Vec<u8>) -> Mock {
-    Mock::start(move |_, before| match before {
-        0 => Reply::broken(&body[..at], cut),
-        _ => Reply::parts(then.clone()),
+async fn broken_once(body: Vec<u8>, at: usize, cut: bool, then: Vec<u8>) -> MockServer {
+    MockServer::start(move |_, before| match before {
+        0 => broken(&body[..at], cut),
+        _ => form(then.clone()),
     })
     .await
 }
@@ -19,8 +19,8 @@ async fn a_cut_at_any_byte_is_an_error_and_never_a_shorter_file() {
     for at in 0..body.len() {
         let cut = body.clone();
         // The body ends early without any sign of it in HTTP, the worst case.
-        let mock = Mock::start(move |_, _| Reply::parts(cut[..at].to_vec())).await;
-        let bench = bench(mock.address, StorageSettings { max_resumes: 0, ..settings() });
+        let mock = MockServer::start(move |_, _| form(cut[..at].to_vec())).await;
+        let bench = bench(mock.address(), changed(settings(), |settings| settings.downloads.max_resumes = 0));
         match bench.read_all(A).await {
             // Nothing but the closing boundary is missing, and the one part that was asked for is whole.
             Ok(parts) => {
@@ -46,13 +46,13 @@ async fn a_cut_download_goes_on_where_it_stopped() {
         let full = body.clone();
         let only_second = whole(&[part(B, &second)]);
         let start = body[..at].to_vec();
-        let mock = Mock::start(move |seen, before| match before {
-            0 => Reply::broken(&start, true),
-            _ if seen.target.contains(A) => Reply::parts(full.clone()),
-            _ => Reply::parts(only_second.clone()),
+        let mock = MockServer::start(move |seen, before| match before {
+            0 => broken(&start, true),
+            _ if seen.target.contains(A) => form(full.clone()),
+            _ => form(only_second.clone()),
         })
         .await;
-        let bench = bench(mock.address, settings());
+        let bench = bench(mock.address(), settings());
         let parts = bench.read_all(&cid).await.unwrap_or_else(|error| panic!("cut at {at}: {error}"));
         assert!(parts[0].1 == first && parts[1].1 == second, "cut at {at}: other bytes");
         assert_eq!(parts.len(), 2);
@@ -69,7 +69,7 @@ async fn what_changed_during_a_cut_is_not_mixed() {
         part_changed(A, b"0123456789", "2026-01-02T03:04:06Z"),
     ] {
         let mock = broken_once(body.clone(), at, true, whole(&[then])).await;
-        let error = bench(mock.address, settings()).read_all(A).await.unwrap_err();
+        let error = bench(mock.address(), settings()).read_all(A).await.unwrap_err();
         assert!(matches!(error, PortError { kind: PortErrorKind::Corrupt, .. }), "{error:?}");
     }
     // Gone altogether, and replaced by other data under the same name.
@@ -78,7 +78,7 @@ async fn what_changed_during_a_cut_is_not_mixed() {
         (whole(&[part(B, b"0123456789")]), format!("/api/v1/domains/{DOMAIN}/data?name=scan")),
     ] {
         let mock = broken_once(body.clone(), at, true, then).await;
-        let error = bench(mock.address, settings()).read_all(&cid).await.unwrap_err();
+        let error = bench(mock.address(), settings()).read_all(&cid).await.unwrap_err();
         assert!(matches!(error, PortError { kind: PortErrorKind::Corrupt, .. }), "{error:?}");
     }
 }
@@ -87,44 +87,47 @@ async fn what_changed_during_a_cut_is_not_mixed() {
 async fn a_filter_without_ids_skips_what_was_delivered() {
     let body = whole(&[part(A, b"first"), part(B, b"second")]);
     let mock = broken_once(body.clone(), body.len() - 12, true, body).await;
-    let parts = bench(mock.address, settings()).read_all("/?name=scan").await.unwrap();
+    let parts = bench(mock.address(), settings()).read_all("/?name=scan").await.unwrap();
     assert_eq!(parts, [(A.to_owned(), b"first".to_vec()), (B.to_owned(), b"second".to_vec())]);
 }
 
 #[tokio::test]
-async fn a_server_that_always_cuts_is_given_up() {
+async fn a_server_that_always_cuts_is_an_error() {
     let body = part(A, b"0123456789");
     let start = body[..body.len() - 4].to_vec();
-    let mock = Mock::start(move |_, _| Reply::broken(&start, true)).await;
-    let error = bench(mock.address, settings()).read_all(A).await.unwrap_err();
+    let mock = MockServer::start(move |_, _| broken(&start, true)).await;
+    let error = bench(mock.address(), settings()).read_all(A).await.unwrap_err();
     assert!(matches!(error, PortError { kind: PortErrorKind::Corrupt, .. }), "{error:?}");
-    assert_eq!(mock.seen().len(), 3, "one try and two more");
+    assert_eq!(mock.requests().len(), 3, "one try and two more");
 }
 
 #[tokio::test]
-async fn a_server_that_stalls_is_given_up() {
+async fn a_server_that_stalls_is_an_error() {
     let short = Duration::from_millis(100);
-    let impatient = StorageSettings { idle_timeout: short, first_byte_timeout: short, ..settings() };
+    let impatient = changed(settings(), |settings| {
+        settings.requests.idle_timeout = short;
+        settings.requests.first_byte_timeout = short;
+    });
     for (sends, tries) in [(None, 3), (Some(10), 3), (Some(200), 3)] {
-        let mock = Mock::start(move |_, _| match sends {
-            None => Reply::Never,
-            Some(bytes) => Reply::broken(&part(A, &noise(500))[..bytes], false),
+        let mock = MockServer::start(move |_, _| match sends {
+            None => Reply::never(),
+            Some(bytes) => broken(&part(A, &noise(500))[..bytes], false),
         })
         .await;
-        let bench = bench(mock.address, impatient.clone());
+        let bench = bench(mock.address(), impatient.clone());
         let error = bench.read_all(A).await.unwrap_err();
         assert!(
             matches!(&error, PortError { kind: PortErrorKind::Unavailable, text } if text.contains("no progress")),
             "{error:?}"
         );
-        assert_eq!(mock.seen().len(), tries, "{sends:?}");
+        assert_eq!(mock.requests().len(), tries, "{sends:?}");
     }
 }
 
 #[tokio::test]
 async fn a_stop_ends_a_read_that_waits() {
-    let mock = Mock::start(|_, _| Reply::broken(&part(A, &noise(500))[..300], false)).await;
-    let bench = bench(mock.address, settings());
+    let mock = MockServer::start(|_, _| broken(&part(A, &noise(500))[..300], false)).await;
+    let bench = bench(mock.address(), settings());
     let mut stream = bench.open(A).await.unwrap();
     stream.next_part().await.unwrap();
     let stop = bench.stop.clone();

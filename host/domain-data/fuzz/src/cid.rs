@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use posemesh_domain_data::cid::{CidError, MAX_CID_BYTES, Query};
+use posemesh_domain_data::cid::{CidError, DataQuery, MAX_CID_BYTES};
 use url::Url;
 use uuid::Uuid;
 
@@ -25,9 +25,9 @@ pub fn holds(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     let cid = text.trim();
     static PARSED: LazyLock<[Url; 5]> = LazyLock::new(|| BASES.map(|base| Url::parse(base).expect("a base")));
-    let answers = PARSED.each_ref().map(|base| Query::parse(&text, base, DOMAIN));
+    let answers = PARSED.each_ref().map(|base| DataQuery::parse(&text, base, DOMAIN));
     let padded = format!("\n {cid}\t");
-    assert_eq!(Query::parse(&padded, &PARSED[0], DOMAIN), answers[0], "white space matters");
+    assert_eq!(DataQuery::parse(&padded, &PARSED[0], DOMAIN), answers[0], "white space matters");
     for (base, answer) in PARSED.iter().zip(&answers) {
         match answer {
             Ok(query) => {
@@ -46,9 +46,10 @@ pub fn holds(input: &[u8]) {
 
 /// What an accepted CID leads to by other means than the resolver's: `url` for the server, and the rest
 /// read off its text.
-fn leads_nowhere_else(cid: &str, base: &Url, query: &Query) {
+fn leads_nowhere_else(cid: &str, base: &Url, query: &DataQuery) {
     if !cid.contains("://") && !cid.starts_with('/') {
-        let only = Query { ids: vec![uuid(cid).expect("an accepted id is a UUID")], ..Query::default() };
+        let only =
+            DataQuery { ids: vec![uuid(cid).expect("an accepted id is a UUID")], ..DataQuery::default() };
         assert_eq!(*query, only);
         return;
     }
@@ -56,7 +57,7 @@ fn leads_nowhere_else(cid: &str, base: &Url, query: &Query) {
     assert_eq!(url.origin(), base.origin(), "another server was accepted");
     assert_eq!((url.username(), url.password()), ("", None), "credentials were accepted");
 
-    let mut want = Query::default();
+    let mut want = DataQuery::default();
     for (key, value) in pairs(url.query().unwrap_or_default()) {
         match key.as_str() {
             "ids" => {
@@ -82,13 +83,13 @@ fn leads_nowhere_else(cid: &str, base: &Url, query: &Query) {
             want.ids = vec![uuid(id).expect("an accepted id is a UUID")];
         }
     } else {
-        assert_ne!(want, Query::default(), "a URL that leads to no data was accepted");
+        assert_ne!(want, DataQuery::default(), "a URL that leads to no data was accepted");
     }
     assert_eq!(*query, want);
 }
 
 /// The query that goes out holds ids, a name and a type, and nothing that ends or adds a parameter.
-fn asks_only_for_itself(query: &Query, base: &Url) {
+fn asks_only_for_itself(query: &DataQuery, base: &Url) {
     let mut want: Vec<(String, String)> = Vec::new();
     if !query.ids.is_empty() {
         let ids: Vec<String> = query.ids.iter().map(|id| id.hyphenated().to_string()).collect();
@@ -109,7 +110,7 @@ fn asks_only_for_itself(query: &Query, base: &Url) {
     }
 
     let Some(text) = query.to_query_string() else {
-        assert_eq!(*query, Query::default(), "a query that asks for something is not empty");
+        assert_eq!(*query, DataQuery::default(), "a query that asks for something is not empty");
         return;
     };
     let clean = |byte: u8| byte.is_ascii_alphanumeric() || b"-._*+%=&,".contains(&byte);
@@ -125,12 +126,12 @@ fn asks_only_for_itself(query: &Query, base: &Url) {
 }
 
 /// What is asked for, written as a CID, is asked for again.
-fn comes_back(query: &Query, base: &Url) {
+fn comes_back(query: &DataQuery, base: &Url) {
     let text = query.to_query_string().map(|text| format!("?{text}")).unwrap_or_default();
     let path = format!("/api/v1/domains/{DOMAIN}/data{text}");
     for cid in [base.join(&path).expect("a URL").to_string(), path] {
         if cid.len() <= MAX_CID_BYTES {
-            assert_eq!(Query::parse(&cid, base, DOMAIN).as_ref(), Ok(query), "{cid}");
+            assert_eq!(DataQuery::parse(&cid, base, DOMAIN).as_ref(), Ok(query), "{cid}");
         }
     }
 }
@@ -159,7 +160,7 @@ fn refuses_other_servers(cid: &str, base: &Url, error: &CidError) {
 }
 
 /// A CID that names a server is accepted for that one at most; one that names none, for all or for none.
-fn is_for_one_server(cid: &str, answers: &[Result<Query, CidError>]) {
+fn is_for_one_server(cid: &str, answers: &[Result<DataQuery, CidError>]) {
     let accepted = |scheme: &str| {
         let of_scheme = BASES.iter().zip(answers).filter(|(base, _)| base.starts_with(scheme));
         of_scheme.filter(|(_, answer)| answer.is_ok()).count()

@@ -6,7 +6,7 @@ use std::str::Chars;
 
 use bytes::Bytes;
 use posemesh_domain_data::disposition::{Disposition, DispositionError, parse};
-use posemesh_domain_data::multipart::{Event, Limits, MultipartError, Reader};
+use posemesh_domain_data::multipart::{MultipartError, MultipartEvent, MultipartLimits, MultipartReader};
 
 const KNOWN: [&str; 7] = ["id", "domain-id", "name", "data-type", "size", "created-at", "updated-at"];
 
@@ -91,13 +91,13 @@ fn the_reader_hands_it_on(text: &str) {
     if text.contains('\n') {
         return;
     }
-    let limits = Limits { header_bytes: text.len() + 64, part_bytes: u64::MAX, parts: 1 };
-    let mut reader = Reader::new("B", limits);
+    let limits = MultipartLimits { header_bytes: text.len() + 64, part_bytes: u64::MAX, parts: 1 };
+    let mut reader = MultipartReader::new("B", limits);
     reader.feed(Bytes::from(format!("--B\nContent-Disposition:{text}\n\n")));
     let said = reader.next_event();
     // A carriage return at the end belongs to the line's end.
     match parse(text.strip_suffix('\r').unwrap_or(text)) {
-        Ok(read) => assert_eq!(said, Ok(Some(Event::Part(read)))),
+        Ok(read) => assert_eq!(said, Ok(Some(MultipartEvent::Part(read)))),
         Err(error) => assert_eq!(said, Err(MultipartError::Disposition(error))),
     }
 }

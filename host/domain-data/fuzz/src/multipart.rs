@@ -7,12 +7,12 @@ mod reading;
 mod witness;
 
 use posemesh_domain_data::disposition::Disposition;
-use posemesh_domain_data::multipart::{Ending, Limits, MultipartError, Reader};
+use posemesh_domain_data::multipart::{BodyEnd, MultipartError, MultipartLimits, MultipartReader};
 
-use reading::{Part, Said, read};
+use reading::{Part, ReadOutcome, read};
 
 /// Small, so that inputs reach them.
-const LIMITS: Limits = Limits { header_bytes: 512, part_bytes: 4096, parts: 8 };
+const LIMITS: MultipartLimits = MultipartLimits { header_bytes: 512, part_bytes: 4096, parts: 8 };
 
 /// Everything below, for the body of `input` and for a regular body that is made of it.
 pub fn holds(input: &[u8]) {
@@ -26,11 +26,15 @@ pub fn holds(input: &[u8]) {
     let parts = made_of(body);
     let whole = written(&boundary, &parts);
     let said = holds_for(&boundary, &whole, pieces);
-    assert_eq!(said, Said { parts, end: Ok(Ending::Closed) }, "a regular body is not read as what it is");
+    assert_eq!(
+        said,
+        ReadOutcome { parts, end: Ok(BodyEnd::Closed) },
+        "a regular body is not read as what it is"
+    );
 }
 
 /// Everything that can be said without knowing what the body should be.
-fn holds_for(boundary: &str, body: &[u8], pieces: &[u8]) -> Said {
+fn holds_for(boundary: &str, body: &[u8], pieces: &[u8]) -> ReadOutcome {
     let said = read(boundary, body, b"");
     assert_eq!(read(boundary, body, pieces), said, "it matters how the bytes were cut");
     witness::check(boundary, body, &said);
@@ -54,21 +58,21 @@ fn boundary(content_type: &[u8]) -> Option<String> {
     });
     let printable = |given: &&str| given.chars().all(|c| matches!(c, ' '..='~') && c != '"');
     let right = given.filter(printable).filter(|given| (1..=200).contains(&given.len()));
-    let reader = Reader::from_content_type(Some(&text), LIMITS);
+    let reader = MultipartReader::from_content_type(Some(&text), LIMITS);
     match right {
         None => assert!(matches!(reader, Err(MultipartError::ContentType)), "{text:?} was accepted"),
         Some(right) => {
             let mut reader = reader.expect("a regular Content-Type");
             reader.feed(format!("--{right}--").into());
             assert_eq!(reader.next_event(), Ok(None));
-            assert_eq!(reader.finish(), Ok(Ending::Closed), "another boundary than {right:?} was taken");
+            assert_eq!(reader.finish(), Ok(BodyEnd::Closed), "another boundary than {right:?} was taken");
         }
     }
     right.map(str::to_owned)
 }
 
 /// A shorter body is never the same success, nor is a shorter part ever whole.
-fn a_cut_is_seen(boundary: &str, body: &[u8], said: &Said) {
+fn a_cut_is_seen(boundary: &str, body: &[u8], said: &ReadOutcome) {
     // At a dozen places, others with each length, and at the end.
     let every = body.len() / 12 + 1;
     let within = (body.len() % every..body.len()).step_by(every);
@@ -80,11 +84,11 @@ fn a_cut_is_seen(boundary: &str, body: &[u8], said: &Said) {
         }
         let lost = &body[end..];
         match cut.end {
-            Ok(Ending::Closed) => {
+            Ok(BodyEnd::Closed) => {
                 assert!(lost.iter().all(|byte| b" \t\r\n".contains(byte)), "closed without {lost:?}");
                 assert_eq!(cut.parts, said.parts);
             }
-            Ok(Ending::Open) => assert!(cut.parts.len() <= said.parts.len()),
+            Ok(BodyEnd::Open) => assert!(cut.parts.len() <= said.parts.len()),
             Err(MultipartError::Truncated(_)) => {}
             Err(other) => panic!("the first {end} bytes of a regular body: {other}"),
         }
@@ -92,7 +96,7 @@ fn a_cut_is_seen(boundary: &str, body: &[u8], said: &Said) {
 }
 
 /// Only what could still become a regular body is called cut short: whoever hears it asks again.
-fn more_would_do(boundary: &str, body: &[u8], said: &Said) {
+fn more_would_do(boundary: &str, body: &[u8], said: &ReadOutcome) {
     let closing = format!("\n--{boundary}--");
     let mut completed = match said.parts.last() {
         Some(part) if !part.whole => {
@@ -110,12 +114,12 @@ fn more_would_do(boundary: &str, body: &[u8], said: &Said) {
     }
     completed.push(written(boundary, &[Part::default()])[boundary.len() + 2..].to_vec());
     let regular =
-        completed.iter().any(|more| read(boundary, &[body, more].concat(), b"").end == Ok(Ending::Closed));
+        completed.iter().any(|more| read(boundary, &[body, more].concat(), b"").end == Ok(BodyEnd::Closed));
     assert!(regular, "nothing that could follow would make it regular");
 }
 
 /// What is irregular stays so, whatever follows.
-fn more_changes_nothing(boundary: &str, body: &[u8], said: &Said) {
+fn more_changes_nothing(boundary: &str, body: &[u8], said: &ReadOutcome) {
     for more in ["x", "\r\n", "\n", "--", &format!("\r\n--{boundary}--\r\n")] {
         let longer = [body, more.as_bytes()].concat();
         assert_eq!(read(boundary, &longer, b""), *said, "{more:?} behind it makes a difference");
@@ -123,7 +127,7 @@ fn more_changes_nothing(boundary: &str, body: &[u8], said: &Said) {
 }
 
 /// Outside of bodies, which are bounded by their size, neither one line nor many go on for ever.
-fn endless_headers_are_refused(boundary: &str, body: &[u8], said: &Said) {
+fn endless_headers_are_refused(boundary: &str, body: &[u8], said: &ReadOutcome) {
     let missing = said.parts.last().map_or(0, |part| part.head.size as usize - part.body.len());
     let enough = missing + LIMITS.header_bytes + boundary.len() + 2000;
     for line in [b"aaaaaaaa", b"X: yyyy\n", b"\r\n\r\n\r\n\r\n"] {

@@ -1,103 +1,42 @@
 //! The client of the discovery service (protocol 1.2, 1.4, 1.7 and 1.9).
 
 mod error;
-#[cfg(test)]
-mod tests;
+mod wire;
 
 use std::time::Duration;
 
 use http::header::{CONTENT_TYPE, HeaderMap};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use url::Url;
-use uuid::Uuid;
 
-pub use error::{DdsCall, DdsError};
-
-use super::login::Session;
-use super::siwe::Challenge;
+use crate::auth::login::MachineToken;
+use crate::auth::siwe::Challenge;
 use posemesh_net::clock::server_date;
-use posemesh_net::http::{self as node_http, MAX_JSON_BODY, bearer, cause, read_body, start_of_body};
+use posemesh_net::http::{MAX_JSON_BODY, bearer, cause, client_builder, read_body, start_of_body};
 use posemesh_net::json::{self, JsonError, Timestamp};
 use posemesh_net::secret::Secret;
 use posemesh_net::url::join;
 use posemesh_text::excerpt;
+use wire::{
+    NonceAnswer, NonceBody, RegisterRobotBody, RegisterWalletBody, RobotAnswer, VerifyAnswer, VerifyBody,
+    VerifyRobotBody,
+};
 
-/// Bytes of an error body that an excerpt is made of.
+pub(crate) use error::{DdsCall, DdsError};
+
+/// The base URL of the production DDS.
+pub(crate) const DEFAULT_BASE_URL: &str = "https://dds.auki.network";
+
+/// How many bytes of an error body are read to make an excerpt.
 const EXCERPT_SOURCE_BYTES: usize = 4096;
 
-/// One client for all calls of the process: connections are reused, and every call has a timeout.
+/// The client for all calls of a node to DDS: connections are reused, and every call has a timeout.
 #[derive(Debug, Clone)]
-pub struct DdsClient {
+pub(crate) struct DdsClient {
     base: Url,
     client: reqwest::Client,
-}
-
-#[derive(Serialize)]
-struct NonceBody<'a> {
-    wallet: &'a str,
-}
-
-#[derive(Serialize)]
-struct VerifyBody<'a> {
-    address: &'a str,
-    message: &'a str,
-    signature: &'a str,
-}
-
-#[derive(Serialize)]
-struct RegisterWalletBody<'a> {
-    message: &'a str,
-    signature: &'a str,
-    registration_credentials: &'a str,
-    capabilities: &'a [String],
-    version: &'a str,
-}
-
-#[derive(Serialize)]
-struct RegisterRobotBody<'a> {
-    registration_credentials: &'a str,
-    version: &'a str,
-    capabilities: &'a [String],
-}
-
-#[derive(Serialize)]
-struct VerifyRobotBody<'a> {
-    registration_credentials: &'a str,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct NonceAnswer {
-    nonce: String,
-    domain: String,
-    uri: String,
-    version: String,
-    chain_id: i64,
-    issued_at: String,
-}
-
-impl From<NonceAnswer> for Challenge {
-    fn from(answer: NonceAnswer) -> Self {
-        let NonceAnswer { nonce, domain, uri, version, chain_id, issued_at } = answer;
-        Self { nonce, domain, uri, version, chain_id, issued_at }
-    }
-}
-
-/// Of two spellings of the expiry the first counts.
-#[derive(Deserialize)]
-struct VerifyAnswer {
-    access_token: Secret,
-    access_expires_at: Option<Timestamp>,
-    expires_at: Option<Timestamp>,
-}
-
-#[derive(Deserialize)]
-struct RobotAnswer {
-    robot_id: Uuid,
-    access_token: Secret,
-    access_expires_at: Timestamp,
 }
 
 impl DdsClient {
@@ -105,16 +44,14 @@ impl DdsClient {
     ///
     /// # Errors
     /// When the TLS set-up fails.
-    pub fn new(base: Url, timeout: Duration) -> Result<Self, DdsError> {
-        let client = node_http::client_builder()
-            .timeout(timeout)
-            .build()
-            .map_err(|error| DdsError::Setup(cause(&error)))?;
+    pub(crate) fn new(base: Url, timeout: Duration) -> Result<Self, DdsError> {
+        let client =
+            client_builder().timeout(timeout).build().map_err(|error| DdsError::Setup(cause(&error)))?;
         Ok(Self { base, client })
     }
 
-    /// The DDS that is talked to.
-    pub fn base(&self) -> &Url {
+    /// The base URL of the DDS that this client calls.
+    pub(crate) fn base(&self) -> &Url {
         &self.base
     }
 
@@ -122,7 +59,7 @@ impl DdsClient {
     ///
     /// # Errors
     /// See [`DdsError`]; a missing or empty nonce and any other missing field are `Answer`.
-    pub async fn nonce(&self, address: &str) -> Result<Challenge, DdsError> {
+    pub(crate) async fn nonce(&self, address: &str) -> Result<Challenge, DdsError> {
         let call = DdsCall::Nonce;
         let (answer, _) = self.answer::<_, NonceAnswer>(call, &NonceBody { wallet: address }, &[]).await?;
         if answer.nonce.is_empty() {
@@ -135,21 +72,26 @@ impl DdsClient {
     ///
     /// # Errors
     /// See [`DdsError`].
-    pub async fn verify(&self, address: &str, message: &str, signature: &str) -> Result<Session, DdsError> {
+    pub(crate) async fn verify(
+        &self,
+        address: &str,
+        message: &str,
+        signature: &str,
+    ) -> Result<MachineToken, DdsError> {
         let call = DdsCall::Verify;
         let body = VerifyBody { address, message, signature };
         let (answer, server_date) = self.answer::<_, VerifyAnswer>(call, &body, &[signature]).await?;
         let Some(Timestamp(expires_at)) = answer.access_expires_at.or(answer.expires_at) else {
             return Err(answer_error(call, &JsonError::Missing("access_expires_at".to_owned())));
         };
-        session(call, answer.access_token, expires_at, server_date)
+        machine_token(call, answer.access_token, expires_at, server_date)
     }
 
     /// Registers the wallet (protocol 1.4). The body of a 2xx is ignored.
     ///
     /// # Errors
     /// See [`DdsError`].
-    pub async fn register_wallet(
+    pub(crate) async fn register_wallet(
         &self,
         message: &str,
         signature: &str,
@@ -167,12 +109,12 @@ impl DdsClient {
     ///
     /// # Errors
     /// See [`DdsError`]; no body is ever read into one.
-    pub async fn register_robot(
+    pub(crate) async fn register_robot(
         &self,
         credentials: &Secret,
         version: &str,
         capabilities: &[String],
-    ) -> Result<Session, DdsError> {
+    ) -> Result<MachineToken, DdsError> {
         let body =
             RegisterRobotBody { registration_credentials: credentials.expose(), version, capabilities };
         self.robot(DdsCall::RegisterRobot, &body).await
@@ -182,22 +124,22 @@ impl DdsClient {
     ///
     /// # Errors
     /// See [`DdsError`]; no body is ever read into one.
-    pub async fn verify_robot(&self, credentials: &Secret) -> Result<Session, DdsError> {
+    pub(crate) async fn verify_robot(&self, credentials: &Secret) -> Result<MachineToken, DdsError> {
         let body = VerifyRobotBody { registration_credentials: credentials.expose() };
         self.robot(DdsCall::VerifyRobot, &body).await
     }
 
-    async fn robot<B: Serialize>(&self, call: DdsCall, body: &B) -> Result<Session, DdsError> {
+    async fn robot<B: Serialize>(&self, call: DdsCall, body: &B) -> Result<MachineToken, DdsError> {
         let response = self.send(call, body, None).await?;
         let (answer, server_date) = read_answer::<RobotAnswer>(call, response).await?;
         if answer.robot_id.is_nil() {
             let (field, expected) = ("robot_id".to_owned(), "a UUID other than nil".to_owned());
             return Err(answer_error(call, &JsonError::Invalid { field, expected }));
         }
-        session(call, answer.access_token, answer.access_expires_at.0, server_date)
+        machine_token(call, answer.access_token, answer.access_expires_at.0, server_date)
     }
 
-    /// Sends, and reads the answer with the date of the server's clock.
+    /// Sends, and reads the answer and the time by the server's clock.
     async fn answer<B: Serialize, A: DeserializeOwned>(
         &self,
         call: DdsCall,
@@ -208,8 +150,8 @@ impl DdsClient {
         read_answer(call, response).await
     }
 
-    /// Sends, and gives 2xx answers back. `secrets` are masked in excerpts of others; with none the
-    /// body of those is not even read.
+    /// Sends, and returns 2xx answers. `secrets` are masked in excerpts of all others; without a list of them
+    /// the body of those is not even read.
     async fn send<B: Serialize>(
         &self,
         call: DdsCall,
@@ -240,18 +182,18 @@ impl DdsClient {
     }
 }
 
-/// A machine token that fits into a header.
-fn session(
+/// Accepts a token only if it fits into a header.
+fn machine_token(
     call: DdsCall,
     token: Secret,
     expires_at: OffsetDateTime,
     server_date: Option<OffsetDateTime>,
-) -> Result<Session, DdsError> {
+) -> Result<MachineToken, DdsError> {
     if bearer(&token).is_err() {
         let what = "the access_token of the answer can't stand in a header".to_owned();
         return Err(DdsError::Answer { call, what });
     }
-    Ok(Session { token, expires_at, server_date })
+    Ok(MachineToken { token, expires_at, server_date })
 }
 
 async fn read_answer<A: DeserializeOwned>(
@@ -269,7 +211,10 @@ fn answer_error(call: DdsCall, error: &JsonError) -> DdsError {
     DdsError::Answer { call, what: error.to_string() }
 }
 
-/// Plain text, or nothing said; JSON and pages may quote anything.
+/// Whether a body may be quoted: plain text, or no type at all. JSON and HTML pages may repeat anything.
 fn is_plain_text(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_TYPE).is_none_or(|value| value.as_bytes().starts_with(b"text/plain"))
 }
+
+#[cfg(test)]
+mod tests;

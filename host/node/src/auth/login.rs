@@ -1,4 +1,4 @@
-//! What the token manager knows of logins: that one can be tried, and what comes of it.
+//! Logins as the token manager sees them: one can be tried, and it gives a token or an error.
 
 use async_trait::async_trait;
 use time::OffsetDateTime;
@@ -7,38 +7,38 @@ use posemesh_net::secret::Secret;
 
 /// A way to get a machine token.
 #[async_trait]
-pub trait Login: Send + Sync + 'static {
-    /// Tries once. May wait before it does, for the node to be registered. Dropping it gives up.
+pub(crate) trait Login: Send + Sync + 'static {
+    /// Tries once. May wait until the node is registered before it does. Dropping the future aborts the login.
     ///
     /// # Errors
-    /// With the kind of failure, which sets the pace of the next tries.
-    async fn login(&self) -> Result<Session, LoginError>;
+    /// With the kind of failure, which decides how soon the next login is tried.
+    async fn login(&self) -> Result<MachineToken, LoginError>;
 
-    /// Returns when a login is wanted before the token is due, since something changed that DDS should
-    /// know. By default never.
+    /// Returns when a login is wanted before the token is due, because something changed that the token should
+    /// tell DMS. By default never.
     async fn wanted(&self) {
         std::future::pending().await
     }
 }
 
-/// A machine token with its lifetime.
+/// A machine token as DDS granted it.
 #[derive(Debug, Clone)]
-pub struct Session {
-    /// The bearer.
-    pub token: Secret,
+pub(crate) struct MachineToken {
+    /// The bearer of requests to DMS.
+    pub(crate) token: Secret,
     /// When it ends, by the clock of DDS.
-    pub expires_at: OffsetDateTime,
-    /// What the clock of DDS showed when it answered, if it said.
-    pub server_date: Option<OffsetDateTime>,
+    pub(crate) expires_at: OffsetDateTime,
+    /// The time by the clock of DDS when it answered; none if the answer had no `Date` header.
+    pub(crate) server_date: Option<OffsetDateTime>,
 }
 
 /// Why a login failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum LoginError {
-    /// The network, a server error, or an answer that made no sense.
+pub(crate) enum LoginError {
+    /// The network, a server error, or an answer that is not what the protocol says.
     #[error("{0}")]
     Transient(String),
-    /// DDS said no, or the node won't sign what DDS wants.
+    /// DDS refused, or the node does not sign what DDS asks for.
     #[error("{0}")]
     Refused(String),
 }

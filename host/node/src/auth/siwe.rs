@@ -1,9 +1,6 @@
 //! Sign-in with Ethereum: what DDS asks to have signed, the check that it is about this DDS and nothing
 //! else, and the text that is signed (protocol 1.2 and 1.3).
 
-#[cfg(test)]
-mod tests;
-
 use std::fmt::Write;
 
 use http::uri::Authority;
@@ -11,11 +8,12 @@ use siwe::{Message, TimeStamp, Version};
 use time::{Duration, OffsetDateTime};
 use url::Url;
 
-use super::wallet::Wallet;
+use crate::auth::wallet::Wallet;
+use posemesh_text::one_line;
 
-/// How the text is laid out.
+/// The layout of the signed text.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum SiweFormat {
+pub(crate) enum SiweFormat {
     /// As in protocol 1.3: the address in lower case, one empty line after it.
     #[default]
     Compact,
@@ -25,65 +23,77 @@ pub enum SiweFormat {
 
 /// The answer to a nonce request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Challenge {
+pub(crate) struct Challenge {
     /// Host of the DDS, with its port if it is not the scheme's.
-    pub domain: String,
+    pub(crate) domain: String,
     /// Base URL of the DDS.
-    pub uri: String,
+    pub(crate) uri: String,
     /// Always `1`.
-    pub version: String,
+    pub(crate) version: String,
     /// EIP-155 chain.
-    pub chain_id: i64,
+    pub(crate) chain_id: i64,
     /// Single-use.
-    pub nonce: String,
+    pub(crate) nonce: String,
     /// RFC 3339; signed exactly as it came.
-    pub issued_at: String,
+    pub(crate) issued_at: String,
 }
 
-/// Why the node does not sign what it was asked to. Values are quoted escaped and cut.
+/// Why the node does not sign what it was asked to. Values are quoted, escaped and cut.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("DDS asked to sign something that the node does not sign: {field} is {value}, expected {expected}")]
-pub struct Refusal {
+pub(crate) struct SigningRefusal {
     field: &'static str,
     value: String,
     expected: String,
 }
 
-impl Refusal {
+/// How many bytes of a value at fault are quoted.
+const QUOTED_BYTES: usize = 64;
+
+impl SigningRefusal {
     fn new(field: &'static str, value: &str, expected: impl Into<String>) -> Self {
-        let mut shown: String = value.escape_debug().take(64).collect();
-        if value.chars().count() > 64 {
-            shown.push('…');
-        }
-        Self { field, value: format!("`{shown}`"), expected: expected.into() }
+        Self { field, value: format!("`{}`", one_line(value, QUOTED_BYTES)), expected: expected.into() }
     }
 }
 
-/// What the node signs for: one DDS, and one chain if it was told which.
+/// What the operator chooses about signing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct SigningSettings {
+    /// How the signed text is laid out.
+    pub(crate) format: SiweFormat,
+    /// The one chain that is signed for; any chain if none.
+    pub(crate) chain_id: Option<u64>,
+}
+
+/// What the node signs for: one DDS, and one chain if the operator chose one.
 #[derive(Debug, Clone)]
-pub struct SignPolicy {
+pub(crate) struct SignPolicy {
     base: Url,
     chain_id: Option<u64>,
 }
 
-/// How far clocks may be apart: a machine with a wrong clock can still work, and no text is signed that is
-/// for another day.
+/// How far `issuedAt` may be from the node's clock: a machine whose clock is wrong can still work, and no text
+/// is signed that is for another day.
 const MOST_SKEW: Duration = Duration::DAY;
 
-/// Longest nonce that is taken.
+/// The longest nonce that is signed.
 const LONGEST_NONCE: usize = 128;
 
 impl SignPolicy {
     /// Signs for the DDS at this base URL.
-    pub fn new(base: Url, chain_id: Option<u64>) -> Self {
+    pub(crate) fn new(base: Url, chain_id: Option<u64>) -> Self {
         Self { base, chain_id }
     }
 
-    /// Checks what DDS asks to sign. Gives the skew: how far `issuedAt` is ahead of the node's clock.
+    /// Checks what DDS asks to sign. Returns the skew: how far `issuedAt` is ahead of the node's clock.
     ///
     /// # Errors
-    /// When it is about another service or chain, or could smuggle further lines into the text.
-    pub fn check(&self, challenge: &Challenge, now: OffsetDateTime) -> Result<Duration, Refusal> {
+    /// When it is about another service or chain, or could add lines to the text.
+    pub(crate) fn check(
+        &self,
+        challenge: &Challenge,
+        now: OffsetDateTime,
+    ) -> Result<Duration, SigningRefusal> {
         let texts = [
             ("domain", &challenge.domain),
             ("uri", &challenge.uri),
@@ -93,34 +103,42 @@ impl SignPolicy {
         ];
         for (field, text) in texts {
             if text.chars().any(char::is_control) {
-                return Err(Refusal::new(field, text, "text without control characters"));
+                return Err(SigningRefusal::new(field, text, "text without control characters"));
             }
         }
         let [authority, with_port] = self.authorities();
         if ![&authority, &with_port].iter().any(|ours| ours.eq_ignore_ascii_case(&challenge.domain)) {
-            return Err(Refusal::new("domain", &challenge.domain, format!("`{authority}` of DDS_BASE_URL")));
+            return Err(SigningRefusal::new(
+                "domain",
+                &challenge.domain,
+                format!("`{authority}` of DDS_BASE_URL"),
+            ));
         }
         // Compared as text: a parser would forgive what the signed text then still holds.
         let asked = challenge.uri.trim_end_matches('/');
         let path = self.base.path().trim_end_matches('/');
         let ours = |authority: &str| format!("{}://{authority}{path}", self.base.scheme());
         if asked != ours(&authority) && asked != ours(&with_port) {
-            return Err(Refusal::new(
+            return Err(SigningRefusal::new(
                 "uri",
                 &challenge.uri,
                 format!("`{}` of DDS_BASE_URL", ours(&authority)),
             ));
         }
         if challenge.version != "1" {
-            return Err(Refusal::new("version", &challenge.version, "`1`"));
+            return Err(SigningRefusal::new("version", &challenge.version, "`1`"));
         }
         let chain_id = u64::try_from(challenge.chain_id).ok().filter(|id| *id > 0);
         match (chain_id, self.chain_id) {
             (None, _) => {
-                return Err(Refusal::new("chainId", &challenge.chain_id.to_string(), "a positive number"));
+                return Err(SigningRefusal::new(
+                    "chainId",
+                    &challenge.chain_id.to_string(),
+                    "a positive number",
+                ));
             }
             (Some(asked), Some(ours)) if asked != ours => {
-                return Err(Refusal::new(
+                return Err(SigningRefusal::new(
                     "chainId",
                     &asked.to_string(),
                     format!("`{ours}` of SIWE_CHAIN_ID"),
@@ -131,21 +149,21 @@ impl SignPolicy {
         let alphanumeric = challenge.nonce.bytes().all(|byte| byte.is_ascii_alphanumeric());
         if !(8..=LONGEST_NONCE).contains(&challenge.nonce.len()) || !alphanumeric {
             let expected = format!("8 to {LONGEST_NONCE} letters and digits");
-            return Err(Refusal::new("nonce", &challenge.nonce, expected));
+            return Err(SigningRefusal::new("nonce", &challenge.nonce, expected));
         }
         let issued_at: TimeStamp = challenge
             .issued_at
             .parse()
-            .map_err(|_| Refusal::new("issuedAt", &challenge.issued_at, "an RFC 3339 timestamp"))?;
+            .map_err(|_| SigningRefusal::new("issuedAt", &challenge.issued_at, "an RFC 3339 timestamp"))?;
         let skew = *issued_at.as_ref() - now;
         if skew.abs() > MOST_SKEW {
             let expected = "a time within a day of this machine's clock; is the clock right?";
-            return Err(Refusal::new("issuedAt", &challenge.issued_at, expected));
+            return Err(SigningRefusal::new("issuedAt", &challenge.issued_at, expected));
         }
         Ok(skew)
     }
 
-    /// `host[:port]` of the base URL as URLs have it, and with the port in any case.
+    /// `host[:port]` of the base URL: without the port if it is the scheme's own, and with it in any case.
     fn authorities(&self) -> [String; 2] {
         let host = self.base.host_str().unwrap_or_default();
         let with_port = match self.base.port_or_known_default() {
@@ -159,18 +177,18 @@ impl SignPolicy {
     }
 }
 
-/// Composes the text for `wallet`, exactly as the challenge has it. Checks the grammar of the fields but
-/// not what they say: see [`SignPolicy::check`].
+/// Composes the text that `wallet` signs, with the fields exactly as the challenge has them. Checks the grammar
+/// of the fields; [`SignPolicy::check`] checks their content.
 ///
 /// # Errors
 /// When a field is not of the form that EIP-4361 asks for.
-pub fn compose(
+pub(crate) fn compose(
     challenge: &Challenge,
     wallet: &Wallet,
     resources: &[&str],
     format: SiweFormat,
-) -> Result<String, Refusal> {
-    let refuse = |field, value: &str, expected: &str| Refusal::new(field, value, expected);
+) -> Result<String, SigningRefusal> {
+    let refuse = |field, value: &str, expected: &str| SigningRefusal::new(field, value, expected);
     let address = wallet.address().trim_start_matches("0x");
     let mut bytes = [0_u8; 20];
     hex::decode_to_slice(address, &mut bytes).map_err(|_| refuse("address", address, "40 hex digits"))?;
@@ -227,3 +245,6 @@ fn compact(message: &Message, address: &str) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

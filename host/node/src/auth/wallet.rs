@@ -12,7 +12,7 @@ use posemesh_net::secret::Secret;
 /// Why a text is no private key. Quotes nothing of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
-    /// Wrong length or characters.
+    /// Not 64 hex digits.
     #[error("not a private key; allowed: 64 hex digits, with or without 0x before them")]
     Format,
     /// Zero, or above the order of the curve.
@@ -21,6 +21,15 @@ pub enum KeyError {
 }
 
 /// A key pair. Its memory is wiped when it is dropped, and `Debug` shows the address only.
+///
+/// ```
+/// use posemesh_node_core::auth::wallet::Wallet;
+///
+/// let wallet = Wallet::parse("4c0883a69102937d6231471b5dbb6204fe5129617082798ce3f4fdf2548b6f90")?;
+/// assert_eq!(wallet.address(), "0xfdbb6caf01414300c16ea14859fec7736d95355f");
+/// assert!(!format!("{wallet:?}").contains("4c0883a6"), "the key does not print");
+/// # Ok::<(), posemesh_node_core::auth::wallet::KeyError>(())
+/// ```
 pub struct Wallet {
     key: SigningKey,
     address: String,
@@ -30,7 +39,7 @@ impl Wallet {
     /// Reads a private key: 64 hex digits, with or without `0x`; whitespace around it is ignored.
     ///
     /// # Errors
-    /// When it is none.
+    /// When the text is no private key.
     pub fn parse(text: &str) -> Result<Self, KeyError> {
         let text = text.trim();
         let mut bytes = Zeroizing::new([0_u8; 32]);
@@ -39,7 +48,7 @@ impl Wallet {
         SigningKey::from_slice(bytes.as_ref()).map(Self::new).map_err(|_| KeyError::Range)
     }
 
-    /// A new wallet of the system's randomness.
+    /// A new wallet, from the random numbers of the operating system.
     pub fn generate() -> Self {
         Self::new(SigningKey::random(&mut OsRng))
     }
@@ -64,7 +73,7 @@ impl Wallet {
     }
 
     /// The first 16 hex digits of the public key, for logs.
-    pub fn public_key_prefix(&self) -> String {
+    pub(crate) fn public_key_prefix(&self) -> String {
         let point = self.key.verifying_key().to_encoded_point(false);
         hex::encode(point.as_bytes().get(..8).unwrap_or_default())
     }
@@ -73,7 +82,7 @@ impl Wallet {
     ///
     /// # Errors
     /// Never in practice: the curve would have to yield a zero.
-    pub fn sign(&self, message: &str) -> Result<String, k256::ecdsa::Error> {
+    pub(crate) fn sign(&self, message: &str) -> Result<String, k256::ecdsa::Error> {
         let (signature, recovery) = self.key.sign_prehash_recoverable(&eip191_digest(message))?;
         Ok(format!("0x{}{:02x}", hex::encode(signature.to_bytes()), 27 + recovery.to_byte()))
     }
@@ -86,7 +95,7 @@ impl fmt::Debug for Wallet {
 }
 
 /// What is signed in place of a text: its Keccak-256 with the EIP-191 prefix and its length in bytes.
-pub fn eip191_digest(message: &str) -> [u8; 32] {
+pub(crate) fn eip191_digest(message: &str) -> [u8; 32] {
     let mut hash = Keccak256::new_with_prefix(b"\x19Ethereum Signed Message:\n");
     hash.update(message.len().to_string());
     hash.update(message);
@@ -122,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_generated_wallet_survives_writing_down_and_does_not_print_its_key() {
+    fn a_generated_wallet_can_be_written_down_and_does_not_print_its_key() {
         let wallet = Wallet::generate();
         let hex = wallet.private_hex();
         assert_eq!(Wallet::parse(hex.expose()).unwrap().address(), wallet.address());

@@ -10,16 +10,16 @@ use zeroize::Zeroizing;
 
 /// Where a setting comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
+pub enum SettingSource {
     /// The process environment.
     Environment,
     /// The `.env` file.
     EnvFile,
-    /// Nobody set it.
+    /// The default: nobody set it.
     Default,
 }
 
-impl fmt::Display for Source {
+impl fmt::Display for SettingSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Environment => "environment",
@@ -29,22 +29,30 @@ impl fmt::Display for Source {
     }
 }
 
-/// Environment variables, not looked at yet. `Debug` shows names only, since some hold secrets.
+/// Environment variables before they are checked. `Debug` shows names only, since some values are secrets.
+///
+/// ```
+/// use posemesh_node_core::config::{Environment, SettingSource};
+///
+/// let environment = Environment::from_iter([("LOG_FORMAT", " text "), ("RUST_LOG", " ")]);
+/// assert_eq!(environment.get("LOG_FORMAT"), Some(("text", SettingSource::Environment)));
+/// assert_eq!(environment.get("RUST_LOG"), None, "blank counts as unset");
+/// ```
 #[derive(Clone, Default)]
 pub struct Environment {
-    values: BTreeMap<String, (Zeroizing<String>, Source)>,
+    values: BTreeMap<String, (Zeroizing<String>, SettingSource)>,
     not_utf8: BTreeSet<String>,
 }
 
 impl Environment {
     /// Takes variables as the operating system has them. One whose value is not UTF-8 is remembered as
-    /// such, so that it is reported if it is asked for.
+    /// such, so that it is reported if it is a setting.
     pub fn from_os(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
         let mut environment = Self::default();
         for (name, value) in variables {
             let Ok(name) = name.into_string() else { continue };
             match value.into_string() {
-                Ok(value) => environment.set(name, value, Source::Environment),
+                Ok(value) => environment.set(name, value, SettingSource::Environment),
                 Err(_) => {
                     environment.not_utf8.insert(name);
                 }
@@ -53,12 +61,12 @@ impl Environment {
         environment
     }
 
-    fn set(&mut self, name: String, value: String, source: Source) {
+    fn set(&mut self, name: String, value: String, source: SettingSource) {
         self.values.insert(name, (Zeroizing::new(value), source));
     }
 
-    /// Adds what a `.env` file says about variables that the real environment does not have. A variable
-    /// that is there but blank is there: that is how to take one of the file back.
+    /// Adds the variables of a `.env` file that the real environment does not have. One that is set but blank
+    /// in the environment counts as set here, so that an operator can hide a line of the file.
     fn add_from_file(&mut self, path: &Path) -> Result<(), EnvFileError> {
         let fail = |what: String| EnvFileError { path: path.to_owned(), what };
         let mut last = None;
@@ -66,7 +74,7 @@ impl Environment {
             // The error would quote the line, and the line may hold a secret.
             let (name, value) = item.map_err(|error| fail(describe(&error, last.as_deref())))?;
             if !self.values.contains_key(&name) && !self.not_utf8.contains(&name) {
-                self.set(name.clone(), value, Source::EnvFile);
+                self.set(name.clone(), value, SettingSource::EnvFile);
             }
             last = Some(name);
         }
@@ -74,7 +82,7 @@ impl Environment {
     }
 
     /// The trimmed value and its source; none if it is unset or blank.
-    pub fn get(&self, name: &str) -> Option<(&str, Source)> {
+    pub fn get(&self, name: &str) -> Option<(&str, SettingSource)> {
         let (value, source) = self.values.get(name)?;
         let value = value.trim();
         (!value.is_empty()).then_some((value, *source))
@@ -90,7 +98,7 @@ impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Environment {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(variables: I) -> Self {
         let mut environment = Self::default();
         for (name, value) in variables {
-            environment.set(name.into(), value.into(), Source::Environment);
+            environment.set(name.into(), value.into(), SettingSource::Environment);
         }
         environment
     }
@@ -152,14 +160,14 @@ mod tests {
         writeln!(file, "# comment\nA=file\nB=file\nC=\" padded \"").unwrap();
         let mut environment = Environment::from_iter([("A", "real"), ("B", " ")]);
         environment.add_from_file(file.path()).unwrap();
-        assert_eq!(environment.get("A"), Some(("real", Source::Environment)));
+        assert_eq!(environment.get("A"), Some(("real", SettingSource::Environment)));
         assert_eq!(environment.get("B"), None, "set but blank counts as unset");
-        assert_eq!(environment.get("C"), Some(("padded", Source::EnvFile)));
+        assert_eq!(environment.get("C"), Some(("padded", SettingSource::EnvFile)));
         assert_eq!(format!("{environment:?}"), r#"Environment(["A", "B", "C"])"#);
     }
 
     #[test]
-    fn a_broken_file_is_told_without_its_content() {
+    fn a_broken_file_is_reported_without_its_content() {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         writeln!(file, "A=1\nREG_SECRET hunter2").unwrap();
         let error = Environment::default().add_from_file(file.path()).unwrap_err().to_string();

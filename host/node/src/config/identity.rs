@@ -1,18 +1,18 @@
-//! Who the node is: a wallet or a robot, whichever is configured (protocol 1.1, 1.9 and 8).
+//! Which identity the node has: a wallet or a robot, whichever is configured.
 
 use std::fs::File;
 use std::io::Read;
 use std::sync::Arc;
 
-use sha2::{Digest as _, Sha256};
-use uuid::{Builder, Uuid};
 use zeroize::Zeroizing;
 
+use super::environment::SettingSource;
+use super::reader::SettingsReader;
+use super::variable::{Group, Variable};
+use crate::auth::identity::Identity;
 use crate::auth::wallet::Wallet;
 use posemesh_net::secret::Secret;
-
-use super::environment::Source;
-use super::reader::{REDACTED, Reader};
+use posemesh_text::REDACTED;
 
 const REG_SECRET: &str = "REG_SECRET";
 const PRIVHEX: &str = "SECP256K1_PRIVHEX";
@@ -22,39 +22,56 @@ const ROBOT_FILE: &str = "ROBOT_REGISTRATION_CREDENTIALS_FILE";
 /// Credentials are a line; whatever is larger is another file.
 const LARGEST_FILE: u64 = 64 << 10;
 
-/// How the node proves who it is.
-#[derive(Debug, Clone)]
-pub enum Identity {
-    /// A node with a wallet, which signs in with Ethereum.
-    Wallet {
-        /// `REG_SECRET`: `registration_credentials` on the wire.
-        reg_secret: Secret,
-        /// The key of `SECP256K1_PRIVHEX`.
-        wallet: Arc<Wallet>,
-    },
-    /// A robot, which shows its credentials.
-    Robot {
-        /// `ROBOT_REGISTRATION_CREDENTIALS`, opaque.
-        credentials: Secret,
-    },
+/// The variables of both identities.
+struct IdentityVariables {
+    reg_secret: Variable,
+    privhex: Variable,
+    robot: Variable,
+    robot_file: Variable,
 }
 
-/// The client id of a node that was given none. Domain servers charge by it, so a wallet keeps its own over
-/// restarts and machines. What a robot has that stays is a secret, of which not even a hash is shown.
-pub(super) fn client_id(identity: Option<&Identity>) -> String {
-    let id = match identity {
-        Some(Identity::Wallet { wallet, .. }) => {
-            let digest: [u8; 32] = Sha256::digest(format!("posemesh-client-id:{}", wallet.address())).into();
-            let mut bytes = [0; 16];
-            bytes.copy_from_slice(digest.split_at(16).0);
-            Builder::from_custom_bytes(bytes).into_uuid()
-        }
-        _ => Uuid::new_v4(),
-    };
-    format!("posemesh-compute-node/{id}")
+impl IdentityVariables {
+    fn declare(reader: &mut SettingsReader<'_>) -> Self {
+        let identity = |name, meaning: &'static str| Variable::new(Group::Identity, name, meaning);
+        let variables = Self {
+            reg_secret: identity(REG_SECRET, "The registration secret that DDS handed out for this node.")
+                .section("1.4")
+                .default_in_words("required for a wallet")
+                .secret(),
+            privhex: identity(
+                PRIVHEX,
+                "The private key of the node's wallet; `posemesh-node key generate` makes one.",
+            )
+            .section("1.1")
+            .default_in_words("required for a wallet")
+            .secret(),
+            robot: identity(
+                ROBOT,
+                "The registration credentials of a robot, sent to DDS as they are. A robot has no wallet.",
+            )
+            .section("1.9")
+            .secret(),
+            robot_file: identity(
+                ROBOT_FILE,
+                "A file with the registration credentials of a robot, instead of \
+                 `ROBOT_REGISTRATION_CREDENTIALS`.",
+            )
+            .section("1.9"),
+        };
+        reader.declare(&variables.reg_secret, "none", "any text");
+        reader.declare(&variables.privhex, "none", "64 hex digits, with or without `0x` before them");
+        reader.declare(&variables.robot, "none", "any text");
+        reader.declare(
+            &variables.robot_file,
+            "none",
+            format!("a path of a file of at most {LARGEST_FILE} bytes"),
+        );
+        variables
+    }
 }
 
-pub(super) fn read(reader: &mut Reader<'_>) -> Option<Identity> {
+pub(super) fn read(reader: &mut SettingsReader<'_>) -> Option<Identity> {
+    let variables = IdentityVariables::declare(reader);
     let reg_secret = reader.raw(REG_SECRET);
     let privhex = reader.raw(PRIVHEX);
     let robot = reader.raw(ROBOT);
@@ -63,50 +80,48 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<Identity> {
         (true, true) => {
             let message = "a node is either a wallet or a robot: \
                 unset REG_SECRET and SECP256K1_PRIVHEX, or the ROBOT_REGISTRATION_CREDENTIALS variables";
-            reader.secret_problem(REG_SECRET, message.to_owned());
+            reader.problem(&variables.reg_secret, Some(REDACTED), message.to_owned());
             None
         }
-        (false, true) => read_robot(reader, robot, robot_file),
-        (true, false) => read_wallet(reader, reg_secret, privhex),
+        (false, true) => read_robot(reader, &variables, robot, robot_file),
+        (true, false) => read_wallet(reader, &variables, reg_secret, privhex),
         (false, false) => {
             let message = "REG_SECRET required, together with SECP256K1_PRIVHEX, for a node with a wallet; \
                 or ROBOT_REGISTRATION_CREDENTIALS or ROBOT_REGISTRATION_CREDENTIALS_FILE for a robot";
-            reader.problem(REG_SECRET, None, message.to_owned());
-            reader.problem(
-                PRIVHEX,
-                None,
-                "SECP256K1_PRIVHEX required, unless the node is a robot".to_owned(),
-            );
+            reader.problem(&variables.reg_secret, None, message.to_owned());
+            let message = "SECP256K1_PRIVHEX required, unless the node is a robot";
+            reader.problem(&variables.privhex, None, message.to_owned());
             None
         }
     }
 }
 
 fn read_wallet(
-    reader: &mut Reader<'_>,
-    reg_secret: Option<(&str, Source)>,
-    privhex: Option<(&str, Source)>,
+    reader: &mut SettingsReader<'_>,
+    variables: &IdentityVariables,
+    reg_secret: Option<(&str, SettingSource)>,
+    privhex: Option<(&str, SettingSource)>,
 ) -> Option<Identity> {
     match reg_secret {
-        Some((_, source)) => reader.setting(REG_SECRET, REDACTED, source),
+        Some((_, source)) => reader.setting(&variables.reg_secret, REDACTED, source),
         None => reader.problem(
-            REG_SECRET,
+            &variables.reg_secret,
             None,
             "REG_SECRET required: the registration secret that DDS handed out for this node".to_owned(),
         ),
     }
     let wallet = match privhex.map(|(hex, source)| (Wallet::parse(hex), source)) {
         Some((Ok(wallet), source)) => {
-            reader.setting(PRIVHEX, format!("{REDACTED} (address {})", wallet.address()), source);
+            reader.setting(&variables.privhex, format!("{REDACTED} (address {})", wallet.address()), source);
             Some(wallet)
         }
         Some((Err(error), _)) => {
-            reader.secret_problem(PRIVHEX, error.to_string());
+            reader.problem(&variables.privhex, Some(REDACTED), error.to_string());
             None
         }
         None => {
             let message = "SECP256K1_PRIVHEX required: the private key of the node's wallet, 64 hex digits";
-            reader.problem(PRIVHEX, None, message.to_owned());
+            reader.problem(&variables.privhex, None, message.to_owned());
             None
         }
     };
@@ -115,27 +130,28 @@ fn read_wallet(
 }
 
 fn read_robot(
-    reader: &mut Reader<'_>,
-    given: Option<(&str, Source)>,
-    file: Option<(&str, Source)>,
+    reader: &mut SettingsReader<'_>,
+    variables: &IdentityVariables,
+    given: Option<(&str, SettingSource)>,
+    file: Option<(&str, SettingSource)>,
 ) -> Option<Identity> {
     match (given, file) {
         (Some(_), Some((path, _))) => {
             let message = format!("{ROBOT} and {ROBOT_FILE} are mutually exclusive: unset one of them");
-            reader.problem(ROBOT_FILE, Some(path), message);
+            reader.problem(&variables.robot_file, Some(path), message);
             None
         }
         (Some((credentials, source)), None) => {
-            reader.setting(ROBOT, REDACTED, source);
+            reader.setting(&variables.robot, REDACTED, source);
             Some(Identity::Robot { credentials: Secret::new(credentials) })
         }
         (None, Some((path, source))) => match read_file(path) {
             Ok(credentials) => {
-                reader.setting(ROBOT_FILE, path, source);
+                reader.setting(&variables.robot_file, path, source);
                 Some(Identity::Robot { credentials })
             }
             Err(message) => {
-                reader.problem(ROBOT_FILE, Some(path), message);
+                reader.problem(&variables.robot_file, Some(path), message);
                 None
             }
         },

@@ -1,5 +1,5 @@
-//! From raw to checked: every variable passes through here, which keeps trimming, masking, messages and
-//! the list for `config check` the same for all of them.
+//! From raw to checked: every variable passes through here, which keeps trimming, masking, messages, the list for
+//! `config check` and the list for the document the same for all of them.
 
 use std::fmt::Display;
 use std::net::SocketAddr;
@@ -8,11 +8,14 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::environment::{Environment, Source};
+use super::byte_size::ByteSize;
+use super::environment::{Environment, SettingSource};
 use super::problem::Problem;
+use super::variable::{Declared, Variable};
+use posemesh_text::{REDACTED, one_line};
 
-/// What stands for a secret wherever values are shown.
-pub const REDACTED: &str = "[redacted]";
+/// How many bytes of a value are shown.
+const SHOWN_BYTES: usize = 200;
 
 /// One line of the effective configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,258 +24,281 @@ pub struct Setting {
     pub name: &'static str,
     /// Its value, fit for a terminal; secrets are masked.
     pub value: String,
-    /// Who set it.
-    pub source: Source,
+    /// Where the value comes from.
+    pub source: SettingSource,
 }
 
-/// Reads variables, and keeps what was read and what was wrong.
+/// Reads variables, and keeps what was declared, what was read and what was wrong.
 #[derive(Debug)]
-pub struct Reader<'a> {
+pub(super) struct SettingsReader<'a> {
     environment: &'a Environment,
+    declared: Vec<Declared>,
     settings: Vec<Setting>,
     problems: Vec<Problem>,
 }
 
-impl<'a> Reader<'a> {
-    /// Nothing read yet.
-    pub fn new(environment: &'a Environment) -> Self {
-        Self { environment, settings: Vec::new(), problems: Vec::new() }
+/// The outcome of a [`SettingsReader`].
+#[derive(Debug)]
+pub(super) struct Readings {
+    pub(super) declared: Vec<Declared>,
+    pub(super) settings: Vec<Setting>,
+    pub(super) problems: Vec<Problem>,
+}
+
+impl<'a> SettingsReader<'a> {
+    pub(super) fn new(environment: &'a Environment) -> Self {
+        Self { environment, declared: Vec::new(), settings: Vec::new(), problems: Vec::new() }
     }
 
-    /// What was read and what was wrong.
-    pub fn finish(self) -> (Vec<Setting>, Vec<Problem>) {
-        (self.settings, self.problems)
+    pub(super) fn finish(self) -> Readings {
+        Readings { declared: self.declared, settings: self.settings, problems: self.problems }
+    }
+
+    /// Notes for the document that there is such a setting. The typed methods below do so themselves.
+    pub(super) fn declare(&mut self, variable: &Variable, default: impl Display, allowed: impl Display) {
+        let (default, allowed) = (default.to_string(), allowed.to_string());
+        self.declared.push(Declared { variable: variable.clone(), default, allowed });
     }
 
     /// The trimmed value and its source; none if unset or blank. A value that is not UTF-8 is a problem.
-    pub fn raw(&mut self, name: &'static str) -> Option<(&'a str, Source)> {
+    pub(super) fn raw(&mut self, name: &'static str) -> Option<(&'a str, SettingSource)> {
         if self.environment.is_not_utf8(name) {
-            self.problem(name, None, "its value is not UTF-8 text".to_owned());
+            let message = "its value is not UTF-8 text".to_owned();
+            self.problems.push(Problem { variable: name, value: None, message });
             return None;
         }
         self.environment.get(name)
     }
 
-    /// Adds a line to the effective configuration.
-    pub fn setting(&mut self, name: &'static str, value: impl Display, source: Source) {
-        self.settings.push(Setting { name, value: printable(&value.to_string()), source });
+    /// Adds a line to the effective configuration. `value` must not hold a secret.
+    pub(super) fn setting(&mut self, variable: &Variable, value: impl Display, source: SettingSource) {
+        let value = one_line(value, SHOWN_BYTES);
+        self.settings.push(Setting { name: variable.name, value, source });
     }
 
-    /// Adds a problem. `value` must not be a secret.
-    pub fn problem(&mut self, variable: &'static str, value: Option<&str>, message: String) {
-        self.problems.push(Problem { variable, value: value.map(printable), message });
+    /// Adds a problem. The value of a secret is masked.
+    pub(super) fn problem(&mut self, variable: &Variable, value: Option<&str>, message: String) {
+        let value = value.map(|value| match variable.secret {
+            true => REDACTED.to_owned(),
+            false => one_line(value, SHOWN_BYTES),
+        });
+        self.problems.push(Problem { variable: variable.name, value, message });
     }
 
-    /// Adds a problem with a secret's value.
-    pub fn secret_problem(&mut self, variable: &'static str, message: String) {
-        self.problems.push(Problem { variable, value: Some(REDACTED.to_owned()), message });
-    }
-
-    /// A value of any kind. `parse` says what is wrong when it does not fit; the default stands in then,
+    /// A value of any kind. `parse` reports what is wrong when it does not fit; the default stands in then,
     /// so that reading can go on.
-    pub fn value<T: Display>(
+    pub(super) fn value<T: Display>(
         &mut self,
-        name: &'static str,
+        variable: &Variable,
         default: T,
+        allowed: &str,
         parse: impl FnOnce(&str) -> Result<T, String>,
     ) -> T {
-        let (value, source) = match self.raw(name) {
-            None => (default, Source::Default),
+        self.declare(variable, &default, allowed);
+        let (value, source) = match self.raw(variable.name) {
+            None => (default, SettingSource::Default),
             Some((text, source)) => match parse(text) {
                 Ok(value) => (value, source),
                 Err(message) => {
-                    self.problem(name, Some(text), message);
+                    self.problem(variable, Some(text), message);
                     return default;
                 }
             },
         };
-        self.setting(name, &value, source);
+        self.setting(variable, &value, source);
         value
     }
 
-    /// A value that may be absent; `shown` is what the effective configuration says then.
-    pub fn optional<T: Display>(
+    /// A value that may be absent; `unset` is what the effective configuration shows then.
+    pub(super) fn optional<T: Display>(
         &mut self,
-        name: &'static str,
-        shown: &str,
+        variable: &Variable,
+        unset: &str,
+        allowed: &str,
         parse: impl FnOnce(&str) -> Result<T, String>,
     ) -> Option<T> {
-        let Some((text, source)) = self.raw(name) else {
-            self.setting(name, shown, Source::Default);
+        self.declare(variable, unset, allowed);
+        let Some((text, source)) = self.raw(variable.name) else {
+            self.setting(variable, unset, SettingSource::Default);
             return None;
         };
         match parse(text) {
             Ok(value) => {
-                self.setting(name, &value, source);
+                self.setting(variable, &value, source);
                 Some(value)
             }
             Err(message) => {
-                self.problem(name, Some(text), message);
+                self.problem(variable, Some(text), message);
                 None
             }
         }
     }
 
     /// A whole number in a range.
-    pub fn integer<T>(&mut self, name: &'static str, default: T, allowed: RangeInclusive<T>) -> T
+    pub(super) fn integer<T>(&mut self, variable: &Variable, default: T, range: RangeInclusive<T>) -> T
     where
         T: FromStr + Display + PartialOrd,
     {
-        self.value(name, default, |text| {
-            let span = format!("allowed: whole numbers from {} to {}", allowed.start(), allowed.end());
-            let value = text.parse().map_err(|_| format!("invalid integer in {name}; {span}"))?;
-            if allowed.contains(&value) { Ok(value) } else { Err(format!("out of range; {span}")) }
+        let allowed = format!("whole numbers from {} to {}", range.start(), range.end());
+        self.value(variable, default, &allowed, |text| {
+            let name = variable.name;
+            let value = text.parse().map_err(|_| format!("invalid integer in {name}; allowed: {allowed}"))?;
+            if range.contains(&value) { Ok(value) } else { Err(out_of_range(&allowed)) }
         })
     }
 
     /// Seconds in a range.
-    pub fn seconds(&mut self, name: &'static str, default: u64, allowed: RangeInclusive<u64>) -> Duration {
-        Duration::from_secs(self.integer(name, default, allowed))
+    pub(super) fn seconds(
+        &mut self,
+        variable: &Variable,
+        default: Duration,
+        range: RangeInclusive<u64>,
+    ) -> Duration {
+        Duration::from_secs(self.integer(variable, default.as_secs(), range))
     }
 
     /// Milliseconds in a range.
-    pub fn millis(&mut self, name: &'static str, default: u64, allowed: RangeInclusive<u64>) -> Duration {
-        Duration::from_millis(self.integer(name, default, allowed))
+    pub(super) fn millis(
+        &mut self,
+        variable: &Variable,
+        default: Duration,
+        range: RangeInclusive<u64>,
+    ) -> Duration {
+        let default = u64::try_from(default.as_millis()).unwrap_or(u64::MAX);
+        Duration::from_millis(self.integer(variable, default, range))
     }
 
     /// A ratio: finite and from 0 to 1.
-    pub fn ratio(&mut self, name: &'static str, default: f64) -> f64 {
-        self.value(name, default, |text| {
-            let value: f64 = text.parse().map_err(|_| {
-                format!("invalid float in {name}; allowed: numbers from 0 to 1, such as 0.25")
-            })?;
-            if (0.0..=1.0).contains(&value) {
-                Ok(value)
-            } else {
-                Err("out of range; allowed: numbers from 0 to 1".to_owned())
-            }
+    pub(super) fn ratio(&mut self, variable: &Variable, default: f64) -> f64 {
+        const ALLOWED: &str = "numbers from 0 to 1";
+        self.value(variable, default, ALLOWED, |text| {
+            let name = variable.name;
+            let value: f64 = text
+                .parse()
+                .map_err(|_| format!("invalid float in {name}; allowed: {ALLOWED}, such as 0.25"))?;
+            if (0.0..=1.0).contains(&value) { Ok(value) } else { Err(out_of_range(ALLOWED)) }
         })
     }
 
     /// `true` or `false`.
-    pub fn boolean(&mut self, name: &'static str, default: bool) -> bool {
-        self.value(name, default, |text| {
-            text.parse().map_err(|_| format!("invalid bool in {name}; allowed: true, false"))
+    pub(super) fn boolean(&mut self, variable: &Variable, default: bool) -> bool {
+        const ALLOWED: &str = "true, false";
+        self.value(variable, default, ALLOWED, |text| {
+            text.parse().map_err(|_| format!("invalid bool in {}; allowed: {ALLOWED}", variable.name))
         })
     }
 
     /// One of some words, whatever their case.
-    pub fn choice<T: Copy>(&mut self, name: &'static str, default: (&str, T), others: &[(&str, T)]) -> T {
-        let all: Vec<_> = std::iter::once(&default).chain(others).collect();
-        let word = self.value(name, default.0.to_owned(), |text| {
-            let found = all.iter().find(|(word, _)| word.eq_ignore_ascii_case(text));
-            found.map(|(word, _)| (*word).to_owned()).ok_or_else(|| {
-                let words: Vec<_> = all.iter().map(|(word, _)| *word).collect();
-                format!("allowed: {}", words.join(", "))
-            })
+    pub(super) fn choice<T: Copy + PartialEq>(
+        &mut self,
+        variable: &Variable,
+        default: T,
+        choices: &[(&str, T)],
+    ) -> T {
+        let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
+        let allowed = words.join(", ");
+        let default_word = choices.iter().find(|(_, choice)| *choice == default).map_or("", |(word, _)| word);
+        let chosen = self.value(variable, default_word, &allowed, |text| {
+            let found = words.iter().find(|word| word.eq_ignore_ascii_case(text));
+            found.copied().ok_or_else(|| format!("allowed: {allowed}"))
         });
-        all.iter().find(|(known, _)| *known == word).map_or(default.1, |(_, value)| *value)
+        choices.iter().find(|(word, _)| *word == chosen).map_or(default, |(_, choice)| *choice)
     }
 
     /// A path with a default; none, and a problem that ends in `help`, if there is neither.
-    pub fn path(&mut self, name: &'static str, default: Option<PathBuf>, help: &str) -> Option<PathBuf> {
-        let (path, source) = match self.raw(name) {
+    pub(super) fn path(
+        &mut self,
+        variable: &Variable,
+        default: Option<PathBuf>,
+        help: &str,
+    ) -> Option<PathBuf> {
+        let shown = default.as_ref().map_or_else(|| "none".to_owned(), |path| path.display().to_string());
+        self.declare(variable, shown, "a path");
+        let (path, source) = match self.raw(variable.name) {
             Some((text, source)) => (Some(PathBuf::from(text)), source),
-            None => (default, Source::Default),
+            None => (default, SettingSource::Default),
         };
         match &path {
-            Some(path) => self.setting(name, path.display(), source),
-            None => self.problem(name, None, format!("required: {help}")),
+            Some(path) => self.setting(variable, path.display(), source),
+            None => self.problem(variable, None, format!("required: {help}")),
         }
         path
     }
 
     /// An address to listen on; none switches it off.
-    pub fn address(&mut self, name: &'static str) -> Option<SocketAddr> {
-        self.optional(name, "off", |text| {
-            text.parse().map_err(|_| "not an address; allowed: IP:PORT, such as 127.0.0.1:8080".to_owned())
+    pub(super) fn address(&mut self, variable: &Variable) -> Option<SocketAddr> {
+        const ALLOWED: &str = "IP:PORT, such as 127.0.0.1:8080";
+        self.optional(variable, "off", ALLOWED, |text| {
+            text.parse().map_err(|_| format!("not an address; allowed: {ALLOWED}"))
         })
     }
 
     /// An amount of bytes: a whole number, with `KiB`, `MiB`, `GiB` or `TiB` if wanted.
-    pub fn bytes(&mut self, name: &'static str, default: u64, allowed: RangeInclusive<u64>) -> u64 {
-        let span = format!("allowed: {} to {}", ByteSize(*allowed.start()), ByteSize(*allowed.end()));
-        self.value(name, ByteSize(default), |text| {
-            let size: ByteSize = text
-                .parse()
-                .map_err(|()| format!("not an amount of bytes, such as 1048576 or 512MiB; {span}"))?;
-            if allowed.contains(&size.0) { Ok(size) } else { Err(format!("out of range; {span}")) }
+    pub(super) fn bytes(&mut self, variable: &Variable, default: u64, range: RangeInclusive<u64>) -> u64 {
+        let allowed = format!("{} to {}", ByteSize(*range.start()), ByteSize(*range.end()));
+        let size = self.value(variable, ByteSize(default), &allowed, |text| {
+            let size: ByteSize = text.parse().map_err(|()| {
+                format!("not an amount of bytes, such as 1048576 or 512MiB; allowed: {allowed}")
+            })?;
+            if range.contains(&size.0) { Ok(size) } else { Err(out_of_range(&allowed)) }
+        });
+        size.0
+    }
+
+    /// Text that goes into headers and bodies as it is.
+    pub(super) fn printable_ascii(&mut self, variable: &Variable, default: String) -> String {
+        const ALLOWED: &str = "at most 128 printable ASCII characters";
+        self.value(variable, default, ALLOWED, |text| {
+            if text.len() <= 128 && text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') {
+                Ok(text.to_owned())
+            } else {
+                Err(format!("allowed: {ALLOWED}"))
+            }
         })
-        .0
     }
 }
 
-/// Bytes, written with the largest unit that divides them.
-struct ByteSize(u64);
-
-const UNITS: [(&str, u32); 4] = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
-
-impl Display for ByteSize {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let unit = UNITS.iter().find(|(_, shift)| self.0 > 0 && self.0.is_multiple_of(1 << shift));
-        match unit {
-            Some((name, shift)) => write!(f, "{}{name}", self.0 >> shift),
-            None => write!(f, "{}", self.0),
-        }
-    }
-}
-
-impl FromStr for ByteSize {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let unit = UNITS.iter().find_map(|(name, shift)| Some((text.strip_suffix(name)?, 1_u64 << shift)));
-        let (number, factor) = unit.unwrap_or((text, 1));
-        let number: u64 = number.trim().parse().map_err(|_| ())?;
-        number.checked_mul(factor).map(Self).ok_or(())
-    }
-}
-
-/// Makes a value fit for one line of a terminal: control characters are escaped and long ones cut.
-fn printable(value: &str) -> String {
-    const LONGEST: usize = 200;
-    let mut shown = String::new();
-    for (at, character) in value.chars().enumerate() {
-        if at == LONGEST {
-            shown.push('…');
-            break;
-        }
-        if character.is_control() {
-            shown.extend(character.escape_default());
-        } else {
-            shown.push(character);
-        }
-    }
-    shown
+fn out_of_range(allowed: &str) -> String {
+    format!("out of range; allowed: {allowed}")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::variable::Group;
 
     #[test]
     fn amounts_of_bytes_are_read_and_shown_with_units() {
+        let size = Variable::new(Group::Loading, "SIZE", "A size.");
         for (text, bytes, shown) in [("1048576", 1 << 20, "1MiB"), ("3 GiB", 3 << 30, "3GiB"), ("7", 7, "7")]
         {
             let environment = Environment::from_iter([("SIZE", text)]);
-            let mut reader = Reader::new(&environment);
-            assert_eq!(reader.bytes("SIZE", 5, 0..=u64::MAX), bytes);
+            let mut reader = SettingsReader::new(&environment);
+            assert_eq!(reader.bytes(&size, 5, 0..=u64::MAX), bytes);
             assert_eq!(
-                reader.finish().0.first().map(|setting| setting.value.clone()),
+                reader.finish().settings.first().map(|setting| setting.value.clone()),
                 Some(shown.to_owned())
             );
         }
         for text in ["1.5GiB", "-1", "99999999999TiB", "MiB", "8"] {
             let environment = Environment::from_iter([("SIZE", text)]);
-            let mut reader = Reader::new(&environment);
-            assert_eq!(reader.bytes("SIZE", 5, 0..=7), 5, "{text}: the default stands in");
-            assert_eq!(reader.finish().1.len(), 1, "{text}");
+            let mut reader = SettingsReader::new(&environment);
+            assert_eq!(reader.bytes(&size, 5, 0..=7), 5, "{text}: the default stands in");
+            assert_eq!(reader.finish().problems.len(), 1, "{text}");
         }
     }
 
     #[test]
-    fn what_is_shown_stays_on_one_line() {
-        assert_eq!(printable("a\nb\u{1b}[2J"), r"a\nb\u{1b}[2J");
-        assert_eq!(printable(&"x".repeat(500)).chars().count(), 201);
+    fn what_is_shown_stays_on_one_line_and_secrets_are_masked() {
+        let shown = |variable: &Variable, value: &str| {
+            let environment = Environment::default();
+            let mut reader = SettingsReader::new(&environment);
+            reader.problem(variable, Some(value), "wrong".to_owned());
+            reader.finish().problems.into_iter().find_map(|problem| problem.value).unwrap_or_default()
+        };
+        let plain = Variable::new(Group::Status, "PLAIN", "Text.");
+        assert_eq!(shown(&plain, "a\nb\u{1b}[2J"), r"a\nb\u{1b}[2J");
+        assert_eq!(shown(&plain, &"x".repeat(500)).chars().count(), 201);
+        assert_eq!(shown(&plain.secret(), "hunter2"), "[redacted]");
     }
 }

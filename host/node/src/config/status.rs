@@ -1,65 +1,88 @@
-//! `STATUS_ADDR` and `ADMIN_TOKEN`: what the node tells about itself, and who may tell it what to do.
+//! Where the node reports about itself, who may command it, and the inbound routes of old.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
-use super::environment::Source;
-use super::reader::{REDACTED, Reader};
+use super::environment::SettingSource;
+use super::reader::SettingsReader;
+use super::variable::{Group, Variable};
+use crate::auth::identity::Identity;
+use crate::status::StatusSettings;
 use posemesh_net::secret::Secret;
+use posemesh_text::REDACTED;
 
-/// Where the node tells about itself when nobody says otherwise.
-pub const USUAL_ADDR: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8090);
 /// A shorter token can be guessed.
-const SHORTEST: usize = 24;
+const SHORTEST_TOKEN: usize = 24;
 /// So can one that repeats a few characters.
 const FEWEST_CHARACTERS: usize = 8;
 
-/// The status server's settings.
-#[derive(Debug, Clone)]
-pub struct StatusConfig {
-    /// Where it listens; none: nowhere.
-    pub addr: Option<SocketAddr>,
-    /// Whether the operator chose the address: it has to be free then.
-    pub chosen: bool,
-    /// What admin calls must carry; none: there are no admin calls.
-    pub admin_token: Option<Secret>,
+pub(super) fn read(reader: &mut SettingsReader<'_>) -> StatusSettings {
+    let default = StatusSettings::default();
+    let required = reader.raw("STATUS_ADDR").is_some();
+    let addr = read_addr(reader, default.addr);
+    StatusSettings { addr, required, admin_token: read_token(reader) }
 }
 
-impl StatusConfig {
-    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
-        let chosen = reader.raw("STATUS_ADDR").is_some();
-        let addr = read_addr(reader);
-        Self { addr, chosen, admin_token: read_token(reader) }
-    }
-}
-
-fn read_addr(reader: &mut Reader<'_>) -> Option<SocketAddr> {
-    let shown = reader.value("STATUS_ADDR", USUAL_ADDR.to_string(), |text| {
+fn read_addr(reader: &mut SettingsReader<'_>, default: Option<SocketAddr>) -> Option<SocketAddr> {
+    const ALLOWED: &str = "IP:PORT, such as 127.0.0.1:8090, or `off`";
+    let variable = Variable::new(
+        Group::Status,
+        "STATUS_ADDR",
+        "Where the status server listens: health, readiness, metrics, runners and tasks. `plugin list`, \
+         `plugin rescan` and `plugin rollback` ask there. If it is set and can't be had, the node does not start.",
+    );
+    let default = default.map_or_else(|| "off".to_owned(), |addr| addr.to_string());
+    let shown = reader.value(&variable, default, ALLOWED, |text| {
         let usable = text == "off" || text.parse::<SocketAddr>().is_ok();
-        let help = || "not an address; allowed: IP:PORT, such as 127.0.0.1:8090, or `off`".to_owned();
-        usable.then(|| text.to_owned()).ok_or_else(help)
+        usable.then(|| text.to_owned()).ok_or_else(|| format!("not an address; allowed: {ALLOWED}"))
     });
     shown.parse().ok()
 }
 
-fn read_token(reader: &mut Reader<'_>) -> Option<Secret> {
-    const NAME: &str = "ADMIN_TOKEN";
-    let Some((text, source)) = reader.raw(NAME) else {
-        reader.setting(NAME, "unset: no admin calls", Source::Default);
+fn read_token(reader: &mut SettingsReader<'_>) -> Option<Secret> {
+    let variable = Variable::new(
+        Group::Status,
+        "ADMIN_TOKEN",
+        "What calls to `/api/admin/` must carry as their bearer: rescan, rollback, drain. Without it there are \
+         no such calls.",
+    )
+    .secret();
+    let allowed = format!(
+        "at least {SHORTEST_TOKEN} printable ASCII characters, {FEWEST_CHARACTERS} of them different"
+    );
+    reader.declare(&variable, "none", &allowed);
+    let Some((text, source)) = reader.raw(variable.name) else {
+        reader.setting(&variable, "unset: no admin calls", SettingSource::Default);
         return None;
     };
     let characters: BTreeSet<char> = text.chars().collect();
-    if text.len() < SHORTEST
+    if text.len() < SHORTEST_TOKEN
         || characters.len() < FEWEST_CHARACTERS
-        || !text.bytes().all(|b| b.is_ascii_graphic())
+        || !text.bytes().all(|byte| byte.is_ascii_graphic())
     {
-        let message = format!(
-            "too weak; allowed: at least {SHORTEST} printable ASCII characters, {FEWEST_CHARACTERS} of them \
-             different, such as `openssl rand -hex 24` prints"
-        );
-        reader.secret_problem(NAME, message);
+        let message = format!("too weak; allowed: {allowed}, such as `openssl rand -hex 24` prints");
+        reader.problem(&variable, Some(text), message);
         return None;
     }
-    reader.setting(NAME, REDACTED, source);
+    reader.setting(&variable, REDACTED, source);
     Some(Secret::new(text))
+}
+
+pub(super) fn read_legacy_addr(
+    reader: &mut SettingsReader<'_>,
+    identity: Option<&Identity>,
+) -> Option<SocketAddr> {
+    let variable = Variable::new(
+        Group::Status,
+        "LEGACY_HTTP_ADDR",
+        "Where the inbound routes are served that an old DDS calls; not for robots. Whoever reaches them can call \
+         them.",
+    )
+    .section("1.10");
+    let addr = reader.address(&variable);
+    if let (Some(addr), Some(Identity::Robot { .. })) = (addr, identity) {
+        let message = "a robot has no such routes: unset it".to_owned();
+        reader.problem(&variable, Some(&addr.to_string()), message);
+    }
+    addr
 }

@@ -5,7 +5,9 @@ use std::io::Write;
 use std::os::unix::ffi::OsStringExt;
 
 use super::*;
+use crate::auth::identity::Identity;
 use crate::auth::siwe::SiweFormat;
+use crate::registration::version::CRATE_VERSION;
 use crate::telemetry::LogFormat;
 
 const KEY_B: &str = "0x0101010101010101010101010101010101010101010101010101010101010101";
@@ -101,7 +103,7 @@ LEGACY_HTTP_ADDR=off (default)"
 
 #[test]
 fn a_node_keeps_its_client_id_over_restarts() {
-    let id = |variables: &[(&str, &str)]| load(variables).unwrap().client_id;
+    let id = |variables: &[(&str, &str)]| load(variables).unwrap().storage.client_id;
     let ours = id(&wallet(&[]));
     assert_eq!(ours, "posemesh-compute-node/fd15b271-5b10-84b2-af15-f0b716596138");
     assert_eq!(ours, id(&wallet(&[("REQUEST_TIMEOUT_SECS", "7")])));
@@ -125,19 +127,19 @@ fn every_variable_is_trimmed_and_blank_is_unset() {
     ]))
     .unwrap();
     assert_eq!(config.request_timeout, Duration::from_secs(7));
-    assert_eq!(config.token.safety_ratio, 0.75);
+    assert_eq!(config.membership.token.safety_ratio, 0.75);
     assert_eq!(config.log.format, LogFormat::Text);
-    assert!(config.enable_noop);
+    assert!(config.noop.enabled);
     assert_eq!(config.dms_base_url.as_str(), "http://127.0.0.1:1/v1/");
-    assert_eq!(config.registration.interval, Duration::from_secs(1), "at least a second");
-    assert_eq!(config.registration.max_retry, Some(4));
-    assert_eq!(config.registration.siwe_format, SiweFormat::Eip4361);
+    assert_eq!(config.membership.registration.interval, Duration::from_secs(1), "at least a second");
+    assert_eq!(config.membership.registration.max_retry, Some(4));
+    assert_eq!(config.membership.signing.format, SiweFormat::Eip4361);
     assert_eq!(config.status.addr, Some("127.0.0.1:9".parse().unwrap()));
 }
 
 #[test]
-fn each_bad_value_is_told_with_its_name_and_what_is_allowed() {
-    for (name, value, told) in [
+fn each_bad_value_is_reported_with_its_name_and_what_is_allowed() {
+    for (name, value, expected) in [
         (
             "REQUEST_TIMEOUT_SECS",
             "abc",
@@ -169,17 +171,20 @@ fn each_bad_value_is_told_with_its_name_and_what_is_allowed() {
         ("CLIENT_ID", "a\u{7f}b", "printable ASCII"),
         ("SECP256K1_PRIVHEX", "0x12", "64 hex digits"),
     ] {
-        let told_all = problems(&wallet(&[(name, value)]));
-        assert_eq!(told_all.len(), 1, "{name}={value}: {told_all:?}");
-        assert!(told_all[0].starts_with(name) && told_all[0].contains(told), "{name}={value}: {told_all:?}");
-        assert!(!told_all[0].contains("hunter2"), "{told_all:?}");
+        let reported = problems(&wallet(&[(name, value)]));
+        assert_eq!(reported.len(), 1, "{name}={value}: {reported:?}");
+        assert!(
+            reported[0].starts_with(name) && reported[0].contains(expected),
+            "{name}={value}: {reported:?}"
+        );
+        assert!(!reported[0].contains("hunter2"), "{reported:?}");
     }
 }
 
 #[test]
-fn all_problems_are_told_together() {
-    let told = problems(&[("POLL_BACKOFF_MS_MIN", "x"), ("DMS_BASE_URL", "y"), ("LOG_FORMAT", "z")]);
-    let names: Vec<_> = told.iter().map(|line| line.split([':', '=']).next().unwrap()).collect();
+fn all_problems_are_reported_together() {
+    let lines = problems(&[("POLL_BACKOFF_MS_MIN", "x"), ("DMS_BASE_URL", "y"), ("LOG_FORMAT", "z")]);
+    let names: Vec<_> = lines.iter().map(|line| line.split([':', '=']).next().unwrap()).collect();
     assert_eq!(
         names,
         [
@@ -194,9 +199,9 @@ fn all_problems_are_told_together() {
         ]
     );
     assert!(
-        told[1].contains("REG_SECRET required") && told[1].contains("ROBOT_REGISTRATION_CREDENTIALS_FILE")
+        lines[1].contains("REG_SECRET required") && lines[1].contains("ROBOT_REGISTRATION_CREDENTIALS_FILE")
     );
-    assert!(told[2].contains("SECP256K1_PRIVHEX required"));
+    assert!(lines[2].contains("SECP256K1_PRIVHEX required"));
 }
 
 #[test]
@@ -206,16 +211,16 @@ fn plain_http_is_for_this_machine_unless_allowed() {
 }
 
 #[test]
-fn values_that_are_not_utf8_are_told_and_only_if_they_matter() {
+fn values_that_are_not_utf8_are_reported_and_only_if_they_matter() {
     let bad = OsString::from_vec(vec![b'1', 0xff]);
     let mut variables: Vec<(OsString, OsString)> =
         wallet(&[]).into_iter().map(|(name, value)| (name.into(), value.into())).collect();
     variables.push(("SOMETHING_ELSE".into(), bad.clone()));
     Config::load(&Environment::from_os(variables.clone())).unwrap();
     variables.push(("REQUEST_TIMEOUT_SECS".into(), bad));
-    let told = Config::load(&Environment::from_os(variables)).unwrap_err();
-    assert_eq!(told.0.len(), 1);
-    assert_eq!(told.0[0].to_string(), "REQUEST_TIMEOUT_SECS: its value is not UTF-8 text");
+    let problems = Config::load(&Environment::from_os(variables)).unwrap_err();
+    assert_eq!(problems.0.len(), 1);
+    assert_eq!(problems.0[0].to_string(), "REQUEST_TIMEOUT_SECS: its value is not UTF-8 text");
 }
 
 #[test]
@@ -226,18 +231,20 @@ fn robot_variables_make_a_robot() {
     };
     let mut file = tempfile::NamedTempFile::new().unwrap();
     let path = file.path().to_str().unwrap().to_owned();
-    let told = |result: Result<Config, Problems>| result.unwrap_err().to_string();
+    let message = |result: Result<Config, Problems>| result.unwrap_err().to_string();
 
     let config = with(&[("ROBOT_REGISTRATION_CREDENTIALS", " abc ")]).unwrap();
-    assert!(matches!(&config.identity, Identity::Robot { credentials } if credentials.expose() == "abc"));
+    assert!(
+        matches!(&config.membership.identity, Identity::Robot { credentials } if credentials.expose() == "abc")
+    );
 
     let from_file = |path: &str| with(&[("ROBOT_REGISTRATION_CREDENTIALS_FILE", path)]);
-    assert!(told(from_file(&path)).contains("file must not be empty"));
-    assert!(told(from_file("/nowhere")).contains("read robot registration credentials file"));
+    assert!(message(from_file(&path)).contains("file must not be empty"));
+    assert!(message(from_file("/nowhere")).contains("read robot registration credentials file"));
     writeln!(file, "from-file\n").unwrap();
     let config = from_file(&path).unwrap();
     assert!(
-        matches!(&config.identity, Identity::Robot { credentials } if credentials.expose() == "from-file")
+        matches!(&config.membership.identity, Identity::Robot { credentials } if credentials.expose() == "from-file")
     );
     assert!(!format!("{config:?}").contains("from-file"));
 
@@ -245,10 +252,10 @@ fn robot_variables_make_a_robot() {
         ("ROBOT_REGISTRATION_CREDENTIALS", "abc"),
         ("ROBOT_REGISTRATION_CREDENTIALS_FILE", "/nowhere"),
     ]);
-    assert!(told(both).contains("mutually exclusive"));
+    assert!(message(both).contains("mutually exclusive"));
     let wallet_too = with(&[("ROBOT_REGISTRATION_CREDENTIALS", "abc"), ("REG_SECRET", "hunter2")]);
-    let told = told(wallet_too);
-    assert!(told.contains("either a wallet or a robot") && !told.contains("hunter2"), "{told}");
+    let text = message(wallet_too);
+    assert!(text.contains("either a wallet or a robot") && !text.contains("hunter2"), "{text}");
 }
 
 #[test]

@@ -1,150 +1,70 @@
-//! The four calls (protocol 3.1 to 3.6).
+//! The client of DMS over HTTP (protocol 3.1 to 3.6).
 
-#[cfg(test)]
-mod tests;
-
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
-use reqwest::StatusCode;
-use serde::Serialize;
-use serde_json::Value;
-use time::OffsetDateTime;
-use url::Url;
-use uuid::Uuid;
-
-use super::error::{DmsCall, DmsError};
-use super::lease::{HeartbeatAnswer, LeaseAnswer};
-use super::{outcome, wire};
-use crate::auth::MachineAuth;
 use posemesh_net::clock::server_date;
 use posemesh_net::http::{self as node_http, MAX_JSON_BODY, cause, read_body, read_body_as_far};
 use posemesh_net::retry::retry_after;
 use posemesh_net::secret::Secret;
 use posemesh_net::url::join;
+use reqwest::{Response, StatusCode};
+use serde::Serialize;
+use serde_json::Value;
+use url::Url;
+use uuid::Uuid;
+
+use crate::auth::MachineAuth;
+use crate::dms::call::DmsCall;
+use crate::dms::error::JobServerError;
+use crate::dms::final_report::FinalReport;
+use crate::dms::lease::{HeartbeatAnswer, LeaseAnswer};
+use crate::dms::server::JobServer;
+use crate::dms::wire;
 
 /// The longest `Retry-After` that is believed.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
 /// One client for all calls of the process: connections are reused, and every call has a timeout.
 ///
-/// A call that is answered 401 is repeated once with another token; nothing else is repeated here, since
-/// only the caller knows how long its lease lives.
+/// A call that is answered 401 is repeated once with another token; nothing else is repeated here.
 #[derive(Clone)]
-pub struct DmsClient {
+pub(crate) struct DmsClient {
     base: Url,
-    client: reqwest::Client,
+    http: reqwest::Client,
     auth: Arc<dyn MachineAuth>,
 }
 
 #[derive(Serialize)]
-struct HeartbeatBody<'a> {
+struct HeartbeatRequest<'a> {
     progress: &'a Value,
     events: &'a [Value],
 }
 
 impl DmsClient {
-    /// A client for the DMS at `base`, with or without a slash at its end. `timeout` holds for one request
-    /// with its answer.
+    /// A client for the DMS at `base`, with or without a slash at its end. `timeout` limits one request
+    /// including its answer.
     ///
     /// # Errors
     /// When the TLS set-up fails.
-    pub fn new(base: Url, timeout: Duration, auth: Arc<dyn MachineAuth>) -> Result<Self, DmsError> {
-        let client = node_http::client_builder()
+    pub(crate) fn new(
+        base: Url,
+        timeout: Duration,
+        auth: Arc<dyn MachineAuth>,
+    ) -> Result<Self, JobServerError> {
+        let http = node_http::client_builder()
             .timeout(timeout)
             .build()
-            .map_err(|error| DmsError::Setup(cause(&error)))?;
-        Ok(Self { base, client, auth })
+            .map_err(|error| JobServerError::setup(cause(&error)))?;
+        Ok(Self { base, http, auth })
     }
 
-    /// Asks for a task. Let it end: dropping it may leave a lease at DMS that nobody works on.
-    ///
-    /// # Errors
-    /// See [`DmsError`]. 403 tells the registration that DMS does not know the node.
-    pub async fn lease(&self) -> Result<LeaseAnswer, DmsError> {
-        let call = DmsCall::Lease;
-        let response = match self.send(call, None).await {
-            Ok(response) => response,
-            Err(DmsError::Status { status: StatusCode::CONFLICT, .. }) => return Ok(LeaseAnswer::Busy),
-            Err(error) => {
-                if error.status() == Some(StatusCode::FORBIDDEN) {
-                    self.auth.on_forbidden();
-                }
-                return Err(error);
-            }
-        };
-        if response.status() == StatusCode::NO_CONTENT {
-            return Ok(LeaseAnswer::NoWork);
-        }
-        let date = server_date(response.headers());
-        let answer = match read_body_as_far(response, MAX_JSON_BODY).await {
-            (body, None) => wire::lease(&body, date),
-            // The lease is ours even if its description did not arrive. What did may name the task.
-            (part, Some(error)) => match wire::find_task_id(&part) {
-                Some(id) => LeaseAnswer::Undecodable { task_id: Some(id), error: error.to_string() },
-                None => return Err(DmsError::body(call, &error)),
-            },
-        };
-        match &answer {
-            LeaseAnswer::Lease(lease) => tracing::debug!(
-                task_id = %lease.task.id,
-                capability = lease.task.capability.as_str(),
-                access_token_updated = lease.access_token.is_some(),
-                cancel = lease.cancel,
-                "Decoded DMS lease response"
-            ),
-            LeaseAnswer::Undecodable { task_id, error } => {
-                tracing::warn!(?task_id, %error, "the lease that DMS gave can't be read");
-            }
-            LeaseAnswer::NoWork | LeaseAnswer::Busy => {}
-        }
-        Ok(answer)
-    }
-
-    /// Extends a lease and tells how far the task is.
-    ///
-    /// # Errors
-    /// See [`DmsError`] and its [`DmsError::classify`].
-    pub async fn heartbeat(
-        &self,
-        task_id: Uuid,
-        progress: &Value,
-        events: &[Value],
-    ) -> Result<HeartbeatAnswer, DmsError> {
-        let call = DmsCall::Heartbeat(task_id);
-        let response = self.send(call, Some(encode(&HeartbeatBody { progress, events })?)).await?;
-        let (body, date) = read(call, response).await?;
-        let answer = wire::heartbeat(&body, date).map_err(|source| DmsError::Decode { call, source })?;
-        tracing::debug!(
-            %task_id,
-            access_token_updated = answer.access_token.is_some(),
-            cancel = answer.cancel,
-            "Decoded DMS heartbeat response"
-        );
-        Ok(answer)
-    }
-
-    /// Ends a task well. `body` is that of [`outcome::complete_body`].
-    ///
-    /// # Errors
-    /// See [`DmsError`] and its [`DmsError::classify`].
-    pub async fn complete(&self, task_id: Uuid, body: &Value) -> Result<(), DmsError> {
-        self.send(DmsCall::Complete(task_id), Some(encode(body)?)).await.map(drop)
-    }
-
-    /// Ends a task badly, or gives it back. A reason longer than [`outcome::LONGEST_REASON`] is cut.
-    ///
-    /// # Errors
-    /// See [`DmsError`] and its [`DmsError::classify`].
-    pub async fn fail(&self, task_id: Uuid, reason: &str, details: &Value) -> Result<(), DmsError> {
-        let body = encode(&outcome::fail_body(reason, details))?;
-        self.send(DmsCall::Fail(task_id), Some(body)).await.map(drop)
-    }
-
-    /// Sends with the 401 rule, and gives 2xx answers back.
-    async fn send(&self, call: DmsCall, body: Option<Bytes>) -> Result<reqwest::Response, DmsError> {
+    /// Sends with the rule for 401 (protocol 3.1). The answer may have any status.
+    async fn send(&self, call: DmsCall, body: Option<Bytes>) -> Result<Response, JobServerError> {
         let token = self.bearer(call).await?;
         let mut response = self.send_once(call, body.clone(), &token).await?;
         if response.status() == StatusCode::UNAUTHORIZED {
@@ -157,18 +77,7 @@ impl DmsClient {
             let token = self.bearer(call).await?;
             response = self.send_once(call, body, &token).await?;
         }
-        let status = response.status();
-        if status.is_success() {
-            return Ok(response);
-        }
-        // The body of a failure is not looked at: it may hold anything.
-        let retry_after = retry_after(response.headers(), LONGEST_RETRY_AFTER);
-        tracing::debug!(endpoint = %call, status = status.as_u16(), "DMS answered with an error");
-        Err(DmsError::Status { call, status, retry_after })
-    }
-
-    async fn bearer(&self, call: DmsCall) -> Result<Secret, DmsError> {
-        self.auth.bearer().await.map_err(|source| DmsError::Auth { call, source })
+        Ok(response)
     }
 
     async fn send_once(
@@ -176,40 +85,114 @@ impl DmsClient {
         call: DmsCall,
         body: Option<Bytes>,
         token: &Secret,
-    ) -> Result<reqwest::Response, DmsError> {
+    ) -> Result<Response, JobServerError> {
         let url = match call.target() {
             None => join(&self.base, &["tasks"]),
             Some((id, verb)) => join(&self.base, &["tasks", &id.to_string(), verb]),
         };
         let authorization = node_http::bearer(token)
-            .map_err(|_| DmsError::Setup("the machine token can't stand in a header".to_owned()))?;
-        let mut request = self.client.request(call.method(), url).header(AUTHORIZATION, authorization);
+            .map_err(|_| JobServerError::setup("the machine token can't stand in a header"))?;
+        let mut request = self.http.request(call.method(), url).header(AUTHORIZATION, authorization);
         if let Some(body) = body {
             request = request.header(CONTENT_TYPE, "application/json").body(body);
         }
-        request.send().await.map_err(|error| DmsError::Transport {
-            call,
-            sent: !error.is_connect(),
-            cause: cause(&error),
-        })
+        request
+            .send()
+            .await
+            .map_err(|error| JobServerError::transport(call, !error.is_connect(), &cause(&error)))
+    }
+
+    async fn bearer(&self, call: DmsCall) -> Result<Secret, JobServerError> {
+        self.auth.bearer().await.map_err(|error| JobServerError::auth(call, &error))
     }
 }
 
-impl std::fmt::Debug for DmsClient {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+#[async_trait]
+impl JobServer for DmsClient {
+    async fn request_lease(&self) -> Result<LeaseAnswer, JobServerError> {
+        let call = DmsCall::Lease;
+        let response = self.send(call, None).await?;
+        match response.status() {
+            StatusCode::NO_CONTENT => return Ok(LeaseAnswer::NoWork),
+            StatusCode::CONFLICT => return Ok(LeaseAnswer::Busy),
+            // DMS does not know the node: the registration is lost (protocol 1.5).
+            StatusCode::FORBIDDEN => self.auth.on_forbidden(),
+            _ => {}
+        }
+        let response = successful(call, response)?;
+        let date = server_date(response.headers());
+        let answer = match read_body_as_far(response, MAX_JSON_BODY).await {
+            (body, None) => wire::decode_lease(&body, date),
+            // The lease is granted even if its description did not arrive. What did may name the task.
+            (part, Some(error)) => match wire::find_task_id(&part) {
+                Some(id) => LeaseAnswer::Unreadable { task_id: Some(id), error: error.to_string() },
+                None => return Err(JobServerError::body(call, &error)),
+            },
+        };
+        if let LeaseAnswer::Lease(lease) = &answer {
+            tracing::debug!(
+                task_id = %lease.task.id,
+                capability = lease.task.capability.as_str(),
+                access_token_updated = lease.access_token.is_some(),
+                cancel = lease.cancel,
+                "Decoded DMS lease response"
+            );
+        }
+        Ok(answer)
+    }
+
+    async fn heartbeat(
+        &self,
+        task_id: Uuid,
+        progress: &Value,
+        events: &[Value],
+    ) -> Result<HeartbeatAnswer, JobServerError> {
+        let call = DmsCall::Heartbeat(task_id);
+        let response = self.send(call, Some(encode(&HeartbeatRequest { progress, events })?)).await?;
+        let response = successful(call, response)?;
+        let date = server_date(response.headers());
+        let body = read_body(response, MAX_JSON_BODY).await;
+        let body = body.map_err(|error| JobServerError::body(call, &error))?;
+        let answer = wire::decode_heartbeat_answer(&body, date);
+        let answer = answer.map_err(|error| JobServerError::decode(call, &error))?;
+        tracing::debug!(
+            %task_id,
+            access_token_updated = answer.access_token.is_some(),
+            cancel = answer.cancel,
+            "Decoded DMS heartbeat response"
+        );
+        Ok(answer)
+    }
+
+    async fn finish(&self, task_id: Uuid, report: &FinalReport) -> Result<(), JobServerError> {
+        let call = match report {
+            FinalReport::Complete(_) => DmsCall::Complete(task_id),
+            FinalReport::Fail { .. } => DmsCall::Fail(task_id),
+        };
+        let response = self.send(call, Some(encode(report)?)).await?;
+        successful(call, response).map(drop)
+    }
+}
+
+impl fmt::Debug for DmsClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DmsClient").field("base", &self.base.as_str()).finish_non_exhaustive()
     }
 }
 
-async fn read(
-    call: DmsCall,
-    response: reqwest::Response,
-) -> Result<(Bytes, Option<OffsetDateTime>), DmsError> {
-    let date = server_date(response.headers());
-    let body = read_body(response, MAX_JSON_BODY).await.map_err(|error| DmsError::body(call, &error))?;
-    Ok((body, date))
+/// The answer if it is a success. The body of a failure is not read: it may hold anything.
+fn successful(call: DmsCall, response: Response) -> Result<Response, JobServerError> {
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    tracing::debug!(endpoint = %call, status = status.as_u16(), "DMS answered with an error");
+    Err(JobServerError::status(call, status, retry_after(response.headers(), LONGEST_RETRY_AFTER)))
 }
 
-fn encode<T: Serialize>(body: &T) -> Result<Bytes, DmsError> {
-    serde_json::to_vec(body).map(Bytes::from).map_err(|error| DmsError::Setup(error.to_string()))
+fn encode<T: Serialize>(body: &T) -> Result<Bytes, JobServerError> {
+    serde_json::to_vec(body).map(Bytes::from).map_err(JobServerError::setup)
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,9 +3,7 @@
 //! What the node acts on is read strictly, what is for information only leniently, and `null` is the same
 //! as a missing field throughout: a lease that is not understood is a lease that is lost.
 
-mod dig;
-#[cfg(test)]
-mod tests;
+mod task_id;
 
 use posemesh_net::json::{self, JsonError, Timestamp, lenient};
 use posemesh_net::secret::Secret;
@@ -16,35 +14,27 @@ use time::OffsetDateTime;
 use url::Url;
 use uuid::Uuid;
 
-use super::lease::{DomainServerUrl, HeartbeatAnswer, Lease, LeaseAnswer};
+use crate::dms::lease::{DomainServerUrl, HeartbeatAnswer, Lease, LeaseAnswer};
 
-/// A lease (protocol 3.3).
+/// The envelope of a lease (protocol 3.3).
 #[derive(Deserialize)]
 struct LeaseBody {
     task: TaskBody,
     access_token: Option<Secret>,
     #[serde(default, deserialize_with = "lenient")]
-    access_token_expires_at: Option<Timestamp>,
-    #[serde(default, deserialize_with = "lenient")]
     lease_expires_at: Option<Timestamp>,
     cancel: Option<bool>,
-    #[serde(default, deserialize_with = "lenient")]
-    status: Option<String>,
     domain_id: Option<Uuid>,
     domain_server_url: Option<Value>,
 }
 
 /// The answer to a heartbeat (protocol 3.4).
 #[derive(Deserialize)]
-struct HeartbeatBody {
+struct HeartbeatAnswerBody {
     access_token: Option<Secret>,
-    #[serde(default, deserialize_with = "lenient")]
-    access_token_expires_at: Option<Timestamp>,
     #[serde(default, deserialize_with = "lenient")]
     lease_expires_at: Option<Timestamp>,
     cancel: Option<bool>,
-    #[serde(default, deserialize_with = "lenient")]
-    status: Option<String>,
     domain_id: Option<Uuid>,
     domain_server_url: Option<Value>,
     task: Option<TaskBody>,
@@ -54,11 +44,9 @@ struct HeartbeatBody {
     attempts: Option<u32>,
     #[serde(default, deserialize_with = "lenient")]
     max_attempts: Option<u32>,
-    #[serde(default, deserialize_with = "lenient")]
-    deps_remaining: Option<u32>,
 }
 
-/// The task in either.
+/// The task in a lease or in a heartbeat's answer (protocol 3.3).
 #[derive(Deserialize)]
 struct TaskBody {
     id: Uuid,
@@ -81,26 +69,24 @@ struct TaskBody {
 }
 
 /// Reads the body of a 2xx to `GET /tasks`.
-pub(super) fn lease(body: &[u8], server_date: Option<OffsetDateTime>) -> LeaseAnswer {
+pub(super) fn decode_lease(body: &[u8], server_date: Option<OffsetDateTime>) -> LeaseAnswer {
     match json::from_body::<LeaseBody>(body) {
         Ok(lease) => LeaseAnswer::Lease(Box::new(lease.into_lease(server_date))),
-        Err(error) => LeaseAnswer::Undecodable { task_id: find_task_id(body), error: error.to_string() },
+        Err(error) => LeaseAnswer::Unreadable { task_id: find_task_id(body), error: error.to_string() },
     }
 }
 
 /// Reads the body of a 2xx to a heartbeat.
-pub(super) fn heartbeat(
+pub(super) fn decode_heartbeat_answer(
     body: &[u8],
     server_date: Option<OffsetDateTime>,
 ) -> Result<HeartbeatAnswer, JsonError> {
-    let body: HeartbeatBody = json::from_body(body)?;
+    let body: HeartbeatAnswerBody = json::from_body(body)?;
     Ok(HeartbeatAnswer {
         access_token: body.access_token,
-        access_token_expires_at: body.access_token_expires_at.map(|at| at.0),
         lease_expires_at: body.lease_expires_at.map(|at| at.0),
         server_date,
         cancel: body.cancel.unwrap_or(false),
-        status: body.status,
         domain_id: body.domain_id,
         domain_server_url: domain_server_url(body.domain_server_url),
         task: body.task.map(|task| task.into_task(body.domain_id)),
@@ -108,7 +94,6 @@ pub(super) fn heartbeat(
         job_id: body.job_id,
         attempts: body.attempts,
         max_attempts: body.max_attempts,
-        deps_remaining: body.deps_remaining,
     })
 }
 
@@ -116,13 +101,10 @@ impl LeaseBody {
     fn into_lease(self, server_date: Option<OffsetDateTime>) -> Lease {
         Lease {
             access_token: self.access_token,
-            access_token_expires_at: self.access_token_expires_at.map(|at| at.0),
             // The task carries the end of its lease too; it stands in when the envelope says nothing.
             lease_expires_at: self.lease_expires_at.or(self.task.lease_expires_at).map(|at| at.0),
             server_date,
             cancel: self.cancel.unwrap_or(false),
-            status: self.status,
-            domain_id: self.domain_id,
             domain_server_url: domain_server_url(self.domain_server_url),
             task: self.task.into_task(self.domain_id),
         }
@@ -148,8 +130,8 @@ impl TaskBody {
     }
 }
 
-/// What the submitter gave: DMS keeps the progress and the events of earlier attempts in the same object
-/// (protocol 3.4). A runner that takes no fields it does not know would fail at every second attempt.
+/// The parameters as the submitter gave them. DMS keeps the progress and the events of earlier attempts in
+/// the same object (protocol 3.4); a runner that accepts no unknown field would fail at the second attempt.
 fn parameters(mut meta: Value) -> Value {
     if let Value::Object(fields) = &mut meta {
         fields.remove("progress");
@@ -169,9 +151,12 @@ fn domain_server_url(value: Option<Value>) -> DomainServerUrl {
     }
 }
 
-/// Looks for nothing but the task's id in a lease that can't be read, or did not arrive whole.
+/// The task's id in a lease that can't be read or did not arrive whole (protocol 3.3).
 pub(super) fn find_task_id(body: &[u8]) -> Option<Uuid> {
-    let Ok(object) = json::parse(body) else { return dig::task_id(body) };
+    let Ok(object) = json::parse(body) else { return task_id::find(body) };
     let id = object.pointer("/task/id").or_else(|| object.get("task_id"));
     id.and_then(Value::as_str).and_then(|id| Uuid::parse_str(id).ok())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,29 +1,28 @@
-//! How long a lease lasts, told by a clock that cannot be set: the monotonic one.
+//! How long a lease lasts, on a clock that cannot be set: the monotonic one (protocol 4.2).
 //!
-//! The server names the end of a lease by *its* clock. Comparing that with the node's wall clock goes
-//! wrong whenever the two differ, so the server's own `Date` is used where there is one.
+//! The server names the end of a lease by *its* clock. Comparing that with the node's wall clock is wrong
+//! whenever the two differ, so the server's own `Date` is used where there is one.
 
 use std::time::Duration;
 
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
-/// What a lease is taken to last when nothing believable is known.
-pub const DEFAULT_TTL: Duration = Duration::from_secs(60);
+/// The assumed length of a lease for which no believable expiry is known.
+pub(crate) const DEFAULT_TTL: Duration = Duration::from_secs(60);
 
-/// The longest lease that is believed when only the wall clock vouches for it; a longer one is more
-/// likely a wrong clock. Longer ones that the server's clock confirms are treated as this long, which
-/// only means more heartbeats.
-pub const MAX_TTL: Duration = Duration::from_secs(3600);
+/// The longest TTL that is believed by the wall clock alone; a longer one is more likely a wrong clock.
+/// Longer ones that the server's clock confirms are treated as this long, which only means more heartbeats.
+const MAX_TTL: Duration = Duration::from_secs(3600);
 
-/// How long heartbeats may keep failing when the end of the lease is only assumed. Generous, since
-/// giving up too early throws work away and giving up late wastes some at worst.
-pub const ASSUMED_PATIENCE: Duration = Duration::from_secs(300);
+/// How long heartbeats may keep failing when the end of the lease is only assumed. Generous: ending the
+/// lease too early loses finished work, ending it too late at worst wastes a runner's time.
+const UNKNOWN_EXPIRY_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// The remaining life of one lease.
 #[derive(Debug, Clone)]
-pub struct LeaseClock {
-    /// The length of the lease from `granted`.
+pub(crate) struct LeaseClock {
+    /// How long the lease lasts from `granted` on; heartbeats are timed by it.
     ttl: Duration,
     /// When the request was sent that granted or last extended the lease.
     granted: Instant,
@@ -35,25 +34,30 @@ pub struct LeaseClock {
 }
 
 impl LeaseClock {
-    /// A lease whose request was sent at `sent`. Counting from then ends it too early by the time of the
-    /// request, or too late by what `Date` lacks of a second: the server says then that it is gone.
-    pub fn start(sent: Instant, expires_at: Option<OffsetDateTime>, date: Option<OffsetDateTime>) -> Self {
+    /// A lease whose request was sent at `sent`. Counting from then ends it too early by the duration of the
+    /// request, or too late by the fraction of a second that `Date` omits; in the second case the server
+    /// says that the lease is lost.
+    pub(crate) fn start(
+        sent: Instant,
+        expires_at: Option<OffsetDateTime>,
+        date: Option<OffsetDateTime>,
+    ) -> Self {
         let mut clock = Self { ttl: DEFAULT_TTL, granted: sent, deadline: sent, believed: None };
         clock.extend(sent, expires_at, date);
         clock
     }
 
     /// A heartbeat that was sent at `sent` was accepted.
-    pub fn extend(
+    pub(crate) fn extend(
         &mut self,
         sent: Instant,
         expires_at: Option<OffsetDateTime>,
         date: Option<OffsetDateTime>,
     ) {
-        let told =
+        let ttl =
             expires_at.and_then(|expires_at| believable_ttl(expires_at, date, OffsetDateTime::now_utc()));
         self.granted = sent;
-        match told {
+        match ttl {
             Some(ttl) => {
                 self.ttl = ttl;
                 self.believed = Some(self.believed.map_or(ttl, |longest| longest.max(ttl)));
@@ -61,34 +65,34 @@ impl LeaseClock {
             }
             None => {
                 self.ttl = self.believed.unwrap_or(DEFAULT_TTL);
-                self.deadline = sent + self.ttl.max(ASSUMED_PATIENCE);
+                self.deadline = sent + self.ttl.max(UNKNOWN_EXPIRY_TIMEOUT);
             }
         }
     }
 
-    /// The length that heartbeats are timed by.
-    pub fn ttl(&self) -> Duration {
+    /// The length of the lease that heartbeats are timed by.
+    pub(crate) fn ttl(&self) -> Duration {
         self.ttl
     }
 
     /// When the request was sent that the lease counts from.
-    pub fn granted(&self) -> Instant {
+    pub(crate) fn granted(&self) -> Instant {
         self.granted
     }
 
     /// When the lease is over unless it is extended.
-    pub fn deadline(&self) -> Instant {
+    pub(crate) fn deadline(&self) -> Instant {
         self.deadline
     }
 
-    /// How much is left.
-    pub fn remaining(&self) -> Duration {
+    /// The time until the deadline.
+    pub(crate) fn remaining(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())
     }
 }
 
-/// The length of a lease that ends at `expires_at`: by the server's clock if `date` has it, else by
-/// ours, else (if either makes no sense) unknown.
+/// The TTL of a lease that ends at `expires_at`: by the server's clock if `date` is known, else by the
+/// node's, else (if neither is believable) unknown.
 fn believable_ttl(
     expires_at: OffsetDateTime,
     date: Option<OffsetDateTime>,
@@ -144,12 +148,12 @@ mod tests {
         let server = OffsetDateTime::now_utc();
         let mut clock = LeaseClock::start(sent, None, None);
         assert_eq!(clock.ttl(), DEFAULT_TTL);
-        assert_eq!(clock.deadline(), sent + ASSUMED_PATIENCE);
+        assert_eq!(clock.deadline(), sent + UNKNOWN_EXPIRY_TIMEOUT);
         clock.extend(sent, Some(server + 20.seconds()), Some(server));
         assert_eq!((clock.ttl(), clock.deadline()), (MINUTE / 3, sent + MINUTE / 3));
         clock.extend(sent, Some(server + 1.seconds()), Some(server));
         clock.extend(sent, Some(server - 5.seconds()), Some(server));
         assert_eq!(clock.ttl(), MINUTE / 3, "an expiry in the past is not taken at its word");
-        assert_eq!(clock.deadline(), sent + ASSUMED_PATIENCE);
+        assert_eq!(clock.deadline(), sent + UNKNOWN_EXPIRY_TIMEOUT);
     }
 }

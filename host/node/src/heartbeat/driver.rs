@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use posemesh_runner_api::reports::StopReason;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -9,149 +10,136 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, info, warn};
 use uuid::Uuid;
 
-use crate::heartbeat::line::{Beat, Line};
 use crate::heartbeat::policy::{HeartbeatPolicy, MIN_SPACING};
-use crate::lease::server::HeartbeatAnswer;
-use posemesh_runner_api::reports::StopReason;
+use crate::heartbeat::sender::{HeartbeatResult, HeartbeatSender};
+use crate::heartbeat::state::LeaseState;
 
-/// How long the last reports may hold up the result of a task, at most half of what the lease has left.
-const FLUSH_PATIENCE: Duration = Duration::from_secs(30);
-
-/// Whether a lease is still ours.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Condition {
-    /// It is.
-    Held,
-    /// The server wants the task stopped.
-    Cancelled,
-    /// It is not: the server said so, in these words.
-    Lost(String),
-    /// It is not: no heartbeat got through in time. The server may see it differently.
-    Expired(String),
-}
-
-impl Condition {
-    /// The server has leased the task to this node once more, so this lease was over.
-    pub fn replaced() -> Self {
-        Self::Lost("the server has leased the task anew".to_owned())
-    }
-}
+/// How long the last reports may hold up the result of a task; at most half of what the lease has left.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The running heartbeats of one lease. Dropping this ends them.
-pub struct Heartbeats {
+pub(crate) struct Heartbeats {
     /// Asks for the last reports to be sent.
     flushes: mpsc::Sender<oneshot::Sender<()>>,
-    condition: watch::Receiver<Condition>,
+    state: watch::Receiver<LeaseState>,
     task_id: watch::Receiver<Uuid>,
     _task: AbortOnDropHandle<()>,
 }
 
 impl Heartbeats {
-    /// Starts them for a lease whose initial heartbeat was just answered, so the next is due only
-    /// after the usual part of the TTL.
+    /// Starts them for a lease whose initial heartbeat was just answered, so the next one is due only
+    /// after the part of the TTL that the policy says.
     ///
-    /// `replaced` fires when the server has leased the task once more: the lease is lost then.
-    pub fn start(line: Line, policy: HeartbeatPolicy, replaced: CancellationToken) -> Self {
-        let (flushes, asked) = mpsc::channel(1);
-        let (condition_tx, condition) = watch::channel(Condition::Held);
-        let (task_id_tx, task_id) = watch::channel(line.task_id());
-        let now = Instant::now();
-        let driver = Driver {
-            renewal: line.clock().granted() + policy.renewal(line.clock().ttl()),
-            line,
+    /// `superseded` fires when the server has leased the task once more: the lease is lost then.
+    pub(crate) fn start(
+        sender: HeartbeatSender,
+        policy: HeartbeatPolicy,
+        superseded: CancellationToken,
+    ) -> Self {
+        let (flushes, flush_requests) = mpsc::channel(1);
+        let (state_tx, state) = watch::channel(LeaseState::Active);
+        let (task_id_tx, task_id) = watch::channel(sender.task_id());
+        let driver = HeartbeatDriver {
+            renewal: sender.clock().granted() + policy.renewal(sender.clock().ttl()),
+            sender,
             policy,
             early: None,
             retry: None,
-            last: now,
-            condition: condition_tx,
+            last: Instant::now(),
+            state: state_tx,
             task_id: task_id_tx,
         };
-        let task = tokio::spawn(driver.run(asked, replaced).in_current_span());
-        Self { flushes, condition, task_id, _task: AbortOnDropHandle::new(task) }
+        let task = tokio::spawn(driver.run(flush_requests, superseded).in_current_span());
+        Self { flushes, state, task_id, _task: AbortOnDropHandle::new(task) }
     }
 
-    /// Whether the lease is still ours.
-    pub fn condition(&self) -> Condition {
-        self.condition.borrow().clone()
+    /// Whether the lease still belongs to this node.
+    pub(crate) fn state(&self) -> LeaseState {
+        self.state.borrow().clone()
     }
 
-    /// Which task the server wants to be told about.
-    pub fn task_id(&self) -> Uuid {
+    /// The task that the final report is addressed to, as the server named it last.
+    pub(crate) fn task_id(&self) -> Uuid {
         *self.task_id.borrow()
     }
 
-    /// Waits until the lease is no longer ours. Never ends with [`Condition::Held`].
-    pub async fn over(&self) -> Condition {
-        let mut condition = self.condition.clone();
-        match condition.wait_for(|condition| *condition != Condition::Held).await {
-            Ok(condition) => condition.clone(),
-            // The task ends only after it has said why, or with the runtime.
-            Err(_) => Condition::Expired("its heartbeats have ended".to_owned()),
+    /// Waits until the lease is over. Never returns [`LeaseState::Active`].
+    pub(crate) async fn over(&self) -> LeaseState {
+        let mut state = self.state.clone();
+        match state.wait_for(|state| *state != LeaseState::Active).await {
+            Ok(state) => state.clone(),
+            // The task ends only after it has set the state, or with the runtime.
+            Err(_) => LeaseState::Expired("its heartbeats have ended".to_owned()),
         }
     }
 
-    /// Sends what is reported and not delivered yet, if anything, and returns when it has arrived,
-    /// when the lease is over, or when it is time to go on without.
-    pub async fn flush(&self) {
-        let (done, answered) = oneshot::channel();
+    /// Sends the reports that are not delivered yet, if there are any. Returns when they are delivered,
+    /// when the lease is over, or when their timeout has passed.
+    pub(crate) async fn flush(&self) {
+        let (done, flushed) = oneshot::channel();
         if self.flushes.send(done).await.is_ok() {
             // An error means that the lease is over.
-            let _ = answered.await;
+            let _ = flushed.await;
         }
     }
 }
 
-struct Driver {
-    line: Line,
+struct HeartbeatDriver {
+    sender: HeartbeatSender,
     policy: HeartbeatPolicy,
     /// When the lease is to be renewed.
     renewal: Instant,
-    /// When what the runner reported should go out, or storage wants a fresh token.
+    /// When a heartbeat is wanted before the renewal: for new reports, or because the domain server
+    /// refused the task token.
     early: Option<Instant>,
-    /// After a failure: when to try again, and not before.
+    /// After a failure: when the next attempt is made, and not before.
     retry: Option<Instant>,
     /// When the last heartbeat started.
     last: Instant,
-    condition: watch::Sender<Condition>,
+    state: watch::Sender<LeaseState>,
     task_id: watch::Sender<Uuid>,
 }
 
-impl Driver {
-    async fn run(mut self, asked: mpsc::Receiver<oneshot::Sender<()>>, replaced: CancellationToken) {
+impl HeartbeatDriver {
+    async fn run(
+        mut self,
+        flush_requests: mpsc::Receiver<oneshot::Sender<()>>,
+        superseded: CancellationToken,
+    ) {
         tokio::select! {
             biased;
-            () = replaced.cancelled() => {}
-            () = self.keep(asked) => return,
+            () = superseded.cancelled() => {}
+            () = self.keep_alive(flush_requests) => return,
         }
-        self.end(Condition::replaced());
+        self.end(LeaseState::superseded());
     }
 
-    /// Keeps the lease until it is over or nobody wants it any more.
-    async fn keep(&mut self, mut asked: mpsc::Receiver<oneshot::Sender<()>>) {
-        let reports = self.line.reports().clone();
-        let token = self.line.token().clone();
-        while self.held() {
+    /// Returns when the lease is over or its [`Heartbeats`] are dropped.
+    async fn keep_alive(&mut self, mut flush_requests: mpsc::Receiver<oneshot::Sender<()>>) {
+        let reports = self.sender.reports().clone();
+        let token = self.sender.token().clone();
+        while self.is_active() {
             tokio::select! {
                 biased;
-                () = sleep_until(self.line.clock().deadline()) => {
-                    let since = self.line.clock().granted().elapsed();
-                    self.end(Condition::Expired(format!("no heartbeat got through for {since:.1?}")));
+                () = sleep_until(self.sender.clock().deadline()) => {
+                    let since = self.sender.clock().granted().elapsed();
+                    self.end(LeaseState::Expired(format!("no heartbeat got through for {since:.1?}")));
                 }
-                done = asked.recv() => {
+                done = flush_requests.recv() => {
                     let Some(done) = done else { return };
                     self.flush().await;
                     let _ = done.send(());
                 }
                 () = sleep_until(self.due()) => {
-                    self.beat().await;
+                    self.send().await;
                 }
                 () = reports.changed() => {
-                    // A change that the last heartbeat carried already asks for nothing.
+                    // The last heartbeat may have carried the change already.
                     if reports.is_pending() {
-                        self.want(Instant::now() + self.policy.debounce());
+                        self.request_early(Instant::now() + self.policy.debounce());
                     }
                 }
-                () = token.refresh_wanted() => self.want(Instant::now()),
+                () = token.refresh_wanted() => self.request_early(Instant::now()),
             }
         }
     }
@@ -168,52 +156,51 @@ impl Driver {
         }
     }
 
-    /// Asks for a heartbeat before the renewal. What asks while one is waiting goes with it.
-    fn want(&mut self, at: Instant) {
+    /// Requests a heartbeat before the renewal. Further requests until then are served by the same one.
+    fn request_early(&mut self, at: Instant) {
         self.early = Some(self.early.map_or(at, |early| early.min(at)));
     }
 
-    fn held(&self) -> bool {
-        *self.condition.borrow() == Condition::Held
+    fn is_active(&self) -> bool {
+        *self.state.borrow() == LeaseState::Active
     }
 
-    async fn beat(&mut self) {
+    async fn send(&mut self) {
         self.last = Instant::now();
-        match self.line.beat().await {
-            Beat::Held(answer) => self.renewed(&answer),
-            Beat::Cancelled => self.end(Condition::Cancelled),
-            Beat::Lost(why) => self.end(Condition::Lost(why)),
-            Beat::Failed { again, error } => {
-                warn!(%error, retry_in = ?again, lease_left = ?self.line.clock().remaining(), "heartbeat failed");
-                self.retry = Some(Instant::now() + again);
+        match self.sender.send().await {
+            HeartbeatResult::Extended(_) => self.extended(),
+            HeartbeatResult::Cancelled => self.end(LeaseState::Cancelled),
+            HeartbeatResult::Lost(reason) => self.end(LeaseState::Lost(reason)),
+            HeartbeatResult::Failed { retry_in, error } => {
+                warn!(%error, ?retry_in, lease_left = ?self.sender.clock().remaining(), "heartbeat failed");
+                self.retry = Some(Instant::now() + retry_in);
             }
         }
     }
 
-    fn renewed(&mut self, answer: &HeartbeatAnswer) {
+    fn extended(&mut self) {
         if self.retry.take().is_some() {
             info!("heartbeats get through again");
         }
         self.early = None;
-        if self.line.reports().is_pending() {
-            self.want(Instant::now() + self.policy.debounce());
+        if self.sender.reports().is_pending() {
+            self.request_early(Instant::now() + self.policy.debounce());
         }
-        self.renewal = self.last + self.policy.renewal(self.line.clock().ttl());
-        if let Some(task_id) = answer.task.as_ref().map(|task| task.id).or(answer.task_id) {
-            self.task_id.send_if_modified(|current| std::mem::replace(current, task_id) != task_id);
-        }
+        self.renewal = self.last + self.policy.renewal(self.sender.clock().ttl());
+        let task_id = self.sender.task_id();
+        self.task_id.send_if_modified(|current| std::mem::replace(current, task_id) != task_id);
     }
 
     async fn flush(&mut self) {
-        let give_up = Instant::now() + FLUSH_PATIENCE.min(self.line.clock().remaining() / 2);
-        if !self.line.reports().is_pending() {
+        let deadline = Instant::now() + FLUSH_TIMEOUT.min(self.sender.clock().remaining() / 2);
+        if !self.sender.reports().is_pending() {
             return;
         }
         // One heartbeat that gets through carries everything: the runner has ended.
         loop {
-            self.beat().await;
-            let Some(retry) = self.retry.filter(|_| self.held()) else { return };
-            if retry >= give_up {
+            self.send().await;
+            let Some(retry) = self.retry.filter(|_| self.is_active()) else { return };
+            if retry >= deadline {
                 warn!(
                     "the last progress and events could not be delivered; the result goes out without them"
                 );
@@ -223,15 +210,15 @@ impl Driver {
         }
     }
 
-    /// Says that the lease is over, then stops the runner: in this order, so that whoever sees the
+    /// Publishes that the lease is over, then stops the runner: in this order, so that whoever sees the
     /// runner end finds the reason.
-    fn end(&mut self, condition: Condition) {
-        let stop = match &condition {
-            Condition::Held => return,
-            Condition::Cancelled => StopReason::Cancelled,
-            Condition::Lost(_) | Condition::Expired(_) => StopReason::LeaseLost,
+    fn end(&mut self, state: LeaseState) {
+        let stop = match &state {
+            LeaseState::Active => return,
+            LeaseState::Cancelled => StopReason::Cancelled,
+            LeaseState::Lost(_) | LeaseState::Expired(_) => StopReason::LeaseLost,
         };
-        self.condition.send_replace(condition);
-        self.line.reports().stop(stop);
+        self.state.send_replace(state);
+        self.sender.reports().stop(stop);
     }
 }

@@ -1,24 +1,25 @@
-//! When heartbeats are due (protocol 4.2, 4.3).
+//! When heartbeats are due: what the operator sets, its defaults, and the bounds that always hold
+//! (protocol 4.2, 4.3).
 
 use std::time::Duration;
 
 use posemesh_net::retry::uniform;
 
 /// The shortest time between the starts of two heartbeats, whatever asks for them.
-pub const MIN_SPACING: Duration = Duration::from_millis(250);
+pub(crate) const MIN_SPACING: Duration = Duration::from_millis(250);
 
-/// A renewal later than this part of the TTL would leave no time for a second try.
-const LATEST_RATIO: f64 = 0.8;
+/// A renewal later than this part of the TTL would leave no time for a second attempt.
+const MAX_RATIO: f64 = 0.8;
 
-/// The operator's wishes: `HEARTBEAT_MIN_RATIO`, `HEARTBEAT_MAX_RATIO`, `HEARTBEAT_JITTER_MS`.
-#[derive(Debug, Clone, Copy)]
-pub struct HeartbeatPolicy {
-    /// The smallest part of the TTL after which a lease is renewed, 0 to 1.
-    pub min_ratio: f64,
-    /// The largest part of the TTL, 0 to 1.
-    pub max_ratio: f64,
-    /// Reports are gathered for half to the whole of this before they are sent.
-    pub jitter: Duration,
+/// When heartbeats are sent.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct HeartbeatPolicy {
+    /// The smallest part of the TTL after which a lease is renewed, 0 to 1 (`HEARTBEAT_MIN_RATIO`).
+    pub(crate) min_ratio: f64,
+    /// The largest part of the TTL after which a lease is renewed, 0 to 1 (`HEARTBEAT_MAX_RATIO`).
+    pub(crate) max_ratio: f64,
+    /// Reports are gathered for half to the whole of this before they are sent (`HEARTBEAT_JITTER_MS`).
+    pub(crate) jitter: Duration,
 }
 
 impl Default for HeartbeatPolicy {
@@ -29,22 +30,22 @@ impl Default for HeartbeatPolicy {
 
 impl HeartbeatPolicy {
     /// How long after a renewal the next one is due: a random part of the TTL between the ratios.
-    pub fn renewal(&self, ttl: Duration) -> Duration {
+    pub(crate) fn renewal(&self, ttl: Duration) -> Duration {
         let [one, other] = [self.min_ratio, self.max_ratio].map(|ratio| {
             // Whatever was configured, a lease is renewed in time.
-            if ratio.is_nan() { 0.0 } else { ratio.clamp(0.0, LATEST_RATIO) }
+            if ratio.is_nan() { 0.0 } else { ratio.clamp(0.0, MAX_RATIO) }
         });
         let (low, high) = (one.min(other), one.max(other));
-        ttl.mul_f64((low + fastrand::f64() * (high - low)).clamp(0.0, LATEST_RATIO)).max(MIN_SPACING.min(ttl))
+        ttl.mul_f64((low + fastrand::f64() * (high - low)).clamp(0.0, MAX_RATIO)).max(MIN_SPACING.min(ttl))
     }
 
     /// How long reports are gathered before they go out together.
-    pub fn debounce(&self) -> Duration {
+    pub(crate) fn debounce(&self) -> Duration {
         uniform(self.jitter / 2, self.jitter)
     }
 
-    /// The shortest time from the start of a heartbeat to that of one which carries reports.
-    pub fn spacing(&self) -> Duration {
+    /// The shortest time between the starts of two heartbeats of which the second carries reports.
+    pub(crate) fn spacing(&self) -> Duration {
         self.jitter.max(MIN_SPACING)
     }
 }

@@ -1,10 +1,15 @@
-//! One run of a runner: in a task of its own, so that neither a panic nor a runner that will not end
-//! reaches the lease.
+//! One run of a runner, in a task of its own: neither a panic nor a runner that does not end reaches the
+//! lease.
 
 use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use posemesh_runner_api::failure::{FailureKind, RunFailure};
+use posemesh_runner_api::reports::{Reports, StopReason};
+use posemesh_runner_api::runner::{Runner, RunnerCall};
 use serde_json::Value;
 use tokio::task::JoinError;
 use tokio::time::timeout;
@@ -12,76 +17,72 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, error, warn};
 
-use posemesh_runner_api::failure::{FailureKind, RunFailure};
-use posemesh_runner_api::reports::{Reports, StopReason};
-use posemesh_runner_api::runner::{Runner, RunnerCall};
-
-/// How long a dropped runner may take to be gone.
-const DROP_PATIENCE: Duration = Duration::from_secs(1);
+/// How long an aborted run may take to end.
+const ABORT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How a run ended.
-#[derive(Debug)]
-pub struct RunEnd {
-    /// What the runner said, or what is to be said in its place.
-    pub result: Result<(), RunFailure>,
-    /// Whether it did not let go of its thread when it was dropped.
-    pub stuck: bool,
+pub(super) struct RunEnd {
+    /// The runner's result, or the failure that is reported in its place.
+    pub(super) result: Result<(), RunFailure>,
+    /// Whether the runner could not be ended.
+    pub(super) stuck: bool,
+    /// Of a run that did not end when it was aborted: ends when its thread is free again.
+    pub(super) aborted: Option<BoxFuture<'static, ()>>,
 }
 
 impl RunEnd {
-    /// A run that the runner's host has ended.
+    /// A run that the runner's host has ended, or reported as stuck.
     fn of(result: Result<(), RunFailure>) -> Self {
         let stuck = matches!(&result, Err(failure) if failure.kind == FailureKind::Stuck);
-        Self { result, stuck }
+        Self { result, stuck, aborted: None }
     }
 }
 
-/// Runs a runner to its end. Once it is told to stop, by the lease or because `give_back` fires, it
-/// has `stop_grace` to end; then it is dropped.
-pub async fn run(
+/// Runs a runner to its end. Once the runner is asked to stop, by its reports or because `release` fires,
+/// it has `stop_grace` to end; then the run is aborted.
+pub(super) async fn run(
     runner: Arc<dyn Runner>,
     call: RunnerCall,
     stop_grace: Duration,
-    give_back: &CancellationToken,
+    release: &CancellationToken,
 ) -> RunEnd {
     let reports = call.reports.clone();
     let mut task =
         AbortOnDropHandle::new(tokio::spawn(async move { runner.run(call).await }.in_current_span()));
     tokio::select! {
         biased;
-        joined = &mut task => return RunEnd::of(said(joined)),
-        () = stopped(&reports, give_back) => {}
+        joined = &mut task => return RunEnd::of(result_of(joined)),
+        () = stopped(&reports, release) => {}
     }
     if let Ok(joined) = timeout(stop_grace, &mut task).await {
-        return RunEnd::of(said(joined));
+        return RunEnd::of(result_of(joined));
     }
-    warn!(?stop_grace, "the runner was told to stop and did not; it is dropped");
+    warn!(?stop_grace, "the runner did not end in time after it was asked to stop; its run is aborted");
     task.abort();
-    match timeout(DROP_PATIENCE, &mut task).await {
-        // It may have made it after all.
+    match timeout(ABORT_TIMEOUT, &mut task).await {
+        // It ended after all.
         Ok(Ok(result)) => RunEnd::of(result),
-        Ok(Err(_)) => RunEnd { result: Err(dropped(stop_grace)), stuck: false },
+        Ok(Err(_)) => RunEnd::of(Err(aborted(stop_grace))),
         Err(_) => {
-            error!("the dropped runner does not let go of its thread; the node should be restarted");
-            RunEnd { result: Err(dropped(stop_grace)), stuck: true }
+            error!("the aborted run still holds its thread; the node is not ready until the thread is free");
+            RunEnd { result: Err(aborted(stop_grace)), stuck: true, aborted: Some(task.map(drop).boxed()) }
         }
     }
 }
 
-async fn stopped(reports: &Reports, give_back: &CancellationToken) {
+async fn stopped(reports: &Reports, release: &CancellationToken) {
     tokio::select! {
         () = reports.stop_token().cancelled() => {}
-        () = give_back.cancelled() => reports.stop(StopReason::Shutdown),
+        () = release.cancelled() => reports.stop(StopReason::Shutdown),
     }
 }
 
-fn said(joined: Result<Result<(), RunFailure>, JoinError>) -> Result<(), RunFailure> {
+fn result_of(joined: Result<Result<(), RunFailure>, JoinError>) -> Result<(), RunFailure> {
     joined.unwrap_or_else(|error| {
-        let reason = match error.try_into_panic() {
+        Err(RunFailure::host(match error.try_into_panic() {
             Ok(panic) => format!("the node's runner host panicked: {}", panic_text(&*panic)),
             Err(error) => format!("the run was torn down: {error}"),
-        };
-        Err(RunFailure { kind: FailureKind::Host, reason, details: Value::Null })
+        }))
     })
 }
 
@@ -93,7 +94,7 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
         .unwrap_or("no message")
 }
 
-fn dropped(stop_grace: Duration) -> RunFailure {
-    let reason = format!("told to stop, it did not end within {stop_grace:?} and was dropped");
+fn aborted(stop_grace: Duration) -> RunFailure {
+    let reason = format!("asked to stop, it did not end within {stop_grace:?} and was aborted");
     RunFailure { kind: FailureKind::Cancelled, reason, details: Value::Null }
 }

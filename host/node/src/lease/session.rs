@@ -2,167 +2,95 @@
 
 use std::sync::Arc;
 
-use tokio::time::{Instant, sleep, sleep_until};
+use posemesh_domain_client::TaskToken;
+use posemesh_runner_api::reports::Reports;
+use posemesh_runner_api::runner::RunnerCall;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::dms::outcome::SetupStage;
-use crate::engine::records::OpenRecord;
-use crate::engine::workdir::TaskDir;
-use crate::heartbeat::clock::LeaseClock;
-use crate::heartbeat::line::{Beat, Line};
-use crate::heartbeat::{Condition, Heartbeats};
-use crate::lease::conclude::{Conclusion, conclude, tell_in_time};
-use crate::lease::context::{LeaseContext, TaskPorts};
-use crate::lease::ending::{Ended, Ending};
-use crate::lease::finish::Last;
-use crate::lease::outcome;
+use crate::dms::{FinalReport, Lease};
+use crate::heartbeat::{HeartbeatSender, Heartbeats, LeaseClock, LeaseState};
+use crate::lease::conclude::{FinishedRun, conclude};
+use crate::lease::context::LeaseContext;
+use crate::lease::delivery::deliver_in_time;
 use crate::lease::run::run;
-use crate::lease::server::{HeartbeatAnswer, Lease, ServerErrorKind};
-use posemesh_domain_client::token::TaskToken;
-use posemesh_runner_api::reports::Reports;
-use posemesh_runner_api::runner::{Runner, RunnerCall};
+use crate::lease::setup::{RunSetup, SetupError, set_up};
+use crate::records::{LeaseOutcome, OpenRecord};
 
-/// One lease being worked off.
-pub struct Session {
+/// The work on one lease.
+pub(crate) struct LeaseSession {
     context: LeaseContext,
     lease: Lease,
-    /// What the runner reports, and whether it should stop.
-    reports: Reports,
-    /// The line to the server until the heartbeats take it over.
-    line: Line,
+    /// Holds the lease's clock, token and reports until the [`Heartbeats`] take it over.
+    sender: HeartbeatSender,
     /// Fires when the server has leased the task once more to this node.
-    replaced: CancellationToken,
+    superseded: CancellationToken,
 }
 
-/// Everything that a run needs.
-struct Ready {
-    runner: Arc<dyn Runner>,
-    ports: TaskPorts,
-    dir: TaskDir,
+/// How a session ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SessionEnd {
+    pub(crate) outcome: LeaseOutcome,
+    /// Whether the runner was started.
+    pub(crate) started: bool,
 }
 
-/// Why a lease does not get to its runner.
-enum Halt {
-    /// The task can't be started here: the stage (protocol 3.6) and the error.
-    Setup(SetupStage, String),
-    /// The node shuts down.
-    GiveBack,
-    /// The lease is over.
-    Over(Condition),
+impl SessionEnd {
+    /// Whether the next lease may be asked for without a wait (protocol 4.1). After a lease that got
+    /// nowhere the next may be the same one again.
+    pub(crate) fn is_progress(&self) -> bool {
+        self.started && !matches!(self.outcome, LeaseOutcome::Lost { .. })
+    }
 }
 
-impl Session {
-    /// Takes a lease over whose request was sent at `sent`.
-    pub fn new(context: LeaseContext, lease: Lease, sent: Instant) -> Self {
+impl LeaseSession {
+    /// A session for a lease that was requested at `sent`.
+    pub(crate) fn new(context: LeaseContext, lease: Lease, sent: Instant) -> Self {
         let reports = Reports::new(context.settings.report_limits);
         let token = Arc::new(TaskToken::new(lease.access_token.clone()));
         let clock = LeaseClock::start(sent, lease.lease_expires_at, lease.server_date);
-        let line = Line::new(context.server.clone(), lease.task.id, clock, reports.clone(), token);
-        Self { context, lease, reports, line, replaced: CancellationToken::new() }
+        let sender = HeartbeatSender::new(context.server.clone(), lease.task.id, clock, reports, token);
+        Self { context, lease, sender, superseded: CancellationToken::new() }
     }
 
-    /// To be cancelled when the server leases the same task to this node once more. Nothing is said about
-    /// this lease from then on: it would be heard as said about the other.
-    pub fn replaced(&self) -> CancellationToken {
-        self.replaced.clone()
+    /// To be cancelled when the server leases the same task to this node once more. Nothing is sent about
+    /// this lease from then on: the server would take it for the later one.
+    pub(crate) fn superseded(&self) -> CancellationToken {
+        self.superseded.clone()
     }
 
-    /// Works the lease off. Everything it started is ended, and the task's directory removed, when it
-    /// returns.
-    pub async fn run(mut self, record: OpenRecord) -> Ended {
+    /// Works on the lease until it ends. When this returns, everything that it started has ended, and the
+    /// task's directory is removed.
+    pub(crate) async fn run(mut self, record: OpenRecord) -> SessionEnd {
         let began = Instant::now();
-        info!(lease_ttl = ?self.line.clock().ttl(), "leased");
-        let ended = match self.set_up().await {
-            Ok(ready) => Ended { ending: self.work(ready, &record).await, started: true },
-            Err(halt) => Ended { ending: self.halted(halt).await, started: false },
+        info!(lease_ttl = ?self.sender.clock().ttl(), "leased");
+        let set_up = set_up(&self.context, &mut self.lease, &mut self.sender, &self.superseded).await;
+        let (outcome, started) = match set_up {
+            Ok(setup) => (self.work(setup, &record).await, true),
+            Err(error) => (self.end_unstarted(error).await, false),
         };
-        log_end(&ended.ending, began);
-        record.end(ended.ending.clone());
-        ended
+        close(record, outcome, started, began)
     }
 
-    /// Tells the server that the node shuts down and does not want the lease.
-    pub async fn give_back(self, record: OpenRecord) -> Ended {
+    /// Ends the lease without working on it: the node shuts down (protocol 5.3).
+    pub(crate) async fn release(self, record: OpenRecord) -> SessionEnd {
         let began = Instant::now();
-        info!("leased while shutting down; giving it back");
-        let halt = if self.lease.cancel { Halt::Over(Condition::Cancelled) } else { Halt::GiveBack };
-        let ended = Ended { ending: self.halted(halt).await, started: false };
-        log_end(&ended.ending, began);
-        record.end(ended.ending.clone());
-        ended
+        info!("leased while shutting down; releasing the lease");
+        let error = if self.lease.cancel {
+            SetupError::LeaseOver(LeaseState::Cancelled)
+        } else {
+            SetupError::Shutdown
+        };
+        let outcome = self.end_unstarted(error).await;
+        close(record, outcome, false, began)
     }
 
-    async fn set_up(&mut self) -> Result<Ready, Halt> {
-        if self.lease.cancel {
-            return Err(Halt::Over(Condition::Cancelled));
-        }
-        let mut runner = self.pick()?;
-        let capability = self.lease.task.capability.clone();
-        let answer = self.initial_heartbeat().await?;
-        answer.merge_into(&mut self.lease);
-        if self.lease.task.capability != capability {
-            runner = self.pick()?;
-        }
-        let stop = self.reports.stop_token().clone();
-        let dir = self.context.work_dirs.task_dir().await.map_err(|error| {
-            Halt::Setup(SetupStage::BuildPorts, format!("could not make the task's directory: {error}"))
-        })?;
-        match self.context.storages.open(&self.lease, self.line.token().clone(), stop, dir.disk().clone()) {
-            Ok(ports) => Ok(Ready { runner, ports, dir }),
-            Err(error) => {
-                dir.remove().await;
-                Err(Halt::Setup(SetupStage::BuildPorts, error))
-            }
-        }
-    }
-
-    fn pick(&self) -> Result<Arc<dyn Runner>, Halt> {
-        let capability = &self.lease.task.capability;
-        self.context.runners.pick(capability).ok_or_else(|| {
-            let live: Vec<String> = self.context.runners.capabilities().borrow().iter().cloned().collect();
-            Halt::Setup(
-                SetupStage::StartSession,
-                format!("no live runner for capability {capability}; live are: {}", live.join(", ")),
-            )
-        })
-    }
-
-    /// Tries until it is answered, or until what is left of the lease is needed to say that it failed.
-    async fn initial_heartbeat(&mut self) -> Result<HeartbeatAnswer, Halt> {
-        let (give_back, replaced) = (self.context.give_back.clone(), self.replaced.clone());
-        let clock = self.line.clock();
-        let give_up = clock.deadline() - (clock.deadline() - clock.granted()) / 4;
-        loop {
-            let beat = tokio::select! {
-                biased;
-                () = replaced.cancelled() => return Err(Halt::Over(Condition::replaced())),
-                () = give_back.cancelled() => return Err(Halt::GiveBack),
-                beat = self.line.beat() => beat,
-            };
-            let (again, error) = match beat {
-                Beat::Held(answer) => return Ok(*answer),
-                Beat::Cancelled => return Err(Halt::Over(Condition::Cancelled)),
-                Beat::Lost(why) => return Err(Halt::Over(Condition::Lost(why))),
-                Beat::Failed { again, error } => (again, error),
-            };
-            if error.kind == ServerErrorKind::Fatal || Instant::now() + again >= give_up {
-                return Err(Halt::Setup(SetupStage::InitialHeartbeat, error.text));
-            }
-            warn!(%error, retry_in = ?again, "the initial heartbeat failed");
-            tokio::select! {
-                biased;
-                () = replaced.cancelled() => return Err(Halt::Over(Condition::replaced())),
-                () = give_back.cancelled() => return Err(Halt::GiveBack),
-                () = sleep(again) => {}
-            }
-        }
-    }
-
-    /// Runs the runner with heartbeats beside it, and tells the server how it went.
-    async fn work(self, ready: Ready, record: &OpenRecord) -> Ending {
-        let Self { context, lease, reports, line, replaced } = self;
-        let Ready { runner, ports, dir } = ready;
+    /// Runs the runner with heartbeats beside it, and delivers the final report.
+    async fn work(self, setup: RunSetup, record: &OpenRecord) -> LeaseOutcome {
+        let Self { context, lease, sender, superseded } = self;
+        let RunSetup { runner, ports, dir } = setup;
+        let reports = sender.reports().clone();
         let label = runner.label();
         info!(runner = label, "running");
         record.running(label, reports.clone(), ports.traffic);
@@ -174,11 +102,14 @@ impl Session {
             disk: dir.disk().clone(),
             log_file: record.log_file(),
         };
-        let heartbeats = Heartbeats::start(line, context.settings.heartbeat, replaced);
-        let end = run(runner, call, context.settings.stop_grace, &context.give_back).await;
+        let heartbeats = Heartbeats::start(sender, context.settings.heartbeat, superseded);
+        let end = run(runner, call, context.settings.stop_grace, &context.release).await;
         record.finishing();
         if end.stuck {
             record.stuck();
+        }
+        if let Some(ended) = end.aborted {
+            record.watch_aborted(ended);
         }
         if reports.dropped_events() > 0 {
             warn!(
@@ -186,47 +117,45 @@ impl Session {
                 "the runner logged more events than heartbeats could carry"
             );
         }
-        // With the lease its token ends.
-        ports.outputs.settle().await;
-        let conclusion = Conclusion { lease, result: end.result, artifacts: ports.outputs.finished() };
-        let ending = conclude(&context, conclusion, &heartbeats, &reports).await;
+        // Aborting upload sessions needs the task token, which ends with the lease.
+        ports.outputs.wait_for_aborts().await;
+        let finished =
+            FinishedRun { task: lease.task, result: end.result, artifacts: ports.outputs.finished() };
+        let outcome = conclude(&context, finished, &heartbeats, reports.stop_reason()).await;
         drop(heartbeats);
         dir.remove().await;
-        ending
+        outcome
     }
 
-    /// The end of a lease that did not get to its runner. No heartbeats go on meanwhile: if the server
-    /// can't be told within what is left of the lease, it is best that the lease expires.
-    async fn halted(&self, halt: Halt) -> Ending {
-        let last = match halt {
-            Halt::Over(condition) => return condition.into(),
-            Halt::Setup(stage, error) => {
-                let details = outcome::setup_details(stage.as_str(), &error);
-                Last::Fail { reason: outcome::NODE_SETUP_FAILED.to_owned(), details }
-            }
-            Halt::GiveBack => {
-                let details = outcome::fail_details(&self.lease, &[], None);
-                Last::Fail { reason: outcome::NODE_SHUTDOWN.to_owned(), details }
-            }
+    /// Ends a lease that did not get to its runner. No heartbeats are sent meanwhile: if the final
+    /// report can't be delivered within what is left of the lease, it is best that the lease expires.
+    async fn end_unstarted(&self, error: SetupError) -> LeaseOutcome {
+        let report = match error {
+            SetupError::LeaseOver(state) => return state.into(),
+            SetupError::Failed { stage, error } => FinalReport::setup_failed(stage, &error),
+            SetupError::Shutdown => FinalReport::node_shutdown(&self.lease.task, &[], None),
         };
-        let deadline = self.line.clock().deadline();
+        let deadline = self.sender.clock().deadline();
         let over = async {
             tokio::select! {
                 biased;
-                () = self.replaced.cancelled() => Condition::replaced(),
+                () = self.superseded.cancelled() => LeaseState::superseded(),
                 () = sleep_until(deadline) => {
-                    Condition::Expired("it could not be given back in time".to_owned())
+                    LeaseState::Expired("it could not be released in time".to_owned())
                 }
             }
         };
-        tell_in_time(&self.context, self.line.task_id(), &last, over).await.unwrap_or_else(Ending::from)
+        let delivered = deliver_in_time(&self.context, self.sender.task_id(), &report, over).await;
+        delivered.unwrap_or_else(LeaseOutcome::from)
     }
 }
 
-fn log_end(ending: &Ending, began: Instant) {
+fn close(record: OpenRecord, outcome: LeaseOutcome, started: bool, began: Instant) -> SessionEnd {
     let took = began.elapsed();
-    match ending {
-        Ending::Completed { .. } | Ending::Cancelled => info!(?took, "lease {ending}"),
-        Ending::Failed { .. } | Ending::Lost { .. } => warn!(?took, "lease {ending}"),
+    match &outcome {
+        LeaseOutcome::Completed { .. } | LeaseOutcome::Cancelled => info!(?took, "lease {outcome}"),
+        LeaseOutcome::Failed { .. } | LeaseOutcome::Lost { .. } => warn!(?took, "lease {outcome}"),
     }
+    record.end(outcome.clone());
+    SessionEnd { outcome, started }
 }

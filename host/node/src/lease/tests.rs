@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-mod ends;
+mod delivery;
 mod life;
 mod rhythm;
 mod setup;

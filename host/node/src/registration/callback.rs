@@ -6,25 +6,25 @@
 //! has said that it knows the node, and the node counts as registered.
 
 use serde::Deserialize;
-use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use super::machine::Registration;
+use super::state::Registration;
 use posemesh_net::json::{self, JsonError};
+use posemesh_text::one_line;
 
-/// Largest secret, in bytes.
+/// The largest secret that is accepted, in bytes.
 const LARGEST_SECRET: usize = 4096;
 
-/// Characters of an id that the log shows: anybody can send one.
-const SHOWN: usize = 64;
+/// How many bytes of a caller's text are logged: anybody can send one.
+const LOGGED_BYTES: usize = 64;
 
 /// The answer to a callback that is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CallbackRefusal {
+pub(super) struct CallbackRefusal {
     /// HTTP status.
-    pub status: u16,
+    pub(super) status: u16,
     /// Plain-text body.
-    pub text: &'static str,
+    pub(super) text: &'static str,
 }
 
 #[derive(Deserialize)]
@@ -34,49 +34,41 @@ struct CallbackBody {
     organization_id: Option<String>,
 }
 
-impl Registration {
-    /// `POST /internal/v1/registrations`. The answer to one that is taken is 200 `{"ok":true}`.
-    ///
-    /// # Errors
-    /// With what to answer otherwise.
-    pub fn callback(&self, body: &[u8]) -> Result<(), CallbackRefusal> {
-        let refusal = |status, text| CallbackRefusal { status, text };
-        let CallbackBody { id, secret, organization_id } =
-            json::from_body(body).map_err(|error| match error {
-                JsonError::Syntax { .. } => refusal(400, "malformed JSON"),
-                JsonError::NotAnObject => refusal(422, "not a JSON object"),
-                _ => refusal(422, "missing or wrongly typed field"),
-            })?;
-        if id.trim().is_empty() {
-            return Err(refusal(422, "missing id"));
-        }
-        if secret.trim().is_empty() {
-            return Err(refusal(422, "missing secret"));
-        }
-        if secret.len() > LARGEST_SECRET {
-            return Err(refusal(403, "secret too large"));
-        }
-        let shown = |text: &str| text.chars().take(SHOWN).collect::<String>();
-        let (id, organization_id) = (shown(&id), organization_id.as_deref().map(shown));
-        tracing::info!(id, organization_id, secret_len = secret.len(), "Received registration callback");
-        self.hint();
-        Ok(())
+/// `POST /internal/v1/registrations`: takes a hint that DDS knows the node. The answer to one that is taken is
+/// 200 `{"ok":true}`.
+///
+/// # Errors
+/// With the answer to one that is not taken.
+pub(super) fn receive_callback(registration: &Registration, body: &[u8]) -> Result<(), CallbackRefusal> {
+    let refusal = |status, text| CallbackRefusal { status, text };
+    let CallbackBody { id, secret, organization_id } =
+        json::from_body(body).map_err(|error| match error {
+            JsonError::Syntax { .. } => refusal(400, "malformed JSON"),
+            JsonError::NotAnObject => refusal(422, "not a JSON object"),
+            _ => refusal(422, "missing or wrongly typed field"),
+        })?;
+    if id.trim().is_empty() {
+        return Err(refusal(422, "missing id"));
     }
-
-    /// `GET /health`, which DDS uses to look after its nodes.
-    pub fn touch_healthcheck(&self, user_agent: Option<&str>) {
-        let user_agent = user_agent.unwrap_or_default();
-        if user_agent.starts_with("DDS v") {
-            self.shared().healthcheck.send_replace(Some(Instant::now()));
-            tracing::debug!(event = "healthcheck.touch", user_agent);
-        } else {
-            let user_agent: String = user_agent.chars().take(SHOWN).collect();
-            tracing::debug!(event = "healthcheck.skip", user_agent);
-        }
+    if secret.trim().is_empty() {
+        return Err(refusal(422, "missing secret"));
     }
+    if secret.len() > LARGEST_SECRET {
+        return Err(refusal(403, "secret too large"));
+    }
+    let id = one_line(&id, LOGGED_BYTES);
+    let organization_id = organization_id.map(|text| one_line(text, LOGGED_BYTES));
+    tracing::info!(id, organization_id, secret_len = secret.len(), "Received registration callback");
+    registration.hint();
+    Ok(())
+}
 
-    /// When DDS last looked.
-    pub fn last_healthcheck(&self) -> Option<Instant> {
-        *self.shared().healthcheck.borrow()
+/// `GET /health`, by which DDS checks its nodes: only logged.
+pub(super) fn log_healthcheck(user_agent: Option<&str>) {
+    let user_agent = one_line(user_agent.unwrap_or_default(), LOGGED_BYTES);
+    if user_agent.starts_with("DDS v") {
+        tracing::debug!(event = "healthcheck.touch", user_agent);
+    } else {
+        tracing::debug!(event = "healthcheck.skip", user_agent);
     }
 }

@@ -1,9 +1,6 @@
 //! Serves the inbound routes of protocol 1.10 on `LEGACY_HTTP_ADDR`. What they do is in
 //! [`super::callback`]; this checks method, content type and size, and bounds what a caller can hold.
 
-#[cfg(test)]
-mod tests;
-
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,18 +16,19 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::machine::Registration;
+use super::callback::{log_healthcheck, receive_callback};
+use super::state::Registration;
 
 /// Largest body of a callback.
 const LARGEST_BODY: usize = 2 << 20;
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
-/// Callbacks that are read at a time: each can hold [`LARGEST_BODY`].
+/// How many callbacks are read at a time: each can hold [`LARGEST_BODY`].
 const CALLBACKS_AT_A_TIME: usize = 4;
 
 /// The routes, bound to their address and not yet served.
 #[derive(Debug)]
-pub struct LegacyServer {
+pub(crate) struct LegacyServer {
     listener: TcpListener,
     registration: Registration,
 }
@@ -38,13 +36,13 @@ pub struct LegacyServer {
 /// Why the routes can't be served.
 #[derive(Debug, thiserror::Error)]
 #[error("listen on LEGACY_HTTP_ADDR={addr}: {error}; choose a free address, or unset it")]
-pub struct LegacyError {
+pub(crate) struct LegacyError {
     addr: SocketAddr,
     error: std::io::Error,
 }
 
 #[derive(Debug, Clone)]
-struct Shared {
+struct LegacyState {
     registration: Registration,
     callbacks: Arc<Semaphore>,
 }
@@ -53,22 +51,22 @@ impl LegacyServer {
     /// Binds the address.
     ///
     /// # Errors
-    /// When it is taken or not ours.
-    pub async fn bind(addr: SocketAddr, registration: Registration) -> Result<Self, LegacyError> {
+    /// When the address is in use or not one of this machine's.
+    pub(crate) async fn bind(addr: SocketAddr, registration: Registration) -> Result<Self, LegacyError> {
         let listener = TcpListener::bind(addr).await.map_err(|error| LegacyError { addr, error })?;
         let addr = listener.local_addr().map_err(|error| LegacyError { addr, error })?;
         tracing::info!(%addr, "serving the legacy routes, which anybody who reaches them can call");
         Ok(Self { listener, registration })
     }
 
-    /// Where it listens.
-    pub fn addr(&self) -> Option<SocketAddr> {
+    #[cfg(test)]
+    fn addr(&self) -> Option<SocketAddr> {
         self.listener.local_addr().ok()
     }
 
-    /// Serves until `stop` fires; what is under way then is abandoned.
-    pub async fn run(self, stop: CancellationToken) {
-        let shared = Shared {
+    /// Serves until `stop` fires; requests in flight are aborted then.
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        let state = LegacyState {
             registration: self.registration,
             callbacks: Arc::new(Semaphore::new(CALLBACKS_AT_A_TIME)),
         };
@@ -76,7 +74,7 @@ impl LegacyServer {
             .route("/health", get(health))
             .route("/internal/v1/registrations", post(callback))
             .layer(DefaultBodyLimit::max(LARGEST_BODY))
-            .with_state(shared);
+            .with_state(state);
         let serving = axum::serve(self.listener, router).into_future();
         if let Some(Err(error)) = stop.run_until_cancelled(serving).await {
             tracing::error!(%error, "the legacy routes are served no more");
@@ -84,25 +82,25 @@ impl LegacyServer {
     }
 }
 
-async fn health(State(shared): State<Shared>, headers: HeaderMap) -> StatusCode {
+async fn health(headers: HeaderMap) -> StatusCode {
     let user_agent = headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
-    shared.registration.touch_healthcheck(user_agent);
+    log_healthcheck(user_agent);
     StatusCode::OK
 }
 
-async fn callback(State(shared): State<Shared>, request: Request) -> Response {
+async fn callback(State(state): State<LegacyState>, request: Request) -> Response {
     let (head, body) = request.into_parts();
     if !is_json(&head.headers) {
         return plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, "expected content type application/json");
     }
-    let Ok(_permit) = shared.callbacks.try_acquire() else {
+    let Ok(_permit) = state.callbacks.try_acquire() else {
         return plain(StatusCode::SERVICE_UNAVAILABLE, "too many callbacks at a time");
     };
     let body = match read(&head.headers, body).await {
         Ok(body) => body,
         Err(answer) => return answer,
     };
-    match shared.registration.callback(&body) {
+    match receive_callback(&state.registration, &body) {
         Ok(()) => (StatusCode::OK, [(CONTENT_TYPE, "application/json")], r#"{"ok":true}"#).into_response(),
         Err(refusal) => {
             let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::BAD_REQUEST);
@@ -119,7 +117,7 @@ async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Response> {
     }
     match tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, LARGEST_BODY)).await {
         Ok(Ok(body)) => Ok(body),
-        // Too large, or the caller went away: whom it is told then does not matter.
+        // Too large, or the caller went away: then nobody reads the answer.
         Ok(Err(_)) => Err(too_large()),
         Err(_) => Err(plain(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time")),
     }
@@ -135,3 +133,6 @@ fn is_json(headers: &HeaderMap) -> bool {
 fn plain(status: StatusCode, text: &'static str) -> Response {
     (status, text).into_response()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,114 +1,135 @@
-//! Puts together what the configured identity needs: a token manager in any case, and for a wallet the
+//! Puts together what the node's identity needs: a token manager in any case, and for a wallet the
 //! registration loop.
-
-#[cfg(test)]
-mod tests;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
-use super::RegistrationStatus;
-use super::machine::{Registration, RegistrationTask};
 use super::robot::RobotLogin;
+use super::settings::RegistrationSettings;
+use super::state::Registration;
+use super::status::RegistrationStatus;
+use super::task::RegistrationTask;
 use super::version::normalise;
 use super::wallet::{SignIn, WalletLogin, WalletRegistrar};
+use crate::auth::bearer::{AuthError, MachineAuth};
 use crate::auth::dds::{DdsClient, DdsError};
+use crate::auth::identity::Identity;
 use crate::auth::login::Login;
-use crate::auth::token::{TokenManager, TokenRefresher, TokenStatus};
-use crate::auth::{AuthError, MachineAuth};
-use crate::config::{Config, Identity};
+use crate::auth::siwe::SigningSettings;
+use crate::auth::token::{TokenManager, TokenRefresher, TokenSettings, TokenStatus};
 use posemesh_net::clock::SharedClock;
 use posemesh_net::secret::Secret;
 
-/// The node's standing with DDS, and its bearer for DMS.
+/// What a node needs to be a member of the network. Secrets in it do not print.
+#[derive(Debug, Clone)]
+pub(crate) struct MembershipSettings {
+    /// The DDS that the node registers with and signs for.
+    pub(crate) dds_base_url: Url,
+    /// Time for the whole of one request to DDS.
+    pub(crate) request_timeout: Duration,
+    /// How the node proves who it is.
+    pub(crate) identity: Identity,
+    /// The version that is reported to DDS, as the operator gave it.
+    pub(crate) node_version: String,
+    /// What a wallet signs, and how.
+    pub(crate) signing: SigningSettings,
+    /// How a wallet's registration is repeated.
+    pub(crate) registration: RegistrationSettings,
+    /// When machine tokens are renewed.
+    pub(crate) token: TokenSettings,
+}
+
+/// The node's registration with DDS, and its bearer for DMS.
 #[derive(Debug)]
-pub struct Membership {
+pub(crate) struct Membership {
     tokens: TokenManager,
-    kind: Kind,
+    kind: IdentityKind,
 }
 
 #[derive(Debug)]
-enum Kind {
+enum IdentityKind {
     Wallet(Registration),
     Robot(Arc<RobotLogin>),
 }
 
-/// What keeps a [`Membership`] alive.
+/// Registers and logs in for a [`Membership`].
 #[must_use = "without the task the node neither registers nor logs in"]
-pub struct MembershipTask {
+pub(crate) struct MembershipTask {
     refresher: TokenRefresher,
     registration: Option<RegistrationTask>,
 }
 
 impl Membership {
-    /// A node that is not registered yet, and the task that gets it there: run it. `capabilities` are
-    /// those of the live runners; DDS is told whenever they change.
+    /// A node that is not registered yet, and the task that registers it and logs it in: run that task.
+    /// `capabilities` are those of the live runners; DDS is informed whenever they change.
     ///
     /// # Errors
     /// When the HTTP client can't be made.
-    pub fn new(
-        config: &Config,
+    pub(crate) fn new(
+        settings: &MembershipSettings,
         capabilities: watch::Receiver<BTreeSet<String>>,
         clock: SharedClock,
     ) -> Result<(Arc<Self>, MembershipTask), DdsError> {
-        let dds = DdsClient::new(config.dds_base_url.clone(), config.request_timeout)?;
-        let (login, kind, registration): (Arc<dyn Login>, _, _) = match &config.identity {
+        let dds = DdsClient::new(settings.dds_base_url.clone(), settings.request_timeout)?;
+        let (login, kind, registration): (Arc<dyn Login>, _, _) = match &settings.identity {
             Identity::Wallet { reg_secret, wallet } => {
                 let public_key_prefix = wallet.public_key_prefix();
                 tracing::info!(address = wallet.address(), public_key_prefix, "the node has a wallet");
                 let sign_in =
-                    Arc::new(SignIn::new(dds, Arc::clone(wallet), &config.registration, Arc::clone(&clock)));
+                    Arc::new(SignIn::new(dds, Arc::clone(wallet), settings.signing, Arc::clone(&clock)));
                 let registrar = WalletRegistrar {
                     sign_in: Arc::clone(&sign_in),
                     credentials: reg_secret.clone(),
-                    version: normalise(&config.node_version),
+                    version: normalise(&settings.node_version),
                 };
                 let (registration, task) =
-                    Registration::new(Arc::new(registrar), capabilities, &config.registration);
+                    RegistrationTask::new(Arc::new(registrar), capabilities, settings.registration);
                 let login = WalletLogin::new(sign_in, registration.clone());
-                (Arc::new(login), Kind::Wallet(registration), Some(task))
+                (Arc::new(login), IdentityKind::Wallet(registration), Some(task))
             }
             Identity::Robot { credentials } => {
                 tracing::info!("the node is a robot");
-                let version = config.node_version.clone();
+                let version = settings.node_version.clone();
                 let login = Arc::new(RobotLogin::new(dds, credentials.clone(), version, capabilities));
-                (login.clone(), Kind::Robot(login), None)
+                (login.clone(), IdentityKind::Robot(login), None)
             }
         };
-        let (tokens, refresher) = TokenManager::new(login, config.token, clock);
+        let (tokens, refresher) = TokenManager::new(login, settings.token, clock);
         Ok((Arc::new(Self { tokens, kind }), MembershipTask { refresher, registration }))
     }
 
     /// The registration's status, now and as it changes.
-    pub fn status(&self) -> watch::Receiver<RegistrationStatus> {
+    pub(crate) fn status(&self) -> watch::Receiver<RegistrationStatus> {
         match &self.kind {
-            Kind::Wallet(registration) => registration.status(),
-            Kind::Robot(robot) => robot.status(),
+            IdentityKind::Wallet(registration) => registration.status(),
+            IdentityKind::Robot(robot) => robot.status(),
         }
     }
 
-    /// What can be told of the machine token.
-    pub fn token_status(&self) -> TokenStatus {
+    /// What people may see of the machine token.
+    pub(crate) fn token_status(&self) -> TokenStatus {
         self.tokens.status()
     }
 
-    /// Registers again, since somebody who should know says that the node is unknown.
-    pub fn rearm(&self, reason: &str) {
+    /// Registers again, because a server says that it does not know the node.
+    pub(crate) fn rearm(&self, reason: &str) {
         match &self.kind {
-            Kind::Wallet(registration) => registration.rearm(reason),
-            Kind::Robot(robot) => robot.rearm(reason),
+            IdentityKind::Wallet(registration) => registration.rearm(reason),
+            IdentityKind::Robot(robot) => robot.rearm(reason),
         }
     }
 
-    /// For the legacy inbound routes (protocol 1.10): none for a robot, which has none.
-    pub fn registration(&self) -> Option<&Registration> {
+    /// The registration that the inbound routes of protocol 1.10 act on; none for a robot, which has no such routes.
+    pub(crate) fn registration(&self) -> Option<&Registration> {
         match &self.kind {
-            Kind::Wallet(registration) => Some(registration),
-            Kind::Robot(_) => None,
+            IdentityKind::Wallet(registration) => Some(registration),
+            IdentityKind::Robot(_) => None,
         }
     }
 }
@@ -130,7 +151,7 @@ impl MachineAuth for Membership {
 
 impl MembershipTask {
     /// Runs until `stop` fires.
-    pub async fn run(self, stop: CancellationToken) {
+    pub(crate) async fn run(self, stop: CancellationToken) {
         let registration = async {
             if let Some(task) = self.registration {
                 task.run(stop.clone()).await;
@@ -139,3 +160,6 @@ impl MembershipTask {
         tokio::join!(registration, self.refresher.run(stop.clone()));
     }
 }
+
+#[cfg(test)]
+mod tests;

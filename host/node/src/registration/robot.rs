@@ -1,8 +1,5 @@
 //! A robot: no wallet, and no loop of its own. Registering logs in as well (protocol 1.9).
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -10,115 +7,117 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::{RegistrationStatus, capabilities_other_than};
+use super::capabilities::capabilities_other_than;
+use super::status::{RegistrationStatus, publish};
 use crate::auth::dds::{DdsCall, DdsClient, DdsError};
-use crate::auth::login::{Login, LoginError, Session};
+use crate::auth::login::{Login, LoginError, MachineToken};
 use posemesh_net::secret::Secret;
 
-/// A registration younger than this is not repeated on the word of DMS alone.
+/// A registration younger than this is not repeated because of DMS alone.
 const FRESH: Duration = Duration::from_secs(60);
 
 /// Registers a robot with its first login, logs it in with later ones, and registers again when DDS does
 /// not know it any more or when its capabilities have changed.
 #[derive(Debug)]
-pub struct RobotLogin {
+pub(super) struct RobotLogin {
     dds: DdsClient,
     credentials: Secret,
     version: String,
     capabilities: watch::Receiver<BTreeSet<String>>,
-    /// What DDS was told last; none if the next login has to register.
-    told: watch::Sender<Option<(BTreeSet<String>, Instant)>>,
+    /// The capabilities that DDS was informed of last, and when; none if the next login has to register.
+    reported: watch::Sender<Option<(BTreeSet<String>, Instant)>>,
     status: watch::Sender<RegistrationStatus>,
 }
 
 impl RobotLogin {
     /// A robot that is not registered. `version` goes to DDS as it is.
-    pub fn new(
+    pub(super) fn new(
         dds: DdsClient,
         credentials: Secret,
         version: String,
         capabilities: watch::Receiver<BTreeSet<String>>,
     ) -> Self {
         let status = watch::Sender::new(RegistrationStatus::Disconnected);
-        Self { dds, credentials, version, capabilities, told: watch::Sender::new(None), status }
+        Self { dds, credentials, version, capabilities, reported: watch::Sender::new(None), status }
     }
 
     /// The status, now and as it changes.
-    pub fn status(&self) -> watch::Receiver<RegistrationStatus> {
+    pub(super) fn status(&self) -> watch::Receiver<RegistrationStatus> {
         self.status.subscribe()
     }
 
     /// DMS does not seem to know the robot: registers again, unless it has just done so.
-    pub fn rearm(&self, reason: &str) {
-        let stale = |told: &Option<(_, Instant)>| told.as_ref().is_some_and(|(_, at)| at.elapsed() > FRESH);
-        if self.told.send_if_modified(|told| stale(told) && told.take().is_some()) {
+    pub(super) fn rearm(&self, reason: &str) {
+        let stale =
+            |reported: &Option<(_, Instant)>| reported.as_ref().is_some_and(|(_, at)| at.elapsed() > FRESH);
+        if self.reported.send_if_modified(|reported| stale(reported) && reported.take().is_some()) {
             self.set(RegistrationStatus::Disconnected);
             tracing::warn!(reason, "the robot's registration is gone");
         }
     }
 
-    async fn register(&self, capabilities: BTreeSet<String>) -> Result<Session, DdsError> {
+    async fn register(&self, capabilities: BTreeSet<String>) -> Result<MachineToken, DdsError> {
         if *self.status.borrow() == RegistrationStatus::Disconnected {
             self.set(RegistrationStatus::Registering);
         }
         let sorted: Vec<String> = capabilities.iter().cloned().collect();
         tracing::info!(version = self.version, capabilities = ?sorted, "Registering node with DDS");
         let started = Instant::now();
-        let session = self.dds.register_robot(&self.credentials, &self.version, &sorted).await?;
+        let granted = self.dds.register_robot(&self.credentials, &self.version, &sorted).await?;
         let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(event = "registration.success", elapsed_ms);
-        self.told.send_replace(Some((capabilities, Instant::now())));
+        self.reported.send_replace(Some((capabilities, Instant::now())));
         self.set(RegistrationStatus::Registered);
-        Ok(session)
+        Ok(granted)
     }
 
     fn set(&self, to: RegistrationStatus) {
-        let from = self.status.send_replace(to);
-        if from != to {
-            tracing::info!(event = "status.transition", %from, %to, "registration status");
-        }
+        publish(&self.status, to);
     }
 
-    /// What DDS was told last, without the time.
-    fn told(&self) -> Option<BTreeSet<String>> {
-        self.told.borrow().as_ref().map(|(capabilities, _)| capabilities.clone())
+    /// The capabilities that DDS was informed of last.
+    fn reported(&self) -> Option<BTreeSet<String>> {
+        self.reported.borrow().as_ref().map(|(capabilities, _)| capabilities.clone())
     }
 }
 
 #[async_trait]
 impl Login for RobotLogin {
-    async fn login(&self) -> Result<Session, LoginError> {
+    async fn login(&self) -> Result<MachineToken, LoginError> {
         let mut live = self.capabilities.clone();
         let current = live.borrow_and_update().clone();
-        let Some(told) = self.told() else {
+        let Some(reported) = self.reported() else {
             let capabilities = capabilities_other_than(&mut live, None).await;
             return Ok(self.register(capabilities).await?);
         };
-        // Without a single live runner there is nothing new to tell.
-        if !current.is_empty() && current != told {
+        // Without a single live runner there is nothing new to report.
+        if !current.is_empty() && current != reported {
             return Ok(self.register(current).await?);
         }
         match self.dds.verify_robot(&self.credentials).await {
             Err(error) if error.answered(DdsCall::VerifyRobot, &[403, 404, 410]) => {
                 tracing::warn!(%error, "DDS does not know the robot any more; registering again");
-                self.told.send_replace(None);
+                self.reported.send_replace(None);
                 self.set(RegistrationStatus::Disconnected);
-                Ok(self.register(told).await?)
+                Ok(self.register(reported).await?)
             }
             answer => Ok(answer?),
         }
     }
 
     async fn wanted(&self) {
-        let mut told = self.told.subscribe();
+        let mut reported = self.reported.subscribe();
         let mut live = self.capabilities.clone();
         loop {
-            let known = told.borrow_and_update().as_ref().map(|(capabilities, _)| capabilities.clone());
+            let known = reported.borrow_and_update().as_ref().map(|(capabilities, _)| capabilities.clone());
             tokio::select! {
                 _ = capabilities_other_than(&mut live, known.as_ref()) => return,
                 // The sender lives in self: this can't fail.
-                _ = told.changed() => {}
+                _ = reported.changed() => {}
             }
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,12 @@
-//! The version that is told to DDS (protocol 1.6).
+//! The version that is reported to DDS (protocol 1.6).
 
 use semver::Version;
 
-use crate::config::CRATE_VERSION;
+/// The version of this crate: what a node reports unless `NODE_VERSION` is set.
+pub(crate) const CRATE_VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The version as semver: as it is, or without a leading `v`, or else the crate's own.
-pub fn normalise(given: &str) -> String {
+/// The version as semver: as given, or without a leading `v`, or else the version of this crate.
+pub(super) fn normalise(given: &str) -> String {
     let trimmed = given.trim();
     let is_semver = |text: &str| Version::parse(text).is_ok();
     if is_semver(trimmed) {

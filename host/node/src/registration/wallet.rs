@@ -7,27 +7,27 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use async_trait::async_trait;
 use time::Duration;
 
-use super::machine::{Registrar, Registration};
+use super::state::Registration;
+use super::task::Registrar;
 use crate::auth::dds::{DdsCall, DdsClient, DdsError};
-use crate::auth::login::{Login, LoginError, Session};
-use crate::auth::siwe::{SignPolicy, SiweFormat, compose};
+use crate::auth::login::{Login, LoginError, MachineToken};
+use crate::auth::siwe::{SignPolicy, SigningSettings, SiweFormat, compose};
 use crate::auth::wallet::Wallet;
-use crate::config::RegistrationConfig;
 use posemesh_net::clock::SharedClock;
 use posemesh_net::secret::Secret;
 
-/// Verify calls in a row that may answer 401, each to a fresh nonce, before the node registers again.
+/// Consecutive verify calls, each with a fresh nonce, that may be answered 401 before the node registers again.
 const UNAUTHORIZED_IN_A_ROW: u32 = 3;
-/// Clocks may differ by so much before it is worth a warning.
+/// How far the clocks of node and DDS may differ without a warning.
 const TOLERATED_SKEW: Duration = Duration::MINUTE;
 
 /// Gets a nonce, checks what it is for, and signs.
 #[derive(Debug)]
-pub struct SignIn {
-    /// The client.
-    pub dds: DdsClient,
-    /// Who signs.
-    pub wallet: Arc<Wallet>,
+pub(super) struct SignIn {
+    /// The DDS that is signed for.
+    pub(super) dds: DdsClient,
+    /// The key that signs.
+    pub(super) wallet: Arc<Wallet>,
     policy: SignPolicy,
     format: SiweFormat,
     clock: SharedClock,
@@ -35,16 +35,21 @@ pub struct SignIn {
 
 impl SignIn {
     /// Signs for the DDS of `dds` only.
-    pub fn new(dds: DdsClient, wallet: Arc<Wallet>, config: &RegistrationConfig, clock: SharedClock) -> Self {
-        let policy = SignPolicy::new(dds.base().clone(), config.siwe_chain_id);
-        Self { dds, wallet, policy, format: config.siwe_format, clock }
+    pub(super) fn new(
+        dds: DdsClient,
+        wallet: Arc<Wallet>,
+        settings: SigningSettings,
+        clock: SharedClock,
+    ) -> Self {
+        let policy = SignPolicy::new(dds.base().clone(), settings.chain_id);
+        Self { dds, wallet, policy, format: settings.format, clock }
     }
 
     /// A message with a fresh nonce, and its signature.
     ///
     /// # Errors
     /// When DDS gives no nonce, or asks for something that the node does not sign.
-    pub async fn sign(&self) -> Result<(String, String), DdsError> {
+    pub(super) async fn sign(&self) -> Result<(String, String), DdsError> {
         let challenge = self.dds.nonce(self.wallet.address()).await?;
         let skew = self.policy.check(&challenge, self.clock.now())?;
         if skew.abs() > TOLERATED_SKEW {
@@ -59,13 +64,13 @@ impl SignIn {
 
 /// Registers a wallet.
 #[derive(Debug)]
-pub struct WalletRegistrar {
-    /// Who registers.
-    pub sign_in: Arc<SignIn>,
+pub(super) struct WalletRegistrar {
+    /// The wallet that registers.
+    pub(super) sign_in: Arc<SignIn>,
     /// `REG_SECRET`.
-    pub credentials: Secret,
+    pub(super) credentials: Secret,
     /// As semver.
-    pub version: String,
+    pub(super) version: String,
 }
 
 #[async_trait]
@@ -84,25 +89,25 @@ impl Registrar for WalletRegistrar {
     }
 }
 
-/// Logs a wallet in, once it is registered, and again after each registration: the token tells DMS
-/// what the node can do.
+/// Logs a wallet in, once it is registered, and again after each registration: the token tells DMS the node's
+/// capabilities.
 #[derive(Debug)]
-pub struct WalletLogin {
+pub(super) struct WalletLogin {
     sign_in: Arc<SignIn>,
     registration: Registration,
     unauthorized: AtomicU32,
-    /// The registrations that the latest login has seen.
+    /// How many registrations there had been at the latest login.
     seen: AtomicU64,
 }
 
 impl WalletLogin {
-    /// Nothing tried yet.
-    pub fn new(sign_in: Arc<SignIn>, registration: Registration) -> Self {
+    /// A login that waits for `registration`.
+    pub(super) fn new(sign_in: Arc<SignIn>, registration: Registration) -> Self {
         Self { sign_in, registration, unauthorized: AtomicU32::new(0), seen: AtomicU64::new(0) }
     }
 
     /// Registers again when the answer of a verify call says that DDS does not know the node.
-    fn judge(&self, error: &DdsError) {
+    fn rearm_if_unknown(&self, error: &DdsError) {
         if error.answered(DdsCall::Verify, &[401]) {
             if self.unauthorized.fetch_add(1, Ordering::Relaxed) + 1 >= UNAUTHORIZED_IN_A_ROW {
                 self.unauthorized.store(0, Ordering::Relaxed);
@@ -121,19 +126,19 @@ impl WalletLogin {
 
 #[async_trait]
 impl Login for WalletLogin {
-    async fn login(&self) -> Result<Session, LoginError> {
+    async fn login(&self) -> Result<MachineToken, LoginError> {
         let registrations = self.registration.login_open().await;
         let (message, signature) = self.sign_in.sign().await?;
         let address = self.sign_in.wallet.address();
         match self.sign_in.dds.verify(address, &message, &signature).await {
-            Ok(session) => {
+            Ok(granted) => {
                 self.unauthorized.store(0, Ordering::Relaxed);
                 self.seen.store(registrations, Ordering::Relaxed);
                 self.registration.logged_in();
-                Ok(session)
+                Ok(granted)
             }
             Err(error) => {
-                self.judge(&error);
+                self.rearm_if_unknown(&error);
                 Err(error.into())
             }
         }

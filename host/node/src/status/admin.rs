@@ -1,4 +1,4 @@
-//! The admin calls: look at the runners now, take one back, drain. They need the `ADMIN_TOKEN`.
+//! The admin calls: rescan the runners, roll one back, drain. They need the `ADMIN_TOKEN`.
 
 use axum::Json;
 use axum::extract::{Path, Request, State};
@@ -9,18 +9,19 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use super::{Watched, error};
+use super::answer::error;
+use super::sources::StatusSources;
 use posemesh_plugin_host::registry::Scan;
 
-/// Lets a call through that carries the token.
-pub(super) async fn check(State(watched): State<Watched>, request: Request, next: Next) -> Response {
-    let Some(token) = &watched.admin_token else {
+/// Lets only calls through that carry the token.
+pub(super) async fn check(State(sources): State<StatusSources>, request: Request, next: Next) -> Response {
+    let Some(token) = &sources.admin_token else {
         let text = "admin calls are off: start the node with an ADMIN_TOKEN";
         return error(StatusCode::FORBIDDEN, text);
     };
     let given = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let given = given.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
-    // The digests' comparison may take what time it takes: it tells nothing of the token.
+    // How long the comparison of the digests takes reveals nothing about the token.
     if Sha256::digest(given) != Sha256::digest(token.expose()) {
         tracing::warn!(path = request.uri().path(), "an admin call without the right token was refused");
         return error(StatusCode::UNAUTHORIZED, "this call needs `Authorization: Bearer ADMIN_TOKEN`");
@@ -29,22 +30,22 @@ pub(super) async fn check(State(watched): State<Watched>, request: Request, next
     next.run(request).await
 }
 
-pub(super) async fn rescan(State(watched): State<Watched>) -> Response {
-    match watched.registry.scan(Scan::Now).await {
-        Ok(()) => Json(json!({"plugins": watched.registry.view()})).into_response(),
+pub(super) async fn rescan(State(sources): State<StatusSources>) -> Response {
+    match sources.registry.scan(Scan::Now).await {
+        Ok(()) => Json(json!({"plugins": sources.registry.view()})).into_response(),
         Err(io) => error(StatusCode::INTERNAL_SERVER_ERROR, format!("reading PLUGINS_DIR: {io}")),
     }
 }
 
-pub(super) async fn rollback(State(watched): State<Watched>, Path(name): Path<String>) -> Response {
-    match watched.registry.roll_back(&name) {
+pub(super) async fn rollback(State(sources): State<StatusSources>, Path(name): Path<String>) -> Response {
+    match sources.registry.roll_back(&name) {
         Ok(live) => Json(json!({"live": live})).into_response(),
         Err(reason) => error(StatusCode::CONFLICT, reason),
     }
 }
 
-pub(super) async fn drain(State(watched): State<Watched>) -> Response {
-    watched.shutdown.drain();
-    let running = watched.records.totals().running();
+pub(super) async fn drain(State(sources): State<StatusSources>) -> Response {
+    sources.shutdown.drain();
+    let running = sources.records.totals().running();
     (StatusCode::ACCEPTED, Json(json!({"draining": true, "running": running}))).into_response()
 }

@@ -13,18 +13,19 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
-use super::{Watched, error, ready};
+use super::answer::error;
+use super::sources::StatusSources;
 use crate::registration::RegistrationStatus;
+use posemesh_plugin_host::load::LoadStage;
 use posemesh_plugin_host::registry::RunnerView;
-use posemesh_plugin_host::stage::Stage;
 
 /// How many runners have a name in the metrics; the rest is `other`.
 const RUNNERS: usize = 64;
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-pub(super) async fn answer(State(watched): State<Watched>) -> Response {
+pub(super) async fn answer(State(sources): State<StatusSources>) -> Response {
     let mut registry = Registry::with_prefix("posemesh_node");
-    registry.register_collector(Box::new(Scrape(watched)));
+    registry.register_collector(Box::new(Scrape(sources)));
     let mut out = String::new();
     match text::encode(&mut out, &registry) {
         Ok(()) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], out).into_response(),
@@ -32,7 +33,7 @@ pub(super) async fn answer(State(watched): State<Watched>) -> Response {
     }
 }
 
-struct Scrape(Watched);
+struct Scrape(StatusSources);
 
 impl std::fmt::Debug for Scrape {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -91,19 +92,21 @@ impl Scrape {
         metric(out, "task_seconds", "Time that ended leases took together", &seconds)?;
         counter(out, "domain_bytes_in", "Bytes from domain servers", totals.bytes_in)?;
         counter(out, "domain_bytes_out", "Bytes to domain servers", totals.bytes_out)?;
-        gauge(out, "stuck_runners", "Runners that could not be ended", totals.stuck_runners as f64)
+        counter(out, "stuck_runs", "Runs whose runner could not be ended", totals.stuck_runs)?;
+        let stuck = self.0.readiness.stuck_runners();
+        gauge(out, "stuck_runners", "Runners that could not be ended and hold a thread", stuck as f64)
     }
 
     fn runners(&self, out: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
         let reached = self.0.registry.transitions();
-        let stages = Stage::ALL.map(|stage| {
-            (StageLabel { stage: stage.word() }, reached.get(&stage).copied().unwrap_or_default())
+        let stages = LoadStage::ALL.map(|stage| {
+            (StageLabel { stage: stage.as_str() }, reached.get(&stage).copied().unwrap_or_default())
         });
         counters(out, "runner_stages", "How often a generation reached a stage", stages)?;
         let view = self.0.registry.view();
         let mut generations: BTreeMap<&'static str, u64> = BTreeMap::new();
         for generation in view.iter().flat_map(|runner| &runner.generations) {
-            *generations.entry(generation.stage.word()).or_default() += 1;
+            *generations.entry(generation.stage.as_str()).or_default() += 1;
         }
         let at = generations.into_iter().map(|(stage, n)| (StageLabel { stage }, n as f64));
         gauges(out, "runner_generations", "Generations by where they stand", at)?;
@@ -122,7 +125,7 @@ impl Scrape {
         let valid = token.valid_for.unwrap_or_default().as_secs_f64();
         gauge(out, "token_valid_seconds", "How long the machine token is still valid", valid)?;
         counter(out, "token_renewals", "Successful logins", token.renewals)?;
-        let ready = ready::missing(&self.0).is_empty();
+        let ready = self.0.readiness.missing().is_empty();
         gauge(out, "ready", "1 when the node can take work", f64::from(u8::from(ready)))
     }
 }

@@ -12,22 +12,22 @@ use time::format_description::well_known::Rfc3339;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use uuid::Uuid;
 
-use super::{Watched, error};
-use crate::engine::records::{TaskRecord, TaskState};
-use crate::lease::Ending;
+use super::answer::error;
+use super::sources::StatusSources;
+use crate::records::{LeaseOutcome, TaskRecord, TaskState};
 
 /// How much of a log's end is shown with its task.
 const TAIL_BYTES: u64 = 8 << 10;
 /// No log is longer: its runner's `log_bytes` and the time and stream of each line.
 const LOG_BYTES: u64 = 64 << 20;
 
-pub(super) async fn all(State(watched): State<Watched>) -> Json<Value> {
-    let tasks: Vec<Value> = watched.records.list().iter().rev().map(shown).collect();
+pub(super) async fn all(State(sources): State<StatusSources>) -> Json<Value> {
+    let tasks: Vec<Value> = sources.records.list().iter().rev().map(shown).collect();
     Json(json!({"tasks": tasks}))
 }
 
-pub(super) async fn one(State(watched): State<Watched>, UrlPath(id): UrlPath<String>) -> Response {
-    let record = match find(&watched, &id) {
+pub(super) async fn one(State(sources): State<StatusSources>, UrlPath(id): UrlPath<String>) -> Response {
+    let record = match find(&sources, &id) {
         Ok(record) => record,
         Err(answer) => return *answer,
     };
@@ -45,8 +45,8 @@ pub(super) async fn one(State(watched): State<Watched>, UrlPath(id): UrlPath<Str
     Json(task).into_response()
 }
 
-pub(super) async fn log(State(watched): State<Watched>, UrlPath(id): UrlPath<String>) -> Response {
-    match find(&watched, &id) {
+pub(super) async fn log(State(sources): State<StatusSources>, UrlPath(id): UrlPath<String>) -> Response {
+    match find(&sources, &id) {
         Ok(record) => {
             let text = match &record.log_file {
                 Some(file) => end_of(file, LOG_BYTES).await,
@@ -58,12 +58,12 @@ pub(super) async fn log(State(watched): State<Watched>, UrlPath(id): UrlPath<Str
     }
 }
 
-fn find(watched: &Watched, id: &str) -> Result<TaskRecord, Box<Response>> {
+fn find(sources: &StatusSources, id: &str) -> Result<TaskRecord, Box<Response>> {
     let Ok(id) = id.parse::<Uuid>() else {
         return Err(Box::new(error(StatusCode::BAD_REQUEST, "the id of a task is a UUID")));
     };
     // A task can have been here more than once.
-    watched.records.list().into_iter().rev().find(|record| record.task_id == id).ok_or_else(|| {
+    sources.records.list().into_iter().rev().find(|record| record.task_id == id).ok_or_else(|| {
         let text = format!("task {id} is not among the last that this node had");
         Box::new(error(StatusCode::NOT_FOUND, text))
     })
@@ -71,8 +71,9 @@ fn find(watched: &Watched, id: &str) -> Result<TaskRecord, Box<Response>> {
 
 fn shown(record: &TaskRecord) -> Value {
     let reason = match &record.state {
-        TaskState::Ended(Ending::Failed { reason, .. }) => Some(reason.as_str()),
-        TaskState::Ended(Ending::Lost { why }) => Some(why.as_str()),
+        TaskState::Ended(LeaseOutcome::Failed { reason, .. } | LeaseOutcome::Lost { reason }) => {
+            Some(reason.as_str())
+        }
         _ => None,
     };
     json!({

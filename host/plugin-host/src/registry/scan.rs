@@ -1,28 +1,30 @@
-//! A look at the directory: what is gone is withdrawn, what is new is taken through the stages.
+//! One scan of the directory: what is gone is withdrawn, what is new is taken through the stages.
 
 use std::collections::BTreeMap;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
+use posemesh_runner_api::runner::Runner as _;
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::look::{Look, look_around};
-use super::served::conflict;
-use super::slot::{Again, Refusal};
-use super::{Registry, note};
-use crate::canary::CanaryPolicy;
-use crate::generation::Generation;
-use crate::load_error::LoadError;
-use crate::policy::Policy;
-use crate::stage::Stage;
-use posemesh_runner_api::runner::Runner as _;
+use crate::load::error::LoadError;
+use crate::load::loader::Loader;
+use crate::load::stage::LoadStage;
+use crate::manifest::canary::CanaryPolicy;
+use crate::manifest::policy::Policy;
+use crate::registry::fingerprint::{FileFingerprint, find_runners};
+use crate::registry::generation::Generation;
+use crate::registry::slot::{LoadRefusal, RetryWhen};
+use crate::registry::table::RunnerTable;
 
 /// How many runners go through the stages at once; the loader bounds how many of them compile.
 const LOADS_AT_ONCE: usize = 4;
-/// When a runner is tried again that was refused through no fault of its file.
-const TRY_AGAIN: Duration = Duration::from_secs(30);
+/// Wait before a runner is loaded again that was refused through no fault of its file.
+const RETRY_DELAY: Duration = Duration::from_secs(30);
 
 /// How eager a scan is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,51 +35,63 @@ pub enum Scan {
     Now,
 }
 
-/// What the scans remember.
+/// Keeps a table in step with a directory.
+pub(crate) struct Scanner {
+    loader: Arc<Loader>,
+    table: Arc<RunnerTable>,
+    plugins_dir: PathBuf,
+    /// Variables that every runner which asks may see, with their values.
+    environment: BTreeMap<String, String>,
+    /// Held for a whole scan: there is one at a time.
+    seen: Mutex<SeenFiles>,
+}
+
+/// What the scans remember of each name.
 #[derive(Debug, Default)]
-pub(super) struct Scans {
-    /// What each name looked like when it was last taken through the stages.
-    settled: BTreeMap<String, Look>,
-    /// What each changed name looked like at the last scan.
-    pending: BTreeMap<String, Look>,
+struct SeenFiles {
+    /// The fingerprint with which it was last taken through the stages.
+    loaded: BTreeMap<String, FileFingerprint>,
+    /// The fingerprint of a changed one at the last scan.
+    pending: BTreeMap<String, FileFingerprint>,
     loads: u64,
 }
 
-impl Scans {
-    /// Whether a changed file waits for the next scan.
-    pub(super) fn has_pending(&self) -> bool {
-        !self.pending.is_empty()
-    }
-}
-
-/// One load.
-struct Candidate {
+struct LoadCandidate {
     name: String,
     number: u64,
-    look: Look,
+    fingerprint: FileFingerprint,
 }
 
-/// What came of it.
-enum Loaded {
-    Generation(Arc<Generation>, Option<CanaryPolicy>),
+enum LoadOutcome {
+    Ready(Arc<Generation>, Option<CanaryPolicy>),
     Disabled,
 }
 
-impl Registry {
-    /// Looks at the directory once.
-    ///
-    /// # Errors
-    /// When it can't be read; everything stays as it is then. A runner that can't be loaded is no error:
-    /// it is logged, and listed with its reason.
-    pub async fn scan(&self, scan: Scan) -> io::Result<()> {
-        let mut scans = self.scanning.lock().await;
-        let dir = self.settings.plugins_dir.clone();
+impl Scanner {
+    pub(crate) fn new(
+        loader: Arc<Loader>,
+        table: Arc<RunnerTable>,
+        plugins_dir: PathBuf,
+        environment: BTreeMap<String, String>,
+    ) -> Self {
+        Self { loader, table, plugins_dir, environment, seen: Mutex::default() }
+    }
+
+    /// Whether a changed file waits for the next scan.
+    pub(crate) async fn has_pending(&self) -> bool {
+        !self.seen.lock().await.pending.is_empty()
+    }
+
+    /// See [`Registry::scan`](crate::registry::Registry::scan).
+    pub(crate) async fn scan(&self, scan: Scan) -> io::Result<()> {
+        let mut seen = self.seen.lock().await;
+        let dir = self.plugins_dir.clone();
         let found =
-            tokio::task::spawn_blocking(move || look_around(&dir)).await.map_err(io::Error::other)??;
-        self.withdraw_missing(&mut scans, &found);
+            tokio::task::spawn_blocking(move || find_runners(&dir)).await.map_err(io::Error::other)??;
+        self.withdraw_missing(&mut seen, &found);
         // What goes live or leaves can make room for one that was refused.
         loop {
-            let candidates = self.candidates(&mut scans, &found, scan);
+            let candidates = self.candidates(&mut seen, &found, scan);
             if candidates.is_empty() {
                 break;
             }
@@ -88,72 +102,59 @@ impl Registry {
                 })
                 .buffered(LOADS_AT_ONCE);
             while let Some((candidate, loaded)) = loads.next().await {
-                self.take_in(&mut scans, candidate, loaded).await;
+                self.finish_load(&mut seen, candidate, loaded).await;
             }
             if scan == Scan::Now {
                 break;
             }
         }
-        drop(scans);
-        self.settle();
+        drop(seen);
+        self.table.conclude_trials();
         Ok(())
     }
 
-    fn withdraw_missing(&self, scans: &mut Scans, found: &BTreeMap<String, Look>) {
-        let gone: Vec<String> =
-            scans.settled.keys().filter(|name| !found.contains_key(*name)).cloned().collect();
-        for name in gone {
-            scans.settled.remove(&name);
-            self.withdraw(&name, "its file was removed");
-            self.state().slot(&name).refused = None;
+    fn withdraw_missing(&self, seen: &mut SeenFiles, found: &BTreeMap<String, FileFingerprint>) {
+        for (name, _) in seen.loaded.extract_if(.., |name, _| !found.contains_key(name)) {
+            self.table.withdraw(&name, "its file was removed", None);
         }
-        scans.pending.retain(|name, _| found.contains_key(name));
+        seen.pending.retain(|name, _| found.contains_key(name));
     }
 
     /// Which names are to be taken through the stages, in their order.
-    fn candidates(&self, scans: &mut Scans, found: &BTreeMap<String, Look>, scan: Scan) -> Vec<Candidate> {
+    fn candidates(
+        &self,
+        seen: &mut SeenFiles,
+        found: &BTreeMap<String, FileFingerprint>,
+        scan: Scan,
+    ) -> Vec<LoadCandidate> {
         let mut candidates = Vec::new();
-        for (name, look) in found {
-            let settled = scans.settled.get(name) == Some(look);
-            if settled && !self.is_to_be_tried_again(name, scan) {
-                scans.pending.remove(name);
+        for (name, fingerprint) in found {
+            let unchanged = seen.loaded.get(name) == Some(fingerprint);
+            if unchanged && !self.table.may_retry(name, |refusal| may_retry(refusal, scan)) {
+                seen.pending.remove(name);
                 continue;
             }
-            if !settled && scan == Scan::Careful && scans.pending.get(name) != Some(look) {
-                scans.pending.insert(name.clone(), look.clone());
+            if !unchanged && scan == Scan::Careful && seen.pending.get(name) != Some(fingerprint) {
+                seen.pending.insert(name.clone(), fingerprint.clone());
                 continue;
             }
-            scans.pending.remove(name);
-            scans.settled.insert(name.clone(), look.clone());
-            scans.loads += 1;
-            candidates.push(Candidate { name: name.clone(), number: scans.loads, look: look.clone() });
+            seen.pending.remove(name);
+            seen.loaded.insert(name.clone(), fingerprint.clone());
+            seen.loads += 1;
+            let (name, fingerprint) = (name.clone(), fingerprint.clone());
+            candidates.push(LoadCandidate { name, number: seen.loads, fingerprint });
         }
         candidates
     }
 
-    fn is_to_be_tried_again(&self, name: &str, scan: Scan) -> bool {
-        let state = self.state();
-        let Some(refusal) = state.slots.get(name).and_then(|slot| slot.refused.as_ref()) else {
-            return false;
-        };
-        match &refusal.again {
-            // A rollback is the operator's word; it is not undone by another look.
-            Again::OnRequest => scan == Scan::Now && !matches!(refusal.passed, Stage::Live | Stage::Canary),
-            Again::At(time) => scan == Scan::Now || Instant::now() >= *time,
-            Again::Unclaimed(claim) => conflict(claim, &state.claims()).is_none(),
-        }
-    }
-
-    async fn load(&self, candidate: &Candidate) -> Result<Loaded, LoadError> {
-        let Candidate { name, number, .. } = candidate;
-        let reached = |stage: Stage| {
+    async fn load(&self, candidate: &LoadCandidate) -> Result<LoadOutcome, LoadError> {
+        let LoadCandidate { name, number, .. } = candidate;
+        let reached = |stage: LoadStage| {
             tracing::debug!(runner = name, number, %stage, "runner {stage}");
-            let mut state = self.state();
-            state.count(stage);
-            state.slot(name).loading = Some((*number, stage));
+            self.table.load_reached(name, *number, stage);
         };
-        reached(Stage::Found);
-        let path = self.settings.plugins_dir.join(format!("{name}.wasm"));
+        reached(LoadStage::Found);
+        let path = self.component(name);
         let policy_path = path.with_extension("toml");
         let read = tokio::task::spawn_blocking(move || Policy::read(&policy_path)).await;
         let mut policy = read.map_err(|error| LoadError::Compiler {
@@ -161,80 +162,67 @@ impl Registry {
             what: format!("reading its policy: {error}"),
         })??;
         if !policy.enabled {
-            return Ok(Loaded::Disabled);
+            return Ok(LoadOutcome::Disabled);
         }
-        policy.environment.extend(self.settings.environment.keys().cloned());
+        policy.environment.extend(self.environment.keys().cloned());
         let value = |name: &str| {
-            let fixed = self.settings.environment.get(name).cloned();
+            let fixed = self.environment.get(name).cloned();
             fixed.or_else(|| std::env::var(name).ok())
         };
         let generation = Generation::load(&self.loader, &path, *number, &policy, &value, &reached).await?;
-        Ok(Loaded::Generation(Arc::new(generation), policy.canary))
+        Ok(LoadOutcome::Ready(Arc::new(generation), policy.canary))
     }
 
-    /// Whatever goes wrong leaves what was live as it was.
-    async fn take_in(&self, scans: &mut Scans, candidate: Candidate, loaded: Result<Loaded, LoadError>) {
-        let Candidate { name, number, look } = candidate;
-        let path = self.settings.plugins_dir.join(format!("{name}.wasm"));
-        let changed = Look::now(path).await.is_ok_and(|now| now != look);
-        let passed = self.state().slot(&name).loading.take().map_or(Stage::Found, |(_, stage)| stage);
-        if changed {
+    /// Hands the outcome to the table. Whatever goes wrong leaves what was live as it was.
+    async fn finish_load(
+        &self,
+        seen: &mut SeenFiles,
+        candidate: LoadCandidate,
+        loaded: Result<LoadOutcome, LoadError>,
+    ) {
+        let LoadCandidate { name, number, fingerprint } = candidate;
+        let now = FileFingerprint::now(self.component(&name)).await;
+        let passed = self.table.load_ended(&name);
+        if now.is_ok_and(|now| now != fingerprint) {
             tracing::debug!(runner = name, number, "its file changed while it was loaded");
-            scans.settled.remove(&name);
+            seen.loaded.remove(&name);
             return;
         }
         match loaded {
-            Ok(Loaded::Generation(generation, canary)) => self.arrive(&name, generation, canary),
-            Ok(Loaded::Disabled) => {
-                self.withdraw(&name, "its policy says enabled = false");
+            Ok(LoadOutcome::Ready(generation, canary)) => {
+                for asked in &generation.grant.not_granted {
+                    tracing::warn!(runner = %generation.label(), "asked for and not granted: {asked}");
+                }
+                if let Err(refusal) = self.table.arrive(&name, generation, canary) {
+                    self.table.refuse(&name, refusal);
+                }
+            }
+            Ok(LoadOutcome::Disabled) => {
                 let reason = "disabled by its policy".to_owned();
-                self.state().slot(&name).refuse(number, passed, reason);
+                let refusal = LoadRefusal { number, passed, reason, retry: RetryWhen::Requested };
+                self.table.withdraw(&name, "its policy says enabled = false", Some(refusal));
             }
             Err(error) => {
-                let again = match error.is_the_files_fault() {
-                    true => Again::OnRequest,
-                    false => Again::At(Instant::now() + TRY_AGAIN),
+                let retry = match error.is_the_files_fault() {
+                    true => RetryWhen::Requested,
+                    false => RetryWhen::After(Instant::now() + RETRY_DELAY),
                 };
-                self.refuse(&name, Refusal { number, passed, reason: error.to_string(), again });
+                self.table.refuse(&name, LoadRefusal { number, passed, reason: error.to_string(), retry });
             }
         }
     }
 
-    fn arrive(&self, name: &str, generation: Arc<Generation>, canary: Option<CanaryPolicy>) {
-        let number = generation.number;
-        for asked in &generation.grant.not_granted {
-            tracing::warn!(runner = %generation.label(), "asked for and not granted: {asked}");
-        }
-        let mut state = self.state();
-        let claim = generation.claim(name);
-        if let Some(reason) = conflict(&claim, &state.claims()) {
-            drop(state);
-            let again = Again::Unclaimed(claim);
-            self.refuse(name, Refusal { number, passed: Stage::Probed, reason, again });
-            return;
-        }
-        let changes = state.slot(name).arrive(generation, canary);
-        note(&mut state, name, changes);
-        self.publish(&state);
+    fn component(&self, name: &str) -> PathBuf {
+        self.plugins_dir.join(format!("{name}.wasm"))
     }
+}
 
-    fn refuse(&self, name: &str, refusal: Refusal) {
-        let mut state = self.state();
-        state.count(Stage::Refused);
-        let slot = state.slot(name);
-        let kept = slot.live.as_ref().map(|live| live.label());
-        tracing::error!(runner = name, kept, passed = %refusal.passed, "runner refused: {}", refusal.reason);
-        slot.refused = Some(refusal);
-    }
-
-    /// First the capabilities, so that nobody is promised anything; then what is left of its tasks ends.
-    fn withdraw(&self, name: &str, why: &str) {
-        let mut state = self.state();
-        let changes = state.slot(name).withdraw();
-        if !changes.is_empty() {
-            tracing::info!(runner = name, "runner withdrawn: {why}; tasks that it has go on");
-        }
-        note(&mut state, name, changes);
-        self.publish(&state);
+fn may_retry(refusal: &LoadRefusal, scan: Scan) -> bool {
+    let requested = scan == Scan::Now;
+    match refusal.retry {
+        // A rollback is the operator's word; it is not undone by another scan.
+        RetryWhen::Requested => requested && !matches!(refusal.passed, LoadStage::Live | LoadStage::Canary),
+        RetryWhen::After(time) => requested || Instant::now() >= time,
+        RetryWhen::Unclaimed(_) => false,
     }
 }

@@ -2,77 +2,89 @@
 
 use std::sync::{Arc, Weak};
 
+use posemesh_runner_api::runner::Runner as _;
 use tokio::time::Instant;
 
-use super::served::Claim;
-use crate::canary::{CanaryPolicy, Trial, Verdict};
-use crate::generation::Generation;
-use crate::stage::Stage;
-use posemesh_runner_api::runner::Runner as _;
+use crate::load::stage::LoadStage;
+use crate::manifest::canary::CanaryPolicy;
+use crate::registry::claims::Claim;
+use crate::registry::generation::Generation;
+use crate::registry::trial::{CanaryTrial, CanaryVerdict};
 
 /// The generations of one runner.
 #[derive(Debug, Default)]
-pub struct Slot {
-    /// Gets the new tasks.
-    pub live: Option<Arc<Generation>>,
-    /// Gets some of them.
-    pub canary: Option<Trial>,
-    /// Is kept for a rollback.
-    pub previous: Option<Arc<Generation>>,
-    /// Get none and end what they have.
-    pub draining: Vec<Leaving>,
+pub(crate) struct RunnerSlot {
+    /// The generation of the new tasks.
+    pub(crate) live: Option<Arc<Generation>>,
+    /// The generation that gets some of the new tasks.
+    pub(crate) canary: Option<Canary>,
+    /// The generation that is kept for a rollback.
+    pub(crate) previous: Option<Arc<Generation>>,
+    /// Generations that get no new task and end those that they have.
+    pub(crate) draining: Vec<DrainingGeneration>,
     /// The load that goes on: its number and what it has passed.
-    pub loading: Option<(u64, Stage)>,
+    pub(crate) loading: Option<(u64, LoadStage)>,
     /// Why the newest file does not serve.
-    pub refused: Option<Refusal>,
+    pub(crate) refused: Option<LoadRefusal>,
+}
+
+/// A generation on trial.
+#[derive(Debug)]
+pub(crate) struct Canary {
+    pub(crate) generation: Arc<Generation>,
+    pub(crate) trial: CanaryTrial,
 }
 
 /// A generation that is kept by its tasks alone.
 #[derive(Debug, Clone)]
-pub struct Leaving {
+pub(crate) struct DrainingGeneration {
     /// As in logs.
-    pub label: String,
+    pub(crate) label: String,
     /// Gone when nobody holds it.
-    pub generation: Weak<Generation>,
+    pub(crate) generation: Weak<Generation>,
 }
 
 /// Why a generation does not serve.
 #[derive(Debug, Clone)]
-pub struct Refusal {
+pub(crate) struct LoadRefusal {
     /// Which load.
-    pub number: u64,
+    pub(crate) number: u64,
     /// The last stage that it passed.
-    pub passed: Stage,
+    pub(crate) passed: LoadStage,
     /// In words.
-    pub reason: String,
+    pub(crate) reason: String,
     /// What may change that without a change of the file.
-    pub again: Again,
+    pub(crate) retry: RetryWhen,
 }
 
-/// When a refused file is looked at again, though it has not changed.
+/// When a refused file is loaded again, though it has not changed.
 #[derive(Debug, Clone)]
-pub enum Again {
+pub(crate) enum RetryWhen {
     /// When somebody asks for it.
-    OnRequest,
+    Requested,
     /// From this time on: nothing is wrong with the file.
-    At(Instant),
+    After(Instant),
     /// When nobody else claims these any more.
     Unclaimed(Claim),
 }
 
 /// A change of a generation's stage, to be logged and counted.
-pub type Change = (String, Stage);
+pub(crate) type StageChange = (String, LoadStage);
 
-impl Slot {
+impl RunnerSlot {
     /// A generation that has passed every stage takes its place: beside the live one if it is to be
     /// tried first, else instead of it.
-    pub fn arrive(&mut self, generation: Arc<Generation>, canary: Option<CanaryPolicy>) -> Vec<Change> {
+    pub(crate) fn arrive(
+        &mut self,
+        generation: Arc<Generation>,
+        canary: Option<CanaryPolicy>,
+    ) -> Vec<StageChange> {
         let mut changes = self.drop_canary();
         self.refused = None;
         match canary.filter(|_| self.live.is_some()) {
             Some(policy) => {
-                changes.push((generation.label(), Stage::Canary));
-                self.canary = Some(Trial::new(generation, policy));
+                changes.push((generation.label(), LoadStage::Canary));
+                self.canary = Some(Canary { generation, trial: CanaryTrial::new(policy) });
             }
             None => changes.extend(self.go_live(generation)),
         }
@@ -80,18 +92,19 @@ impl Slot {
     }
 
     /// Ends the canary's trial if enough is known, and says how.
-    pub fn judge(&mut self) -> Option<(Verdict, Vec<Change>)> {
-        let verdict = self.canary.as_ref()?.verdict();
+    pub(crate) fn judge(&mut self) -> Option<(CanaryVerdict, Vec<StageChange>)> {
+        let canary = self.canary.as_ref()?;
+        let verdict = canary.trial.verdict(canary.generation.counters.counts());
         let changes = match &verdict {
-            Verdict::Open => return None,
-            Verdict::GoLive => {
-                let trial = self.canary.take()?;
-                self.go_live(trial.generation)
+            CanaryVerdict::Open => return None,
+            CanaryVerdict::GoLive => {
+                let canary = self.canary.take()?;
+                self.go_live(canary.generation)
             }
-            Verdict::RollBack(why) => {
-                let number = self.canary.as_ref()?.generation.number;
+            CanaryVerdict::RollBack(why) => {
+                let number = canary.generation.number;
                 let changes = self.drop_canary();
-                self.refuse(number, Stage::Canary, format!("rolled back: {why}"));
+                self.refuse(number, LoadStage::Canary, format!("rolled back: {why}"));
                 changes
             }
         };
@@ -103,11 +116,11 @@ impl Slot {
     ///
     /// # Errors
     /// When there is nothing to go back to.
-    pub fn roll_back(&mut self) -> Result<Vec<Change>, String> {
-        if let Some(trial) = &self.canary {
-            let number = trial.generation.number;
+    pub(crate) fn roll_back(&mut self) -> Result<Vec<StageChange>, String> {
+        if let Some(canary) = &self.canary {
+            let number = canary.generation.number;
             let changes = self.drop_canary();
-            self.refuse(number, Stage::Canary, "rolled back by the operator".to_owned());
+            self.refuse(number, LoadStage::Canary, "rolled back by the operator".to_owned());
             return Ok(changes);
         }
         let Some(previous) = self.previous.take() else {
@@ -115,45 +128,45 @@ impl Slot {
         };
         if let Some(live) = &self.live {
             let number = live.number;
-            self.refuse(number, Stage::Live, "rolled back by the operator".to_owned());
+            self.refuse(number, LoadStage::Live, "rolled back by the operator".to_owned());
         }
         Ok(self.go_live(previous))
     }
 
     /// Nothing of it gets another task.
-    pub fn withdraw(&mut self) -> Vec<Change> {
+    pub(crate) fn withdraw(&mut self) -> Vec<StageChange> {
         let mut changes = self.drop_canary();
         for generation in self.previous.take().into_iter().chain(self.live.take()) {
-            changes.push(self.leave(&generation));
+            changes.push(self.drain(&generation));
         }
         changes
     }
 
-    /// Says why a load does not serve; what serves goes on.
-    pub fn refuse(&mut self, number: u64, passed: Stage, reason: String) {
-        self.refused = Some(Refusal { number, passed, reason, again: Again::OnRequest });
+    /// Notes why a generation that has passed every stage does not serve.
+    fn refuse(&mut self, number: u64, passed: LoadStage, reason: String) {
+        self.refused = Some(LoadRefusal { number, passed, reason, retry: RetryWhen::Requested });
     }
 
     /// The generation of the next task.
-    pub fn pick(&mut self, capability: &str) -> Option<Arc<Generation>> {
+    pub(crate) fn pick(&mut self, capability: &str) -> Option<Arc<Generation>> {
         let serves = |generation: &Generation| generation.serves(capability);
-        let trial = self.canary.as_mut().filter(|trial| serves(&trial.generation));
-        if let Some(trial) = trial.filter(|_| self.live.is_some())
-            && trial.takes_next()
+        let canary = self.canary.as_mut().filter(|canary| serves(&canary.generation));
+        if let Some(canary) = canary.filter(|_| self.live.is_some())
+            && canary.trial.takes_next()
         {
-            return Some(trial.generation.clone());
+            return Some(canary.generation.clone());
         }
         self.live.clone().filter(|live| serves(live))
     }
 
     /// Forgets those that nobody holds any more.
-    pub fn sweep(&mut self) -> Vec<Change> {
-        let gone = self.draining.extract_if(.., |leaving| leaving.generation.strong_count() == 0);
-        gone.map(|leaving| (leaving.label, Stage::Gone)).collect()
+    pub(crate) fn sweep(&mut self) -> Vec<StageChange> {
+        let gone = self.draining.extract_if(.., |old| old.generation.strong_count() == 0);
+        gone.map(|old| (old.label, LoadStage::Gone)).collect()
     }
 
     /// Whether there is nothing left to tell of it.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.live.is_none()
             && self.canary.is_none()
             && self.previous.is_none()
@@ -162,25 +175,26 @@ impl Slot {
             && self.refused.is_none()
     }
 
-    fn go_live(&mut self, generation: Arc<Generation>) -> Vec<Change> {
-        let mut changes = vec![(generation.label(), Stage::Live)];
+    fn go_live(&mut self, generation: Arc<Generation>) -> Vec<StageChange> {
+        let mut changes = vec![(generation.label(), LoadStage::Live)];
         if let Some(old) = self.live.replace(generation) {
-            changes.push((old.label(), Stage::Previous));
+            changes.push((old.label(), LoadStage::Previous));
             if let Some(older) = self.previous.replace(old) {
-                changes.push(self.leave(&older));
+                changes.push(self.drain(&older));
             }
         }
         changes
     }
 
-    fn drop_canary(&mut self) -> Vec<Change> {
-        let trial = self.canary.take();
-        trial.map(|trial| self.leave(&trial.generation)).into_iter().collect()
+    fn drop_canary(&mut self) -> Vec<StageChange> {
+        let canary = self.canary.take();
+        canary.map(|canary| self.drain(&canary.generation)).into_iter().collect()
     }
 
-    fn leave(&mut self, generation: &Arc<Generation>) -> Change {
+    fn drain(&mut self, generation: &Arc<Generation>) -> StageChange {
         let label = generation.label();
-        self.draining.push(Leaving { label: label.clone(), generation: Arc::downgrade(generation) });
-        (label, Stage::Draining)
+        self.draining
+            .push(DrainingGeneration { label: label.clone(), generation: Arc::downgrade(generation) });
+        (label, LoadStage::Draining)
     }
 }

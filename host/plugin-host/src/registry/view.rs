@@ -2,21 +2,21 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::slot::Slot;
-use crate::generation::Generation;
-use crate::stage::Stage;
-use crate::tally::Counts;
+use crate::load::stage::LoadStage;
+use crate::registry::counters::RunCounts;
+use crate::registry::generation::Generation;
+use crate::registry::slot::RunnerSlot;
 
 /// One name in `PLUGINS_DIR`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RunnerView {
     /// The file's stem.
     pub name: String,
-    /// Its generations, newest first.
+    /// The generations that are loaded, newest first.
     pub generations: Vec<GenerationView>,
-    /// The load that goes on.
+    /// The load that goes on, if one does.
     pub loading: Option<LoadingView>,
-    /// Why the newest file does not serve.
+    /// Why the newest file does not serve, if it does not.
     pub refused: Option<RefusedView>,
     /// The capabilities that it serves now; others of the live generation's are served by a runner with
     /// a higher priority, or withheld.
@@ -30,60 +30,60 @@ pub struct GenerationView {
     pub number: u64,
     /// The runner's own version.
     pub version: String,
-    /// What it says that it does.
+    /// What the runner says that it does.
     pub summary: String,
-    /// Where it stands.
-    pub stage: Stage,
-    /// What it claims.
+    /// How far it is: canary, live, previous or draining.
+    pub stage: LoadStage,
+    /// The capabilities that it claims.
     pub capabilities: Vec<String>,
-    /// Its priority.
+    /// `priority` of its policy.
     pub priority: i32,
-    /// SHA-256 of its file.
+    /// SHA-256 of its file, in hex.
     pub sha256: String,
-    /// Size of its file.
+    /// Size of its file, in bytes.
     pub bytes: u64,
     /// Whether its code came from the cache.
     pub cached: bool,
-    /// What it asked for and did not get.
+    /// What it asked for and did not get, in words.
     pub not_granted: Vec<String>,
-    /// Its tasks.
-    pub tasks: Counts,
+    /// How its runs ended.
+    pub tasks: RunCounts,
 }
 
 /// A load that goes on.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LoadingView {
-    /// Its number.
+    /// Counts the loads of this node.
     pub number: u64,
     /// The last stage that it passed.
-    pub stage: Stage,
+    pub stage: LoadStage,
 }
 
 /// A load that does not serve.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RefusedView {
-    /// Its number.
+    /// Counts the loads of this node.
     pub number: u64,
     /// The last stage that it passed.
-    pub passed: Stage,
-    /// In words.
+    pub passed: LoadStage,
+    /// The reason, for people.
     pub reason: String,
 }
 
 impl RunnerView {
-    pub(super) fn new(name: &str, slot: &Slot, serves: Vec<String>) -> Self {
+    pub(crate) fn new(name: &str, slot: &RunnerSlot, serves: Vec<String>) -> Self {
         let mut generations = Vec::new();
-        if let Some(trial) = &slot.canary {
-            generations.push(GenerationView::new(&trial.generation, Stage::Canary));
+        if let Some(canary) = &slot.canary {
+            generations.push(GenerationView::new(&canary.generation, LoadStage::Canary));
         }
         if let Some(live) = &slot.live {
-            generations.push(GenerationView::new(live, Stage::Live));
+            generations.push(GenerationView::new(live, LoadStage::Live));
         }
         if let Some(previous) = &slot.previous {
-            generations.push(GenerationView::new(previous, Stage::Previous));
+            generations.push(GenerationView::new(previous, LoadStage::Previous));
         }
-        let draining = slot.draining.iter().filter_map(|leaving| leaving.generation.upgrade());
-        generations.extend(draining.map(|generation| GenerationView::new(&generation, Stage::Draining)));
+        let draining = slot.draining.iter().filter_map(|old| old.generation.upgrade());
+        generations.extend(draining.map(|generation| GenerationView::new(&generation, LoadStage::Draining)));
         generations.sort_by_key(|generation| std::cmp::Reverse(generation.number));
         Self {
             name: name.to_owned(),
@@ -100,7 +100,7 @@ impl RunnerView {
 }
 
 impl GenerationView {
-    fn new(generation: &Generation, stage: Stage) -> Self {
+    fn new(generation: &Generation, stage: LoadStage) -> Self {
         Self {
             number: generation.number,
             version: generation.description.version.clone(),
@@ -112,7 +112,7 @@ impl GenerationView {
             bytes: generation.bytes,
             cached: generation.cached,
             not_granted: generation.grant.not_granted.clone(),
-            tasks: generation.tally.counts(),
+            tasks: generation.counters.counts(),
         }
     }
 }

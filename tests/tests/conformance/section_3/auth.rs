@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use posemesh_devnet::{BearerKind, Endpoint, Fault, RequestRecord, TaskStatus};
+use posemesh_tests::guests::TRAP;
 use posemesh_tests::{Scene, assert_ended_once};
 
 const DMS: [Endpoint; 4] = [Endpoint::Lease, Endpoint::Heartbeat, Endpoint::Complete, Endpoint::Fail];
@@ -40,12 +41,12 @@ async fn s3_1_paths_headers_and_tokens_are_those_of_the_protocol_whatever_the_ba
 #[tokio::test]
 async fn s3_1_the_first_401_of_each_call_brings_a_login_and_the_same_request_once_more() {
     for endpoint in DMS {
-        let scene = Scene::new().await.serving("trap");
+        let scene = Scene::new().await.serving(TRAP);
         let fault = scene.devnet.faults().add(Fault::answer(401, "expired").on(endpoint).times(1));
         let mut node = scene.node();
         let fails = endpoint == Endpoint::Fail;
         let task = if fails {
-            scene.submit("/posemesh/test/trap/v1", &serde_json::Value::Null, 1).1
+            scene.submit(TRAP.capability, &serde_json::Value::Null, 1).1
         } else {
             scene.submit_noop(Duration::ZERO)
         };

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use posemesh_devnet::{Endpoint, Fault, TaskStatus};
+use posemesh_tests::guests::TRAP;
 use posemesh_tests::{NOOP, Scene, assert_ended_once, leases_of};
 use serde_json::{Value, json};
-
-const TRAP: &str = "/posemesh/test/trap/v1";
 
 /// Statuses that say nothing about the lease.
 const LATER: [u16; 7] = [401, 408, 429, 500, 502, 503, 504];
@@ -33,14 +32,14 @@ async fn s3_5_complete_has_the_body_of_the_protocol() {
 
 #[tokio::test]
 async fn s3_6_fail_has_the_body_of_the_protocol() {
-    let scene = Scene::new().await.serving("trap");
+    let scene = Scene::new().await.serving(TRAP);
     let node = scene.node();
-    let (job, task) = scene.submit(TRAP, &Value::Null, 1);
+    let (job, task) = scene.submit(TRAP.capability, &Value::Null, 1);
     let ended = scene.wait_for_end(task, &node).await;
     let failure = &ended.failures[0];
     assert!(failure.reason.starts_with("runner failed: "), "{}", failure.reason);
     let domain = scene.devnet.domain_id();
-    let about = json!({"task_id": task, "job_id": job, "domain_id": domain, "capability": TRAP});
+    let about = json!({"task_id": task, "job_id": job, "domain_id": domain, "capability": TRAP.capability});
     assert_eq!((&failure.details["job"], &failure.details["artifacts"]), (&about, &json!([])));
     assert_ended_once(&ended, &node);
     scene.assert_goes_on(node).await;
@@ -63,11 +62,11 @@ async fn s3_5_complete_is_tried_again_while_the_lease_lives() {
 
 #[tokio::test]
 async fn s3_6_fail_is_tried_again_while_the_lease_lives() {
-    let scene = Scene::new().await.serving("trap");
+    let scene = Scene::new().await.serving(TRAP);
     let node = scene.node();
     for status in LATER {
         let fault = scene.devnet.faults().add(Fault::answer(status, "no").on(Endpoint::Fail).times(2));
-        let task = scene.submit(TRAP, &Value::Null, 1).1;
+        let task = scene.submit(TRAP.capability, &Value::Null, 1).1;
         let ended = scene.wait_for_end(task, &node).await;
         assert_eq!(ended.status, TaskStatus::Failed, "{status}\n{}", node.log());
         assert_ended_once(&ended, &node);
@@ -111,11 +110,11 @@ async fn s3_5_a_complete_that_is_refused_gives_the_task_back() {
 
 #[tokio::test]
 async fn s3_6_a_fail_that_cannot_be_told_leaves_the_lease_to_expire() {
-    let scene = Scene::with(leases_of(Duration::from_secs(1))).await.serving("trap");
+    let scene = Scene::with(leases_of(Duration::from_secs(1))).await.serving(TRAP);
     let node = scene.node();
     for status in [400, 403, 404, 409, 410, 422] {
         scene.devnet.faults().add(Fault::answer(status, "no").on(Endpoint::Fail).times(1));
-        let task = scene.submit(TRAP, &Value::Null, 1).1;
+        let task = scene.submit(TRAP.capability, &Value::Null, 1).1;
         let ended = scene.wait_for_end(task, &node).await;
         assert_eq!((ended.status, ended.expired_leases), (TaskStatus::Failed, 1), "{status}: as ordered");
         assert_eq!(scene.words_about(task).iter().filter(|word| *word == "fail").count(), 1, "{status}");

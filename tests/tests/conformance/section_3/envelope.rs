@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use posemesh_devnet::{Endpoint, Fault, TaskState, TaskStatus};
+use posemesh_tests::guests::SPIN;
 use posemesh_tests::{NOOP, NodeProcess, Scene, assert_ended_once, leases_of};
 use serde_json::{Value, json};
 
@@ -99,13 +100,13 @@ async fn s3_3_a_lease_that_is_cancelled_already_is_dropped_without_a_call() {
 #[tokio::test]
 async fn s3_3_without_an_expiry_heartbeats_go_by_what_is_known() {
     // The lease names no end; the initial heartbeat does, and the later ones do not.
-    let scene = Scene::with(leases_of(Duration::from_secs(4))).await.serving("spin");
+    let scene = Scene::with(leases_of(Duration::from_secs(4))).await.serving(SPIN);
     let no_end = json!({"lease_expires_at": null, "task": {"lease_expires_at": null}});
     scene.devnet.faults().add(Fault::merge(no_end).on(Endpoint::Lease));
     let gone = Fault::merge(json!({"lease_expires_at": null})).on(Endpoint::Heartbeat).skip(1);
     scene.devnet.faults().add(gone);
     let node = scene.node();
-    let (job, task) = scene.submit("/posemesh/test/spin/v1", &Value::Null, 1);
+    let (job, task) = scene.submit(SPIN.capability, &Value::Null, 1);
     scene.wait_for(Endpoint::Heartbeat, 5, &node).await;
     assert_eq!(scene.task(task).expired_leases, 0, "{}", node.log());
     scene.devnet.cancel_job(job).expect("it runs");

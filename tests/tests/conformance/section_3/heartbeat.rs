@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use posemesh_devnet::{Endpoint, Fault, TaskStatus};
+use posemesh_tests::guests::SPIN;
 use posemesh_tests::{NOOP, Scene, assert_ended_once, leases_of};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -55,11 +56,11 @@ async fn s3_4_answers_that_do_not_end_the_lease_are_tried_again_while_it_lives()
 #[tokio::test]
 async fn s3_4_a_lease_that_is_not_ours_any_more_is_dropped_without_a_word() {
     for status in [403, 404, 409, 410] {
-        let scene = Scene::with(leases_of(Duration::from_secs(2))).await.serving("spin");
+        let scene = Scene::with(leases_of(Duration::from_secs(2))).await.serving(SPIN);
         let fault = Fault::answer(status, "gone").on(Endpoint::Heartbeat).skip(1);
         let fault = scene.devnet.faults().add(fault);
         let node = scene.node();
-        let task = scene.submit("/posemesh/test/spin/v1", &Value::Null, 1).1;
+        let task = scene.submit(SPIN.capability, &Value::Null, 1).1;
         scene.wait_for_hits(fault, 1, &node).await;
         node.wait_for_log("lease lost").await;
         scene.devnet.faults().clear();
@@ -105,10 +106,10 @@ async fn s3_4_an_initial_heartbeat_that_can_never_work_fails_the_task_at_its_sta
 async fn s3_4_later_heartbeats_go_to_the_task_that_an_answer_names() {
     let other = Uuid::new_v4();
     for patch in [json!({"task_id": other}), json!({"task": {"id": other, "capability": NOOP}})] {
-        let scene = Scene::with(leases_of(Duration::from_secs(2))).await.serving("spin");
+        let scene = Scene::with(leases_of(Duration::from_secs(2))).await.serving(SPIN);
         scene.devnet.faults().add(Fault::merge(patch).on(Endpoint::Heartbeat).skip(1).times(1));
         let node = scene.node();
-        scene.submit("/posemesh/test/spin/v1", &Value::Null, 1);
+        scene.submit(SPIN.capability, &Value::Null, 1);
         let beats = scene.wait_for(Endpoint::Heartbeat, 3, &node).await;
         assert!(beats[2].path.contains(&other.to_string()), "{beats:?}");
         // There is no such task, so that lease is lost.

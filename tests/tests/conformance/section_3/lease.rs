@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use posemesh_devnet::{DevnetConfig, Endpoint, Fault, TaskStatus};
-use posemesh_tests::{Scene, assert_ended_once, gaps};
+use posemesh_tests::{NOOP, Scene, assert_ended_once, gaps};
 use reqwest::header::{LOCATION, RETRY_AFTER};
 use serde_json::json;
 
@@ -117,7 +117,7 @@ async fn s3_2_a_lease_that_can_be_read_no_further_than_its_task_is_failed_at_onc
         let scene = Scene::new().await;
         scene.devnet.faults().add(Fault::merge(patch.clone()).on(Endpoint::Lease).times(1));
         let node = scene.node();
-        let task = scene.submit("/posemesh/noop/v1", &json!({"sleep_ms": 0}), 2).1;
+        let task = scene.submit(NOOP, &json!({"sleep_ms": 0}), 2).1;
         let ended = scene.wait_for_end(task, &node).await;
         assert_eq!(ended.status, TaskStatus::Completed, "with its second lease: {}", node.log());
         assert_ended_once(&ended, &node);

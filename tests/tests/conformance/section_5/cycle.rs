@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use posemesh_devnet::{DevnetConfig, Endpoint, Fault, TaskStatus};
+use posemesh_tests::guests::SPIN;
 use posemesh_tests::{NOOP, Scene, assert_ended_once, leases_of};
 use serde_json::{Value, json};
 
@@ -103,8 +104,8 @@ async fn s5_1_a_cancel_in_the_initial_answer_keeps_the_runner_from_starting() {
 #[tokio::test]
 async fn s5_1_a_cancel_stops_the_runner_and_nothing_more_is_sent() {
     // One that listens, and one that does not.
-    for (capability, meta) in [(NOOP, json!({"sleep_ms": 60_000})), ("/posemesh/test/spin/v1", Value::Null)] {
-        let scene = Scene::with(leases_of(Duration::from_secs(3))).await.serving("spin");
+    for (capability, meta) in [(NOOP, json!({"sleep_ms": 60_000})), (SPIN.capability, Value::Null)] {
+        let scene = Scene::with(leases_of(Duration::from_secs(3))).await.serving(SPIN);
         let node = scene.node();
         let (job, task) = scene.submit(capability, &meta, 3);
         scene.wait_for_running(task, &node).await;

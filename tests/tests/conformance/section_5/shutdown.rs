@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use posemesh_devnet::{Endpoint, Fault, TaskStatus};
+use posemesh_tests::guests::SPIN;
 use posemesh_tests::{NOOP, Scene, assert_ended_once, leases_of};
 use serde_json::{Value, json};
 
@@ -80,9 +81,9 @@ async fn s5_3_what_is_running_may_end_within_the_grace_time() {
 #[tokio::test]
 async fn s5_3_what_is_not_done_then_is_given_back_as_node_shutdown() {
     // One that listens, and one that does not.
-    for (capability, meta) in [(NOOP, json!({"sleep_ms": 60_000})), ("/posemesh/test/spin/v1", Value::Null)] {
+    for (capability, meta) in [(NOOP, json!({"sleep_ms": 60_000})), (SPIN.capability, Value::Null)] {
         let scene = Scene::with(leases_of(Duration::from_secs(8))).await.set("SHUTDOWN_GRACE_SECS", 1);
-        let scene = scene.serving("spin");
+        let scene = scene.serving(SPIN);
         let mut node = scene.node();
         let task = scene.submit(capability, &meta, 2).1;
         scene.wait_for_running(task, &node).await;
@@ -98,9 +99,9 @@ async fn s5_3_what_is_not_done_then_is_given_back_as_node_shutdown() {
 
 #[tokio::test]
 async fn s5_3_a_second_signal_ends_the_node_now() {
-    let scene = Scene::new().await.serving("spin");
+    let scene = Scene::new().await.serving(SPIN);
     let mut node = scene.node();
-    let task = scene.submit("/posemesh/test/spin/v1", &Value::Null, 1).1;
+    let task = scene.submit(SPIN.capability, &Value::Null, 1).1;
     scene.wait_for_running(task, &node).await;
     node.signal("TERM").await;
     node.wait_for_log("no more leases are taken").await;

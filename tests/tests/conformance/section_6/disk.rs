@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use posemesh_devnet::{DevnetConfig, Endpoint, Fault};
+use posemesh_tests::guests::COPY;
 
 use super::{Copying, Scene, bytes};
 
@@ -10,7 +11,7 @@ const MIB: usize = 1 << 20;
 
 /// A node that copies, whose runner may have so much on disk.
 async fn copying(config: DevnetConfig, scratch_bytes: usize) -> Copying {
-    let scene = Scene::with(config).await.serving("copy");
+    let scene = Scene::with(config).await.serving(COPY);
     let policy = format!("[limits]\nscratch_bytes = {scratch_bytes}\n");
     std::fs::write(scene.plugins().join("copy.toml"), policy).expect("a policy");
     Copying::on(scene).await

@@ -1,6 +1,7 @@
 //! 6.2 to 6.5: several parts, filters, offsets and files.
 
 use posemesh_devnet::{DevnetConfig, Endpoint, TaskStatus};
+use posemesh_tests::guests::PORTS;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -64,11 +65,11 @@ async fn s6_4_names_and_types_select_what_equals_them() {
 
 #[tokio::test]
 async fn s6_5_an_input_is_read_at_offsets_and_as_a_file() {
-    let copying = Copying::on(Scene::with(DevnetConfig::default()).await.serving("ports")).await;
+    let copying = Copying::on(Scene::with(DevnetConfig::default()).await.serving(PORTS)).await;
     let devnet = &copying.scene.devnet;
     let name = "..2026-01-02_03-04-05 scän";
     let id = devnet.put_data(name, "p.ly", bytes(3000)).await.expect("an input");
-    let ended = copying.run("/posemesh/test/ports/v1", &[&id.to_string()], None).await;
+    let ended = copying.run(PORTS.capability, &[&id.to_string()], None).await;
     assert_eq!(ended.task.status, TaskStatus::Completed, "{:?}\n{}", ended.task, copying.node.log());
     let file = ended.stored.iter().find(|(item, _)| item.name.starts_with("file_bin_")).expect("file.bin");
     assert!(file.1 == bytes(3000), "the file that was materialised differs");

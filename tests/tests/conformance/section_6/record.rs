@@ -1,21 +1,22 @@
 //! What a task's record tells of its data: the same as DMS is told, with hashes.
 
 use posemesh_net::http::client_builder;
-use posemesh_tests::PATIENCE;
+use posemesh_tests::TIMEOUT;
+use posemesh_tests::guests::COPY;
 use serde_json::Value;
 
 use super::{Copying, Scene, bytes};
 
 #[tokio::test]
 async fn s6_bytes_and_hashes_are_in_the_record_of_the_task() {
-    let scene = Scene::new().await.serving("copy").set("STATUS_ADDR", "127.0.0.1:0");
+    let scene = Scene::new().await.serving(COPY).set("STATUS_ADDR", "127.0.0.1:0");
     let copying = Copying::on(scene).await;
     let addr = copying.node.status_addr().await;
     let input = bytes(3000);
     let copied = copying.copy(&input, None).await;
     copied.assert_is(&input, &copying.node);
 
-    let client = client_builder().no_proxy().timeout(PATIENCE).build().expect("a client");
+    let client = client_builder().no_proxy().timeout(TIMEOUT).build().expect("a client");
     let get = async |path: String| {
         let response = client.get(format!("http://{addr}{path}")).send().await.expect("an answer");
         response.text().await.expect("a body")

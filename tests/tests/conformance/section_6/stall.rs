@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use posemesh_devnet::{DevnetConfig, Endpoint, Fault};
+use posemesh_tests::guests::COPY;
 
 use super::{Copying, Scene, bytes};
 
@@ -11,7 +12,7 @@ const FOR_EVER: Duration = Duration::from_secs(3600);
 
 async fn impatient() -> Copying {
     let config = DevnetConfig { request_max_bytes: 64 << 10, part_size: 32 << 10, ..DevnetConfig::default() };
-    let scene = Scene::with(config).await.serving("copy");
+    let scene = Scene::with(config).await.serving(COPY);
     let scene = scene.set("STORAGE_IDLE_TIMEOUT_SECS", 1).set("STORAGE_FIRST_BYTE_TIMEOUT_SECS", 1);
     Copying::on(scene).await
 }

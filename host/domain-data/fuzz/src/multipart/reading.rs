@@ -5,17 +5,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use posemesh_domain_data::disposition::Disposition;
-use posemesh_domain_data::multipart::{Ending, Event, MultipartError, Reader};
+use posemesh_domain_data::multipart::{BodyEnd, MultipartError, MultipartEvent, MultipartReader};
 
 use super::LIMITS;
 
 /// What a reader said of a body.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Said {
+pub struct ReadOutcome {
     /// In the order of the body.
     pub parts: Vec<Part>,
     /// How it ended.
-    pub end: Result<Ending, MultipartError>,
+    pub end: Result<BodyEnd, MultipartError>,
 }
 
 /// One part.
@@ -30,18 +30,23 @@ pub struct Part {
 }
 
 /// Reads `body` as it arrives in [`pieces`] of `plan`.
-pub fn read(boundary: &str, body: &[u8], plan: &[u8]) -> Said {
-    let mut reader = Reader::new(boundary, LIMITS);
+pub fn read(boundary: &str, body: &[u8], plan: &[u8]) -> ReadOutcome {
+    let mut reader = MultipartReader::new(boundary, LIMITS);
     let mut parts = Vec::new();
     let end = feed(&mut reader, body, plan, &mut parts).and_then(|()| reader.finish());
     if let Ok(ending) = end {
         assert!(parts.iter().all(|part| part.whole), "a regular end left a part open");
-        assert!(ending == Ending::Closed || !parts.is_empty(), "no part and no end is not regular");
+        assert!(ending == BodyEnd::Closed || !parts.is_empty(), "no part and no end is not regular");
     }
-    Said { parts, end }
+    ReadOutcome { parts, end }
 }
 
-fn feed(reader: &mut Reader, body: &[u8], plan: &[u8], parts: &mut Vec<Part>) -> Result<(), MultipartError> {
+fn feed(
+    reader: &mut MultipartReader,
+    body: &[u8],
+    plan: &[u8],
+    parts: &mut Vec<Part>,
+) -> Result<(), MultipartError> {
     let held = Arc::new(AtomicUsize::new(0));
     // Events may also be left to wait.
     let hoard = plan.first() == Some(&b'+');
@@ -56,20 +61,20 @@ fn feed(reader: &mut Reader, body: &[u8], plan: &[u8], parts: &mut Vec<Part>) ->
     take_events(reader, parts)
 }
 
-fn take_events(reader: &mut Reader, parts: &mut Vec<Part>) -> Result<(), MultipartError> {
+fn take_events(reader: &mut MultipartReader, parts: &mut Vec<Part>) -> Result<(), MultipartError> {
     while let Some(event) = reader.next_event()? {
         match (event, parts.last_mut()) {
-            (Event::Part(head), last) => {
+            (MultipartEvent::Part(head), last) => {
                 assert!(last.is_none_or(|part| part.whole), "a part began inside another");
                 assert!(head.size <= LIMITS.part_bytes && parts.len() < LIMITS.parts, "beyond the limits");
                 parts.push(Part { head, ..Part::default() });
             }
-            (Event::Data(bytes), Some(part)) => {
+            (MultipartEvent::Data(bytes), Some(part)) => {
                 assert!(!bytes.is_empty() && !part.whole);
                 part.body.extend_from_slice(&bytes);
                 assert!(part.body.len() as u64 <= part.head.size, "more bytes than announced");
             }
-            (Event::PartEnd, Some(part)) => {
+            (MultipartEvent::PartEnd, Some(part)) => {
                 assert!(!std::mem::replace(&mut part.whole, true), "a part ended twice");
                 assert_eq!(part.body.len() as u64, part.head.size, "a part is whole without all its bytes");
             }

@@ -2,14 +2,14 @@
 //! next is known.
 
 use posemesh_domain_data::disposition::Disposition;
-use posemesh_domain_data::multipart::Ending;
+use posemesh_domain_data::multipart::BodyEnd;
 
 use super::super::disposition;
 use super::LIMITS;
-use super::reading::Said;
+use super::reading::ReadOutcome;
 
 /// Walks through `body` along what was said.
-pub fn check(boundary: &str, body: &[u8], said: &Said) {
+pub fn check(boundary: &str, body: &[u8], said: &ReadOutcome) {
     let delimiter = format!("--{boundary}");
     let mut rest = body;
     for part in &said.parts {
@@ -21,13 +21,13 @@ pub fn check(boundary: &str, body: &[u8], said: &Said) {
         assert!(part.whole || rest.is_empty(), "a part is not whole though there are bytes");
     }
     match said.end {
-        Ok(Ending::Closed) => {
+        Ok(BodyEnd::Closed) => {
             let line = after_blank_lines(&mut rest);
             let closing = format!("{delimiter}--");
             assert!(line.strip_prefix(closing.as_bytes()).is_some_and(is_padding), "closed by {line:?}");
             assert!(rest.iter().all(|byte| b" \t\r\n".contains(byte)), "{rest:?} after the end");
         }
-        Ok(Ending::Open) => assert!(rest.iter().all(|byte| b"\r\n".contains(byte)), "{rest:?} is no part"),
+        Ok(BodyEnd::Open) => assert!(rest.iter().all(|byte| b"\r\n".contains(byte)), "{rest:?} is no part"),
         Err(_) => {}
     }
 }

@@ -2,15 +2,15 @@
 
 use std::fmt;
 
-use posemesh_net::retry::is_transient;
 use reqwest::StatusCode;
 
 use crate::auth::login::LoginError;
-use crate::auth::siwe::Refusal;
+use crate::auth::siwe::SigningRefusal;
+use posemesh_net::retry::is_transient;
 
 /// A call to DDS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DdsCall {
+pub(crate) enum DdsCall {
     /// Asks for a nonce.
     Nonce,
     /// Logs a wallet in.
@@ -43,14 +43,14 @@ impl fmt::Display for DdsCall {
 
 /// Why a call failed. Holds no secrets.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum DdsError {
-    /// The client could not be made.
+pub(crate) enum DdsError {
+    /// The client or a request could not be made.
     #[error("set up the client for DDS: {0}")]
     Setup(String),
     /// No answer.
     #[error("{call}: {cause}")]
     Transport {
-        /// The call.
+        /// Which call failed.
         call: DdsCall,
         /// The chain of causes.
         cause: String,
@@ -58,24 +58,24 @@ pub enum DdsError {
     /// An answer that is not 2xx.
     #[error("{call}: DDS answered {status}{}{excerpt}", if excerpt.is_empty() { "" } else { ": " })]
     Status {
-        /// The call.
+        /// Which call failed.
         call: DdsCall,
-        /// What it was answered.
+        /// The status of the answer.
         status: StatusCode,
-        /// What of a plain-text body may be seen.
+        /// The start of a plain-text body with secrets masked; empty for other bodies.
         excerpt: String,
     },
-    /// A 2xx whose body is not what the protocol says.
+    /// A 2xx answer whose body is not what the protocol says.
     #[error("{call}: {what}")]
     Answer {
-        /// The call.
+        /// Which call failed.
         call: DdsCall,
-        /// What is wrong with it.
+        /// What is wrong with the body.
         what: String,
     },
     /// The node does not sign what DDS wants.
     #[error(transparent)]
-    Refused(#[from] Refusal),
+    Refused(#[from] SigningRefusal),
     /// The wallet could not sign.
     #[error("sign the message for DDS: {0}")]
     Sign(String),
@@ -83,7 +83,7 @@ pub enum DdsError {
 
 impl DdsError {
     /// The status of the answer, if there was one that is not 2xx.
-    pub fn status(&self) -> Option<StatusCode> {
+    pub(crate) fn status(&self) -> Option<StatusCode> {
         match self {
             Self::Status { status, .. } => Some(*status),
             _ => None,
@@ -91,13 +91,13 @@ impl DdsError {
     }
 
     /// Whether `call` was answered with one of these statuses.
-    pub fn answered(&self, wanted: DdsCall, statuses: &[u16]) -> bool {
+    pub(crate) fn answered(&self, wanted: DdsCall, statuses: &[u16]) -> bool {
         matches!(self, Self::Status { call, status, .. }
             if *call == wanted && statuses.contains(&status.as_u16()))
     }
 
     /// Whether the same call may do better in a moment (protocol 1.4, retryable).
-    pub fn is_transient(&self) -> bool {
+    pub(crate) fn is_transient(&self) -> bool {
         match self {
             Self::Transport { .. } | Self::Answer { .. } => true,
             Self::Status { status, .. } => is_transient(*status),

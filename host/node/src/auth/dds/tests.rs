@@ -1,16 +1,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use axum::response::Response;
+use posemesh_http_mock::{MockServer, Reply};
 use serde_json::{Value, json};
 use time::macros::datetime;
 
-use super::super::mock::{Mock, json as answer, text};
 use super::*;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-fn client(mock: &Mock) -> DdsClient {
-    DdsClient::new(mock.url.clone(), TIMEOUT).unwrap()
+fn client(mock: &MockServer) -> DdsClient {
+    DdsClient::new(mock.url(), TIMEOUT).unwrap()
 }
 
 fn challenge() -> Value {
@@ -19,20 +18,20 @@ fn challenge() -> Value {
 }
 
 async fn verify_answered(
-    reply: impl Fn() -> Response + Clone + Send + Sync + 'static,
-) -> Result<Session, DdsError> {
-    let mock = Mock::start(move |_, _| reply()).await;
+    reply: impl Fn() -> Reply + Clone + Send + Sync + 'static,
+) -> Result<MachineToken, DdsError> {
+    let mock = MockServer::start(move |_, _| reply()).await;
     client(&mock).verify("0xaa", "message", "0xsignature").await
 }
 
 #[tokio::test]
 async fn the_nonce_call_sends_the_wallet_and_reads_all_fields() {
-    let mock = Mock::start(|_, _| answer(200, &challenge())).await;
+    let mock = MockServer::start(|_, _| Reply::json(&challenge())).await;
     let got = client(&mock).nonce("0xaa").await.unwrap();
     assert_eq!((got.nonce.as_str(), got.chain_id), ("n0nce12345678901", 8453));
-    let seen = &mock.seen()[0];
-    assert_eq!((seen.method.as_str(), seen.path.as_str()), ("POST", "/internal/v1/auth/siwe/request"));
-    assert_eq!(seen.body, json!({"wallet": "0xaa"}));
+    let seen = &mock.requests()[0];
+    assert_eq!((seen.method.as_str(), seen.target.as_str()), ("POST", "/internal/v1/auth/siwe/request"));
+    assert_eq!(seen.json(), json!({"wallet": "0xaa"}));
     assert_eq!(seen.header("content-type"), "application/json");
     assert_eq!(seen.header("authorization"), "");
 }
@@ -42,36 +41,35 @@ async fn a_nonce_answer_that_lacks_anything_is_an_answer_error_that_may_be_retri
     for field in ["nonce", "domain", "uri", "version", "chainId", "issuedAt"] {
         let mut body = challenge();
         body[field] = Value::Null;
-        let mock = Mock::start(move |_, _| answer(200, &body)).await;
+        let mock = MockServer::start(move |_, _| Reply::json(&body)).await;
         let error = client(&mock).nonce("0xaa").await.unwrap_err();
         assert!(error.to_string().contains(&format!("lacks the field `{field}`")), "{error}");
         assert!(error.is_transient());
     }
     let mut body = challenge();
     body["nonce"] = json!("");
-    let mock = Mock::start(move |_, _| answer(200, &body)).await;
+    let mock = MockServer::start(move |_, _| Reply::json(&body)).await;
     assert!(client(&mock).nonce("0xaa").await.unwrap_err().to_string().contains("`nonce`"));
 }
 
 #[tokio::test]
 async fn login_prefers_access_expires_at_and_falls_back_to_expires_at() {
-    let session = verify_answered(|| {
-        answer(
-            200,
+    let granted = verify_answered(|| {
+        Reply::json(
             &json!({"access_token": "t", "access_expires_at": "2026-01-01T00:00:00Z", "expires_at": "x"}),
         )
     });
-    let session = session.await.unwrap();
-    assert_eq!(session.expires_at, datetime!(2026-01-01 0:00 UTC));
-    assert!(session.server_date.is_some(), "the server sends a date");
-    let session =
-        verify_answered(|| answer(200, &json!({"access_token": "t", "expires_at": "2026-01-01T00:00:00Z"})));
-    assert_eq!(session.await.unwrap().expires_at, datetime!(2026-01-01 0:00 UTC));
+    let granted = granted.await.unwrap();
+    assert_eq!(granted.expires_at, datetime!(2026-01-01 0:00 UTC));
+    assert!(granted.server_date.is_some(), "the server sends a date");
+    let granted =
+        verify_answered(|| Reply::json(&json!({"access_token": "t", "expires_at": "2026-01-01T00:00:00Z"})));
+    assert_eq!(granted.await.unwrap().expires_at, datetime!(2026-01-01 0:00 UTC));
 }
 
 #[tokio::test]
-async fn bad_login_answers_are_told_without_quoting_them() {
-    for (body, told) in [
+async fn bad_login_answers_are_reported_without_quoting_them() {
+    for (body, expected) in [
         (json!({"access_token": ["hunter2"], "expires_at": "2026-01-01T00:00:00Z"}), "`access_token`"),
         (json!({"access_token": "", "expires_at": "2026-01-01T00:00:00Z"}), "`access_token`"),
         (json!({"access_token": "hunter2\n", "expires_at": "2026-01-01T00:00:00Z"}), "header"),
@@ -79,40 +77,44 @@ async fn bad_login_answers_are_told_without_quoting_them() {
         (json!({"access_token": "hunter2", "access_expires_at": "hunter2"}), "RFC 3339"),
         (json!("hunter2"), "not a JSON object"),
     ] {
-        let error = verify_answered(move || answer(200, &body)).await.unwrap_err();
-        assert!(error.to_string().contains(told), "{told}: {error}");
+        let error = verify_answered(move || Reply::json(&body)).await.unwrap_err();
+        assert!(error.to_string().contains(expected), "{expected}: {error}");
         assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
     }
 }
 
 #[tokio::test]
 async fn refusals_carry_the_status_and_a_safe_excerpt_of_plain_text() {
-    let error = verify_answered(|| text(403, "node\nnot found")).await.unwrap_err();
+    let error = verify_answered(|| Reply::text(403, "node\nnot found")).await.unwrap_err();
     assert_eq!(
         error.to_string(),
         "POST /internal/v1/auth/siwe/verify: DDS answered 403 Forbidden: node not found"
     );
     assert!(error.answered(DdsCall::Verify, &[403]) && !error.answered(DdsCall::Nonce, &[403]));
     // A two-byte letter at the limit, and far more than is read.
-    let error = verify_answered(|| text(500, &"xé ".repeat(1 << 20))).await.unwrap_err();
+    let error = verify_answered(|| Reply::text(500, &"xé ".repeat(1 << 20))).await.unwrap_err();
     assert!(error.to_string().len() < 600, "{error}");
-    let error = verify_answered(|| answer(401, &json!({"token": "hunter2"}))).await.unwrap_err();
+    let error =
+        verify_answered(|| Reply::json(&json!({"token": "hunter2"})).with_status(401)).await.unwrap_err();
     assert!(!error.to_string().contains("hunter2"), "JSON is not quoted: {error}");
-    let error = verify_answered(|| text(400, "bad 0xsignature")).await.unwrap_err();
+    let error = verify_answered(|| Reply::text(400, "bad 0xsignature")).await.unwrap_err();
     assert!(error.to_string().ends_with("bad [redacted]"), "{error}");
 }
 
 #[tokio::test]
 async fn registration_sends_all_fields_and_takes_any_2xx() {
     let mock =
-        Mock::start(|_, before| if before == 0 { text(200, "") } else { text(500, "no hunter2!") }).await;
+        MockServer::start(
+            |_, before| if before == 0 { Reply::status(200) } else { Reply::text(500, "no hunter2!") },
+        )
+        .await;
     let (secret, capabilities) = (Secret::new("hunter2"), ["/a/v1".to_owned()]);
     let client = client(&mock);
     client.register_wallet("message", "0xs", &secret, &capabilities, "1.2.3").await.unwrap();
-    let seen = &mock.seen()[0];
-    assert_eq!(seen.path, "/internal/v1/nodes/register-wallet");
+    let seen = &mock.requests()[0];
+    assert_eq!(seen.target, "/internal/v1/nodes/register-wallet");
     assert_eq!(
-        seen.body,
+        seen.json(),
         json!({"message": "message", "signature": "0xs", "registration_credentials": "hunter2",
             "capabilities": ["/a/v1"], "version": "1.2.3"})
     );
@@ -125,10 +127,10 @@ async fn robots_send_exactly_their_fields_and_their_errors_hold_no_body() {
     let robot_id = "0b9ad4a4-2c84-4a9c-9d1b-1f6b8e7f6c01";
     let body =
         |id: &str| json!({"robot_id": id, "access_token": "t", "access_expires_at": "2026-01-01T00:00:00Z"});
-    let mock = Mock::start(move |_, before| match before {
-        0 | 1 => answer(200, &body(robot_id)),
-        2 => answer(200, &body("00000000-0000-0000-0000-000000000000")),
-        _ => text(403, "secret hunter2"),
+    let mock = MockServer::start(move |_, before| match before {
+        0 | 1 => Reply::json(&body(robot_id)),
+        2 => Reply::json(&body("00000000-0000-0000-0000-000000000000")),
+        _ => Reply::text(403, "secret hunter2"),
     })
     .await;
     let (client, credentials) = (client(&mock), Secret::new("hunter2"));
@@ -138,27 +140,27 @@ async fn robots_send_exactly_their_fields_and_their_errors_hold_no_body() {
     assert!(error.to_string().contains("`robot_id`"), "{error}");
     let error = client.verify_robot(&credentials).await.unwrap_err();
     assert_eq!(error.to_string(), "POST /internal/v1/auth/robot/verify: DDS answered 403 Forbidden");
-    let seen = mock.seen();
-    assert_eq!(seen[0].path, "/internal/v1/robots/register");
+    let seen = mock.requests();
+    assert_eq!(seen[0].target, "/internal/v1/robots/register");
     assert_eq!(
-        seen[0].body,
+        seen[0].json(),
         json!({"registration_credentials": "hunter2", "version": "1.0", "capabilities": ["/a/v1"]})
     );
-    assert_eq!(seen[1].path, "/internal/v1/auth/robot/verify");
-    assert_eq!(seen[1].body, json!({"registration_credentials": "hunter2"}));
+    assert_eq!(seen[1].target, "/internal/v1/auth/robot/verify");
+    assert_eq!(seen[1].json(), json!({"registration_credentials": "hunter2"}));
 }
 
 #[tokio::test]
 async fn a_dds_that_is_not_there_or_redirects_is_an_error() {
-    let gone = Mock::start(|_, _| text(200, "")).await.url.clone();
+    let gone = MockServer::start(|_, _| Reply::status(200)).await.url();
     let client = DdsClient::new(gone, TIMEOUT).unwrap();
     assert!(matches!(client.nonce("0xaa").await, Err(DdsError::Transport { .. })));
 
-    let mock = Mock::start(|_, _| (http::StatusCode::FOUND, [("location", "/elsewhere")])).await;
-    let client = DdsClient::new(mock.url.clone(), TIMEOUT).unwrap();
+    let mock = MockServer::start(|_, _| Reply::status(302).header("location", "/elsewhere")).await;
+    let client = DdsClient::new(mock.url(), TIMEOUT).unwrap();
     let error = client.nonce("0xaa").await.unwrap_err();
     assert_eq!(error.status(), Some(http::StatusCode::FOUND));
-    assert_eq!(mock.seen().len(), 1, "redirects are not followed");
+    assert_eq!(mock.requests().len(), 1, "redirects are not followed");
 }
 
 #[tokio::test]

@@ -2,8 +2,8 @@
 
 use time::macros::datetime;
 
-use super::super::wallet::eip191_digest;
 use super::*;
+use crate::auth::wallet::eip191_digest;
 
 const NOW: OffsetDateTime = datetime!(2026-01-02 03:04:00 UTC);
 

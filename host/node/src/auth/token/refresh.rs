@@ -1,4 +1,4 @@
-//! The task that logs in: in time, one login at once, and at a pace that spares a DDS in trouble.
+//! The task that logs in: in time, one login at a time, and no faster than a DDS in trouble can bear.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,33 +8,34 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::{Held, State};
-use crate::auth::login::{Login, LoginError, Session};
-use crate::config::TokenConfig;
+use super::settings::TokenSettings;
+use super::state::{HeldToken, TokenState};
+use crate::auth::login::{Login, LoginError, MachineToken};
 use posemesh_net::clock::SharedClock;
 use posemesh_net::retry::{Backoff, Jitter};
 
-/// Two logins never start closer to each other, whatever lifetimes and refusals say.
+/// The shortest time between the starts of two logins, whatever lifetimes and refusals ask for.
 const MIN_SPACING: Duration = Duration::from_millis(250);
-/// Longest wait after a login that failed.
+/// Longest wait after a login that failed for a reason that passes.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
-/// First ceiling and longest wait after DDS said no: asking again soon seldom helps.
+/// First ceiling and longest wait after DDS refused: asking again soon seldom helps.
 const REFUSED_BACKOFF: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
-/// Clocks that differ by less are the same: the `Date` header has whole seconds.
+/// Clocks that differ by less count as the same: the `Date` header has whole seconds.
 const SAME_CLOCK: time::Duration = time::Duration::seconds(2);
 /// Longer lifetimes are cut to this.
 const LONGEST_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// Does the logins of a [`super::TokenManager`]. When it ends or is dropped, the manager is stopped: the
-/// token is forgotten and callers get an error.
+/// Logs in for a [`super::TokenManager`]. When it ends or is dropped, the manager is stopped: the token is
+/// forgotten and callers get an error.
 #[must_use = "without the refresher there is no token"]
-pub struct TokenRefresher {
-    state: Arc<watch::Sender<State>>,
+pub(crate) struct TokenRefresher {
+    state: Arc<watch::Sender<TokenState>>,
     login: Arc<dyn Login>,
-    policy: TokenConfig,
+    settings: TokenSettings,
     clock: SharedClock,
-    /// After failures of the network and of DDS, and after refusals.
+    /// Waits after failures of the network and of DDS.
     transient: Backoff,
+    /// Waits after refusals.
     refused: Backoff,
     /// No login before this, unless DMS refuses the token.
     not_before: Instant,
@@ -42,16 +43,16 @@ pub struct TokenRefresher {
 
 impl TokenRefresher {
     pub(super) fn new(
-        state: Arc<watch::Sender<State>>,
+        state: Arc<watch::Sender<TokenState>>,
         login: Arc<dyn Login>,
-        policy: TokenConfig,
+        settings: TokenSettings,
         clock: SharedClock,
     ) -> Self {
-        let base = policy.jitter.max(Duration::from_millis(100));
+        let base = settings.jitter.max(Duration::from_millis(100));
         Self {
             state,
             login,
-            policy,
+            settings,
             clock,
             transient: Backoff::new(base, LONGEST_BACKOFF, Jitter::FULL),
             refused: Backoff::new(REFUSED_BACKOFF.0, REFUSED_BACKOFF.1, Jitter::FULL),
@@ -59,8 +60,8 @@ impl TokenRefresher {
         }
     }
 
-    /// Runs until `stop` fires. A login that is under way then is abandoned.
-    pub async fn run(mut self, stop: CancellationToken) {
+    /// Runs until `stop` fires. A login that is in flight then is aborted.
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
         stop.clone().run_until_cancelled(self.refresh_for_ever()).await;
     }
 
@@ -68,7 +69,7 @@ impl TokenRefresher {
         loop {
             self.wait_until_due().await;
             let earliest_next = Instant::now() + MIN_SPACING;
-            let result = self.login.login().await.and_then(|session| self.hold(session));
+            let result = self.login.login().await.and_then(|granted| self.hold(granted));
             let wait = match result {
                 Ok(held) => self.succeeded(held),
                 Err(error) => self.failed(error),
@@ -103,7 +104,7 @@ impl TokenRefresher {
         }
     }
 
-    fn succeeded(&mut self, held: Held) -> Duration {
+    fn succeeded(&mut self, held: HeldToken) -> Duration {
         self.transient.reset();
         self.refused.reset();
         let valid_secs = held.expires_at.saturating_duration_since(Instant::now()).as_secs();
@@ -132,13 +133,13 @@ impl TokenRefresher {
         wait
     }
 
-    /// Reckons when a new token is to be renewed and when it ends.
-    fn hold(&self, session: Session) -> Result<Held, LoginError> {
-        let lifetime = lifetime(&session, self.clock.now())?;
+    /// Decides by the monotonic clock when a new token is renewed and when it ends.
+    fn hold(&self, granted: MachineToken) -> Result<HeldToken, LoginError> {
+        let lifetime = lifetime(&granted, self.clock.now())?;
         let refresh_after =
-            refresh_after(lifetime, self.policy.safety_ratio, self.policy.jitter, fastrand::f64());
+            refresh_after(lifetime, self.settings.safety_ratio, self.settings.jitter, fastrand::f64());
         let now = Instant::now();
-        Ok(Held { token: session.token, refresh_at: now + refresh_after, expires_at: now + lifetime })
+        Ok(HeldToken { token: granted.token, refresh_at: now + refresh_after, expires_at: now + lifetime })
     }
 }
 
@@ -151,9 +152,9 @@ impl Drop for TokenRefresher {
     }
 }
 
-/// How long a token lives. The node's clock counts, unless DDS says that it is off.
-fn lifetime(session: &Session, now: OffsetDateTime) -> Result<Duration, LoginError> {
-    let now = match session.server_date {
+/// How long a token is valid. By the node's clock, unless the clock of DDS shows another time.
+fn lifetime(granted: &MachineToken, now: OffsetDateTime) -> Result<Duration, LoginError> {
+    let now = match granted.server_date {
         Some(date) if (date - now).abs() > SAME_CLOCK => {
             let ahead_secs = (now - date).whole_seconds();
             tracing::warn!(ahead_secs, "the node's clock differs from the clock of DDS; set it");
@@ -161,7 +162,7 @@ fn lifetime(session: &Session, now: OffsetDateTime) -> Result<Duration, LoginErr
         }
         _ => now,
     };
-    match Duration::try_from(session.expires_at - now) {
+    match Duration::try_from(granted.expires_at - now) {
         Ok(lifetime) if !lifetime.is_zero() => Ok(lifetime.min(LONGEST_LIFETIME)),
         _ => Err(LoginError::Transient(
             "the token that DDS gave has expired already; check the clock of the node".to_owned(),
@@ -169,8 +170,8 @@ fn lifetime(session: &Session, now: OffsetDateTime) -> Result<Duration, LoginErr
     }
 }
 
-/// When to renew: after the safe part of the lifetime, spread by up to `jitter` in both directions
-/// (`draw` is from 0 to 1), and never after the end.
+/// How long after its grant a token is renewed: after the safe part of its lifetime, spread by up to `jitter`
+/// in both directions (`draw` is a random number from 0 to 1), and never after its end.
 fn refresh_after(lifetime: Duration, ratio: f64, jitter: Duration, draw: f64) -> Duration {
     let safe = lifetime.mul_f64(ratio.clamp(0.0, 1.0));
     let spread = jitter.mul_f64(2.0 * draw.clamp(0.0, 1.0));
@@ -207,12 +208,12 @@ mod tests {
     #[test]
     fn a_wrong_clock_of_the_node_does_not_spoil_the_lifetime() {
         let dds_now = datetime!(2026-01-01 12:00 UTC);
-        let session =
-            |server_date| Session { token: Secret::new("t"), expires_at: dds_now + HOUR, server_date };
+        let granted =
+            |server_date| MachineToken { token: Secret::new("t"), expires_at: dds_now + HOUR, server_date };
         let ahead = dds_now + 2 * HOUR;
-        assert_eq!(lifetime(&session(Some(dds_now)), ahead).unwrap(), HOUR);
-        assert!(lifetime(&session(None), ahead).unwrap_err().to_string().contains("expired already"));
+        assert_eq!(lifetime(&granted(Some(dds_now)), ahead).unwrap(), HOUR);
+        assert!(lifetime(&granted(None), ahead).unwrap_err().to_string().contains("expired already"));
         let close = dds_now + Duration::from_millis(900);
-        assert_eq!(lifetime(&session(Some(dds_now)), close).unwrap(), HOUR - Duration::from_millis(900));
+        assert_eq!(lifetime(&granted(Some(dds_now)), close).unwrap(), HOUR - Duration::from_millis(900));
     }
 }

@@ -2,17 +2,22 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::collections::VecDeque;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use async_trait::async_trait;
 use time::OffsetDateTime;
 use time::macros::datetime;
 use tokio::task::JoinHandle;
-use tokio::time::{advance, sleep};
+use tokio::time::{Instant, advance, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::super::login::Session;
+use super::manager::LONGEST_WAIT;
 use super::*;
+use crate::auth::bearer::{AuthError, MachineAuth};
+use crate::auth::login::{Login, LoginError, MachineToken};
 use posemesh_net::clock::Clock;
+use posemesh_net::secret::Secret;
 
 /// A clock for tests: it starts at a chosen moment and moves with tokio's clock, paused or not.
 #[derive(Debug, Clone, Copy)]
@@ -67,7 +72,7 @@ impl Script {
 
 #[async_trait]
 impl Login for Script {
-    async fn login(&self) -> Result<Session, LoginError> {
+    async fn login(&self) -> Result<MachineToken, LoginError> {
         let number = {
             let mut started = self.started.lock().unwrap();
             started.push(Instant::now());
@@ -83,7 +88,7 @@ impl Login for Script {
         };
         sleep(self.takes).await;
         match step {
-            Next::Token(lifetime) => Ok(Session {
+            Next::Token(lifetime) => Ok(MachineToken {
                 token: Secret::new(format!("token-{number}")),
                 expires_at: self.clock.now() + lifetime,
                 server_date: None,
@@ -110,8 +115,8 @@ fn start(steps: &[Next]) -> Running {
         started: Mutex::default(),
         takes: Duration::from_millis(10),
     });
-    let policy = TokenConfig { safety_ratio: 0.75, max_retries: 3, jitter: Duration::from_millis(500) };
-    let (manager, refresher) = TokenManager::new(script.clone(), policy, Arc::new(clock));
+    let settings = TokenSettings { safety_ratio: 0.75, max_retries: 3, jitter: Duration::from_millis(500) };
+    let (manager, refresher) = TokenManager::new(script.clone(), settings, Arc::new(clock));
     let stop = CancellationToken::new();
     let task = tokio::spawn(refresher.run(stop.clone()));
     Running { manager, script, stop, task }

@@ -4,14 +4,14 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use axum::body::Body;
-use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use posemesh_http_mock::{MockServer, Reply};
 use serde_json::json;
+use tokio::sync::mpsc;
 
 use super::*;
 use crate::auth::AuthError;
-use crate::auth::mock::{Mock, json as answer, text};
-use crate::dms::error::Class;
+use crate::dms::{JobServerErrorKind, SetupStage};
 
 const TASK: Uuid = Uuid::from_u128(0x11111111_1111_4111_8111_111111111111);
 
@@ -39,28 +39,32 @@ impl MachineAuth for Tokens {
     }
 }
 
-fn client(mock: &Mock, path: &str) -> (DmsClient, Arc<Tokens>) {
+fn client(mock: &MockServer, path: &str) -> (DmsClient, Arc<Tokens>) {
     let tokens = Arc::new(Tokens::default());
     let client =
-        DmsClient::new(mock.url.join(path).unwrap(), Duration::from_secs(5), tokens.clone()).unwrap();
+        DmsClient::new(mock.url().join(path).unwrap(), Duration::from_secs(5), tokens.clone()).unwrap();
     (client, tokens)
 }
 
+fn completed() -> FinalReport {
+    FinalReport::Complete(json!({"output_cids": []}))
+}
+
 async fn lease_answered(
-    reply: impl Fn() -> Response + Clone + Send + Sync + 'static,
-) -> Result<LeaseAnswer, DmsError> {
-    let mock = Mock::start(move |_, _| reply()).await;
-    client(&mock, "").0.lease().await
+    reply: impl Fn() -> Reply + Clone + Send + Sync + 'static,
+) -> Result<LeaseAnswer, JobServerError> {
+    let mock = MockServer::start(move |_, _| reply()).await;
+    client(&mock, "").0.request_lease().await
 }
 
 #[tokio::test]
 async fn paths_are_right_whatever_the_base_ends_in() {
     for (base, want) in [("", "/tasks"), ("v1", "/v1/tasks"), ("v1/", "/v1/tasks")] {
-        let mock = Mock::start(|_, _| text(204, "")).await;
+        let mock = MockServer::start(|_, _| Reply::status(204)).await;
         let (client, _) = client(&mock, base);
-        assert!(matches!(client.lease().await.unwrap(), LeaseAnswer::NoWork));
-        let seen = &mock.seen()[0];
-        assert_eq!((seen.method.as_str(), seen.path.as_str()), ("GET", want));
+        assert!(matches!(client.request_lease().await.unwrap(), LeaseAnswer::NoWork));
+        let seen = &mock.requests()[0];
+        assert_eq!((seen.method.as_str(), seen.target.as_str()), ("GET", want));
         assert_eq!(seen.header("authorization"), "Bearer token-0");
         assert_eq!(seen.header("content-type"), "");
     }
@@ -68,113 +72,121 @@ async fn paths_are_right_whatever_the_base_ends_in() {
 
 #[tokio::test]
 async fn bodies_are_exactly_those_of_the_protocol() {
-    let mock = Mock::start(|_, _| answer(200, &json!({}))).await;
+    let mock = MockServer::start(|_, _| Reply::json(&json!({}))).await;
     let (client, _) = client(&mock, "v1");
     client.heartbeat(TASK, &json!({"p": 1}), &[json!("e")]).await.unwrap();
-    client.complete(TASK, &json!({"output_cids": []})).await.unwrap();
-    client.fail(TASK, "why", &json!({"stage": "build_ports"})).await.unwrap();
-    let seen = mock.seen();
+    client.finish(TASK, &completed()).await.unwrap();
+    client.finish(TASK, &FinalReport::setup_failed(SetupStage::BuildPorts, "why")).await.unwrap();
+    let seen = mock.requests();
     for (request, verb, body) in [
         (&seen[0], "heartbeat", json!({"progress": {"p": 1}, "events": ["e"]})),
         (&seen[1], "complete", json!({"output_cids": []})),
-        (&seen[2], "fail", json!({"reason": "why", "details": {"stage": "build_ports"}})),
+        (
+            &seen[2],
+            "fail",
+            json!({"reason": "node_setup_failed", "details": {"stage": "build_ports", "error": "why"}}),
+        ),
     ] {
-        assert_eq!(request.path, format!("/v1/tasks/{TASK}/{verb}"));
-        assert_eq!((request.method.as_str(), &request.body), ("POST", &body));
+        assert_eq!(request.target, format!("/v1/tasks/{TASK}/{verb}"));
+        assert_eq!((request.method.as_str(), &request.json()), ("POST", &body));
         assert_eq!(request.header("content-type"), "application/json");
     }
 }
 
 #[tokio::test]
 async fn the_first_401_gets_another_token_and_the_same_request_again() {
-    let mock = Mock::start(|seen, _| match seen.header("authorization") {
-        "Bearer token-1" => answer(200, &json!({"cancel": true})),
-        _ => text(401, "expired"),
+    let mock = MockServer::start(|seen, _| match seen.header("authorization") {
+        "Bearer token-1" => Reply::json(&json!({"cancel": true})),
+        _ => Reply::text(401, "expired"),
     })
     .await;
     let (client, tokens) = client(&mock, "v1");
     assert!(client.heartbeat(TASK, &json!({}), &[json!(1)]).await.unwrap().cancel);
     assert_eq!(*tokens.refused.lock().unwrap(), ["token-0"]);
-    let seen = mock.seen();
+    let seen = mock.requests();
     assert_eq!(seen.len(), 2);
-    assert_eq!((&seen[0].path, &seen[0].body), (&seen[1].path, &seen[1].body));
+    assert_eq!((&seen[0].target, &seen[0].json()), (&seen[1].target, &seen[1].json()));
 }
 
 #[tokio::test]
 async fn a_second_401_is_an_error_without_a_third_try() {
-    let mock = Mock::start(|_, _| text(401, "no")).await;
+    let mock = MockServer::start(|_, _| Reply::text(401, "no")).await;
     let (client, tokens) = client(&mock, "");
     for error in [
-        client.lease().await.unwrap_err(),
+        client.request_lease().await.unwrap_err(),
         client.heartbeat(TASK, &json!({}), &[]).await.unwrap_err(),
-        client.complete(TASK, &json!({})).await.unwrap_err(),
-        client.fail(TASK, "", &json!({})).await.unwrap_err(),
+        client.finish(TASK, &completed()).await.unwrap_err(),
+        client.finish(TASK, &FinalReport::setup_failed(SetupStage::BuildPorts, "")).await.unwrap_err(),
     ] {
-        assert_eq!((error.status(), error.classify()), (Some(StatusCode::UNAUTHORIZED), Class::Retryable));
+        assert_eq!(error.kind, JobServerErrorKind::Unauthorized, "{error}");
+        assert!(error.text.contains("401"), "{error}");
     }
-    assert_eq!(mock.seen().len(), 8, "each of the four calls is sent twice");
+    assert_eq!(mock.requests().len(), 8, "each of the four calls is sent twice");
     assert_eq!(tokens.refused.lock().unwrap().len(), 4);
 }
 
 #[tokio::test]
 async fn other_failures_are_not_repeated_and_hold_no_body() {
     for status in [400_u16, 403, 404, 409, 410, 429, 500, 503] {
-        let mock = Mock::start(move |_, _| text(status, "hunter2")).await;
+        let mock = MockServer::start(move |_, _| Reply::text(status, "hunter2")).await;
         let (client, tokens) = client(&mock, "v1");
-        let error = client.complete(TASK, &json!({})).await.unwrap_err();
-        assert_eq!(error.status().unwrap().as_u16(), status);
+        let error = client.finish(TASK, &completed()).await.unwrap_err();
+        assert!(error.text.contains(&status.to_string()), "{error}");
         assert!(!format!("{error} {error:?}").contains("hunter2"));
-        assert_eq!(mock.seen().len(), 1);
+        assert_eq!(mock.requests().len(), 1);
         assert_eq!(tokens.forbidden.load(Ordering::SeqCst), 0, "a lost lease is no lost registration");
     }
 }
 
 #[tokio::test]
 async fn lease_statuses_are_told_apart() {
-    assert!(matches!(lease_answered(|| text(409, "busy")).await, Ok(LeaseAnswer::Busy)));
-    let retry = || (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "7")]).into_response();
+    assert!(matches!(lease_answered(|| Reply::text(409, "busy")).await, Ok(LeaseAnswer::Busy)));
+    let retry = || Reply::status(503).header("retry-after", "7");
     let error = lease_answered(retry).await.unwrap_err();
     assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
-    assert_eq!(lease_answered(|| text(302, "")).await.unwrap_err().classify(), Class::Fatal);
+    assert_eq!(lease_answered(|| Reply::text(302, "")).await.unwrap_err().kind, JobServerErrorKind::Fatal);
 
-    let mock = Mock::start(|_, _| text(403, "node not registered")).await;
+    let mock = MockServer::start(|_, _| Reply::text(403, "node not registered")).await;
     let (client, tokens) = client(&mock, "v1");
-    client.lease().await.unwrap_err();
-    assert_eq!(tokens.forbidden.load(Ordering::SeqCst), 1, "the registration is told");
+    client.request_lease().await.unwrap_err();
+    assert_eq!(tokens.forbidden.load(Ordering::SeqCst), 1, "the registration learns of it");
 }
 
 #[tokio::test]
 async fn a_lease_and_an_undecodable_lease_are_read() {
-    let good = || answer(200, &json!({"task": {"id": TASK, "capability": "/c/v1"}}));
+    let good = || Reply::json(&json!({"task": {"id": TASK, "capability": "/c/v1"}}));
     let Ok(LeaseAnswer::Lease(lease)) = lease_answered(good).await else { panic!("should be a lease") };
     assert_eq!(lease.task.id, TASK);
     assert!(lease.server_date.is_some(), "from the Date header");
-    let bad = || answer(200, &json!({"task": {"id": TASK, "capability": 7}}));
-    let Ok(LeaseAnswer::Undecodable { task_id, .. }) = lease_answered(bad).await else { panic!() };
+    let bad = || Reply::json(&json!({"task": {"id": TASK, "capability": 7}}));
+    let Ok(LeaseAnswer::Unreadable { task_id, .. }) = lease_answered(bad).await else { panic!() };
     assert_eq!(task_id, Some(TASK));
     assert!(matches!(
-        lease_answered(|| text(200, "<html>")).await,
-        Ok(LeaseAnswer::Undecodable { task_id: None, .. })
+        lease_answered(|| Reply::text(200, "<html>")).await,
+        Ok(LeaseAnswer::Unreadable { task_id: None, .. })
     ));
 }
 
 #[tokio::test]
 async fn huge_answers_are_refused_whether_announced_or_not() {
-    let huge = || text(200, &" ".repeat(MAX_JSON_BODY + 1));
-    assert!(matches!(lease_answered(huge).await, Err(DmsError::Body { .. })));
+    let too_large = format!("GET /tasks: the answer has more than {MAX_JSON_BODY} bytes");
+    let huge = || Reply::text(200, &" ".repeat(MAX_JSON_BODY + 1));
+    assert_eq!(lease_answered(huge).await.unwrap_err().text, too_large);
     let endless = || {
-        let chunks = futures_util::stream::repeat_with(|| Ok::<_, std::io::Error>(vec![b' '; 1 << 16]));
-        Response::new(Body::from_stream(chunks))
+        let (sender, chunks) = mpsc::channel(1);
+        tokio::spawn(async move { while sender.send(Ok(Bytes::from(vec![b' '; 1 << 16]))).await.is_ok() {} });
+        Reply::stream("application/json", chunks)
     };
-    assert!(matches!(lease_answered(endless).await, Err(DmsError::Body { .. })));
+    assert_eq!(lease_answered(endless).await.unwrap_err().text, too_large);
 }
 
 #[tokio::test]
 async fn an_empty_heartbeat_answer_is_an_error_that_may_be_retried() {
     for status in [200, 204] {
-        let mock = Mock::start(move |_, _| text(status, "")).await;
+        let mock = MockServer::start(move |_, _| Reply::status(status)).await;
         let error = client(&mock, "").0.heartbeat(TASK, &json!({}), &[]).await.unwrap_err();
-        assert!(matches!(error, DmsError::Decode { .. }) && error.classify() == Class::Retryable, "{error}");
+        let retryable = JobServerErrorKind::Retryable { retry_after: None, outcome_unknown: true };
+        assert_eq!(error.kind, retryable, "{error}");
     }
 }
 
@@ -183,30 +195,19 @@ async fn a_silent_dms_runs_into_the_timeout() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = Url::parse(&format!("http://{}/v1", listener.local_addr().unwrap())).unwrap();
     let client = DmsClient::new(base, Duration::from_millis(50), Arc::new(Tokens::default())).unwrap();
-    let error = client.lease().await.unwrap_err();
-    assert!(matches!(&error, DmsError::Transport { cause, .. } if cause.contains("timed out")), "{error}");
+    let error = client.request_lease().await.unwrap_err();
+    let retryable = JobServerErrorKind::Retryable { retry_after: None, outcome_unknown: true };
+    assert_eq!(error.kind, retryable, "{error}");
+    assert!(error.text.contains("timed out"), "{error}");
 }
 
 #[tokio::test]
 async fn connections_are_reused() {
-    let peers: Arc<Mutex<Vec<String>>> = Arc::default();
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let base = Url::parse(&format!("http://{}/v1", listener.local_addr().unwrap())).unwrap();
-    let seen = Arc::clone(&peers);
-    let handler = move |axum::extract::ConnectInfo(peer): axum::extract::ConnectInfo<
-        std::net::SocketAddr,
-    >| async move {
-        seen.lock().unwrap().push(peer.to_string());
-        StatusCode::NO_CONTENT
-    };
-    let service =
-        axum::Router::new().fallback(handler).into_make_service_with_connect_info::<std::net::SocketAddr>();
-    let server = tokio::spawn(async move { axum::serve(listener, service).await.unwrap() });
-    let client = DmsClient::new(base, Duration::from_secs(5), Arc::new(Tokens::default())).unwrap();
+    let mock = MockServer::start(|_, _| Reply::status(204)).await;
+    let (client, _) = client(&mock, "v1");
     for _ in 0..3 {
-        client.lease().await.unwrap();
+        client.request_lease().await.unwrap();
     }
-    server.abort();
-    let peers = peers.lock().unwrap();
+    let peers: Vec<_> = mock.requests().iter().map(|request| request.peer).collect();
     assert!(peers.iter().all(|peer| *peer == peers[0]), "{peers:?}");
 }

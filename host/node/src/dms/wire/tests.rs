@@ -1,10 +1,10 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+use posemesh_net::secret::Secret;
 use serde_json::json;
 use time::macros::datetime;
 
 use super::*;
-use posemesh_net::secret::Secret;
 
 const TASK: &str = "11111111-1111-4111-8111-111111111111";
 const JOB: &str = "22222222-2222-4222-8222-222222222222";
@@ -26,7 +26,7 @@ fn full() -> Value {
 }
 
 fn read(body: &Value) -> LeaseAnswer {
-    lease(body.to_string().as_bytes(), None)
+    decode_lease(body.to_string().as_bytes(), None)
 }
 
 fn good(body: &Value) -> Lease {
@@ -39,7 +39,7 @@ fn good(body: &Value) -> Lease {
 #[test]
 fn a_full_lease_is_read() {
     let date = datetime!(2026-01-01 0:00 UTC);
-    let LeaseAnswer::Lease(lease) = lease(full().to_string().as_bytes(), Some(date)) else { panic!() };
+    let LeaseAnswer::Lease(lease) = decode_lease(full().to_string().as_bytes(), Some(date)) else { panic!() };
     assert_eq!(lease.access_token, Some(Secret::new("token")));
     assert_eq!(lease.lease_expires_at, Some(datetime!(2026-01-01 0:01 UTC)));
     assert_eq!(lease.server_date, Some(date));
@@ -108,17 +108,17 @@ fn a_lease_that_cannot_be_read_still_gives_its_task_id() {
     ] {
         let mut body = full();
         body["task"][field] = bad;
-        let LeaseAnswer::Undecodable { task_id, error } = read(&body) else { panic!("{body}") };
+        let LeaseAnswer::Unreadable { task_id, error } = read(&body) else { panic!("{body}") };
         assert_eq!(task_id.unwrap().to_string(), TASK);
         assert!(error.to_string().contains(field) && !error.to_string().contains("hunter2"), "{error}");
     }
     let mut body = full();
     body["cancel"] = json!("no");
-    assert!(matches!(read(&body), LeaseAnswer::Undecodable { task_id: Some(_), .. }));
+    assert!(matches!(read(&body), LeaseAnswer::Unreadable { task_id: Some(_), .. }));
     body["task"]["id"] = json!("x");
-    assert!(matches!(read(&body), LeaseAnswer::Undecodable { task_id: None, .. }));
+    assert!(matches!(read(&body), LeaseAnswer::Unreadable { task_id: None, .. }));
     for garbage in [&b""[..], b"<html>", b"[1]", b"null", b"{\"task\":{\"id\":\"1111", b"\xff\xfe"] {
-        assert!(matches!(lease(garbage, None), LeaseAnswer::Undecodable { task_id: None, .. }));
+        assert!(matches!(decode_lease(garbage, None), LeaseAnswer::Unreadable { task_id: None, .. }));
     }
 }
 
@@ -134,10 +134,10 @@ fn a_later_attempt_has_the_same_parameters_as_the_first() {
 
 #[test]
 fn heartbeat_answers_may_be_empty_objects_but_not_nothing() {
-    let answer = heartbeat(b"{}", None).unwrap();
+    let answer = decode_heartbeat_answer(b"{}", None).unwrap();
     assert!(!answer.cancel && answer.task.is_none() && answer.access_token.is_none());
     for garbage in [&b""[..], b"null", b"[]", b"{\"cancel\":1}"] {
-        heartbeat(garbage, None).unwrap_err();
+        decode_heartbeat_answer(garbage, None).unwrap_err();
     }
 }
 
@@ -146,7 +146,7 @@ fn the_initial_heartbeat_brings_the_lease_up_to_date() {
     let mut lease = good(&full());
     let answer = json!({"access_token": "newer", "cancel": true, "attempts": 2, "job_id": TASK,
         "lease_expires_at": "2026-01-01T00:05:00Z"});
-    heartbeat(answer.to_string().as_bytes(), None).unwrap().merge_into(&mut lease);
+    decode_heartbeat_answer(answer.to_string().as_bytes(), None).unwrap().merge_into(&mut lease);
     assert_eq!(lease.access_token, Some(Secret::new("newer")));
     assert!(lease.cancel);
     assert_eq!((lease.task.attempts, lease.task.max_attempts), (Some(2), Some(3)));
@@ -154,7 +154,7 @@ fn the_initial_heartbeat_brings_the_lease_up_to_date() {
     assert_eq!(lease.task.inputs_cids, ["a", "b"], "what is not named stays");
 
     let answer = json!({"task": {"id": JOB, "capability": "/d/v1"}, "attempts": 9});
-    heartbeat(answer.to_string().as_bytes(), None).unwrap().merge_into(&mut lease);
+    decode_heartbeat_answer(answer.to_string().as_bytes(), None).unwrap().merge_into(&mut lease);
     assert_eq!((lease.task.id.to_string().as_str(), lease.task.attempts), (JOB, None), "replaced as a whole");
     assert_eq!(lease.task.domain_id.unwrap().to_string(), DOMAIN);
     assert!(lease.cancel, "a cancellation stays");
@@ -163,6 +163,6 @@ fn the_initial_heartbeat_brings_the_lease_up_to_date() {
 proptest::proptest! {
     #[test]
     fn no_body_makes_the_decoder_panic(body: Vec<u8>) {
-        let _ = (lease(&body, None), heartbeat(&body, None));
+        let _ = (decode_lease(&body, None), decode_heartbeat_answer(&body, None));
     }
 }

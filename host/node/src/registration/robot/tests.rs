@@ -3,34 +3,30 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use axum::response::Response;
+use posemesh_http_mock::{MockServer, Reply};
 use serde_json::json;
 
 use super::*;
-use crate::auth::mock::{Mock, json as answer, text};
 
-fn granted() -> Response {
-    answer(
-        200,
-        &json!({"robot_id": "0b9ad4a4-2c84-4a9c-9d1b-1f6b8e7f6c01", "access_token": "t",
-            "access_expires_at": "2036-01-01T00:00:00Z"}),
-    )
+fn granted() -> Reply {
+    Reply::json(&json!({"robot_id": "0b9ad4a4-2c84-4a9c-9d1b-1f6b8e7f6c01", "access_token": "t",
+            "access_expires_at": "2036-01-01T00:00:00Z"}))
 }
 
-fn robot(mock: &Mock, names: &[&str]) -> (RobotLogin, watch::Sender<BTreeSet<String>>) {
+fn robot(mock: &MockServer, names: &[&str]) -> (RobotLogin, watch::Sender<BTreeSet<String>>) {
     let capabilities = watch::Sender::new(names.iter().map(ToString::to_string).collect());
-    let dds = DdsClient::new(mock.url.clone(), Duration::from_secs(5)).unwrap();
+    let dds = DdsClient::new(mock.url(), Duration::from_secs(5)).unwrap();
     let login = RobotLogin::new(dds, Secret::new("c"), "v1".to_owned(), capabilities.subscribe());
     (login, capabilities)
 }
 
-fn verbs(mock: &Mock) -> Vec<String> {
-    mock.seen().iter().map(|seen| seen.path.rsplit('/').next().unwrap_or_default().to_owned()).collect()
+fn verbs(mock: &MockServer) -> Vec<String> {
+    mock.requests().iter().map(|seen| seen.target.rsplit('/').next().unwrap_or_default().to_owned()).collect()
 }
 
 #[tokio::test]
 async fn the_first_login_registers_and_later_ones_verify() {
-    let mock = Mock::start(|_, before| if before == 0 { text(500, "") } else { granted() }).await;
+    let mock = MockServer::start(|_, before| if before == 0 { Reply::status(500) } else { granted() }).await;
     let (robot, _capabilities) = robot(&mock, &["/a/v1"]);
     robot.login().await.unwrap_err();
     assert_eq!(*robot.status().borrow(), RegistrationStatus::Registering);
@@ -45,9 +41,9 @@ async fn the_first_login_registers_and_later_ones_verify() {
 async fn a_robot_that_dds_has_forgotten_registers_again() {
     let forgotten = Arc::new(AtomicBool::new(false));
     let switch = Arc::clone(&forgotten);
-    let mock = Mock::start(move |seen, _| {
-        let verify = seen.path.ends_with("verify");
-        if verify && switch.load(Ordering::SeqCst) { text(404, "") } else { granted() }
+    let mock = MockServer::start(move |seen, _| {
+        let verify = seen.target.ends_with("verify");
+        if verify && switch.load(Ordering::SeqCst) { Reply::status(404) } else { granted() }
     })
     .await;
     let (robot, _capabilities) = robot(&mock, &["/a/v1"]);
@@ -59,7 +55,7 @@ async fn a_robot_that_dds_has_forgotten_registers_again() {
 
 #[tokio::test]
 async fn a_failure_of_verify_that_says_nothing_about_the_robot_does_not_register() {
-    let mock = Mock::start(|_, before| if before == 1 { text(401, "") } else { granted() }).await;
+    let mock = MockServer::start(|_, before| if before == 1 { Reply::status(401) } else { granted() }).await;
     let (robot, _capabilities) = robot(&mock, &["/a/v1"]);
     robot.login().await.unwrap();
     assert!(matches!(robot.login().await, Err(LoginError::Refused(_))));
@@ -69,7 +65,7 @@ async fn a_failure_of_verify_that_says_nothing_about_the_robot_does_not_register
 
 #[tokio::test]
 async fn changed_capabilities_want_a_login_which_registers() {
-    let mock = Mock::start(|_, _| granted()).await;
+    let mock = MockServer::start(|_, _| granted()).await;
     let (robot, capabilities) = robot(&mock, &["/a/v1"]);
     robot.login().await.unwrap();
     let soon = Duration::from_millis(50);
@@ -80,7 +76,7 @@ async fn changed_capabilities_want_a_login_which_registers() {
     robot.wanted().await;
     robot.login().await.unwrap();
     assert_eq!(verbs(&mock), ["register", "register"]);
-    assert_eq!(mock.seen()[1].body["capabilities"], json!(["/a/v1", "/b/v1"]));
+    assert_eq!(mock.requests()[1].json()["capabilities"], json!(["/a/v1", "/b/v1"]));
     capabilities.send_replace(BTreeSet::new());
     robot.login().await.unwrap();
     assert_eq!(verbs(&mock)[2], "verify", "an empty list is not told");
@@ -88,7 +84,7 @@ async fn changed_capabilities_want_a_login_which_registers() {
 
 #[tokio::test]
 async fn a_fresh_registration_is_not_repeated_on_the_word_of_dms() {
-    let mock = Mock::start(|_, _| granted()).await;
+    let mock = MockServer::start(|_, _| granted()).await;
     let (robot, _capabilities) = robot(&mock, &["/a/v1"]);
     robot.login().await.unwrap();
     robot.rearm("test");

@@ -1,0 +1,33 @@
+//! The two nodes that are compared.
+
+use std::fmt;
+
+use posemesh_tests::guests::COPY;
+
+/// Which node is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NodeKind {
+    /// The node of this project.
+    Ours,
+    /// The published reference node.
+    Reference,
+}
+
+impl fmt::Display for NodeKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ours => "posemesh-node",
+            Self::Reference => "posemesh-compute-node 0.3.3",
+        })
+    }
+}
+
+impl NodeKind {
+    /// Capability of the runner that copies.
+    pub(crate) fn capability(self) -> &'static str {
+        match self {
+            Self::Ours => COPY.capability,
+            Self::Reference => "/posemesh/reference/v1",
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The commands, a file each: its arguments, and a function `run` that executes it.
+
+pub(crate) mod completions;
+pub(crate) mod config;
+#[cfg(feature = "devnet")]
+pub(crate) mod demo;
+#[cfg(feature = "devnet")]
+pub(crate) mod devnet;
+pub(crate) mod key;
+pub(crate) mod plugin;
+pub(crate) mod run;

@@ -1,0 +1,43 @@
+//! `config`: the settings that `run` would use, with secrets masked, and the document about all settings.
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use posemesh_node_core::config::Config;
+
+use crate::env_file::EnvFileArgs;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Print every setting with its value, secrets masked; exit with 2 if one is wrong or missing.
+    Check(EnvFileArgs),
+    /// Print docs/configuration.md: every setting with its default, what is allowed and what it means.
+    #[command(hide = true)]
+    Markdown,
+}
+
+pub(crate) fn run(command: ConfigCommand) -> ExitCode {
+    match command {
+        ConfigCommand::Check(args) => check(&args),
+        ConfigCommand::Markdown => {
+            print!("{}", Config::reference());
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+/// Prints the settings, or what is wrong with them.
+fn check(args: &EnvFileArgs) -> ExitCode {
+    match args.config() {
+        Ok(config) => {
+            for setting in config.effective() {
+                println!("{}={}  # {}", setting.name, setting.value, setting.source);
+            }
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::from(2)
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! `plugin`: the commands about runners. `list`, `rescan` and `rollback` ask a running node; `list DIR`,
+//! `show`, `run` and `test` load components here, without a network or an account.
+
+mod list;
+mod rescan;
+mod rollback;
+mod run;
+mod show;
+mod test;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PluginCommand {
+    /// List the runners of the running node, or of a folder.
+    ///
+    /// Without a folder, asks the node's status server and shows each generation with its stage. With a
+    /// folder, loads every runner in it here.
+    List(list::ListArgs),
+    /// Make the running node scan its folder now and retry the runners it has refused (needs ADMIN_TOKEN).
+    Rescan(rescan::RescanArgs),
+    /// Make the running node return to the previous generation of a runner (needs ADMIN_TOKEN).
+    Rollback(rollback::RollbackArgs),
+    /// Show a runner's description and what it would be granted.
+    Show(show::ShowArgs),
+    /// Run a runner once, with files as inputs.
+    Run(run::RunArgs),
+    /// Run a runner's test cases: folders of task.json, inputs/ and expected/.
+    Test(test::TestArgs),
+}
+
+/// Executes a `plugin` command.
+///
+/// # Errors
+/// When it can't be started. A refused runner and a failed case are no errors: the exit code says so.
+pub(crate) async fn run(command: PluginCommand) -> Result<ExitCode> {
+    match command {
+        PluginCommand::List(args) => list::run(args).await,
+        PluginCommand::Rescan(args) => rescan::run(&args).await,
+        PluginCommand::Rollback(args) => rollback::run(&args).await,
+        PluginCommand::Show(args) => show::run(&args).await,
+        PluginCommand::Run(args) => run::run(args).await,
+        PluginCommand::Test(args) => test::run(&args).await,
+    }
+}

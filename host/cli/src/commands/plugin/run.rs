@@ -1,0 +1,144 @@
+//! `plugin run`: one run of a runner, with files as inputs and artifacts.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Error, Result, bail};
+use clap::Args;
+use posemesh_runner_api::reports::{ReportLimits, Reports, StopReason};
+use posemesh_runner_api::task::Task;
+use posemesh_runner_cases::run::{FileRun, FileRunError, choose_capability, run as run_on_files};
+use uuid::Uuid;
+
+use crate::progress::Progress;
+use crate::runner_loading::load;
+
+/// Time between two looks at the progress of the run.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// The component.
+    #[arg(value_name = "FILE")]
+    component: PathBuf,
+    /// Input file; its CID is the file's name, or the text before `=`. Can be repeated.
+    #[arg(long = "input", value_name = "[CID=]FILE")]
+    inputs: Vec<String>,
+    /// Parameters of the task: JSON, or @FILE.
+    #[arg(long, value_name = "JSON|@FILE", default_value = "null")]
+    meta: String,
+    /// Capability of the task; required if the runner has several.
+    #[arg(long, value_name = "CAPABILITY")]
+    capability: Option<String>,
+    /// Folder for the artifacts.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
+/// Runs the runner and prints where its artifacts are; exit code 1 if the run fails.
+///
+/// # Errors
+/// When the arguments don't fit together, or the component is refused.
+pub(crate) async fn run(args: RunArgs) -> Result<ExitCode> {
+    let meta = match args.meta.strip_prefix('@') {
+        Some(path) => std::fs::read_to_string(path).with_context(|| format!("reading --meta {path}"))?,
+        None => args.meta.clone(),
+    };
+    let meta = serde_json::from_str(&meta).context("--meta is not JSON")?;
+    let (cids, inputs) = parse_inputs(&args.inputs)?;
+    let runner = load(&args.component).await?;
+    let capability = choose_capability(&runner.description.capabilities, args.capability.as_deref())
+        .map_err(Error::msg)?;
+    std::fs::create_dir_all(&args.out)
+        .with_context(|| format!("creating the folder {}", args.out.display()))?;
+    let mut task = Task::new(Uuid::new_v4(), capability);
+    task.meta = meta;
+    task.inputs_cids = cids;
+
+    let reports = Reports::new(ReportLimits::default());
+    let started = Instant::now();
+    let file_run = FileRun { task, inputs, out: args.out.clone() };
+    let running = run_on_files(&runner, file_run, reports.clone());
+    match show_until_end(&runner.name, running, &reports).await {
+        Ok(artifacts) => {
+            for artifact in artifacts {
+                println!("{}  {} bytes", args.out.join(&artifact.logical_path).display(), artifact.size);
+            }
+            eprintln!("done in {:.2?}", started.elapsed());
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            if let FileRunError::Failed(failure) = &error {
+                eprintln!("{}", serde_json::to_string_pretty(&failure.details)?);
+            }
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+/// Reads `[CID=]FILE`: the CIDs in the order given, and the file of each.
+fn parse_inputs(inputs: &[String]) -> Result<(Vec<String>, BTreeMap<String, PathBuf>)> {
+    let (mut cids, mut files) = (Vec::new(), BTreeMap::new());
+    for input in inputs {
+        let (cid, path) = match input.split_once('=') {
+            Some((cid, path)) => (cid.to_owned(), PathBuf::from(path)),
+            None => {
+                let path = PathBuf::from(input);
+                let name = path.file_name().with_context(|| format!("--input {input}: not a file"))?;
+                (name.to_string_lossy().into_owned(), path)
+            }
+        };
+        if !path.is_file() {
+            bail!("--input {input}: there is no file {}", path.display());
+        }
+        cids.push(cid.clone());
+        if files.insert(cid.clone(), path).is_some() {
+            bail!("--input {input}: two inputs have the CID {cid}; name one as CID=FILE");
+        }
+    }
+    Ok((cids, files))
+}
+
+/// Shows the progress of a run until it ends. Ctrl-C asks the runner to stop, so that its artifacts are
+/// cleaned up as in the node.
+async fn show_until_end<T>(label: &str, running: impl Future<Output = T>, reports: &Reports) -> T {
+    let mut progress = Progress::new(label);
+    let mut interval = tokio::time::interval(PROGRESS_INTERVAL);
+    tokio::pin!(running);
+    loop {
+        tokio::select! {
+            result = &mut running => {
+                progress.show(&reports.latest_progress());
+                progress.finish();
+                return result;
+            }
+            _ = interval.tick() => progress.show(&reports.latest_progress()),
+            Ok(()) = tokio::signal::ctrl_c() => reports.stop(StopReason::Cancelled),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::expect_used)]
+mod tests {
+    use super::parse_inputs;
+
+    #[test]
+    fn inputs_are_named_by_their_file_or_before_the_equals_sign() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let file = dir.path().join("scan.ply");
+        std::fs::write(&file, "").expect("written");
+        let path = file.display().to_string();
+        let (cids, files) = parse_inputs(&[path.clone(), format!("second={path}")]).expect("two inputs");
+        assert_eq!(cids, ["scan.ply", "second"]);
+        assert_eq!(files.get("second"), Some(&file));
+
+        let twice = parse_inputs(&[path.clone(), path.clone()]).expect_err("the same CID twice").to_string();
+        assert!(twice.contains("two inputs have the CID scan.ply"), "{twice}");
+        let missing = parse_inputs(&["nothing.ply".to_owned()]).expect_err("no such file").to_string();
+        assert!(missing.contains("no file nothing.ply"), "{missing}");
+    }
+}

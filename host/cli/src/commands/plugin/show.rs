@@ -1,0 +1,40 @@
+//! `plugin show`: a runner's description, and what it would be granted.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::runner_loading::load;
+
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    /// The component.
+    #[arg(value_name = "FILE")]
+    component: PathBuf,
+}
+
+/// Prints it as JSON.
+///
+/// # Errors
+/// When the component or its policy is refused.
+pub(crate) async fn run(args: &ShowArgs) -> Result<ExitCode> {
+    let runner = load(&args.component).await?;
+    let shown = serde_json::json!({
+        "file": runner.path,
+        "sha256": runner.digest,
+        "bytes": runner.bytes,
+        "description": runner.description,
+        "granted": {
+            "limits": runner.grant.limits,
+            "environment": runner.grant.environment,
+            "network_hosts": runner.grant.network_hosts,
+            "private_network_hosts": runner.grant.private_network_hosts,
+            "directories": runner.grant.directories,
+        },
+        "not_granted": runner.grant.not_granted,
+    });
+    println!("{}", serde_json::to_string_pretty(&shown)?);
+    Ok(ExitCode::SUCCESS)
+}

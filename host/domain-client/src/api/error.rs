@@ -1,0 +1,236 @@
+//! What can go wrong with a domain server, and which port error a runner gets for it (protocol 6.11).
+
+use std::time::Duration;
+
+use posemesh_domain_data::cid::CidError;
+use posemesh_domain_data::multipart::MultipartError;
+use posemesh_domain_data::name::NameError;
+use posemesh_runner_api::disk::DiskFull;
+use posemesh_runner_api::ports::{PortError, PortErrorKind};
+use reqwest::StatusCode;
+
+use crate::api::retry;
+
+/// Why the client could not do what was asked. Texts say what was attempted; none holds a token or a URL.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum DomainError {
+    /// A setting has a value that can't work.
+    #[error("the client of domain servers can't be set up: {0}")]
+    Settings(String),
+    /// No request may be sent to the lease's domain server.
+    #[error("the task's domain server is refused: {0}")]
+    ServerRefused(String),
+    /// The CID is malformed or leads to another server or domain.
+    #[error(transparent)]
+    Cid(#[from] CidError),
+    /// The runner chose a name or type that domain servers refuse.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// The runner's request is wrong in another way.
+    #[error("{0}")]
+    Invalid(String),
+    /// The lease came without a task token.
+    #[error("{0}: the lease has no task token, so the domain server would refuse it")]
+    MissingToken(&'static str),
+    /// The token can't be sent in a header.
+    #[error("{0}: the task token has characters that no HTTP header can hold")]
+    BadToken(&'static str),
+    /// The server answered with another status than success.
+    #[error("{what}: the domain server answered {status}{detail}{}", hint(*.status))]
+    Status {
+        /// What was attempted.
+        what: &'static str,
+        /// The status of the answer.
+        status: StatusCode,
+        /// The start of the server's plain text, as `: text`; empty if there is none fit to be shown.
+        detail: String,
+        /// The wait that the server asked for in `Retry-After`.
+        retry_after: Option<Duration>,
+        /// The number of the attempt, from 1.
+        attempt: u32,
+    },
+    /// The connection could not be made or broke.
+    #[error("{what}: {cause}; check that the domain server can be reached")]
+    Transport {
+        /// What was attempted.
+        what: &'static str,
+        /// The chain of causes, without URLs.
+        cause: String,
+    },
+    /// The transfer made no progress for too long.
+    #[error("{what}: no progress for {after:?} while {phase}")]
+    Stalled {
+        /// What was attempted.
+        what: &'static str,
+        /// The phase in which it stalled.
+        phase: &'static str,
+        /// The timeout that passed.
+        after: Duration,
+    },
+    /// The answer is a success whose body is not what the protocol says.
+    #[error("{what}: the domain server's answer is not understood: {why}")]
+    BadAnswer {
+        /// What was attempted.
+        what: &'static str,
+        /// What is wrong with the answer. Quotes nothing of it.
+        why: String,
+    },
+    /// The body of the download is irregular.
+    #[error("the download of the input is broken: {0}")]
+    Multipart(#[from] MultipartError),
+    /// The download broke off and could not be resumed.
+    #[error("the download of the input was cut: {0}")]
+    Cut(String),
+    /// The download's parts are not those that were asked for, or changed since an earlier attempt.
+    #[error("the download of the input is inconsistent: {0}")]
+    Inconsistent(String),
+    /// The domain has no data for the CID.
+    #[error("there is no such data in the domain: {0}")]
+    NoSuchData(String),
+    /// The server stored another number of bytes than were sent.
+    #[error("storing `{name}`: {sent} bytes were sent, but the domain server says that it has {stored}")]
+    SizeMismatch {
+        /// The artifact's name in the domain.
+        name: String,
+        /// Bytes sent.
+        sent: u64,
+        /// Bytes that the server has.
+        stored: u64,
+    },
+    /// The artifact is too large for one request, and the server takes no other.
+    #[error(
+        "storing `{name}`: its {size} bytes are more than the domain server takes in one request ({limit}), and the server has no upload sessions"
+    )]
+    TooLarge {
+        /// The artifact's name in the domain.
+        name: String,
+        /// Bytes of the request so far, framing included.
+        size: u64,
+        /// Bytes that the server takes in one request.
+        limit: u64,
+    },
+    /// The artifact is empty, and the server takes no empty data.
+    #[error("storing `{name}`: it is empty, which this domain server does not take ({why})")]
+    EmptyRefused {
+        /// The artifact's name in the domain.
+        name: String,
+        /// The server's refusal.
+        why: String,
+    },
+    /// The server dictates a part size that can't be used.
+    #[error("storing `{name}`: the domain server wants parts of {part_size}, which is refused ({why})")]
+    PartSize {
+        /// The artifact's name in the domain.
+        name: String,
+        /// The part size that the server said, shortened.
+        part_size: String,
+        /// Why it can't be used.
+        why: String,
+    },
+    /// The task has reached a limit of this node.
+    #[error("{0}")]
+    Limit(String),
+    /// The task's directory has no room for what has to wait there.
+    #[error("storing an artifact that is too large to wait in memory: {0}")]
+    Disk(#[from] DiskFull),
+    /// The file that holds an artifact until it can be sent can't be used.
+    #[error("an artifact could not be kept on disk: {0}")]
+    Spool(String),
+    /// The task is being stopped.
+    #[error("the task was cancelled")]
+    Cancelled,
+}
+
+impl DomainError {
+    /// Whether the same request may succeed later.
+    pub(crate) fn is_transient(&self) -> bool {
+        match self {
+            Self::Status { status, .. } => retry::is_transient(*status),
+            Self::Transport { .. } | Self::Stalled { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// The status of the answer, if the server answered with another than success.
+    pub(crate) fn status(&self) -> Option<u16> {
+        match self {
+            Self::Status { status, .. } => Some(status.as_u16()),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Status { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+}
+
+impl From<DomainError> for PortError {
+    fn from(error: DomainError) -> Self {
+        use DomainError as E;
+        use PortErrorKind as Kind;
+        let kind = match &error {
+            E::Cid(cid) if cid.is_refusal() => Kind::Denied,
+            E::Cid(_) | E::Name(_) | E::Invalid(_) | E::EmptyRefused { .. } => Kind::Invalid,
+            E::ServerRefused(_) | E::MissingToken(_) | E::BadToken(_) => Kind::Denied,
+            E::Status { status, .. } => match status.as_u16() {
+                400 | 422 => Kind::Invalid,
+                401 | 403 => Kind::Denied,
+                404 => Kind::NotFound,
+                413 => Kind::Limit,
+                _ if retry::is_transient(*status) => Kind::Unavailable,
+                _ => Kind::Other,
+            },
+            E::Transport { .. } | E::Stalled { .. } => Kind::Unavailable,
+            E::Multipart(_) | E::Cut(_) | E::Inconsistent(_) | E::SizeMismatch { .. } => Kind::Corrupt,
+            E::NoSuchData(_) => Kind::NotFound,
+            E::TooLarge { .. } | E::Limit(_) | E::Disk(_) => Kind::Limit,
+            E::Settings(_) | E::BadAnswer { .. } | E::PartSize { .. } | E::Spool(_) => Kind::Other,
+            E::Cancelled => Kind::Cancelled,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+fn hint(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        401 => "; the task token was not accepted, and no newer one came with a heartbeat",
+        403 => "; the task's token gives no right to this",
+        409 => "; the name is taken",
+        413 => "; it is larger than the server takes",
+        429 => "; the server wants fewer requests",
+        300..=399 => "; redirects are not followed, since they would carry the token elsewhere",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statuses_become_the_cases_that_a_runner_can_tell_apart() {
+        let case = |status: StatusCode| {
+            let what = "storing";
+            let error =
+                DomainError::Status { what, status, detail: String::new(), retry_after: None, attempt: 1 };
+            PortError::from(error)
+        };
+        assert!(matches!(case(StatusCode::BAD_REQUEST), PortError { kind: PortErrorKind::Invalid, .. }));
+        assert!(matches!(case(StatusCode::UNAUTHORIZED), PortError { kind: PortErrorKind::Denied, .. }));
+        assert!(matches!(case(StatusCode::FORBIDDEN), PortError { kind: PortErrorKind::Denied, .. }));
+        assert!(matches!(case(StatusCode::NOT_FOUND), PortError { kind: PortErrorKind::NotFound, .. }));
+        assert!(matches!(case(StatusCode::CONFLICT), PortError { kind: PortErrorKind::Other, .. }));
+        assert!(matches!(case(StatusCode::PAYLOAD_TOO_LARGE), PortError { kind: PortErrorKind::Limit, .. }));
+        assert!(matches!(
+            case(StatusCode::TOO_MANY_REQUESTS),
+            PortError { kind: PortErrorKind::Unavailable, .. }
+        ));
+        assert!(matches!(case(StatusCode::BAD_GATEWAY), PortError { kind: PortErrorKind::Unavailable, .. }));
+        assert!(
+            matches!(case(StatusCode::FOUND), PortError { kind: PortErrorKind::Other, text } if text.contains("redirects"))
+        );
+    }
+}

@@ -1,0 +1,77 @@
+//! When a request is repeated, and how long to wait before it.
+
+use std::time::Duration;
+
+use posemesh_net::retry::{self, Backoff, Jitter};
+use reqwest::StatusCode;
+
+/// How often a request is repeated, and after which waits.
+#[derive(Debug, Clone, Copy)]
+pub struct RetryPolicy {
+    /// Attempts in all, the first included.
+    pub attempts: u32,
+    /// The wait after the first failure; it doubles with each further one.
+    pub base: Duration,
+    /// The longest wait that doubling leads to.
+    pub max: Duration,
+    /// The longest wait that a server can ask for with `Retry-After`.
+    pub retry_after_max: Duration,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self {
+            attempts: 5,
+            base: Duration::from_millis(250),
+            max: Duration::from_secs(10),
+            retry_after_max: Duration::from_secs(30),
+        }
+    }
+}
+
+impl RetryPolicy {
+    /// The wait after so many attempts that failed, at least what the server asked for; `None` if there is to be no
+    /// further attempt.
+    pub(crate) fn wait_after(&self, attempts: u32, retry_after: Option<Duration>) -> Option<Duration> {
+        if attempts >= self.attempts {
+            return None;
+        }
+        let asked = retry_after.unwrap_or_default().min(self.retry_after_max);
+        Some(self.backoff(attempts).max(asked))
+    }
+
+    /// Exponential with jitter: from half of `base` to all of it, doubled for each failure after the first.
+    pub(crate) fn backoff(&self, failures: u32) -> Duration {
+        Backoff::new(self.base, self.max, Jitter::UPPER_HALF).delay_after(failures, fastrand::f64())
+    }
+}
+
+/// Whether the same request may succeed later. 501 is not transient here: a server that lacks a call will lack it
+/// at the next attempt as well, and the task should not wait for it.
+pub(crate) fn is_transient(status: StatusCode) -> bool {
+    retry::is_transient(status) && status != StatusCode::NOT_IMPLEMENTED
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_the_maximum_and_vary_by_half() {
+        let policy = RetryPolicy { max: Duration::from_secs(1), ..RetryPolicy::default() };
+        for (failures, nominal) in [(1, 250), (2, 500), (3, 1000), (4, 1000), (4_000_000, 1000)] {
+            let wait = policy.backoff(failures).as_millis();
+            assert!((nominal / 2..=nominal).contains(&wait), "{failures} failures: {wait} ms");
+        }
+    }
+
+    #[test]
+    fn only_what_passes_is_tried_again() {
+        for (status, want) in
+            [(408, true), (429, true), (500, true), (503, true), (501, false), (404, false), (413, false)]
+        {
+            assert_eq!(is_transient(StatusCode::from_u16(status).unwrap()), want, "{status}");
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! Sends a task's requests: headers, timeouts, retries, and what a refused token leads to.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use posemesh_net::http::{BodyError, bearer, cause, read_body, start_of_body};
+use posemesh_text::one_line;
+use reqwest::Response;
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
+use tokio::time::{sleep, timeout};
+use uuid::Uuid;
+
+use crate::api::call::ApiCall;
+use crate::api::error::DomainError;
+use crate::api::http::DomainHttp;
+use crate::api::server::TaskServer;
+use crate::api::settings::RequestSettings;
+use crate::api::stall::StallDetector;
+use crate::api::token::{TaskToken, TokenVersion};
+use crate::traffic::Traffic;
+
+/// How often a refused token is replaced within one call before the refusal counts.
+const MAX_REFRESHES: u32 = 2;
+/// Bytes of a plain-text error body that go into an error.
+const DETAIL_BYTES: usize = 256;
+/// Time for the body of an error, which only makes the error's text better.
+const DETAIL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Makes requests for one task: to the server of its lease, with the token of its lease.
+#[derive(Debug)]
+pub(crate) struct TaskClient {
+    http: Arc<DomainHttp>,
+    server: TaskServer,
+    token: Arc<TaskToken>,
+    /// For names and logs.
+    task_id: Uuid,
+    traffic: Arc<Traffic>,
+}
+
+impl TaskClient {
+    pub(crate) fn new(
+        http: Arc<DomainHttp>,
+        server: TaskServer,
+        token: Arc<TaskToken>,
+        task_id: Uuid,
+    ) -> Self {
+        Self { http, server, token, task_id, traffic: Arc::default() }
+    }
+
+    pub(crate) fn settings(&self) -> &RequestSettings {
+        &self.http.settings
+    }
+
+    pub(crate) fn server(&self) -> &TaskServer {
+        &self.server
+    }
+
+    pub(crate) fn task_id(&self) -> Uuid {
+        self.task_id
+    }
+
+    pub(crate) fn traffic(&self) -> &Arc<Traffic> {
+        &self.traffic
+    }
+
+    /// Makes the call and reads its small answer. Transient failures are tried again, also when the answer is cut.
+    ///
+    /// # Errors
+    /// The error of the last attempt.
+    pub(crate) async fn fetch(&self, call: &ApiCall) -> Result<Bytes, DomainError> {
+        let limit = self.settings().answer_timeout;
+        self.repeat(call, |response| async move {
+            match timeout(limit, read_body(response, call.max_answer_bytes)).await {
+                Ok(Ok(body)) => Ok(body),
+                Ok(Err(BodyError::TooLarge(most))) => Err(DomainError::BadAnswer {
+                    what: call.what,
+                    why: format!("it has more than {most} bytes"),
+                }),
+                Ok(Err(BodyError::Transport(cause))) => {
+                    Err(DomainError::Transport { what: call.what, cause })
+                }
+                Err(_) => {
+                    Err(DomainError::Stalled { what: call.what, phase: "reading the answer", after: limit })
+                }
+            }
+        })
+        .await
+    }
+
+    /// Makes the call and returns its answer with the body unread.
+    ///
+    /// # Errors
+    /// The error of the last attempt.
+    pub(crate) async fn open(&self, call: &ApiCall) -> Result<Response, DomainError> {
+        self.repeat(call, |response| async move { Ok(response) }).await
+    }
+
+    async fn repeat<T, F>(&self, call: &ApiCall, read: impl Fn(Response) -> F) -> Result<T, DomainError>
+    where
+        F: Future<Output = Result<T, DomainError>>,
+    {
+        let (mut attempts, mut refreshes) = (0, 0);
+        loop {
+            attempts += 1;
+            // Read anew for each attempt, so that a rotation takes effect in the middle of a call.
+            let token = self.token.current();
+            let result = match self.attempt(call, &token, attempts).await {
+                Ok(response) => read(response).await,
+                Err(error) => Err(error),
+            };
+            let error = match result {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            if error.status() == Some(401) && call.authorised && refreshes < MAX_REFRESHES {
+                refreshes += 1;
+                tracing::debug!(task_id = %self.task_id, "{}: the task token was refused", call.what);
+                if self.wait_for_newer_token(token.rotation).await {
+                    continue;
+                }
+                return Err(error);
+            }
+            let may_repeat = error.is_transient() && call.max_attempts.is_none_or(|most| attempts < most);
+            let wait = self.settings().retry.wait_after(attempts, error.retry_after());
+            match wait.filter(|_| may_repeat) {
+                Some(wait) => {
+                    let wait_ms = wait.as_millis();
+                    tracing::debug!(task_id = %self.task_id, %error, wait_ms, tried = attempts, "trying again");
+                    sleep(wait).await;
+                }
+                None => return Err(error),
+            }
+        }
+    }
+
+    /// Waits for a newer token than the refused one, and asks the heartbeats for it unless it is there already.
+    async fn wait_for_newer_token(&self, refused: u64) -> bool {
+        if self.token.current().rotation > refused {
+            return true;
+        }
+        self.token.want_refresh();
+        timeout(self.settings().token_wait, self.token.rotated_since(refused)).await.is_ok()
+    }
+
+    async fn attempt(
+        &self,
+        call: &ApiCall,
+        token: &TokenVersion,
+        attempt: u32,
+    ) -> Result<Response, DomainError> {
+        self.server.check()?;
+        let what = call.what;
+        let mut request = self.http.client.request(call.method.clone(), call.url.clone());
+        if call.authorised {
+            let secret = token.token.as_ref().filter(|token| !token.expose().trim().is_empty());
+            let secret = secret.ok_or(DomainError::MissingToken(what))?;
+            let bearer = bearer(secret).map_err(|_| DomainError::BadToken(what))?;
+            request =
+                request.header(AUTHORIZATION, bearer).header("posemesh-client-id", &self.http.client_id);
+        }
+        if let Some(accept) = call.accept {
+            request = request.header(ACCEPT, accept);
+        }
+        if let Some(content_type) = &call.content_type {
+            request = request.header(CONTENT_TYPE, content_type);
+        }
+        let length = call.payload.as_ref().map_or(0, |payload| payload.size());
+        let detector = Arc::new(StallDetector::new(length));
+        if let Some(payload) = &call.payload {
+            let (progress, traffic) = (Arc::clone(&detector), Arc::clone(&self.traffic));
+            let body = payload.to_body(move |bytes| {
+                progress.sent(bytes);
+                traffic.sent(bytes);
+            });
+            request = request.header(CONTENT_LENGTH, length).body(body);
+        }
+        let settings = self.settings();
+        let first_byte_timeout = call.first_byte_timeout.unwrap_or(settings.first_byte_timeout);
+        let response = tokio::select! {
+            sent = request.send() => {
+                sent.map_err(|error| DomainError::Transport { what, cause: cause(&error) })?
+            }
+            (phase, after) = detector.stalled(settings.idle_timeout, first_byte_timeout) => {
+                return Err(DomainError::Stalled { what, phase, after });
+            }
+        };
+        let status = response.status();
+        tracing::debug!(
+            task_id = %self.task_id, method = %call.method, path = call.url.path(), status = status.as_u16(),
+            tried = attempt, "{what}"
+        );
+        if status.is_success() {
+            return Ok(response);
+        }
+        let retry_after =
+            posemesh_net::retry::retry_after(response.headers(), settings.retry.retry_after_max);
+        let detail = error_detail(response, token).await;
+        Err(DomainError::Status { what, status, detail, retry_after, attempt })
+    }
+}
+
+/// The plain text of a client error, as `: text`; empty if there is none that is fit to be shown (protocol 6.11).
+async fn error_detail(response: Response, token: &TokenVersion) -> String {
+    let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let is_text = content_type.is_some_and(|kind| kind.starts_with("text/plain"));
+    if !response.status().is_client_error() || !is_text {
+        return String::new();
+    }
+    let start = timeout(DETAIL_TIMEOUT, start_of_body(response, 4 * DETAIL_BYTES)).await.unwrap_or_default();
+    let text = String::from_utf8_lossy(&start);
+    let quotes_token = token.token.as_ref().is_some_and(|token| text.contains(token.expose()));
+    match one_line(text.trim(), DETAIL_BYTES).as_str() {
+        "" => String::new(),
+        // A token that is cut off at the end of what was read would not be found by its whole text.
+        _ if quotes_token || text.contains("Bearer ") || text.contains("eyJ") => String::new(),
+        text => format!(": {text}"),
+    }
+}

@@ -1,0 +1,159 @@
+//! The input port of a task: CIDs of the lease's domain (protocol 6.2 and 6.4).
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use posemesh_domain_data::cid::DataQuery;
+use posemesh_runner_api::ports::{InputPort, PartInfo, PartStream, PortError};
+use posemesh_text::one_line;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::api::error::DomainError;
+use crate::api::task_client::TaskClient;
+use crate::download::InputDownload;
+use crate::download::budget::DownloadBudget;
+use crate::download::delivery::{Chunk, Deliveries, Delivery};
+use crate::download::settings::DownloadSettings;
+use crate::stop::until_stopped;
+
+/// Opens CIDs of the lease's domain.
+pub(crate) struct DomainInputs {
+    client: Arc<TaskClient>,
+    settings: DownloadSettings,
+    budget: Arc<DownloadBudget>,
+    stop: CancellationToken,
+}
+
+impl DomainInputs {
+    pub(crate) fn new(client: Arc<TaskClient>, settings: DownloadSettings, stop: CancellationToken) -> Self {
+        let budget = Arc::new(DownloadBudget::new(&settings));
+        Self { client, settings, budget, stop }
+    }
+}
+
+#[async_trait]
+impl InputPort for DomainInputs {
+    async fn open(&self, cid: &str) -> Result<Box<dyn PartStream>, PortError> {
+        let server = self.client.server();
+        let query =
+            DataQuery::parse(cid, server.base_url(), server.domain_id()).map_err(DomainError::from)?;
+        let slot = self.budget.open_input().await?;
+        // Not the CID as it was given: a URL may hold what is not meant for logs.
+        let label = format!("input {}", one_line(query.to_query_string().unwrap_or_default(), 120));
+        let (client, budget) = (Arc::clone(&self.client), Arc::clone(&self.budget));
+        let (download, deliveries) = InputDownload::new(client, self.settings.clone(), budget, query);
+        let download = AbortOnDropHandle::new(tokio::spawn(async move {
+            download.run().await;
+            // The place is free when all bytes have come, even if the handle is still there: some languages drop
+            // handles late.
+            drop(slot);
+        }));
+        let mut stream = DownloadStream {
+            stop: self.stop.clone(),
+            deliveries,
+            download,
+            first_part: None,
+            position: StreamPosition::Start,
+            chunk: None,
+            label,
+        };
+        stream.first_part = stream.next_part().await?;
+        match stream.first_part {
+            Some(_) => Ok(Box::new(stream)),
+            None => Err(PortError::not_found("the input has no parts")),
+        }
+    }
+}
+
+/// Where in the stream the runner is.
+#[derive(Debug, Clone)]
+enum StreamPosition {
+    Start,
+    InPart,
+    AfterPart,
+    End,
+    Failed(PortError),
+}
+
+/// An opened input.
+struct DownloadStream {
+    stop: CancellationToken,
+    deliveries: Deliveries,
+    /// Ends with the stream: a runner that stops reading stops the download.
+    download: AbortOnDropHandle<()>,
+    /// The part that `open` has received, for the first `next_part`.
+    first_part: Option<PartInfo>,
+    position: StreamPosition,
+    /// The part of the last chunk that was not read yet.
+    chunk: Option<Chunk>,
+    /// The input, for errors.
+    label: String,
+}
+
+impl DownloadStream {
+    /// The next delivery; after an error, that error again.
+    async fn next(&mut self) -> Result<Delivery, PortError> {
+        if let StreamPosition::Failed(error) = &self.position {
+            return Err(error.clone());
+        }
+        let received = async {
+            let gone = || DomainError::Cut("the download ended without saying why".to_owned());
+            self.deliveries.recv().await.unwrap_or_else(|| Err(gone()))
+        };
+        let result = until_stopped(&self.stop, received).await;
+        let result = result.map_err(|error| PortError::from(error).about(&self.label));
+        match &result {
+            Ok(Delivery::Part(_)) => self.position = StreamPosition::InPart,
+            Ok(Delivery::Data(_)) => {}
+            Ok(Delivery::PartEnd) => self.position = StreamPosition::AfterPart,
+            Ok(Delivery::End) => self.position = StreamPosition::End,
+            Err(error) => {
+                self.download.abort();
+                self.position = StreamPosition::Failed(error.clone());
+            }
+        }
+        result
+    }
+}
+
+#[async_trait]
+impl PartStream for DownloadStream {
+    async fn next_part(&mut self) -> Result<Option<PartInfo>, PortError> {
+        if let Some(first) = self.first_part.take() {
+            return Ok(Some(first));
+        }
+        self.chunk = None;
+        if matches!(self.position, StreamPosition::End) {
+            return Ok(None);
+        }
+        loop {
+            match self.next().await? {
+                Delivery::Part(info) => return Ok(Some(info)),
+                Delivery::End => return Ok(None),
+                Delivery::Data(_) | Delivery::PartEnd => {}
+            }
+        }
+    }
+
+    async fn read(&mut self, max_bytes: usize) -> Result<Bytes, PortError> {
+        if max_bytes == 0 || matches!(self.position, StreamPosition::Start) || self.first_part.is_some() {
+            let why = "reading an input: it takes a part, from next_part, and a size above 0";
+            return Err(PortError::invalid(why));
+        }
+        loop {
+            if let Some(chunk) = self.chunk.as_mut().filter(|chunk| !chunk.bytes.is_empty()) {
+                let bytes = chunk.bytes.split_to(chunk.bytes.len().min(max_bytes));
+                self.chunk.take_if(|chunk| chunk.bytes.is_empty());
+                return Ok(bytes);
+            }
+            if matches!(self.position, StreamPosition::AfterPart | StreamPosition::End) {
+                return Ok(Bytes::new());
+            }
+            if let Delivery::Data(chunk) = self.next().await? {
+                self.chunk = Some(chunk);
+            }
+        }
+    }
+}

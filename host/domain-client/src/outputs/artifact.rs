@@ -1,0 +1,106 @@
+//! An artifact as its writer sees it: bytes in, hash and size out, errors with the artifact's path.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use posemesh_runner_api::ports::{Artifact, ArtifactWriter, PortError};
+use posemesh_text::one_line;
+use sha2::{Digest, Sha256};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::yield_now;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::error::DomainError;
+use crate::stop::until_stopped;
+use crate::upload::context::UploadContext;
+use crate::upload::target::ArtifactTarget;
+use crate::upload::writer::ArtifactUpload;
+
+/// Bytes that are hashed before other tasks of the runtime get a turn.
+const HASH_STEP: usize = 256 << 10;
+
+/// An artifact that is being written.
+pub(super) struct DomainArtifact {
+    context: Arc<UploadContext>,
+    target: Arc<ArtifactTarget>,
+    /// `None` after a failure, or a call that was dropped half-way: the upload was dropped, and so aborted.
+    upload: Option<ArtifactUpload>,
+    hash: Sha256,
+    stop: CancellationToken,
+    /// The artifact's place among the open artifacts.
+    _slot: OwnedSemaphorePermit,
+}
+
+impl DomainArtifact {
+    pub(super) fn new(
+        context: Arc<UploadContext>,
+        target: ArtifactTarget,
+        slot: OwnedSemaphorePermit,
+        stop: CancellationToken,
+    ) -> Self {
+        let target = Arc::new(target);
+        let upload = Some(ArtifactUpload::new(Arc::clone(&context), Arc::clone(&target)));
+        Self { context, target, upload, hash: Sha256::new(), stop, _slot: slot }
+    }
+
+    fn take_upload(&mut self) -> Result<ArtifactUpload, DomainError> {
+        self.upload.take().ok_or_else(|| {
+            let path = &self.target.logical_path;
+            DomainError::Invalid(format!("the artifact `{path}` has failed or was aborted; create it again"))
+        })
+    }
+
+    async fn hash(&mut self, bytes: &Bytes) {
+        for step in bytes.chunks(HASH_STEP) {
+            self.hash.update(step);
+            yield_now().await;
+        }
+    }
+
+    fn error(&self, error: DomainError) -> PortError {
+        PortError::from(error).about(&format!("artifact {}", one_line(&self.target.logical_path, 120)))
+    }
+}
+
+#[async_trait]
+impl ArtifactWriter for DomainArtifact {
+    async fn write(&mut self, bytes: Bytes) -> Result<(), PortError> {
+        let stop = self.stop.clone();
+        let upload = self.take_upload();
+        let written = until_stopped(&stop, async {
+            let upload = upload?;
+            self.hash(&bytes).await;
+            upload.write(bytes).await
+        });
+        let upload = written.await.map_err(|error| self.error(error))?;
+        self.upload = Some(upload);
+        Ok(())
+    }
+
+    async fn finish(mut self: Box<Self>) -> Result<Artifact, PortError> {
+        let upload = self.take_upload();
+        let stored = until_stopped(&self.stop, async {
+            let upload = upload?;
+            Ok((upload.size(), upload.finish().await?))
+        });
+        let (size, stored) = stored.await.map_err(|error| self.error(error))?;
+        let artifact = Artifact {
+            logical_path: self.target.logical_path.clone(),
+            name: self.target.name.clone(),
+            data_type: self.target.data_type.clone(),
+            id: stored.id.clone(),
+            size,
+            sha256: hex::encode(self.hash.finalize_reset()),
+        };
+        let context = &self.context;
+        context.index.finish(&self.target, stored, &artifact);
+        context.client.traffic().stored(&artifact);
+        tracing::info!(
+            task_id = %context.client.task_id(), logical_path = %artifact.logical_path, name = %artifact.name,
+            data_type = %artifact.data_type, id = artifact.id.as_deref(), size = artifact.size,
+            sha256 = %artifact.sha256, "stored an artifact"
+        );
+        Ok(artifact)
+    }
+}

@@ -1,0 +1,73 @@
+//! Completes a session.
+
+use reqwest::Method;
+
+use crate::api::call::ApiCall;
+use crate::api::error::DomainError;
+use crate::api::lookup::{self, ExistingData};
+use crate::api::payload::Payload;
+use crate::api::task_client::TaskClient;
+use crate::api::wire::{self, CompleteBody, CompletePart, Metadata};
+use crate::upload::multipart::session::OpenSession;
+use crate::upload::stored::StoredData;
+use crate::upload::target::ArtifactTarget;
+
+const WHAT: &str = "completing an upload";
+
+/// What a session is completed to.
+pub(super) struct Completion<'a> {
+    pub(super) target: &'a ArtifactTarget,
+    pub(super) existing: &'a ExistingData,
+    /// The artifact's size in bytes.
+    pub(super) size: u64,
+}
+
+impl Completion<'_> {
+    /// Asks the server to put the parts together.
+    ///
+    /// # Errors
+    /// As the request fails. The session is aborted then.
+    pub(super) async fn send(
+        self,
+        session: OpenSession,
+        parts: Vec<CompletePart>,
+    ) -> Result<StoredData, DomainError> {
+        let client = session.client();
+        let body = wire::encode(WHAT, &CompleteBody { parts })?;
+        // The server may have to put many GiB together; asking again meanwhile would not help it.
+        let call = ApiCall::new(WHAT, Method::POST, session.url())
+            .body("application/json", Payload::from(body))
+            .max_attempts(3)
+            .first_byte_timeout(client.settings().first_byte_timeout * 4);
+        let answer: Metadata = match client.fetch(&call).await {
+            Ok(answer) => wire::decode(WHAT, &answer)?,
+            Err(error) => self.find_completed(client, error).await?,
+        };
+        session.close();
+        StoredData::from_answer(answer, &self.target.name, self.existing, self.size)
+    }
+
+    /// A session that is gone when a repeated attempt arrives may have been completed by the attempt before, whose
+    /// answer was lost. That counts only if the data is there, has the right size, and is not what was there before.
+    ///
+    /// # Errors
+    /// The failure itself when the data is not there.
+    async fn find_completed(&self, client: &TaskClient, error: DomainError) -> Result<Metadata, DomainError> {
+        let may_be_complete = matches!(&error, DomainError::Status { status, attempt, .. }
+            if *attempt > 1 && [404, 409, 410].contains(&status.as_u16()));
+        if !may_be_complete {
+            return Err(error);
+        }
+        let Ok(Some(found)) = lookup::find(client, &self.target.name, &self.target.data_type).await else {
+            return Err(error);
+        };
+        let is_new = match self.existing {
+            ExistingData::None => true,
+            ExistingData::Found { id, updated_at: Some(before) } => {
+                found.id.as_ref() == Some(id) && found.updated_at.as_ref().is_some_and(|now| now != before)
+            }
+            ExistingData::Found { .. } | ExistingData::Given(_) | ExistingData::Unknown => false,
+        };
+        if is_new && found.size == Some(self.size) { Ok(found) } else { Err(error) }
+    }
+}

@@ -1,0 +1,51 @@
+//! What has to be known before it is decided how an artifact is sent (protocol 6.6).
+
+use crate::api::error::DomainError;
+use crate::api::lookup::{self, ExistingData};
+use crate::upload::context::UploadContext;
+use crate::upload::simple;
+use crate::upload::target::ArtifactTarget;
+
+/// What the server takes, and what the artifact replaces.
+pub(super) struct UploadPlan {
+    pub(super) existing: ExistingData,
+    /// Whether the server has upload sessions, if it says.
+    pub(super) sessions: Option<bool>,
+    /// Bytes of the largest request that the server takes, if it says.
+    pub(super) max_request_bytes: Option<u64>,
+}
+
+impl UploadPlan {
+    /// Asks the server for its limits and for what the artifact replaces, both at the same time.
+    ///
+    /// # Errors
+    /// Only when every further request would fail too.
+    pub(super) async fn make(context: &UploadContext, target: &ArtifactTarget) -> Result<Self, DomainError> {
+        let client = &context.client;
+        let existing = async {
+            match context.index.known_existing(target) {
+                Some(existing) => Ok(existing),
+                None => lookup::find_existing(client, &target.name, &target.data_type).await,
+            }
+        };
+        let (info, existing) = tokio::join!(context.info.upload_info(client), existing);
+        Ok(Self {
+            existing: existing?,
+            sessions: info.map(|info| info.multipart.enabled),
+            max_request_bytes: info.and_then(|info| info.limit()),
+        })
+    }
+
+    /// Checks that the artifact, with so many bytes, fits into one request.
+    ///
+    /// # Errors
+    /// [`DomainError::TooLarge`] when it does not.
+    pub(super) fn check_fit(&self, target: &ArtifactTarget, size: u64) -> Result<(), DomainError> {
+        let Some(limit) = self.max_request_bytes else { return Ok(()) };
+        let size = simple::request_bytes(target, &self.existing, size);
+        if size <= limit {
+            return Ok(());
+        }
+        Err(DomainError::TooLarge { name: target.name.clone(), size, limit })
+    }
+}

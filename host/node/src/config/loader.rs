@@ -1,0 +1,65 @@
+//! The node's maximum of each limit of runners, and what loading a runner may cost.
+
+use super::paths::Paths;
+use super::reader::SettingsReader;
+use super::variable::{Group, Variable};
+use posemesh_plugin_host::load::{CompilerSettings, LoaderSettings};
+use posemesh_plugin_host::manifest::{Limit, LimitUnit};
+
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+const TIB: u64 = 1 << 40;
+
+pub(super) fn read(reader: &mut SettingsReader<'_>, paths: Option<&Paths>) -> LoaderSettings {
+    let default = LoaderSettings::default();
+    let maximum = default.maximum.map(|limit, maximum| {
+        let variable = limit_variable(limit);
+        match limit.unit() {
+            LimitUnit::Bytes => reader.bytes(&variable, maximum, 0..=256 * TIB),
+            LimitUnit::Number => reader.integer(&variable, maximum, 0..=u64::from(u32::MAX)),
+        }
+    });
+    let component_bytes = reader.bytes(
+        &Variable::new(Group::Loading, "MAX_COMPONENT_BYTES", "The largest component file that is loaded."),
+        default.component_bytes,
+        MIB..=GIB,
+    );
+    let compiler = read_compiler(reader, default.compiler);
+    LoaderSettings { maximum, component_bytes, compiler, cache: paths.map(|paths| paths.cache.clone()) }
+}
+
+fn limit_variable(limit: Limit) -> Variable {
+    let meaning = format!("The maximum of `{limit}` for every runner. {}", limit.meaning());
+    Variable::new(Group::RunnerLimits, limit.variable(), meaning)
+}
+
+fn read_compiler(reader: &mut SettingsReader<'_>, default: CompilerSettings) -> CompilerSettings {
+    let timeout = reader.seconds(
+        &Variable::new(
+            Group::Loading,
+            "COMPILE_TIMEOUT_SECS",
+            "Time for compiling one component, in seconds.",
+        ),
+        default.timeout,
+        1..=3600,
+    );
+    let memory_bytes = reader.bytes(
+        &Variable::new(
+            Group::Loading,
+            "COMPILE_MEMORY_BYTES",
+            "The address space of the process that compiles a component.",
+        ),
+        default.memory_bytes,
+        256 * MIB..=64 * GIB,
+    );
+    let parallelism = reader.integer(
+        &Variable::new(
+            Group::Loading,
+            "COMPILE_PARALLELISM",
+            "How many components are compiled at the same time.",
+        ),
+        default.parallelism,
+        1..=64,
+    );
+    CompilerSettings { timeout, memory_bytes, parallelism, ..default }
+}

@@ -1,0 +1,28 @@
+//! The noop runner.
+
+use super::reader::SettingsReader;
+use super::variable::{Group, Variable};
+use crate::noop::NoopSettings;
+
+pub(super) fn read(reader: &mut SettingsReader<'_>) -> NoopSettings {
+    let default = NoopSettings::default();
+    NoopSettings {
+        enabled: reader.boolean(
+            &Variable::new(
+                Group::Noop,
+                "ENABLE_NOOP",
+                "Whether the noop runner, which only sleeps, is live if it is in `PLUGINS_DIR`.",
+            ),
+            default.enabled,
+        ),
+        sleep: reader.seconds(
+            &Variable::new(
+                Group::Noop,
+                "NOOP_SLEEP_SECS",
+                "How long the noop runner sleeps when its task does not say, in seconds.",
+            ),
+            default.sleep,
+            0..=86_400,
+        ),
+    }
+}

@@ -1,0 +1,59 @@
+//! Where things lie on disk.
+
+use std::path::PathBuf;
+
+use super::reader::SettingsReader;
+use super::variable::{Group, Variable};
+
+/// Where things lie on disk. Nothing is created or looked up at this stage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Paths {
+    /// Runners and their grants.
+    pub(crate) plugins: PathBuf,
+    /// Compiled runners. Its content is trusted: nobody else may write there.
+    pub(crate) cache: PathBuf,
+    /// The private directories of tasks.
+    pub(crate) work: PathBuf,
+}
+
+pub(super) fn read(reader: &mut SettingsReader<'_>) -> Option<Paths> {
+    let plugins = reader.path(
+        &Variable::new(
+            Group::Folders,
+            "PLUGINS_DIR",
+            "The folder with the runners (NAME.wasm) and what they are granted (NAME.toml). It is watched while \
+             the node runs.",
+        )
+        .default_in_words("required"),
+        None,
+        "the directory that holds the runners (.wasm files)",
+    );
+    let cache_home = reader.raw("XDG_CACHE_HOME").map(|(path, _)| PathBuf::from(path));
+    let cache_home = cache_home.filter(|path| path.is_absolute());
+    let home = reader.raw("HOME").map(|(path, _)| PathBuf::from(path).join(".cache"));
+    // Not under the system's temporary directory: compiled code that is run must not come from a
+    // place where other users of the machine can write.
+    let ours = cache_home.or(home).map(|base| base.join("posemesh-node"));
+    let help = "a directory that only the node can write to (there is no HOME to derive it from)";
+    let cache = reader.path(
+        &Variable::new(
+            Group::Folders,
+            "CACHE_DIR",
+            "Compiled runners. The node trusts what is there, so no other user may write to it (0700).",
+        )
+        .default_in_words("`posemesh-node/compiled` in `XDG_CACHE_HOME`, or in `HOME/.cache`"),
+        ours.as_ref().map(|base| base.join("compiled")),
+        help,
+    );
+    let work = reader.path(
+        &Variable::new(
+            Group::Folders,
+            "WORK_DIR",
+            "The private directories of tasks and their logs. What a crash left there is removed at start.",
+        )
+        .default_in_words("`posemesh-node/work` in `XDG_CACHE_HOME`, or in `HOME/.cache`"),
+        ours.map(|base| base.join("work")),
+        help,
+    );
+    Some(Paths { plugins: plugins?, cache: cache?, work: work? })
+}

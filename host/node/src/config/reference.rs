@@ -1,0 +1,100 @@
+//! docs/configuration.md, written from the declarations of the settings.
+
+use std::fmt::Write as _;
+
+use super::variable::{Declared, Group};
+
+const INTRODUCTION: &str = "\
+# Configuration
+
+<!-- Generated from the settings in host/node/src/config by `cargo xtask docs`. Do not edit. -->
+
+Every setting is an environment variable. `posemesh-node config check` prints those that are in effect, each with
+where it comes from, and reports everything that is wrong at once; `posemesh-node run` does not start then (exit
+code 2).
+
+- **Needed at least**: `PLUGINS_DIR`, and an identity: `REG_SECRET` with `SECP256K1_PRIVHEX`, or the credentials of a
+  robot.
+- **Values** are trimmed. A variable that is set but blank counts as unset.
+- **A `.env` file** in the current directory, or the file of `--env-file`, fills in what the environment does not set,
+  as lines of `NAME=value`. A variable that is set but blank in the environment hides the line of the file.
+- **Secrets** are marked as such. They are masked wherever values are shown, and no runner ever gets one.
+- **Amounts of bytes** are whole numbers, or whole numbers with `KiB`, `MiB`, `GiB` or `TiB`.
+- **Protocol** sections are those of [protocol.md](protocol.md).
+";
+
+const CLOSING: &str = "
+## Variables beside the settings
+
+| Read by | Variable | Meaning |
+| --- | --- | --- |
+| the node | `XDG_CACHE_HOME`, `HOME` | Where `CACHE_DIR` and `WORK_DIR` are unless they are set. `XDG_CACHE_HOME` counts if it is an absolute path. |
+| the node, `plugin run`, `plugin test` | names in `environment` of a runner's `NAME.toml` | Handed to that runner if it asks for them. From the real environment only; never a secret of the node. |
+| `posemesh-node devnet` | `RUST_LOG` | Which lines the local network logs; `info` unless it is set. From the real environment only. |
+";
+
+/// The whole document.
+pub(super) fn markdown(declared: &[Declared]) -> String {
+    let mut text = INTRODUCTION.to_owned();
+    for group in Group::ALL {
+        // Writing to a string does not fail.
+        let _ = write!(text, "\n## {}\n\n", group.title());
+        text.push_str(
+            "| Variable | Default | Allowed | Meaning | Protocol |\n| --- | --- | --- | --- | --- |\n",
+        );
+        for entry in declared.iter().filter(|entry| entry.variable.group == group) {
+            text.push_str(&row(entry));
+        }
+    }
+    text.push_str(CLOSING);
+    text
+}
+
+fn row(entry: &Declared) -> String {
+    let variable = &entry.variable;
+    let default = match variable.default_in_words {
+        Some(words) => words.to_owned(),
+        None if ["none", "any"].contains(&entry.default.as_str()) => entry.default.clone(),
+        None => format!("`{}`", entry.default),
+    };
+    let secret = if variable.secret { " Secret." } else { "" };
+    let section = variable.section.unwrap_or_default();
+    let cells = [
+        format!("`{}`", variable.name),
+        default,
+        entry.allowed.clone(),
+        format!("{}{secret}", variable.meaning),
+        section.to_owned(),
+    ];
+    format!("| {} |\n", cells.map(|cell| cell.replace('|', "\\|")).join(" | "))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::path::Path;
+
+    use crate::config::Config;
+
+    #[test]
+    fn the_document_is_current() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/configuration.md");
+        let document = std::fs::read_to_string(path).unwrap();
+        assert!(document == Config::reference(), "docs/configuration.md is stale: run `cargo xtask docs`");
+    }
+
+    #[test]
+    fn the_document_has_every_setting_once() {
+        let environment = crate::config::Environment::from_iter([
+            ("REG_SECRET", "hunter2"),
+            ("SECP256K1_PRIVHEX", "0101010101010101010101010101010101010101010101010101010101010101"),
+            ("PLUGINS_DIR", "/srv/runners"),
+            ("HOME", "/home/node"),
+        ]);
+        let document = Config::reference();
+        for setting in Config::load(&environment).unwrap().effective() {
+            let rows = document.matches(&format!("\n| `{}` |", setting.name)).count();
+            assert_eq!(rows, 1, "{}", setting.name);
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! How the node takes work and keeps its leases alive.
+
+use std::time::Duration;
+
+use super::reader::SettingsReader;
+use super::variable::{Group, Variable};
+use crate::heartbeat::HeartbeatPolicy;
+use crate::worker::WorkerSettings;
+
+/// When leases are renewed.
+pub(super) fn read_heartbeat(reader: &mut SettingsReader<'_>) -> HeartbeatPolicy {
+    let default = HeartbeatPolicy::default();
+    let min = Variable::new(
+        Group::Work,
+        "HEARTBEAT_MIN_RATIO",
+        "The smallest part of a lease's TTL after which the next heartbeat is due; the moment is drawn between \
+         this and `HEARTBEAT_MAX_RATIO`.",
+    )
+    .section("4.2");
+    let max = Variable::new(
+        Group::Work,
+        "HEARTBEAT_MAX_RATIO",
+        "The largest part of a lease's TTL after which the next heartbeat is due.",
+    )
+    .section("4.2");
+    let jitter = Variable::new(
+        Group::Work,
+        "HEARTBEAT_JITTER_MS",
+        "How long progress and events are gathered before a heartbeat sends them: half of this to all of it, in \
+         milliseconds.",
+    )
+    .section("4.3");
+    let min_ratio = reader.ratio(&min, default.min_ratio);
+    let max_ratio = reader.ratio(&max, default.max_ratio);
+    let jitter = reader.millis(&jitter, default.jitter, 0..=60_000);
+    if min_ratio > max_ratio {
+        let message = format!("must not be above HEARTBEAT_MAX_RATIO, which is {max_ratio}");
+        reader.problem(&min, Some(&min_ratio.to_string()), message);
+    }
+    HeartbeatPolicy { min_ratio, max_ratio, jitter }
+}
+
+/// The shortest and the longest wait between two requests for work.
+pub(super) fn read_poll(reader: &mut SettingsReader<'_>) -> [Duration; 2] {
+    let default = WorkerSettings::default();
+    let shortest = Variable::new(
+        Group::Work,
+        "POLL_BACKOFF_MS_MIN",
+        "The shortest wait between two requests for work, in milliseconds; not above `POLL_BACKOFF_MS_MAX`.",
+    )
+    .section("4.1");
+    let longest = Variable::new(
+        Group::Work,
+        "POLL_BACKOFF_MS_MAX",
+        "The longest wait between two requests for work, in milliseconds: reached when there is none, or while \
+         DMS fails.",
+    )
+    .section("4.1");
+    let min = reader.millis(&shortest, default.poll_backoff_min, 1..=3_600_000);
+    let max = reader.millis(&longest, default.poll_backoff_max, 1..=3_600_000);
+    if min > max {
+        let message = format!("must not be above POLL_BACKOFF_MS_MAX, which is {}", max.as_millis());
+        reader.problem(&shortest, Some(&min.as_millis().to_string()), message);
+    }
+    [min, max]
+}
+
+pub(super) fn read_max_concurrency(reader: &mut SettingsReader<'_>) -> usize {
+    reader.integer(
+        &Variable::new(Group::Work, "MAX_CONCURRENCY", "How many leases are worked on at the same time.")
+            .section("4.1"),
+        WorkerSettings::default().max_concurrency,
+        1..=256,
+    )
+}
+
+pub(super) fn read_shutdown_grace(reader: &mut SettingsReader<'_>) -> Duration {
+    reader.seconds(
+        &Variable::new(
+            Group::Work,
+            "SHUTDOWN_GRACE_SECS",
+            "How long running tasks may go on after the first SIGTERM or SIGINT, in seconds; then they are \
+             reported as failed, so that another node can take them.",
+        )
+        .section("5.3"),
+        WorkerSettings::default().shutdown_grace,
+        0..=3600,
+    )
+}

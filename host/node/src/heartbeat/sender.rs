@@ -1,0 +1,156 @@
+//! One heartbeat: what it carries, and what its answer means for the lease (protocol 3.4).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use posemesh_domain_client::TaskToken;
+use posemesh_net::retry::{Backoff, Jitter};
+use posemesh_runner_api::reports::{ReportSnapshot, Reports};
+use serde_json::Value;
+use tokio::time::{Instant, timeout};
+use tracing::{debug, warn};
+use uuid::Uuid;
+
+use crate::dms::{HeartbeatAnswer, JobServer, JobServerError, JobServerErrorKind};
+use crate::heartbeat::clock::LeaseClock;
+use crate::heartbeat::policy::MIN_SPACING;
+
+/// Longest timeout of one attempt; then it is tried again.
+const MAX_ATTEMPT: Duration = Duration::from_secs(30);
+/// Shortest timeout of one attempt, unless the lease ends before.
+const MIN_ATTEMPT: Duration = Duration::from_secs(1);
+/// Ceiling of the wait between attempts.
+const MAX_RETRY_WAIT: Duration = Duration::from_secs(10);
+
+/// Sends the heartbeats of one lease, one at a time, and keeps the lease's clock and task token current.
+pub(crate) struct HeartbeatSender {
+    server: Arc<dyn JobServer>,
+    /// The task that heartbeats are addressed to; an answer may name another one.
+    task_id: Uuid,
+    reports: Reports,
+    /// The task token, which answers rotate.
+    token: Arc<TaskToken>,
+    clock: LeaseClock,
+    backoff: Backoff,
+    /// The last progress that the server accepted.
+    accepted: Value,
+    /// A progress that the server refused for its content; it is not sent again.
+    refused: Option<Value>,
+}
+
+/// The result of one heartbeat.
+#[derive(Debug)]
+pub(crate) enum HeartbeatResult {
+    /// The lease is extended.
+    Extended(Box<HeartbeatAnswer>),
+    /// The task is to be stopped (protocol 5.1).
+    Cancelled,
+    /// The lease is lost, for this reason (protocol 5.2).
+    Lost(String),
+    /// No answer, or a refusal; the lease goes on.
+    Failed {
+        /// How long to wait before the next attempt.
+        retry_in: Duration,
+        /// Why it failed.
+        error: JobServerError,
+    },
+}
+
+impl HeartbeatSender {
+    /// A sender for a lease that was just granted.
+    pub(crate) fn new(
+        server: Arc<dyn JobServer>,
+        task_id: Uuid,
+        clock: LeaseClock,
+        reports: Reports,
+        token: Arc<TaskToken>,
+    ) -> Self {
+        let accepted = reports.latest_progress();
+        let backoff = Backoff::new(2 * MIN_SPACING, MAX_RETRY_WAIT, Jitter::UPPER_HALF);
+        Self { server, task_id, reports, token, clock, backoff, accepted, refused: None }
+    }
+
+    pub(crate) fn clock(&self) -> &LeaseClock {
+        &self.clock
+    }
+
+    /// The task that the lease is for, as the server named it last.
+    pub(crate) fn task_id(&self) -> Uuid {
+        self.task_id
+    }
+
+    pub(crate) fn reports(&self) -> &Reports {
+        &self.reports
+    }
+
+    pub(crate) fn token(&self) -> &Arc<TaskToken> {
+        &self.token
+    }
+
+    /// Sends the latest progress and all pending events, once.
+    pub(crate) async fn send(&mut self) -> HeartbeatResult {
+        let sent = Instant::now();
+        let remaining = self.clock.remaining();
+        let snapshot = self.reports.snapshot();
+        let progress = if self.refused.as_ref() == Some(&snapshot.progress) {
+            self.accepted.clone()
+        } else {
+            snapshot.progress.clone()
+        };
+        // A third of what is left: a stalled connection leaves time for another attempt.
+        let limit = (remaining / 3).clamp(MIN_ATTEMPT, MAX_ATTEMPT).min(remaining);
+        let answer = timeout(limit, self.server.heartbeat(self.task_id, &progress, &snapshot.events)).await;
+        let error = match answer {
+            Ok(Ok(answer)) => {
+                self.reports.delivered(&snapshot);
+                return self.accept(sent, progress, answer);
+            }
+            Ok(Err(error)) => error,
+            Err(_) => JobServerError::unanswered(format!(
+                "heartbeat of task {}: no answer within {limit:?}",
+                self.task_id
+            )),
+        };
+        match error.kind {
+            JobServerErrorKind::Lost => return HeartbeatResult::Lost(error.text),
+            JobServerErrorKind::Fatal => self.withdraw(snapshot, &progress, &error),
+            JobServerErrorKind::Retryable { .. } | JobServerErrorKind::Unauthorized => {}
+        }
+        HeartbeatResult::Failed { retry_in: self.retry_wait(&error), error }
+    }
+
+    fn accept(&mut self, sent: Instant, progress: Value, answer: HeartbeatAnswer) -> HeartbeatResult {
+        self.backoff.reset();
+        self.accepted = progress;
+        self.clock.extend(sent, answer.lease_expires_at, answer.server_date);
+        debug!(
+            access_token_updated = answer.access_token.is_some(),
+            cancel = answer.cancel,
+            ttl = ?self.clock.ttl(),
+            "heartbeat answered"
+        );
+        if let Some(token) = &answer.access_token {
+            self.token.rotate(token.clone());
+        }
+        self.task_id = answer.addressed_task().unwrap_or(self.task_id);
+        if answer.cancel { HeartbeatResult::Cancelled } else { HeartbeatResult::Extended(Box::new(answer)) }
+    }
+
+    /// Stops sending what the server has refused for good. The reports may be what it minds, and the lease
+    /// is worth more than they are.
+    fn withdraw(&mut self, refused: ReportSnapshot, progress: &Value, error: &JobServerError) {
+        if !refused.events.is_empty() {
+            warn!(events = refused.events.len(), %error, "the server refused a heartbeat; its events are dropped");
+            self.reports.delivered(&refused);
+        } else if *progress != self.accepted {
+            warn!(%error, "the server refused a heartbeat; its progress is not sent again");
+            self.refused = Some(refused.progress);
+        }
+    }
+
+    /// Grows with every failure, but leaves room for more attempts in what is left of the lease.
+    fn retry_wait(&mut self, error: &JobServerError) -> Duration {
+        let requested = error.retry_after().unwrap_or_default();
+        self.backoff.next_delay().max(requested).min(self.clock.remaining() / 4).max(MIN_SPACING)
+    }
+}

@@ -1,0 +1,138 @@
+//! The delivery of a final report: `complete` or `fail`, tried again for as long as the lease lives
+//! (protocol 3.5, 3.6).
+
+use std::time::Duration;
+
+use posemesh_net::retry::{Backoff, Jitter};
+use tokio::time::{sleep, timeout};
+use tracing::warn;
+use uuid::Uuid;
+
+use crate::dms::{FinalReport, JobServer, JobServerError, JobServerErrorKind};
+use crate::heartbeat::LeaseState;
+use crate::lease::context::LeaseContext;
+use crate::records::LeaseOutcome;
+
+/// Ceiling of the first wait between attempts.
+const FIRST_RETRY_WAIT: Duration = Duration::from_secs(1);
+/// Ceiling of all waits between attempts, also of one that the server asks for.
+const MAX_RETRY_WAIT: Duration = Duration::from_secs(15);
+
+/// Timeout of one attempt; then it is tried again. The client's own timeout limits a request; an attempt
+/// may also wait for a machine token.
+const MAX_ATTEMPT: Duration = Duration::from_secs(120);
+
+/// Whether the server has the final report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Delivery {
+    /// The server said so.
+    Confirmed,
+    /// An attempt with an unknown outcome was made, and after it the server said that the lease is lost.
+    Likely,
+    /// The server refuses this report, now and later.
+    Refused(String),
+    /// The lease was over before the report was delivered.
+    LeaseOver(LeaseState),
+}
+
+/// The server refuses a final report for good, with this text; the lease may live on.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct ReportRefused(String);
+
+impl From<ReportRefused> for LeaseOutcome {
+    /// The outcome when there is nothing else to report.
+    fn from(refused: ReportRefused) -> Self {
+        Self::Lost { reason: refused.0 }
+    }
+}
+
+/// Delivers the report, or stops trying when `over` says how the lease ended, or when the timeouts of the
+/// settings have passed.
+///
+/// # Errors
+/// When the server refuses this report for good.
+pub(super) async fn deliver_in_time(
+    context: &LeaseContext,
+    task_id: Uuid,
+    report: &FinalReport,
+    over: impl Future<Output = LeaseState>,
+) -> Result<LeaseOutcome, ReportRefused> {
+    let timeout = context.settings.delivery_timeout;
+    let delivery = tokio::select! {
+        biased;
+        delivery = deliver(context.server.as_ref(), task_id, report, over) => delivery,
+        () = sleep(timeout) => {
+            return Ok(LeaseOutcome::Lost { reason: format!("the final report could not be delivered for {timeout:?}") });
+        }
+        () = release_timeout(context) => {
+            let reason = "the node shut down before the final report was delivered".to_owned();
+            return Ok(LeaseOutcome::Lost { reason });
+        }
+    };
+    let confirmed = match delivery {
+        Delivery::Confirmed => true,
+        Delivery::Likely => {
+            warn!(
+                "an attempt to deliver the final report was cut off, and then the server knew of no such lease: most likely it was delivered"
+            );
+            false
+        }
+        Delivery::Refused(error) => return Err(ReportRefused(error)),
+        Delivery::LeaseOver(state) => return Ok(state.into()),
+    };
+    Ok(match report {
+        FinalReport::Complete(_) => LeaseOutcome::Completed { confirmed },
+        FinalReport::Fail { reason, .. } => LeaseOutcome::Failed { reason: reason.clone(), confirmed },
+    })
+}
+
+/// Ends when the node has been releasing its leases for as long as that may take.
+pub(super) async fn release_timeout(context: &LeaseContext) {
+    context.release.cancelled().await;
+    sleep(context.settings.release_timeout).await;
+}
+
+/// Tries until the server has the report, until it says that the lease is lost, or until `over` says how
+/// the lease ended. An attempt that is under way then is waited for: its answer counts for more.
+async fn deliver(
+    server: &dyn JobServer,
+    task_id: Uuid,
+    report: &FinalReport,
+    over: impl Future<Output = LeaseState>,
+) -> Delivery {
+    let mut over = std::pin::pin!(over);
+    let mut backoff = Backoff::new(FIRST_RETRY_WAIT, MAX_RETRY_WAIT, Jitter::UPPER_HALF);
+    let mut may_have_arrived = false;
+    loop {
+        let error = match attempt(server, task_id, report).await {
+            Ok(()) => return Delivery::Confirmed,
+            Err(error) => error,
+        };
+        match error.kind {
+            JobServerErrorKind::Lost if may_have_arrived => return Delivery::Likely,
+            JobServerErrorKind::Lost => return Delivery::LeaseOver(LeaseState::Lost(error.text)),
+            JobServerErrorKind::Fatal => return Delivery::Refused(error.text),
+            JobServerErrorKind::Unauthorized => {}
+            JobServerErrorKind::Retryable { outcome_unknown, .. } => may_have_arrived |= outcome_unknown,
+        }
+        let requested = error.retry_after().unwrap_or_default().min(MAX_RETRY_WAIT);
+        let retry_in = backoff.next_delay().max(requested);
+        warn!(%error, ?retry_in, "the final report was not accepted");
+        tokio::select! {
+            biased;
+            state = &mut over => {
+                let likely = may_have_arrived && matches!(state, LeaseState::Lost(_));
+                return if likely { Delivery::Likely } else { Delivery::LeaseOver(state) };
+            }
+            () = sleep(retry_in) => {}
+        }
+    }
+}
+
+async fn attempt(server: &dyn JobServer, task_id: Uuid, report: &FinalReport) -> Result<(), JobServerError> {
+    timeout(MAX_ATTEMPT, server.finish(task_id, report)).await.unwrap_or_else(|_| {
+        let verb = report.verb();
+        Err(JobServerError::unanswered(format!("{verb} task {task_id}: no answer within {MAX_ATTEMPT:?}")))
+    })
+}

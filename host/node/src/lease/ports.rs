@@ -1,0 +1,52 @@
+//! Where a task's data is reached: the one place where a lease becomes the ports of its domain.
+
+use std::sync::Arc;
+
+use posemesh_domain_client::TaskToken;
+use posemesh_domain_client::{DomainClient, DomainPorts, TaskDomain};
+use posemesh_runner_api::disk::TaskDisk;
+use tokio_util::sync::CancellationToken;
+
+use crate::dms::Lease;
+
+/// Opens the ports of tasks. Tests have ports without a domain server.
+pub(crate) trait OpenPorts: Send + Sync {
+    /// The ports to the domain that the lease names, with the lease's token. Waits in a port end when
+    /// `stop` fires; `disk` holds what can't be sent yet. Makes no request.
+    ///
+    /// # Errors
+    /// When the lease lacks `domain_id` or `domain_server_url`, or they can't be used; the text goes into
+    /// `fail` (protocol 3.6, stage `build_ports`).
+    fn open(
+        &self,
+        lease: &Lease,
+        token: Arc<TaskToken>,
+        stop: CancellationToken,
+        disk: TaskDisk,
+    ) -> Result<DomainPorts, &'static str>;
+}
+
+/// Opens ports to domain servers.
+pub(crate) struct DomainPortOpener {
+    pub(crate) client: Arc<DomainClient>,
+}
+
+impl OpenPorts for DomainPortOpener {
+    fn open(
+        &self,
+        lease: &Lease,
+        token: Arc<TaskToken>,
+        stop: CancellationToken,
+        disk: TaskDisk,
+    ) -> Result<DomainPorts, &'static str> {
+        Ok(self.client.for_task(TaskDomain {
+            base_url: lease.domain_server_url.get()?.clone(),
+            domain_id: lease.task.domain_id.ok_or("the lease has no domain_id, which storage needs")?,
+            token,
+            task_id: lease.task.id,
+            outputs_prefix: lease.task.outputs_prefix.clone(),
+            disk,
+            stop,
+        }))
+    }
+}

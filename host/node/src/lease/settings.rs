@@ -1,0 +1,36 @@
+//! How leases are worked on.
+
+use std::time::Duration;
+
+use posemesh_runner_api::reports::ReportLimits;
+
+use crate::heartbeat::HeartbeatPolicy;
+
+/// How leases are worked on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct LeaseSettings {
+    /// When heartbeats are sent.
+    pub(crate) heartbeat: HeartbeatPolicy,
+    /// How many events may wait for a heartbeat.
+    pub(crate) report_limits: ReportLimits,
+    /// Grace for a runner that was asked to stop; after it the run is aborted. Longer than a runner's host
+    /// needs to end the runner by its own means, or to say that it can't be ended.
+    pub(crate) stop_grace: Duration,
+    /// How long the delivery of a final report is tried while heartbeats do get through. A server that
+    /// accepts heartbeats but never the report occupies a slot no longer than that.
+    pub(crate) delivery_timeout: Duration,
+    /// The same, and the limit for the last reports, once the node releases its leases at a shutdown.
+    pub(crate) release_timeout: Duration,
+}
+
+impl Default for LeaseSettings {
+    fn default() -> Self {
+        Self {
+            heartbeat: HeartbeatPolicy::default(),
+            report_limits: ReportLimits::default(),
+            stop_grace: Duration::from_secs(20),
+            delivery_timeout: Duration::from_secs(15 * 60),
+            release_timeout: Duration::from_secs(10),
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! From a granted lease to everything that its run needs (protocol 5, steps 1 to 4).
+
+use std::sync::Arc;
+
+use posemesh_domain_client::DomainPorts;
+use posemesh_runner_api::runner::Runner;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use crate::dms::{HeartbeatAnswer, JobServerErrorKind, Lease, SetupStage};
+use crate::heartbeat::{HeartbeatResult, HeartbeatSender, LeaseState};
+use crate::lease::context::LeaseContext;
+use crate::workdir::TaskDir;
+
+/// Everything that a run needs beside the lease.
+pub(super) struct RunSetup {
+    pub(super) runner: Arc<dyn Runner>,
+    pub(super) ports: DomainPorts,
+    pub(super) dir: TaskDir,
+}
+
+/// Why a lease does not get to its runner.
+pub(super) enum SetupError {
+    /// The task can't be started on this node.
+    Failed {
+        stage: SetupStage,
+        /// What failed, for `details.error` (protocol 3.6).
+        error: String,
+    },
+    /// The node shuts down.
+    Shutdown,
+    /// The lease is over; never [`LeaseState::Active`].
+    LeaseOver(LeaseState),
+}
+
+/// Picks the runner, sends the initial heartbeat, merges its answer into the lease, and makes the task's
+/// directory and ports. Nothing is left behind when it fails.
+pub(super) async fn set_up(
+    context: &LeaseContext,
+    lease: &mut Lease,
+    sender: &mut HeartbeatSender,
+    superseded: &CancellationToken,
+) -> Result<RunSetup, SetupError> {
+    if lease.cancel {
+        return Err(SetupError::LeaseOver(LeaseState::Cancelled));
+    }
+    let mut runner = pick(context, &lease.task.capability)?;
+    let capability = lease.task.capability.clone();
+    initial_heartbeat(context, sender, superseded).await?.merge_into(lease);
+    if lease.task.capability != capability {
+        runner = pick(context, &lease.task.capability)?;
+    }
+    let dir = context.work_dirs.task_dir().await.map_err(|error| SetupError::Failed {
+        stage: SetupStage::BuildPorts,
+        error: format!("could not make the task's directory: {error}"),
+    })?;
+    let stop = sender.reports().stop_token().clone();
+    match context.ports.open(lease, sender.token().clone(), stop, dir.disk().clone()) {
+        Ok(ports) => Ok(RunSetup { runner, ports, dir }),
+        Err(error) => {
+            dir.remove().await;
+            Err(SetupError::Failed { stage: SetupStage::BuildPorts, error: error.to_owned() })
+        }
+    }
+}
+
+fn pick(context: &LeaseContext, capability: &str) -> Result<Arc<dyn Runner>, SetupError> {
+    context.runners.pick(capability).ok_or_else(|| {
+        let live: Vec<String> = context.runners.capabilities().borrow().iter().cloned().collect();
+        SetupError::Failed {
+            stage: SetupStage::StartSession,
+            error: format!("no live runner for capability {capability}; live are: {}", live.join(", ")),
+        }
+    })
+}
+
+/// Tries until it is answered, or until three quarters of the lease have passed: the rest is needed to
+/// report that it failed (protocol 3.4).
+async fn initial_heartbeat(
+    context: &LeaseContext,
+    sender: &mut HeartbeatSender,
+    superseded: &CancellationToken,
+) -> Result<HeartbeatAnswer, SetupError> {
+    let clock = sender.clock();
+    let last_attempt = clock.deadline() - (clock.deadline() - clock.granted()) / 4;
+    loop {
+        let (retry_in, error) = match unless_over(context, superseded, sender.send()).await? {
+            HeartbeatResult::Extended(answer) => return Ok(*answer),
+            HeartbeatResult::Cancelled => return Err(SetupError::LeaseOver(LeaseState::Cancelled)),
+            HeartbeatResult::Lost(reason) => return Err(SetupError::LeaseOver(LeaseState::Lost(reason))),
+            HeartbeatResult::Failed { retry_in, error } => (retry_in, error),
+        };
+        if error.kind == JobServerErrorKind::Fatal || Instant::now() + retry_in >= last_attempt {
+            return Err(SetupError::Failed { stage: SetupStage::InitialHeartbeat, error: error.text });
+        }
+        warn!(%error, ?retry_in, "the initial heartbeat failed");
+        unless_over(context, superseded, sleep(retry_in)).await?;
+    }
+}
+
+/// The step's result, unless the lease is superseded or to be released before.
+async fn unless_over<T>(
+    context: &LeaseContext,
+    superseded: &CancellationToken,
+    step: impl Future<Output = T>,
+) -> Result<T, SetupError> {
+    tokio::select! {
+        biased;
+        () = superseded.cancelled() => Err(SetupError::LeaseOver(LeaseState::superseded())),
+        () = context.release.cancelled() => Err(SetupError::Shutdown),
+        result = step => Ok(result),
+    }
+}

@@ -1,0 +1,14 @@
+//! What the node has done lately, for people who look: the last tasks, and how leases ended.
+
+mod outcome;
+mod record;
+mod store;
+mod totals;
+
+pub(crate) use outcome::LeaseOutcome;
+pub(crate) use record::{TaskRecord, TaskState};
+pub(crate) use store::{OpenRecord, TaskRecords};
+pub use totals::LeaseTotals;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,219 @@
+//! The store of the last tasks, and the open record of each lease that is worked on.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use posemesh_domain_client::Traffic;
+use posemesh_runner_api::reports::Reports;
+use tokio::time::Instant;
+
+use crate::dms::Lease;
+use crate::records::outcome::LeaseOutcome;
+use crate::records::record::{TaskRecord, TaskState};
+use crate::records::totals::LeaseTotals;
+
+/// How many tasks are remembered; more only while more leases are worked on.
+pub(super) const MAX_RECORDS: usize = 256;
+
+/// The records of the last tasks. Cloning shares.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct TaskRecords {
+    shared: Arc<Mutex<RecordStore>>,
+}
+
+#[derive(Debug, Default)]
+struct RecordStore {
+    /// The directory for log files, which are removed with their records.
+    logs: Option<PathBuf>,
+    totals: LeaseTotals,
+    /// Seconds that all ended leases took together.
+    seconds: f64,
+    /// When the server last answered a request for work.
+    last_answer: Option<Instant>,
+    /// Aborted runs that still hold a thread.
+    aborted_runs: usize,
+    /// By the number of the lease, from 1; leases that are worked on are never forgotten.
+    records: BTreeMap<u64, StoredRecord>,
+}
+
+#[derive(Debug)]
+struct StoredRecord {
+    record: TaskRecord,
+    began: Instant,
+    /// Where progress and traffic are read while the task runs.
+    sources: Option<(Reports, Arc<Traffic>)>,
+}
+
+impl Drop for StoredRecord {
+    fn drop(&mut self) {
+        if let Some(log_file) = &self.record.log_file {
+            // A runner that printed nothing has no such file.
+            let _ = std::fs::remove_file(log_file);
+        }
+    }
+}
+
+impl TaskRecords {
+    /// A store that gives each task a log file in this directory.
+    pub(crate) fn with_logs(dir: PathBuf) -> Self {
+        Self { shared: Arc::new(Mutex::new(RecordStore { logs: Some(dir), ..RecordStore::default() })) }
+    }
+
+    /// Opens the record of a lease; the oldest record that has ended is forgotten if there are too many.
+    pub(crate) fn begin(&self, lease: &Lease) -> OpenRecord {
+        let mut store = self.store();
+        store.totals.leased += 1;
+        if store.records.len() >= MAX_RECORDS {
+            let oldest = store.records.iter().find(|(_, stored)| stored.record.has_ended());
+            let oldest = oldest.map(|(number, _)| *number);
+            oldest.and_then(|number| store.records.remove(&number));
+        }
+        let number = store.totals.leased;
+        // The number keeps logs apart: a task can be leased more than once.
+        let log_file = store.logs.as_ref().map(|dir| dir.join(format!("{}-{number}.log", lease.task.id)));
+        let record = TaskRecord::new(lease, log_file);
+        store.records.insert(number, StoredRecord { record, began: Instant::now(), sources: None });
+        drop(store);
+        let reason = "the node stopped before the final report was delivered".to_owned();
+        OpenRecord { records: self.clone(), number, outcome: LeaseOutcome::Lost { reason } }
+    }
+
+    /// All records, oldest first, with the progress of this moment.
+    pub(crate) fn list(&self) -> Vec<TaskRecord> {
+        self.store()
+            .records
+            .values()
+            .map(|stored| {
+                let mut record = stored.record.clone();
+                if let Some(sources) = &stored.sources {
+                    record.update(sources);
+                }
+                if !record.has_ended() {
+                    record.took = stored.began.elapsed();
+                }
+                record
+            })
+            .collect()
+    }
+
+    /// Notes that the server has just answered a request for work.
+    pub(crate) fn poll_answered(&self) {
+        self.store().last_answer = Some(Instant::now());
+    }
+
+    /// How long ago the server last answered a request for work.
+    pub(crate) fn since_answer(&self) -> Option<Duration> {
+        self.store().last_answer.map(|answered| answered.elapsed())
+    }
+
+    /// Seconds that all ended leases took together.
+    pub(crate) fn seconds(&self) -> f64 {
+        self.store().seconds
+    }
+
+    /// How leases ended so far, and what was moved, also by leases that have not ended.
+    pub(crate) fn totals(&self) -> LeaseTotals {
+        let store = self.store();
+        let mut totals = store.totals;
+        for (_, traffic) in store.records.values().filter_map(|stored| stored.sources.as_ref()) {
+            totals.bytes_in += traffic.bytes_in();
+            totals.bytes_out += traffic.bytes_out();
+        }
+        totals
+    }
+
+    /// Runs that were aborted and still hold a thread of the runtime now. Runners that their own host could
+    /// not end are counted by [`posemesh_runner_api::runner::Runners::stuck`].
+    pub(crate) fn aborted_runs(&self) -> usize {
+        self.store().aborted_runs
+    }
+
+    /// Counts a lease of which no more than the task's id could be read.
+    pub(crate) fn count_unreadable(&self, outcome: &LeaseOutcome) {
+        let mut store = self.store();
+        store.totals.leased += 1;
+        store.totals.count(outcome);
+    }
+
+    fn store(&self) -> MutexGuard<'_, RecordStore> {
+        // Nothing panics while the lock is held; if something did, the store is still whole.
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The record of one lease while it is worked on. Dropped without an outcome, the lease counts as lost.
+#[derive(Debug)]
+pub(crate) struct OpenRecord {
+    records: TaskRecords,
+    number: u64,
+    /// Written down when this is dropped.
+    outcome: LeaseOutcome,
+}
+
+impl OpenRecord {
+    /// Notes that the runner is started.
+    pub(crate) fn running(&self, runner: String, reports: Reports, traffic: Arc<Traffic>) {
+        self.change(|stored| {
+            stored.record.runner = Some(runner);
+            stored.record.state = TaskState::Running;
+            stored.sources = Some((reports, traffic));
+        });
+    }
+
+    /// The file for what the runner prints.
+    pub(crate) fn log_file(&self) -> Option<PathBuf> {
+        self.change(|stored| stored.record.log_file.clone()).flatten()
+    }
+
+    /// Notes that the runner has ended.
+    pub(crate) fn finishing(&self) {
+        self.change(|stored| stored.record.state = TaskState::Finishing);
+    }
+
+    /// Counts a run whose runner could not be ended.
+    pub(crate) fn stuck(&self) {
+        self.records.store().totals.stuck_runs += 1;
+    }
+
+    /// Counts an aborted run among those that hold a thread, until it has ended.
+    pub(crate) fn watch_aborted(&self, ended: impl Future<Output = ()> + Send + 'static) {
+        let records = self.records.clone();
+        records.store().aborted_runs += 1;
+        tokio::spawn(async move {
+            ended.await;
+            records.store().aborted_runs -= 1;
+        });
+    }
+
+    /// Closes the record.
+    pub(crate) fn end(mut self, outcome: LeaseOutcome) {
+        self.outcome = outcome;
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut StoredRecord) -> T) -> Option<T> {
+        self.records.store().records.get_mut(&self.number).map(change)
+    }
+}
+
+impl Drop for OpenRecord {
+    fn drop(&mut self) {
+        // Under one lock: what leaves the sources is in the totals before anybody looks.
+        let mut store = self.records.store();
+        let ended = store.records.get_mut(&self.number).map(|stored| {
+            if let Some(sources) = stored.sources.take() {
+                stored.record.update(&sources);
+            }
+            stored.record.took = stored.began.elapsed();
+            stored.record.state = TaskState::Ended(self.outcome.clone());
+            (stored.record.took, stored.record.traffic.bytes_in, stored.record.traffic.bytes_out)
+        });
+        let (took, bytes_in, bytes_out) = ended.unwrap_or_default();
+        store.seconds += took.as_secs_f64();
+        store.totals.bytes_in += bytes_in;
+        store.totals.bytes_out += bytes_out;
+        store.totals.count(&self.outcome);
+    }
+}

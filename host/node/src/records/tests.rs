@@ -1,0 +1,56 @@
+//! The records as people see them.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use std::time::Duration;
+
+use posemesh_runner_api::reports::{ReportLimits, Reports};
+use serde_json::json;
+
+use super::store::MAX_RECORDS;
+use super::*;
+use crate::testing::lease;
+
+#[tokio::test(start_paused = true)]
+async fn a_record_shows_progress_while_it_runs_and_keeps_the_last() {
+    let records = TaskRecords::default();
+    let open = records.begin(&lease("cap"));
+    assert_eq!(records.list().pop().unwrap().state, TaskState::Starting);
+    let reports = Reports::new(ReportLimits::default());
+    open.running("runner 1.0.0 #1".to_owned(), reports.clone(), Default::default());
+    reports.progress(json!({"percent": 50}));
+    tokio::time::advance(Duration::from_secs(2)).await;
+    let record = records.list().pop().unwrap();
+    assert_eq!((record.state, record.took), (TaskState::Running, Duration::from_secs(2)));
+    assert_eq!(record.progress, json!({"percent": 50}));
+    open.end(LeaseOutcome::Completed { confirmed: true });
+    let record = records.list().pop().unwrap();
+    assert_eq!((record.state.word(), record.progress), ("completed", json!({"percent": 50})));
+    assert_eq!(records.totals(), LeaseTotals { leased: 1, completed: 1, ..LeaseTotals::default() });
+}
+
+#[test]
+fn only_the_last_tasks_that_ended_are_kept_but_all_are_counted() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let _inside = runtime.enter();
+    let records = TaskRecords::default();
+    let first = records.begin(&lease("first"));
+    for _ in 0..MAX_RECORDS {
+        records.begin(&lease("next")).end(LeaseOutcome::Cancelled);
+    }
+    assert_eq!(records.list().len(), MAX_RECORDS);
+    assert_eq!(records.list()[0].capability, "first", "what goes on is not forgotten");
+    first.end(LeaseOutcome::Cancelled);
+    records.begin(&lease("next")).end(LeaseOutcome::Cancelled);
+    assert_eq!(records.list().len(), MAX_RECORDS);
+    assert!(records.list().iter().all(|record| record.capability == "next"));
+    assert_eq!(records.totals().cancelled, MAX_RECORDS as u64 + 2);
+}
+
+#[test]
+fn a_record_that_is_dropped_counts_as_lost() {
+    let records = TaskRecords::default();
+    drop(records.begin(&lease("cap")));
+    assert_eq!(records.list().pop().unwrap().state.word(), "lost");
+    assert_eq!(records.totals().lost, 1);
+}

@@ -1,0 +1,106 @@
+//! What makes the node ready, and what is missing when it is not.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use posemesh_runner_api::runner::Runners;
+use tokio::sync::watch;
+
+use crate::auth::token::TokenStatus;
+use crate::records::TaskRecords;
+use crate::registration::RegistrationStatus;
+use crate::shutdown::Shutdown;
+
+/// What readiness is judged by, each time that somebody asks.
+#[derive(Clone)]
+pub(crate) struct Readiness {
+    /// Where the node stands with DDS.
+    pub(crate) registration: watch::Receiver<RegistrationStatus>,
+    /// What is known of the machine token.
+    pub(crate) token: Arc<dyn Fn() -> TokenStatus + Send + Sync>,
+    /// At least one runner must be live, and none stuck.
+    pub(crate) runners: Arc<dyn Runners>,
+    /// Say how many slots are free, and when the server last answered.
+    pub(crate) records: TaskRecords,
+    /// A draining node takes no more work.
+    pub(crate) shutdown: Shutdown,
+    /// While there are free slots, the server must have answered a request for work within that time.
+    pub(crate) longest_silence: Duration,
+    /// How many leases the node works on at once.
+    pub(crate) max_concurrency: u64,
+}
+
+impl Readiness {
+    /// Everything that is missing, in words; nothing when the node is ready.
+    pub(crate) fn missing(&self) -> Vec<String> {
+        let mut missing = Vec::new();
+        if self.shutdown.draining().is_cancelled() {
+            missing.push("it is draining: it takes no more work".to_owned());
+        }
+        let registration = *self.registration.borrow();
+        if registration != RegistrationStatus::Registered {
+            missing.push(format!("it is not registered with DDS ({registration})"));
+        }
+        let token = (self.token)();
+        if token.valid_for.is_none() {
+            let why = token.last_error.map(|error| format!(": {error}")).unwrap_or_default();
+            missing.push(format!("it has no valid token{why}"));
+        }
+        if self.runners.capabilities().borrow().is_empty() {
+            missing.push("no runner is live; PLUGINS_DIR is where they are taken from".to_owned());
+        }
+        let free = self.records.totals().running() < self.max_concurrency;
+        let silence = self.records.since_answer();
+        if free && silence.is_none_or(|silence| silence > self.longest_silence) {
+            missing.push(match silence {
+                None => "DMS has not answered a request for work yet".to_owned(),
+                Some(silence) => {
+                    format!("DMS last answered a request for work {} s ago", silence.as_secs())
+                }
+            });
+        }
+        let stuck = self.stuck_runners();
+        if stuck > 0 {
+            missing.push(format!(
+                "{stuck} runners could not be ended and keep a thread each; unless they end, the node needs a \
+                 restart"
+            ));
+        }
+        missing
+    }
+
+    /// Runners that could not be ended and hold a thread now.
+    pub(super) fn stuck_runners(&self) -> usize {
+        self.runners.stuck() + self.records.aborted_runs()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::FakeRunners;
+
+    #[tokio::test]
+    async fn a_node_is_ready_again_when_its_stuck_runners_have_ended() {
+        let runners = Arc::new(FakeRunners::new(|_| async { Ok(()) }));
+        let records = TaskRecords::default();
+        records.poll_answered();
+        let valid = TokenStatus { valid_for: Some(Duration::from_secs(60)), renewals: 1, last_error: None };
+        let (_registered, registration) = watch::channel(RegistrationStatus::Registered);
+        let readiness = Readiness {
+            registration,
+            token: Arc::new(move || valid.clone()),
+            runners: runners.clone(),
+            records,
+            shutdown: Shutdown::new(),
+            longest_silence: Duration::from_secs(60),
+            max_concurrency: 1,
+        };
+        assert_eq!(readiness.missing(), [""; 0], "it is ready to begin with");
+        runners.set_stuck(2);
+        let missing = readiness.missing().join("\n");
+        assert!(missing.contains("2 runners could not be ended"), "{missing}");
+        runners.set_stuck(0);
+        assert_eq!(readiness.missing(), [""; 0], "it is ready once their threads are free");
+    }
+}

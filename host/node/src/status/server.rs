@@ -1,0 +1,103 @@
+//! Binds the address, and serves the routes.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use axum::{Json, Router, middleware};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::answer::error;
+use super::settings::StatusSettings;
+use super::sources::StatusSources;
+use super::{admin, guard, metrics, ready, tasks};
+
+/// Time for requests in flight to end when the node ends.
+const LAST_REQUESTS: Duration = Duration::from_secs(2);
+
+/// The server, bound to its address and not yet serving.
+#[derive(Debug)]
+pub(crate) struct StatusServer {
+    listener: TcpListener,
+    addr: SocketAddr,
+}
+
+/// Why the status server can't listen.
+#[derive(Debug, thiserror::Error)]
+#[error("listening on STATUS_ADDR={addr}: {error}; choose a free address of this machine, or `off`")]
+pub(crate) struct StatusError {
+    addr: SocketAddr,
+    error: std::io::Error,
+}
+
+impl StatusServer {
+    /// Binds the address. None if it is off, or if it is the default and not free.
+    ///
+    /// # Errors
+    /// When an address that the operator chose is not free.
+    pub(crate) async fn bind(settings: &StatusSettings) -> Result<Option<Self>, StatusError> {
+        let Some(addr) = settings.addr else { return Ok(None) };
+        let bound = TcpListener::bind(addr).await.and_then(|listener| {
+            let addr = listener.local_addr()?;
+            Ok(Self { listener, addr })
+        });
+        match bound {
+            Ok(server) => {
+                tracing::info!(addr = %server.addr, "the status server listens");
+                Ok(Some(server))
+            }
+            Err(error) if settings.required => Err(StatusError { addr, error }),
+            Err(error) => {
+                tracing::warn!(%addr, %error, "there is no status server; STATUS_ADDR chooses another address");
+                Ok(None)
+            }
+        }
+    }
+
+    /// Serves until `stop` fires; requests in flight then get a moment.
+    pub(crate) async fn serve(self, sources: StatusSources, stop: CancellationToken) {
+        let router = router(sources, self.addr);
+        let stopping = stop.clone();
+        let serving = axum::serve(self.listener, router)
+            .with_graceful_shutdown(async move { stopping.cancelled().await })
+            .into_future();
+        let limit = async {
+            stop.cancelled().await;
+            tokio::time::sleep(LAST_REQUESTS).await;
+        };
+        tokio::select! {
+            served = serving => if let Err(error) = served {
+                tracing::error!(%error, "the status server has ended");
+            },
+            () = limit => tracing::debug!("requests to the status server are cut off"),
+        }
+    }
+}
+
+fn router(sources: StatusSources, addr: SocketAddr) -> Router {
+    let admin = Router::new()
+        .route("/rescan", post(admin::rescan))
+        .route("/rollback/{name}", post(admin::rollback))
+        .route("/drain", post(admin::drain))
+        .route_layer(middleware::from_fn_with_state(sources.clone(), admin::check));
+    Router::new()
+        .route("/health", get(async || Json(json!({"status": "ok"}))))
+        .route("/ready", get(ready::answer))
+        .route("/metrics", get(metrics::answer))
+        .route("/api/plugins", get(plugins))
+        .route("/api/tasks", get(tasks::all))
+        .route("/api/tasks/{id}", get(tasks::one))
+        .route("/api/tasks/{id}/log", get(tasks::log))
+        .nest("/api/admin", admin)
+        .fallback(async || error(StatusCode::NOT_FOUND, "there is no such route"))
+        .layer(middleware::from_fn_with_state(guard::Guard::new(addr), guard::check))
+        .with_state(sources)
+}
+
+async fn plugins(State(sources): State<StatusSources>) -> Json<Value> {
+    Json(json!({"plugins": sources.registry.view()}))
+}

@@ -1,0 +1,24 @@
+//! The parts of the node that the status server reads and commands.
+
+use std::sync::Arc;
+
+use super::readiness::Readiness;
+use crate::records::TaskRecords;
+use crate::shutdown::Shutdown;
+use posemesh_net::secret::Secret;
+use posemesh_plugin_host::registry::Registry;
+
+/// The parts of the node that the status server reads and commands.
+#[derive(Clone)]
+pub(crate) struct StatusSources {
+    /// The runners.
+    pub(crate) registry: Arc<Registry>,
+    /// The tasks.
+    pub(crate) records: TaskRecords,
+    /// The rest that readiness needs.
+    pub(crate) readiness: Readiness,
+    /// Drained by an admin call.
+    pub(crate) shutdown: Shutdown,
+    /// The bearer of admin calls; without one they are refused.
+    pub(crate) admin_token: Option<Secret>,
+}

@@ -1,0 +1,63 @@
+//! Everything that a lease needs, put together.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use posemesh_runner_api::failure::RunFailure;
+use posemesh_runner_api::runner::RunnerCall;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::dms::Lease;
+use crate::lease::{LeaseContext, LeaseSession, LeaseSettings, SessionEnd};
+use crate::records::TaskRecords;
+use crate::testing::job_server::ScriptedJobServer;
+use crate::testing::ports::FakePorts;
+use crate::testing::runners::FakeRunners;
+use crate::workdir::WorkDirs;
+
+/// A context for leases, and handles on what is behind it.
+pub(crate) struct LeaseFixture {
+    pub(crate) server: Arc<ScriptedJobServer>,
+    pub(crate) runners: Arc<FakeRunners>,
+    pub(crate) context: LeaseContext,
+    pub(crate) records: TaskRecords,
+    work_dir: tempfile::TempDir,
+}
+
+impl LeaseFixture {
+    /// With this runner.
+    pub(crate) async fn new<F>(run: impl Fn(RunnerCall) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<(), RunFailure>> + Send + 'static,
+    {
+        let work_dir = tempfile::tempdir().unwrap();
+        let server = Arc::new(ScriptedJobServer::default());
+        let runners = Arc::new(FakeRunners::new(run));
+        let context = LeaseContext {
+            server: server.clone(),
+            runners: runners.clone(),
+            ports: Arc::new(FakePorts),
+            work_dirs: Arc::new(WorkDirs::open(work_dir.path().to_owned()).await.unwrap()),
+            settings: LeaseSettings::default(),
+            release: CancellationToken::new(),
+        };
+        Self { server, runners, context, records: TaskRecords::default(), work_dir }
+    }
+
+    /// Works on one lease to its end.
+    pub(crate) async fn work(&self, lease: Lease) -> SessionEnd {
+        let record = self.records.begin(&lease);
+        LeaseSession::new(self.context.clone(), lease, Instant::now()).run(record).await
+    }
+
+    /// How many task directories there are.
+    pub(crate) fn task_dirs(&self) -> usize {
+        let processes = std::fs::read_dir(self.work_dir.path()).unwrap().map(|entry| entry.unwrap().path());
+        processes
+            .filter(|path| path.is_dir())
+            .flat_map(|path| std::fs::read_dir(path).unwrap())
+            .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("task-"))
+            .count()
+    }
+}

@@ -1,0 +1,18 @@
+//! The worker: takes leases as long as there is a free slot (`MAX_CONCURRENCY`), has each worked on in a
+//! task of its own, and shuts down gracefully.
+//!
+//! It never asks for work that it could not start: a free slot, a live runner and a registered node come
+//! first. One loop does all of it; nothing that a lease does can hold it up.
+
+mod active;
+mod drain;
+mod lease_loop;
+mod pacing;
+mod poll;
+mod settings;
+
+pub(crate) use lease_loop::{Worker, WorkerParts};
+pub(crate) use settings::WorkerSettings;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,117 @@
+//! The leases that are worked on.
+
+use tokio::task::{AbortHandle, JoinError, JoinSet};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span, info_span, warn};
+use uuid::Uuid;
+
+use crate::dms::Lease;
+use crate::lease::{LeaseContext, LeaseSession, SessionEnd, fail_unreadable};
+use crate::records::TaskRecords;
+
+/// The sessions of all leases that are worked on, each in a task of its own.
+pub(super) struct ActiveLeases {
+    context: LeaseContext,
+    records: TaskRecords,
+    sessions: JoinSet<SessionEnd>,
+    /// Finds the session of a task that is leased once more. Entries of sessions that have ended are
+    /// removed with the next lease.
+    started: Vec<ActiveLease>,
+}
+
+/// A lease whose session was started.
+struct ActiveLease {
+    task_id: Uuid,
+    superseded: CancellationToken,
+    task: AbortHandle,
+}
+
+impl ActiveLeases {
+    pub(super) fn new(context: LeaseContext, records: TaskRecords) -> Self {
+        Self { context, records, sessions: JoinSet::new(), started: Vec::new() }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.sessions.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.sessions.is_empty()
+    }
+
+    /// Works on a lease that was requested at `sent`.
+    ///
+    /// If the server has leased a task anew that is still worked on here, the earlier lease was over
+    /// (protocol 5, "Leased again"), and its session falls silent.
+    pub(super) fn start(&mut self, lease: Lease, sent: Instant) {
+        let task_id = lease.task.id;
+        self.started.retain(|earlier| !earlier.task.is_finished());
+        for earlier in self.started.iter().filter(|earlier| earlier.task_id == task_id) {
+            warn!(%task_id, "the server has leased a task anew that is still worked on here");
+            earlier.superseded.cancel();
+        }
+        let record = self.records.begin(&lease);
+        let span = task_span(&lease);
+        let session = LeaseSession::new(self.context.clone(), lease, sent);
+        let superseded = session.superseded();
+        let task = self.sessions.spawn(session.run(record).instrument(span));
+        self.started.push(ActiveLease { task_id, superseded, task });
+    }
+
+    /// Releases a lease that was granted during a shutdown, without working on it.
+    pub(super) fn release(&mut self, lease: Lease, sent: Instant) {
+        let record = self.records.begin(&lease);
+        let span = task_span(&lease);
+        let session = LeaseSession::new(self.context.clone(), lease, sent);
+        self.sessions.spawn(session.release(record).instrument(span));
+    }
+
+    /// Fails the task of a lease that can't be read.
+    pub(super) fn fail_unreadable(&mut self, task_id: Uuid, error: String) {
+        let (context, records) = (self.context.clone(), self.records.clone());
+        self.sessions.spawn(async move {
+            let outcome = fail_unreadable(&context, task_id, &error).await;
+            records.count_unreadable(&outcome);
+            SessionEnd { outcome, started: false }
+        });
+    }
+
+    /// Waits until a session ends; none if there is no session.
+    pub(super) async fn next_end(&mut self) -> Option<Result<SessionEnd, JoinError>> {
+        self.sessions.join_next().await
+    }
+
+    /// Asks all runners to stop; what they have not finished is failed with `node_shutdown`.
+    pub(super) fn release_all(&self) {
+        self.context.release.cancel();
+    }
+
+    pub(super) fn are_released(&self) -> bool {
+        self.context.release.is_cancelled()
+    }
+
+    /// Drops all sessions. Their leases expire at the server.
+    pub(super) async fn abort(&mut self) {
+        self.sessions.shutdown().await;
+    }
+}
+
+/// The fields that every log line about a task has (protocol 8.1).
+fn task_span(lease: &Lease) -> Span {
+    let task = &lease.task;
+    let span = info_span!(
+        "task",
+        task_id = %task.id,
+        job_id = tracing::field::Empty,
+        capability = task.capability,
+        domain_id = tracing::field::Empty,
+    );
+    if let Some(job_id) = task.job_id {
+        span.record("job_id", tracing::field::display(job_id));
+    }
+    if let Some(domain_id) = task.domain_id {
+        span.record("domain_id", tracing::field::display(domain_id));
+    }
+    span
+}

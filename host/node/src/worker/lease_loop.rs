@@ -1,0 +1,174 @@
+//! The loop that asks for work and starts the leases that it gets.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use posemesh_runner_api::runner::Runners;
+use tokio::sync::watch;
+use tokio::task::JoinError;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+
+use crate::dms::{JobServer, LeaseAnswer};
+use crate::lease::{LeaseContext, OpenPorts, SessionEnd};
+use crate::records::{LeaseTotals, TaskRecords};
+use crate::shutdown::Shutdown;
+use crate::workdir::WorkDirs;
+use crate::worker::active::ActiveLeases;
+use crate::worker::drain::drain;
+use crate::worker::pacing::PollPacing;
+use crate::worker::poll::{Poll, PollResult};
+use crate::worker::settings::WorkerSettings;
+
+/// What the worker works with.
+pub(crate) struct WorkerParts {
+    pub(crate) server: Arc<dyn JobServer>,
+    pub(crate) runners: Arc<dyn Runners>,
+    pub(crate) ports: Arc<dyn OpenPorts>,
+    pub(crate) work_dirs: Arc<WorkDirs>,
+    /// Whether the node is registered; no work is asked for while it is not.
+    pub(crate) registered: watch::Receiver<bool>,
+    /// Where the status server reads what the worker does.
+    pub(crate) records: TaskRecords,
+}
+
+/// Takes leases and has them worked on.
+pub(crate) struct Worker {
+    server: Arc<dyn JobServer>,
+    settings: WorkerSettings,
+    records: TaskRecords,
+    registered: LastValue<bool>,
+    capabilities: LastValue<BTreeSet<String>>,
+    pacing: PollPacing,
+    active: ActiveLeases,
+    poll: Poll,
+}
+
+impl Worker {
+    /// A worker that does nothing before [`Worker::run`].
+    pub(crate) fn new(parts: WorkerParts, settings: WorkerSettings) -> Self {
+        let WorkerParts { server, runners, ports, work_dirs, registered, records } = parts;
+        let capabilities = LastValue::new(runners.capabilities());
+        let context = LeaseContext {
+            server: server.clone(),
+            runners,
+            ports,
+            work_dirs,
+            settings: settings.lease,
+            release: CancellationToken::new(),
+        };
+        Self {
+            server,
+            active: ActiveLeases::new(context, records.clone()),
+            records,
+            registered: LastValue::new(registered),
+            capabilities,
+            pacing: PollPacing::new(settings.poll_backoff_min, settings.poll_backoff_max),
+            poll: Poll::default(),
+            settings,
+        }
+    }
+
+    /// Takes leases until the node is to shut down, then ends what is running within the grace time. All
+    /// tasks that it started have ended when it returns.
+    pub(crate) async fn run(mut self, shutdown: &Shutdown) -> LeaseTotals {
+        info!(max_concurrency = self.settings.max_concurrency, "the worker takes leases");
+        loop {
+            let due = self.poll_due();
+            tokio::select! {
+                biased;
+                () = shutdown.draining().cancelled() => break,
+                Some(ended) = self.active.next_end() => self.session_ended(ended),
+                result = self.poll.answer() => self.answered(result),
+                () = self.registered.changed() => {}
+                () = self.capabilities.changed() => {}
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                    self.poll.start(self.server.clone());
+                }
+            }
+        }
+        drain(&mut self.active, &mut self.poll, &self.settings, shutdown).await;
+        let totals = self.records.totals();
+        info!(?totals, "the worker has stopped");
+        totals
+    }
+
+    /// When to ask for work; none while work could not be started or a request is under way.
+    fn poll_due(&self) -> Option<Instant> {
+        let may_ask = !self.poll.is_under_way()
+            && self.active.len() < self.settings.max_concurrency.max(1)
+            && *self.registered.borrow()
+            && !self.capabilities.borrow().is_empty();
+        may_ask.then(|| self.pacing.next())
+    }
+
+    fn answered(&mut self, result: PollResult) {
+        if result.answer.is_ok() {
+            self.records.poll_answered();
+        }
+        match result.answer {
+            Ok(LeaseAnswer::Lease(lease)) => {
+                self.pacing.leased();
+                self.active.start(*lease, result.sent);
+            }
+            Ok(LeaseAnswer::NoWork) => {
+                debug!("no work");
+                self.pacing.no_work();
+            }
+            Ok(LeaseAnswer::Busy) => {
+                debug!(running = self.active.len(), "the server says that this node holds a lease");
+                self.pacing.busy(self.active.len());
+            }
+            Ok(LeaseAnswer::Unreadable { task_id, error }) => {
+                warn!(?task_id, %error, "got a lease that can't be read");
+                self.pacing.no_progress();
+                if let Some(task_id) = task_id {
+                    self.active.fail_unreadable(task_id, error);
+                }
+            }
+            Err(error) => {
+                let retry_in = self.pacing.failed(error.retry_after());
+                warn!(%error, ?retry_in, "could not ask for work");
+            }
+        }
+    }
+
+    fn session_ended(&mut self, ended: Result<SessionEnd, JoinError>) {
+        match ended {
+            Ok(end) if end.is_progress() => self.pacing.progress(),
+            Ok(_) => {
+                let retry_in = self.pacing.no_progress();
+                debug!(?retry_in, "the lease got nowhere");
+            }
+            Err(_) => {
+                self.pacing.no_progress();
+                error!("the task of a lease broke down; the lease is left to expire");
+            }
+        }
+    }
+}
+
+/// A watched value that keeps its last state when its sender is gone.
+struct LastValue<T> {
+    receiver: watch::Receiver<T>,
+    sender_gone: bool,
+}
+
+impl<T> LastValue<T> {
+    fn new(receiver: watch::Receiver<T>) -> Self {
+        Self { receiver, sender_gone: false }
+    }
+
+    fn borrow(&self) -> watch::Ref<'_, T> {
+        self.receiver.borrow()
+    }
+
+    /// Waits for a change; forever if there can be none.
+    async fn changed(&mut self) {
+        if self.sender_gone || self.receiver.changed().await.is_err() {
+            self.sender_gone = true;
+            std::future::pending::<()>().await;
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! When to ask for work again (protocol 4.1).
+
+use std::time::Duration;
+
+use posemesh_net::retry::{Backoff, Jitter, uniform};
+use tokio::time::Instant;
+
+/// The longest `Retry-After` that is obeyed.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(300);
+
+/// Decides when the next `GET /tasks` is due.
+#[derive(Debug)]
+pub(super) struct PollPacing {
+    min: Duration,
+    max: Duration,
+    /// Grows with failed polls in a row.
+    errors: Backoff,
+    /// Grows with leases in a row that got nowhere.
+    fruitless: Backoff,
+    next: Instant,
+    /// Whether `next` must be kept even if a lease ends before.
+    hold: bool,
+}
+
+impl PollPacing {
+    /// The first poll is due at once; idle waits are between these two, in whichever order they are given.
+    pub(super) fn new(one: Duration, other: Duration) -> Self {
+        let (min, max) = (one.min(other), one.max(other));
+        let backoff = Backoff::new((2 * min).min(max), max, Jitter::UPPER_HALF);
+        Self { min, max, errors: backoff.clone(), fruitless: backoff, next: Instant::now(), hold: false }
+    }
+
+    /// When the next poll is due.
+    pub(super) fn next(&self) -> Instant {
+        self.next
+    }
+
+    /// A lease was granted: if there is a slot for another, the next poll is due at once.
+    pub(super) fn leased(&mut self) {
+        self.errors.reset();
+        self.set(Duration::ZERO, false);
+    }
+
+    /// The server has no work.
+    pub(super) fn no_work(&mut self) {
+        self.errors.reset();
+        let wait = uniform(self.min, self.max);
+        self.set(wait, false);
+    }
+
+    /// The server says that the node holds a lease. If leases are worked on here, the end of one is the time
+    /// to ask again; if not, the lease of an earlier process has to expire.
+    pub(super) fn busy(&mut self, active: usize) {
+        self.errors.reset();
+        let wait = if active > 0 { self.max } else { uniform(self.min, self.max) };
+        self.set(wait, false);
+    }
+
+    /// The poll failed. Returns the wait.
+    pub(super) fn failed(&mut self, retry_after: Option<Duration>) -> Duration {
+        let requested = retry_after.unwrap_or_default().min(MAX_RETRY_AFTER);
+        let wait = self.errors.next_delay().max(requested);
+        self.set(wait, true);
+        wait
+    }
+
+    /// A lease ended after its runner had worked: the next poll is due at once, unless polls fail.
+    pub(super) fn progress(&mut self) {
+        self.fruitless.reset();
+        if !self.hold {
+            self.next = Instant::now();
+        }
+    }
+
+    /// A lease got nowhere: it could not be started, was cancelled already, can't be read or was lost. The
+    /// next may be the same one, so the waits grow. Returns the wait.
+    pub(super) fn no_progress(&mut self) -> Duration {
+        let wait = self.fruitless.next_delay();
+        self.next = self.next.max(Instant::now() + wait);
+        self.hold = true;
+        wait
+    }
+
+    fn set(&mut self, wait: Duration, hold: bool) {
+        self.next = Instant::now() + wait;
+        self.hold = hold;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn pacing() -> PollPacing {
+        PollPacing::new(30 * SECOND, SECOND)
+    }
+
+    fn wait(pacing: &PollPacing) -> Duration {
+        pacing.next().saturating_duration_since(Instant::now())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn idle_waits_are_uniform_between_the_bounds() {
+        let mut pacing = pacing();
+        let waits: Vec<f64> = (0..2000)
+            .map(|_| {
+                pacing.no_work();
+                wait(&pacing).as_secs_f64()
+            })
+            .collect();
+        assert!(waits.iter().all(|wait| (1.0..=30.0).contains(wait)), "every wait is within 1 to 30 s");
+        let mean = waits.iter().sum::<f64>() / 2000.0;
+        assert!((14.5..16.5).contains(&mean), "the mean of a uniform draw is 15.5 s, not {mean}");
+        for third in 0..3 {
+            let low = 1.0 + 29.0 / 3.0 * f64::from(third);
+            let inside = waits.iter().filter(|wait| (low..low + 29.0 / 3.0).contains(*wait)).count();
+            assert!(
+                (550..800).contains(&inside),
+                "about a third of the waits is from {low} s, not {inside} of 2000"
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn errors_back_off_and_a_good_answer_forgives() {
+        let mut pacing = pacing();
+        for longest in [2, 4, 8, 16, 30, 30] {
+            assert!(pacing.failed(None) <= longest * SECOND);
+        }
+        assert!(wait(&pacing) >= 15 * SECOND);
+        pacing.leased();
+        assert_eq!(wait(&pacing), Duration::ZERO);
+        assert!(pacing.failed(None) <= 2 * SECOND, "the count starts over");
+        assert_eq!(pacing.failed(Some(77 * SECOND)), 77 * SECOND, "the server's Retry-After counts");
+        assert_eq!(pacing.failed(Some(99_999 * SECOND)), MAX_RETRY_AFTER, "within reason");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_end_of_a_lease_shortens_an_idle_wait_but_not_a_back_off() {
+        let mut pacing = pacing();
+        pacing.busy(1);
+        assert_eq!(wait(&pacing), 30 * SECOND);
+        pacing.progress();
+        assert_eq!(wait(&pacing), Duration::ZERO);
+        let back_off = pacing.failed(None);
+        pacing.progress();
+        assert_eq!(wait(&pacing), back_off);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn leases_that_get_nowhere_slow_the_node_down_more_and_more() {
+        let mut pacing = pacing();
+        for (low, high) in [(1, 2), (2, 4), (4, 8)] {
+            pacing.leased();
+            pacing.no_progress();
+            assert!(wait(&pacing) >= low * SECOND && wait(&pacing) <= high * SECOND);
+        }
+        pacing.progress();
+        pacing.leased();
+        assert!(pacing.no_progress() <= 2 * SECOND, "work that was done forgives");
+    }
+}

@@ -1,0 +1,52 @@
+//! A request for work under way.
+
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use tokio::time::Instant;
+
+use crate::dms::{JobServer, JobServerError, LeaseAnswer};
+
+/// At most one request for work. A request that was sent is never dropped while the node runs: it might
+/// leave a lease behind that nobody works on (protocol 3.2).
+#[derive(Default)]
+pub(super) struct Poll(Option<BoxFuture<'static, PollResult>>);
+
+/// The answer to a request for work.
+pub(super) struct PollResult {
+    /// When the request was sent: a lease counts from then.
+    pub(super) sent: Instant,
+    pub(super) answer: Result<LeaseAnswer, JobServerError>,
+}
+
+impl Poll {
+    pub(super) fn is_under_way(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Sends a request.
+    pub(super) fn start(&mut self, server: Arc<dyn JobServer>) {
+        let request = async move {
+            let sent = Instant::now();
+            PollResult { sent, answer: server.request_lease().await }
+        };
+        self.0 = Some(request.boxed());
+    }
+
+    /// Waits for the answer of the request that is under way; forever if there is none. Dropping the wait
+    /// does not drop the request.
+    pub(super) async fn answer(&mut self) -> PollResult {
+        let result = match &mut self.0 {
+            Some(request) => request.await,
+            None => std::future::pending().await,
+        };
+        self.0 = None;
+        result
+    }
+
+    /// Drops the request that is under way.
+    pub(super) fn abort(&mut self) {
+        self.0 = None;
+    }
+}

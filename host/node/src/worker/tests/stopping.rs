@@ -1,0 +1,138 @@
+//! How the worker stops.
+
+use std::future::pending;
+
+use posemesh_runner_api::runner::RunnerCall;
+use serde_json::Value;
+use tokio::time::sleep;
+
+use super::*;
+use crate::testing::broken;
+
+const GRACE: Duration = Duration::from_secs(30);
+
+/// A runner that takes this long.
+async fn takes(time: Duration) -> LeaseFixture {
+    let fixture = LeaseFixture::new(move |_| async move {
+        sleep(time).await;
+        Ok(())
+    })
+    .await;
+    fixture.server.on_lease(Duration::ZERO, work());
+    fixture
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_node_stops_at_once() {
+    let running =
+        RunningWorker::start(LeaseFixture::new(|_| async { Ok(()) }).await, WorkerSettings::default());
+    running.fixture.server.saw("lease", 1).await;
+    sleep(SECOND / 10).await;
+    let began = Instant::now();
+    running.stop().await;
+    assert!(began.elapsed() < SECOND / 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_is_not_registered_yet_stops_at_once() {
+    let running =
+        RunningWorker::start(LeaseFixture::new(|_| async { Ok(()) }).await, WorkerSettings::default());
+    running.registered.send_replace(false);
+    let began = Instant::now();
+    running.stop().await;
+    assert!(began.elapsed() < SECOND / 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_running_may_finish_within_the_grace_time() {
+    let running = RunningWorker::start(takes(GRACE - SECOND).await, WorkerSettings::default());
+    running.fixture.server.saw("heartbeat", 1).await;
+    let server = running.fixture.server.clone();
+    let totals = running.stop().await;
+    assert_eq!(totals, LeaseTotals { leased: 1, completed: 1, ..LeaseTotals::default() });
+    assert_eq!(server.count("lease"), 1, "nothing more is leased");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_finished_after_the_grace_time_is_released() {
+    let running = RunningWorker::start(takes(3600 * SECOND).await, WorkerSettings::default());
+    running.fixture.server.saw("heartbeat", 1).await;
+    let server = running.fixture.server.clone();
+    let records = running.fixture.records.clone();
+    let began = Instant::now();
+    let totals = running.stop().await;
+    assert_eq!(totals, LeaseTotals { leased: 1, failed: 1, ..LeaseTotals::default() });
+    assert_eq!(server.failure().0, "node_shutdown");
+    assert!(began.elapsed() >= GRACE && began.elapsed() < GRACE + 22 * SECOND, "{:?}", began.elapsed());
+    assert_eq!(records.list()[0].state.word(), "failed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_accepts_no_report_does_not_keep_the_node() {
+    let fixture = takes(3600 * SECOND).await;
+    for _ in 0..1000 {
+        fixture.server.on_fail(Err(broken()));
+    }
+    let running = RunningWorker::start(fixture, WorkerSettings::default());
+    running.fixture.server.saw("heartbeat", 1).await;
+    let began = Instant::now();
+    let totals = running.stop().await;
+    assert_eq!(totals, LeaseTotals { leased: 1, lost: 1, ..LeaseTotals::default() });
+    assert!(began.elapsed() < GRACE + 45 * SECOND, "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_signal_ends_it_at_once() {
+    let running = RunningWorker::start(takes(3600 * SECOND).await, WorkerSettings::default());
+    running.fixture.server.saw("heartbeat", 1).await;
+    running.shutdown.drain();
+    sleep(SECOND).await;
+    running.shutdown.kill();
+    let began = Instant::now();
+    let (fixture, totals) = (running.fixture, running.worker.await.unwrap());
+    assert!(began.elapsed() < SECOND / 10);
+    assert_eq!(totals.lost, 1, "the record says so");
+    assert_eq!(fixture.server.count("fail"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_is_granted_during_the_shutdown_is_released() {
+    let fixture = LeaseFixture::new(|_: RunnerCall| async { panic!("it must not be started") }).await;
+    fixture.server.on_lease(3 * SECOND, work());
+    let running = RunningWorker::start(fixture, WorkerSettings::default());
+    running.fixture.server.saw("lease", 1).await;
+    let server = running.fixture.server.clone();
+    let totals = running.stop().await;
+    assert_eq!(totals, LeaseTotals { leased: 1, failed: 1, ..LeaseTotals::default() });
+    let (reason, details) = server.failure();
+    assert_eq!(reason, "node_shutdown");
+    assert_eq!(details["job"]["job_id"], Value::Null, "details are those of a failed task: {details}");
+    assert_eq!(server.words(), "lease fail");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_for_work_that_is_never_answered_is_dropped_soon_whatever_the_grace_time() {
+    for grace in [GRACE, Duration::ZERO] {
+        let fixture = LeaseFixture::new(|_| pending()).await;
+        fixture.server.on_lease(3600 * SECOND, Ok(LeaseAnswer::NoWork));
+        let settings = WorkerSettings { shutdown_grace: grace, ..WorkerSettings::default() };
+        let running = RunningWorker::start(fixture, settings);
+        running.fixture.server.saw("lease", 1).await;
+        let began = Instant::now();
+        running.stop().await;
+        assert!(began.elapsed() < 6 * SECOND, "{:?} with a grace of {grace:?}", began.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_a_lease_is_worked_on_a_slow_answer_is_waited_for_and_its_lease_released() {
+    let fixture = takes(20 * SECOND).await;
+    fixture.server.on_lease(15 * SECOND, work());
+    let settings = WorkerSettings { max_concurrency: 2, ..WorkerSettings::default() };
+    let running = RunningWorker::start(fixture, settings);
+    running.fixture.server.saw("lease", 2).await;
+    let server = running.fixture.server.clone();
+    let totals = running.stop().await;
+    assert_eq!(totals, LeaseTotals { leased: 2, completed: 1, failed: 1, ..LeaseTotals::default() });
+    assert_eq!(server.failure().0, "node_shutdown");
+}

@@ -1,0 +1,63 @@
+//! A store with everything that bounds its guest from inside: memory, handles, copies, and what an epoch tick
+//! checks.
+
+use std::time::{Duration, Instant};
+
+use rustix::time::{ClockId, clock_gettime};
+use tokio_util::sync::CancellationToken;
+use wasmtime::{Store, UpdateDeadline};
+
+use crate::instance::bindings::RunnerPre;
+use crate::instance::state::RunState;
+use crate::instance::usage::report_usage;
+use crate::manifest::limits::Limit;
+
+/// What one host call may copy out of a guest: the largest chunk and some room.
+const HOSTCALL_BYTES: usize = 16 << 20;
+
+/// A store that traps its guest at an epoch tick once the call is abandoned or a limit is reached.
+pub(super) fn new_store(
+    pre: &RunnerPre<RunState>,
+    state: RunState,
+    abandoned: CancellationToken,
+    cpu_start: Duration,
+) -> Store<RunState> {
+    let deadline = state.limits.reached(Limit::DeadlineMs);
+    let cpu_time = state.limits.reached(Limit::CpuTimeMs);
+    let (started, time) = (Instant::now(), state.limits.deadline());
+    let handles = usize::try_from(state.limits.handles).unwrap_or(usize::MAX);
+    let scratch = state.scratch.clone();
+    let mut store = Store::new(pre.engine(), state);
+    store.limiter(|state| &mut state.memory);
+    store.set_hostcall_fuel(HOSTCALL_BYTES);
+    // What WASI 0.3 tasks, streams and futures take on the host's side is bounded as other handles are.
+    if let Some(table) = store.concurrent_resource_table() {
+        table.set_max_capacity(handles);
+    }
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(move |context| {
+        if abandoned.is_cancelled() {
+            return Err(wasmtime::Error::msg("the runner was abandoned"));
+        }
+        if let Some(limit) = scratch.reached() {
+            return Err(limit.into());
+        }
+        if started.elapsed() > time {
+            return Err(deadline.clone().into());
+        }
+        let used = thread_cpu_time().saturating_sub(cpu_start);
+        report_usage(context.data(), used);
+        if used.as_millis() > u128::from(cpu_time.value) {
+            return Err(cpu_time.clone().into());
+        }
+        // Yielding lets the deadline and a stop be seen.
+        Ok(UpdateDeadline::Yield(1))
+    });
+    store
+}
+
+/// Processor time of the current thread, which is all the guest's while it runs.
+pub(super) fn thread_cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
+}

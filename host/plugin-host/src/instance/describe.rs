@@ -1,0 +1,100 @@
+//! The call of `describe`: under tight limits, with nothing to read and nowhere to write.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use posemesh_runner_api::disk::TaskDisk;
+use posemesh_runner_api::ports::{
+    Artifact, ArtifactSpec, ArtifactWriter, InputPort, OutputPort, PartStream, PortError,
+};
+use posemesh_runner_api::reports::{ReportLimits, Reports};
+use posemesh_runner_api::runner::RunnerCall;
+use posemesh_runner_api::task::Task;
+use uuid::Uuid;
+use wasmtime_wasi::WasiCtxBuilder;
+
+use crate::instance::bindings::{Runner as RunnerWorld, RunnerPre};
+use crate::instance::call::{CallEnd, call};
+use crate::instance::failure::{limit_of, root_cause};
+use crate::instance::log_stream::LogStream;
+use crate::instance::outbound::Outbound;
+use crate::instance::prepare::new_state;
+use crate::instance::runner_log::RunnerLog;
+use crate::instance::state::RunState;
+use crate::instance::stuck::StuckThreads;
+use crate::instance::wit;
+use crate::manifest::description::RawDescription;
+use crate::manifest::limits::{LimitReached, Limits};
+
+/// Calls `describe`; `path` names the component in logs.
+///
+/// # Errors
+/// How the call ended, in words, with the last line that the runner printed.
+pub(crate) async fn describe(
+    pre: RunnerPre<RunState>,
+    path: &Path,
+    stuck: &StuckThreads,
+) -> Result<RawDescription, String> {
+    let limits = Limits::probe();
+    let log = RunnerLog::new(limits.log_bytes, tracing::debug_span!("describe", path = %path.display()));
+    let stderr = LogStream::new(&log, "stderr");
+    let mut wasi = WasiCtxBuilder::new();
+    wasi.stdout(stderr.clone()).stderr(stderr.clone());
+    let no_task = RunnerCall {
+        task: Task::new(Uuid::nil(), ""),
+        inputs: Arc::new(NoPorts),
+        outputs: Arc::new(NoPorts),
+        reports: Reports::new(ReportLimits::default()),
+        disk: TaskDisk::new(""),
+        log_file: None,
+    };
+    let outbound = Outbound::closed(&limits, log.clone());
+    let state = new_state(wasi.build(), &limits, outbound, no_task, None, log.clone());
+    let called = call(pre, state, stuck, async |runner: &RunnerWorld, store| {
+        runner.posemesh_runner_entry().call_describe(store).await
+    })
+    .await;
+    stderr.finish();
+    let mut cause = match called.result {
+        Ok(raw) => return Ok(wit::raw_description(raw)),
+        Err(CallEnd::Deadline) => format!("it took more than {} ms", limits.deadline_ms),
+        Err(CallEnd::Error(error)) => match limit_of(&error, called.usage.refused.as_ref(), &limits) {
+            Some(LimitReached { limit, value }) => {
+                format!("it reached {limit} of {value}, which is fixed for `describe`")
+            }
+            None => match error.downcast_ref() {
+                Some(wasmtime_wasi::I32Exit(code)) => format!("it called exit({code})"),
+                None => root_cause(&error),
+            },
+        },
+        Err(CallEnd::Limit(limit)) => limit.to_string(),
+        Err(CallEnd::Stopped) => "it was stopped".to_owned(),
+        Err(CallEnd::Stuck) => "it can't be ended".to_owned(),
+    };
+    if let Some(last) = log.tail().0.last() {
+        cause.push_str(&format!("; its last words: {last}"));
+    }
+    Err(cause)
+}
+
+/// Ports that have and take nothing.
+struct NoPorts;
+
+#[async_trait]
+impl InputPort for NoPorts {
+    async fn open(&self, _: &str) -> Result<Box<dyn PartStream>, PortError> {
+        Err(PortError::cancelled())
+    }
+}
+
+#[async_trait]
+impl OutputPort for NoPorts {
+    async fn create(&self, _: ArtifactSpec) -> Result<Box<dyn ArtifactWriter>, PortError> {
+        Err(PortError::cancelled())
+    }
+
+    fn finished(&self) -> Vec<Artifact> {
+        Vec::new()
+    }
+}

@@ -1,0 +1,95 @@
+//! An artifact that a guest is writing.
+
+use bytes::Bytes;
+use posemesh_runner_api::ports::{Artifact, ArtifactWriter, MAX_CHUNK, PortError};
+use posemesh_text::one_line;
+
+use crate::instance::outputs::budget::OutputBudget;
+use crate::instance::port_failure::PortFailure;
+
+/// The longest artifact path, in bytes.
+const MAX_PATH: usize = 512;
+/// How much of a path that is refused is shown, in bytes.
+const MAX_SHOWN: usize = 80;
+
+/// What the guest's handle stands for. Dropped before it is finished, its upload is aborted by the writer.
+pub(crate) struct OpenArtifact {
+    path: String,
+    /// None once it was finished or has failed.
+    writer: Option<Box<dyn ArtifactWriter>>,
+}
+
+impl OpenArtifact {
+    pub(crate) fn new(path: String, writer: Box<dyn ArtifactWriter>) -> Self {
+        Self { path, writer: Some(writer) }
+    }
+
+    /// Appends bytes. After an error the artifact is closed, but for a chunk that is too large.
+    pub(crate) async fn write(&mut self, bytes: Bytes, budget: &mut OutputBudget) -> Result<(), PortFailure> {
+        check_chunk(&self.path, bytes.len())?;
+        let mut writer = self.open_writer()?;
+        budget.take(bytes.len() as u64)?;
+        writer.write(bytes).await?;
+        // Only a write that went well leaves the artifact open.
+        self.writer = Some(writer);
+        Ok(())
+    }
+
+    /// Commits; the artifact is closed, whether that goes well or not.
+    pub(crate) async fn finish(&mut self) -> Result<Artifact, PortError> {
+        self.open_writer()?.finish().await
+    }
+
+    fn open_writer(&mut self) -> Result<Box<dyn ArtifactWriter>, PortError> {
+        let closed =
+            || PortError::invalid(format!("artifact {} was finished already or has failed", self.path));
+        self.writer.take().ok_or_else(closed)
+    }
+}
+
+/// Checks that an artifact's path is relative, plain and short.
+pub(crate) fn check_path(path: &str) -> Result<(), PortError> {
+    let why = if path.is_empty() {
+        "it is empty"
+    } else if path.len() > MAX_PATH {
+        "it has more than 512 bytes"
+    } else if path.starts_with('/') {
+        "it must be relative"
+    } else if path.chars().any(char::is_control) {
+        "it has control characters"
+    } else if path.contains('\\') {
+        "parts are separated by /"
+    } else if path.split('/').any(|part| matches!(part, "" | "." | "..")) {
+        "empty parts, . and .. are not allowed"
+    } else {
+        return Ok(());
+    };
+    Err(PortError::invalid(format!("artifact path \"{}\": {why}", one_line(path, MAX_SHOWN))))
+}
+
+/// Checks the size of what comes in one call: the host holds it in one piece.
+pub(crate) fn check_chunk(path: &str, bytes: usize) -> Result<(), PortError> {
+    if bytes > MAX_CHUNK {
+        return Err(PortError::invalid(format!(
+            "{bytes} bytes in one call for artifact {}: at most {MAX_CHUNK}; create it and write in chunks",
+            one_line(path, MAX_SHOWN)
+        )));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::check_path;
+
+    #[test]
+    fn artifact_paths_are_plain_and_relative() {
+        for good in ["a", "a/b.ply", "..a/b..", "ü.json"] {
+            check_path(good).unwrap();
+        }
+        for bad in ["", "/a", "a//b", "../a", "a/..", "a/./b", "a\\b", "a\0b", "a\nb", &"x".repeat(513)] {
+            check_path(bad).unwrap_err();
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! What a store holds before its guest begins: folders, a WASI context with what was granted and nothing
+//! else, and full budgets.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use posemesh_runner_api::runner::RunnerCall;
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder};
+use wasmtime_wasi_http::WasiHttpCtx;
+
+use crate::instance::control::ControlContext;
+use crate::instance::inputs::InputsContext;
+use crate::instance::log_stream::LogStream;
+use crate::instance::memory::MemoryLimiter;
+use crate::instance::outbound::Outbound;
+use crate::instance::outputs::OutputsContext;
+use crate::instance::runner_log::RunnerLog;
+use crate::instance::scratch::{SandboxDirs, Scratch};
+use crate::instance::state::{RunState, WasiContext};
+use crate::manifest::limits::Limits;
+use crate::manifest::policy::Grant;
+
+/// The most random bytes that one call may ask for.
+const RANDOM_BYTES: u64 = 1 << 20;
+
+/// The state of an instance that has used nothing yet. Without `dirs` it has no sandbox directory.
+pub(crate) fn new_state(
+    ctx: WasiCtx,
+    limits: &Limits,
+    outbound: Outbound,
+    call: RunnerCall,
+    dirs: Option<SandboxDirs>,
+    log: RunnerLog,
+) -> RunState {
+    let mut table = ResourceTable::new();
+    table.set_max_capacity(usize::try_from(limits.handles).unwrap_or(usize::MAX));
+    let scratch = Arc::new(Scratch::new(call.disk, dirs, limits));
+    RunState {
+        table,
+        wasi: WasiContext { ctx, http: WasiHttpCtx::new(), outbound },
+        inputs: InputsContext::new(call.inputs, scratch.clone()),
+        outputs: OutputsContext::new(call.outputs, scratch.clone(), limits),
+        control: ControlContext::new(call.reports, log, limits),
+        memory: MemoryLimiter::new(limits),
+        scratch,
+        limits: limits.clone(),
+    }
+}
+
+/// Makes the folders of one task.
+///
+/// # Errors
+/// What the file system says.
+pub(crate) async fn make_dirs(task_dir: PathBuf) -> io::Result<SandboxDirs> {
+    let make = move || {
+        let dirs = SandboxDirs {
+            work: task_dir.join("sandbox"),
+            inputs: task_dir.join("inputs"),
+            spool: task_dir.join("spool"),
+        };
+        // `/work/inputs` is mounted over this one; it is here so that a listing of `/work` shows it.
+        let shadow = dirs.work.join("inputs");
+        for dir in [&dirs.work, &dirs.inputs, &dirs.spool, &shadow] {
+            std::fs::create_dir_all(dir)?;
+        }
+        Ok(dirs)
+    };
+    tokio::task::spawn_blocking(make).await.map_err(io::Error::other)?
+}
+
+/// The WASI context of a run: its folders, what the operator granted, and the two output streams.
+///
+/// # Errors
+/// When a folder can't be opened; the text names it.
+pub(crate) fn wasi_of_run(
+    dirs: &SandboxDirs,
+    grant: &Grant,
+    environment: &[(String, String)],
+    [stdout, stderr]: [&LogStream; 2],
+) -> Result<WasiCtx, String> {
+    let mut wasi = WasiCtxBuilder::new();
+    wasi.stdout(stdout.clone()).stderr(stderr.clone()).envs(environment);
+    // The guest has its thread for itself. Must be said before the directories are opened.
+    wasi.allow_blocking_current_thread(true).max_random_size(RANDOM_BYTES);
+    let mut open = |folder: &Path, name: &str, rights| match wasi.preopened_dir(folder, name, rights) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("opening {} for the runner as {name}: {error:#}", folder.display())),
+    };
+    open(&dirs.work, "/work", FsPerms::ReadWrite)?;
+    open(&dirs.inputs, "/work/inputs", FsPerms::ReadOnly)?;
+    for (name, folder) in &grant.directories {
+        open(folder, &format!("/data/{name}"), FsPerms::ReadOnly)?;
+    }
+    Ok(wasi.build())
+}

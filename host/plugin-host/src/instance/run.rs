@@ -1,0 +1,75 @@
+//! The call of `run`: one task from its folders to its end.
+
+use std::path::PathBuf;
+
+use posemesh_runner_api::failure::RunFailure;
+use posemesh_runner_api::runner::RunnerCall;
+
+use crate::instance::bindings::{Runner as RunnerWorld, RunnerPre};
+use crate::instance::call::call;
+use crate::instance::failure::FailureContext;
+use crate::instance::log_stream::LogStream;
+use crate::instance::outbound::Outbound;
+use crate::instance::prepare::{make_dirs, new_state, wasi_of_run};
+use crate::instance::runner_log::RunnerLog;
+use crate::instance::runner_log::file::LogFile;
+use crate::instance::state::RunState;
+use crate::instance::stuck::StuckThreads;
+use crate::instance::wit;
+use crate::manifest::policy::Grant;
+
+/// What a generation brings to each of its runs.
+pub(crate) struct RunSetup<'a> {
+    /// The runner's label, for logs and failures.
+    pub(crate) label: &'a str,
+    pub(crate) grant: &'a Grant,
+    /// Granted variables with their values.
+    pub(crate) environment: &'a [(String, String)],
+    pub(crate) stuck: &'a StuckThreads,
+}
+
+/// Runs one task to its end.
+pub(crate) async fn run(
+    pre: RunnerPre<RunState>,
+    setup: RunSetup<'_>,
+    task_call: RunnerCall,
+) -> Result<(), RunFailure> {
+    let RunSetup { label, grant, environment, stuck } = setup;
+    let limits = &grant.limits;
+    let span = tracing::info_span!("runner", runner = %label, task_id = %task_call.task.id);
+    let log = RunnerLog::new(limits.log_bytes, span);
+    if let Some(path) = task_call.log_file.clone() {
+        keep_in_file(&log, path).await;
+    }
+    let dir = task_call.disk.path();
+    let dirs = make_dirs(dir.to_owned()).await.map_err(|error| {
+        RunFailure::host(format!("making the sandbox directory in {}: {error}", dir.display()))
+    })?;
+    let (stdout, stderr) = (LogStream::new(&log, "stdout"), LogStream::new(&log, "stderr"));
+    let wasi = wasi_of_run(&dirs, grant, environment, [&stdout, &stderr]).map_err(RunFailure::host)?;
+    let task = wit::task(&task_call.task);
+    let outbound = Outbound::new(grant, log.clone());
+    let state = new_state(wasi, limits, outbound, task_call, Some(dirs), log.clone());
+    let called = call(pre, state, stuck, async move |runner: &RunnerWorld, store| {
+        runner.posemesh_runner_entry().call_run(store, &task).await
+    })
+    .await;
+    stdout.finish();
+    stderr.finish();
+    log.close();
+    let context = FailureContext { runner: label, limits, usage: &called.usage, log: &log };
+    match called.result {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(context.returned(error)),
+        Err(end) => Err(context.ended(end)),
+    }
+}
+
+/// A task does not fail because its log can't be kept.
+async fn keep_in_file(log: &RunnerLog, path: PathBuf) {
+    let created = tokio::task::spawn_blocking(move || LogFile::create(&path)).await;
+    match created.map_err(std::io::Error::other).and_then(|file| file) {
+        Ok(file) => log.keep_in(file),
+        Err(error) => tracing::warn!(%error, "what the runner prints can't be kept in a file"),
+    }
+}

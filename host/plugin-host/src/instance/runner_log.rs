@@ -1,0 +1,204 @@
+//! What a runner prints: standard output, standard error and `control.log`, line by line.
+//!
+//! Lines go to the node's log with control characters escaped, so many a second, and to the task's log
+//! file; the last ones are kept for the task's failure. A runner that prints more than its budget is cut
+//! off. What was dropped is counted, and said.
+
+pub(crate) mod file;
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use posemesh_text::escaped;
+use tracing::{Level, Span};
+
+use crate::instance::rate::TokenBucket;
+use crate::instance::runner_log::file::LogFile;
+
+/// The longest line, in bytes; the rest becomes a line of its own.
+pub(crate) const MAX_LINE: usize = 2000;
+/// Lines that one task may put into the node's log a second, with ten times that at once.
+const LINES_PER_SECOND: u64 = 50;
+/// How many lines are kept for a failure.
+const TAIL_LINES: usize = 20;
+
+/// One task's log. Cloning shares.
+#[derive(Debug, Clone)]
+pub(crate) struct RunnerLog {
+    state: Arc<Mutex<LogState>>,
+    span: Span,
+}
+
+#[derive(Debug)]
+struct LogState {
+    bytes: u64,
+    bytes_left: u64,
+    /// Lines beyond the budget of bytes.
+    dropped_lines: u64,
+    tail: VecDeque<String>,
+    /// Lines that the node's log may still take.
+    node_log_rate: TokenBucket,
+    /// Lines that came too fast for the node's log since it last said so.
+    skipped: u64,
+    file: Option<LogFile>,
+}
+
+impl RunnerLog {
+    /// An empty log with a budget of bytes; lines are logged within `span`.
+    pub(crate) fn new(bytes: u64, span: Span) -> Self {
+        let state = LogState {
+            bytes,
+            bytes_left: bytes,
+            dropped_lines: 0,
+            tail: VecDeque::new(),
+            node_log_rate: TokenBucket::new(LINES_PER_SECOND),
+            skipped: 0,
+            file: None,
+        };
+        Self { state: Arc::new(Mutex::new(state)), span }
+    }
+
+    /// Keeps every line within the budget in a file too.
+    pub(crate) fn keep_in(&self, file: LogFile) {
+        self.state().file = Some(file);
+    }
+
+    /// How many bytes were printed, within the budget.
+    pub(crate) fn bytes(&self) -> u64 {
+        let state = self.state();
+        state.bytes - state.bytes_left
+    }
+
+    /// One message, which may have several lines.
+    pub(crate) fn line(&self, stream: &'static str, level: Level, text: &str) {
+        let lines = text.lines().filter(|line| !line.trim().is_empty()).flat_map(pieces);
+        for line in lines {
+            self.take(stream, level, &printable(line), true);
+        }
+    }
+
+    /// An event that the runner reports: logged as a line is, but not kept for a failure.
+    pub(crate) fn event(&self, json: &str) {
+        self.take("event", Level::INFO, &printable(json), false);
+    }
+
+    fn take(&self, stream: &'static str, level: Level, line: &str, keep: bool) {
+        let mut state = self.state();
+        let cost = line.len() as u64 + 1;
+        if state.bytes_left < cost {
+            state.bytes_left = 0;
+            state.dropped_lines += 1;
+            return;
+        }
+        state.bytes_left -= cost;
+        if keep {
+            if state.tail.len() == TAIL_LINES {
+                state.tail.pop_front();
+            }
+            state.tail.push_back(line.to_owned());
+        }
+        if let Some(file) = &mut state.file {
+            file.write(stream, line);
+        }
+        if !state.node_log_rate.take() {
+            state.skipped += 1;
+            return;
+        }
+        let skipped = std::mem::take(&mut state.skipped);
+        drop(state);
+        self.span.in_scope(|| {
+            warn_of_skipped(skipped);
+            match level {
+                Level::ERROR => tracing::error!(target: "runner", stream, "{line}"),
+                Level::WARN => tracing::warn!(target: "runner", stream, "{line}"),
+                Level::INFO => tracing::info!(target: "runner", stream, "{line}"),
+                _ => tracing::debug!(target: "runner", stream, "{line}"),
+            }
+        });
+    }
+
+    /// Says in the node's log and in the file how much was dropped, when the run is over.
+    pub(crate) fn close(&self) {
+        let mut state = self.state();
+        let (dropped, skipped) = (state.dropped_lines, std::mem::take(&mut state.skipped));
+        if let Some(mut file) = state.file.take()
+            && dropped > 0
+        {
+            file.write("node", &format!("dropped {dropped} lines (limit log_bytes)"));
+        }
+        drop(state);
+        self.span.in_scope(|| {
+            warn_of_skipped(skipped);
+            if dropped > 0 {
+                tracing::warn!(target: "runner", "dropped {dropped} lines (limit log_bytes)");
+            }
+        });
+    }
+
+    /// The last lines, and how many were dropped for the budget.
+    pub(crate) fn tail(&self) -> (Vec<String>, u64) {
+        let state = self.state();
+        (state.tail.iter().cloned().collect(), state.dropped_lines)
+    }
+
+    fn state(&self) -> MutexGuard<'_, LogState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn warn_of_skipped(lines: u64) {
+    if lines > 0 {
+        tracing::warn!(target: "runner", "dropped {lines} lines: more than {LINES_PER_SECOND} a second");
+    }
+}
+
+/// A line in pieces of at most [`MAX_LINE`] bytes, cut between characters.
+fn pieces(mut line: &str) -> impl Iterator<Item = &str> {
+    std::iter::from_fn(move || {
+        let (piece, rest) = line.split_at_checked(line.floor_char_boundary(MAX_LINE))?;
+        line = rest;
+        (!piece.is_empty()).then_some(piece)
+    })
+}
+
+/// Escapes what could move a terminal's cursor or fake a line. Tabs stay: tables are printed with them.
+fn printable(line: &str) -> String {
+    let cells: Vec<String> = line.split('\t').map(|cell| escaped(cell).to_string()).collect();
+    cells.join("\t")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_has_every_line_though_the_log_skips_some() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("task.log");
+        let log = RunnerLog::new(10_000, Span::none());
+        log.keep_in(LogFile::create(&path).unwrap());
+        for number in 0..600 {
+            log.line("stdout", Level::INFO, &format!("line {number}"));
+        }
+        log.event(r#"{"at": 1}"#);
+        assert!(log.state().skipped >= 90, "500 at once and no more");
+        assert_eq!(log.tail().0.last().map(String::as_str), Some("line 599"), "an event is no last word");
+        log.line("stderr", Level::INFO, &"x".repeat(1999).repeat(10));
+        log.close();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines[0].ends_with(" stdout line 0") && lines[599].ends_with(" stdout line 599"));
+        assert!(lines[600].ends_with(r#" event {"at": 1}"#), "{}", lines[600]);
+        assert!(text.trim_end().ends_with("lines (limit log_bytes)"), "{text}");
+    }
+
+    #[test]
+    fn a_message_without_line_ends_is_cut_between_characters() {
+        let log = RunnerLog::new(1 << 20, Span::none());
+        log.line("log", Level::INFO, &"ü".repeat(3000));
+        let (tail, _) = log.tail();
+        assert_eq!(tail.len(), 3);
+        assert!(tail.iter().all(|line| line.len() <= MAX_LINE));
+    }
+}

@@ -1,0 +1,114 @@
+//! The WIT's types and ours, one into the other.
+
+use posemesh_runner_api::ports::{Artifact, ArtifactSpec, PartInfo, PortError, PortErrorKind};
+use posemesh_runner_api::task::Task;
+
+use crate::instance::bindings::posemesh::runner::{inputs, outputs, types};
+use crate::instance::port_failure::PortFailure;
+use crate::manifest::description::RawDescription;
+use crate::manifest::limits::LimitSettings;
+
+/// A failure as the guest sees it, unless it ends the guest.
+pub(crate) fn port_error(failure: PortFailure) -> wasmtime::Result<types::PortError> {
+    match failure {
+        PortFailure::Trap(error) => Err(error),
+        PortFailure::Returned(PortError { kind, text }) => Ok(match kind {
+            PortErrorKind::NotFound => types::PortError::NotFound(text),
+            PortErrorKind::Invalid => types::PortError::Invalid(text),
+            PortErrorKind::Denied => types::PortError::Denied(text),
+            PortErrorKind::Limit => types::PortError::Limit(text),
+            PortErrorKind::Corrupt => types::PortError::Corrupt(text),
+            PortErrorKind::Unavailable => types::PortError::Unavailable(text),
+            PortErrorKind::Cancelled => types::PortError::Cancelled,
+            PortErrorKind::Other => types::PortError::Other(text),
+        }),
+    }
+}
+
+/// A port error that a guest has passed on to its caller.
+pub(crate) fn returned_port_error(error: types::PortError) -> PortError {
+    match error {
+        types::PortError::NotFound(text) => PortError::new(PortErrorKind::NotFound, text),
+        types::PortError::Invalid(text) => PortError::new(PortErrorKind::Invalid, text),
+        types::PortError::Denied(text) => PortError::new(PortErrorKind::Denied, text),
+        types::PortError::Limit(text) => PortError::new(PortErrorKind::Limit, text),
+        types::PortError::Corrupt(text) => PortError::new(PortErrorKind::Corrupt, text),
+        types::PortError::Unavailable(text) => PortError::new(PortErrorKind::Unavailable, text),
+        types::PortError::Cancelled => PortError::cancelled(),
+        types::PortError::Other(text) => PortError::new(PortErrorKind::Other, text),
+    }
+}
+
+pub(crate) fn task(task: &Task) -> types::Task {
+    types::Task {
+        id: task.id.to_string(),
+        job_id: task.job_id.map(|id| id.to_string()),
+        domain_id: task.domain_id.map(|id| id.to_string()),
+        capability: task.capability.clone(),
+        capability_filters: task.capability_filters.to_string(),
+        inputs_cids: task.inputs_cids.clone(),
+        outputs_prefix: task.outputs_prefix.clone(),
+        label: task.label.clone(),
+        stage: task.stage.clone(),
+        meta: task.meta.to_string(),
+        attempts: task.attempts,
+        max_attempts: task.max_attempts,
+    }
+}
+
+pub(crate) fn raw_description(raw: types::Description) -> RawDescription {
+    let requests = raw.requests;
+    RawDescription {
+        name: raw.name,
+        version: raw.version,
+        summary: raw.summary,
+        capabilities: raw.capabilities,
+        limits: LimitSettings {
+            memory_bytes: requests.memory_bytes,
+            deadline_ms: requests.deadline_ms,
+            cpu_time_ms: requests.cpu_time_ms,
+            scratch_bytes: requests.scratch_bytes,
+            output_bytes: requests.output_bytes,
+            // The WIT has no field for the others: only an operator sets them.
+            ..LimitSettings::default()
+        },
+        network_hosts: requests.network_hosts,
+        environment: requests.environment,
+        directories: requests.directories,
+        meta_schema: raw.meta_schema,
+        homepage: raw.homepage,
+        license: raw.license,
+    }
+}
+
+pub(crate) fn part_info(info: &PartInfo) -> inputs::PartInfo {
+    inputs::PartInfo {
+        data_id: info.data_id.clone(),
+        name: info.name.clone(),
+        data_type: info.data_type.clone(),
+        size: info.size,
+        domain_id: info.domain_id.clone(),
+        created_at: info.created_at.clone(),
+        updated_at: info.updated_at.clone(),
+    }
+}
+
+pub(crate) fn artifact_spec(path: String, options: outputs::ArtifactOptions) -> ArtifactSpec {
+    ArtifactSpec {
+        path,
+        name: options.name,
+        data_type: options.data_type,
+        existing_id: options.existing_id,
+        size_hint: options.size_hint,
+    }
+}
+
+pub(crate) fn stored_artifact(artifact: Artifact) -> outputs::StoredArtifact {
+    outputs::StoredArtifact {
+        logical_path: artifact.logical_path,
+        name: artifact.name,
+        data_type: artifact.data_type,
+        id: artifact.id,
+        size: artifact.size,
+    }
+}

@@ -1,0 +1,21 @@
+//! From a file to something that can be instantiated: read, verified, compiled, linked.
+//!
+//! **Invariant:** no component is compiled in this process unless an embedder asks for that, and no machine code
+//! is loaded that did not come from the compiler process or from the checked cache.
+
+pub(crate) mod cache;
+pub(crate) mod compiled;
+pub(crate) mod compiler;
+pub(crate) mod engine;
+pub(crate) mod error;
+pub(crate) mod loader;
+pub(crate) mod stage;
+pub(crate) mod world;
+
+pub use cache::CacheError;
+pub use compiler::CompilerSettings;
+pub use compiler::child::run_compiler_if_asked;
+pub use engine::{EngineError, RunnerEngine};
+pub use error::LoadError;
+pub use loader::{Loader, LoaderSettings};
+pub use stage::LoadStage;

@@ -1,0 +1,213 @@
+//! Compiling, in a process of its own: a component that is made to hurt the compiler hurts a process
+//! with little memory, little time, no environment and no file to write to, and not the node.
+
+pub(crate) mod child;
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use posemesh_text::one_line;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::{Child, Command};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use wasmtime::Engine;
+
+use crate::load::compiled::{CompiledComponent, MAX_COMPILED_BYTES};
+use crate::load::compiler::child::{ChildLimits, REFUSED};
+use crate::load::error::{LoadError, MAX_CAUSE};
+
+/// How much of the compiler's standard error is read, in bytes.
+const MAX_COMPLAINT: u64 = 16 << 10;
+/// Threads that one compilation may use: more only helps components that are large anyway.
+const THREADS: usize = 4;
+
+/// What compiling one component may cost.
+#[derive(Debug, Clone)]
+pub struct CompilerSettings {
+    /// The program that is started to compile: by default this one, whose `main` begins with
+    /// [`run_compiler_if_asked`](crate::load::run_compiler_if_asked). None compiles in this process, without a
+    /// bound on memory or time, for programs that trust their components.
+    pub program: Option<PathBuf>,
+    /// How long one component may take.
+    pub timeout: Duration,
+    /// Address space of one compiler process, in bytes.
+    pub memory_bytes: u64,
+    /// How many compile at once.
+    pub parallelism: usize,
+}
+
+impl Default for CompilerSettings {
+    fn default() -> Self {
+        Self {
+            program: own_program(),
+            timeout: Duration::from_secs(120),
+            memory_bytes: 2 << 30,
+            parallelism: 1,
+        }
+    }
+}
+
+/// This very program, even when its file has been replaced since it was started: a newer compiler's code
+/// would not fit.
+fn own_program() -> Option<PathBuf> {
+    let linux = PathBuf::from("/proc/self/exe");
+    if linux.exists() { Some(linux) } else { std::env::current_exe().ok() }
+}
+
+/// Compiles components, a bounded number at once.
+#[derive(Debug)]
+pub(crate) struct Compiler {
+    settings: CompilerSettings,
+    permits: Arc<Semaphore>,
+}
+
+/// How a compiler process ended without code.
+enum CompilerEnd {
+    Status(ExitStatus, String),
+    TimedOut,
+    Io(std::io::Error),
+}
+
+impl Compiler {
+    /// Nothing compiles yet.
+    pub(crate) fn new(settings: CompilerSettings) -> Self {
+        let permits = Arc::new(Semaphore::new(settings.parallelism.max(1)));
+        Self { settings, permits }
+    }
+
+    /// Waits until one more may compile.
+    pub(crate) async fn permit(&self) -> Option<OwnedSemaphorePermit> {
+        // It is never closed, so there is always one in the end.
+        self.permits.clone().acquire_owned().await.ok()
+    }
+
+    /// Compiles. Dropping the future ends the compiler.
+    ///
+    /// # Errors
+    /// What is wrong with the component, or which bound it passed.
+    pub(crate) async fn compile(
+        &self,
+        permit: Option<OwnedSemaphorePermit>,
+        engine: &Engine,
+        path: &Path,
+        bytes: Arc<Vec<u8>>,
+    ) -> Result<CompiledComponent, LoadError> {
+        let _held = permit;
+        let Some(program) = &self.settings.program else {
+            let engine = engine.clone();
+            let work = move || engine.precompile_component(&bytes);
+            let died = |error: tokio::task::JoinError| wasmtime::Error::msg(error.to_string());
+            let result = tokio::task::spawn_blocking(work).await.map_err(died).and_then(|result| result);
+            let refused = |error| LoadError::Compile {
+                path: path.to_owned(),
+                cause: one_line(format_args!("{error:#}"), MAX_CAUSE),
+            };
+            return result.map(CompiledComponent::from_our_compiler).map_err(refused);
+        };
+        match self.in_child(program, &bytes).await {
+            Ok(code) => Ok(CompiledComponent::from_our_compiler(code)),
+            Err(ended) => Err(self.explain(path, ended)),
+        }
+    }
+
+    async fn in_child(&self, program: &Path, bytes: &[u8]) -> Result<Vec<u8>, CompilerEnd> {
+        let limits = ChildLimits {
+            memory_bytes: self.settings.memory_bytes,
+            // The parent's clock ends it first; this is for when the parent is gone.
+            cpu_seconds: self.settings.timeout.as_secs().saturating_add(1).saturating_mul(THREADS as u64),
+        };
+        let mut child = Command::new(program)
+            .args(limits.arguments())
+            .env_clear()
+            .env("RAYON_NUM_THREADS", threads().to_string())
+            // glibc reserves address space for each thread that allocates; the limit counts it.
+            .env("MALLOC_ARENA_MAX", "2")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(CompilerEnd::Io)?;
+        let result = tokio::time::timeout(self.settings.timeout, talk(&mut child, bytes)).await;
+        result.unwrap_or_else(|_| {
+            let _ = child.start_kill();
+            Err(CompilerEnd::TimedOut)
+        })
+    }
+
+    fn explain(&self, path: &Path, ended: CompilerEnd) -> LoadError {
+        let path = path.to_owned();
+        let memory = || {
+            let mib = self.settings.memory_bytes >> 20;
+            format!("it needs more than {mib} MiB of memory to compile (COMPILE_MEMORY_BYTES)")
+        };
+        match ended {
+            CompilerEnd::TimedOut => LoadError::CompileTime { path, limit: self.settings.timeout },
+            CompilerEnd::Io(error) => {
+                LoadError::Compiler { path, what: format!("talking to the compiler process: {error}") }
+            }
+            CompilerEnd::Status(status, complaint) => {
+                let no_memory =
+                    ["memory allocation of", "Cannot allocate memory", "out of memory", "os error 12"];
+                if no_memory.iter().any(|sign| complaint.contains(sign)) {
+                    return LoadError::CompileResources { path, what: memory() };
+                }
+                match status.signal() {
+                    _ if status.code() == Some(i32::from(REFUSED)) => {
+                        LoadError::Compile { path, cause: complaint }
+                    }
+                    // SIGXCPU.
+                    Some(24) => LoadError::CompileTime { path, limit: self.settings.timeout },
+                    _ => {
+                        let what = format!("the compiler ended with {status}: {complaint}");
+                        LoadError::CompileResources { path, what }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Writes the component, reads the code; all three pipes at once, so that none can fill up.
+async fn talk(child: &mut Child, bytes: &[u8]) -> Result<Vec<u8>, CompilerEnd> {
+    let missing = || CompilerEnd::Io(std::io::Error::other("a pipe is missing"));
+    let mut stdin = child.stdin.take().ok_or_else(missing)?;
+    let stdout = child.stdout.take().ok_or_else(missing)?;
+    let stderr = child.stderr.take().ok_or_else(missing)?;
+    let write = async {
+        // A compiler that ends early says why on its standard error.
+        let _ = stdin.write_all(bytes).await;
+        drop(stdin);
+    };
+    let (mut code, mut complaint) = (Vec::new(), Vec::new());
+    let read = async {
+        let read = stdout.take(MAX_COMPILED_BYTES + 1).read_to_end(&mut code).await;
+        read.map(drop)
+    };
+    let listen = async {
+        let mut stderr = stderr;
+        let mut head = (&mut stderr).take(MAX_COMPLAINT);
+        head.read_to_end(&mut complaint).await?;
+        tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await.map(drop)
+    };
+    let ((), read, listened) = tokio::join!(write, read, listen);
+    read.and(listened).map_err(CompilerEnd::Io)?;
+    let status = child.wait().await.map_err(CompilerEnd::Io)?;
+    let complaint = one_line(String::from_utf8_lossy(&complaint).trim(), MAX_CAUSE);
+    if code.len() as u64 > MAX_COMPILED_BYTES {
+        return Err(CompilerEnd::Status(
+            status,
+            format!("its code has more than {MAX_COMPILED_BYTES} bytes"),
+        ));
+    }
+    if status.success() { Ok(code) } else { Err(CompilerEnd::Status(status, complaint)) }
+}
+
+/// Half of the processors: the node's other work goes on meanwhile.
+fn threads() -> usize {
+    let all = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+    (all / 2).clamp(1, THREADS)
+}

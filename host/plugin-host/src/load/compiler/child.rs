@@ -1,0 +1,141 @@
+//! The compiler process: this program, started with a hidden command. It takes its limits before it reads
+//! the first byte of the component.
+
+use std::io::{self, Read as _, Write as _};
+use std::process::ExitCode;
+
+use posemesh_text::one_line;
+use rustix::process::{Resource, Rlimit, nice, setrlimit};
+
+use crate::load::engine::compiling_engine;
+use crate::load::error::MAX_CAUSE;
+
+/// The hidden command.
+const COMMAND: &str = "compile-component";
+const MEMORY_BYTES: &str = "--memory-bytes";
+const CPU_SECONDS: &str = "--cpu-seconds";
+/// Exit code for a component that is at fault itself.
+pub(super) const REFUSED: u8 = 3;
+/// The most file descriptors: three pipes, and what the standard library opens.
+const MAX_DESCRIPTORS: u64 = 64;
+
+/// Does the work of the compiler process, if this process was started as one.
+///
+/// Components are written by strangers, so each is compiled in a process of its own with little memory, little
+/// time, no environment and no file to write to. That process is this very program: the first thing that its
+/// `main` does must be this call, before it reads arguments or starts threads.
+///
+/// ```
+/// use std::process::ExitCode;
+///
+/// fn main() -> ExitCode {
+///     if let Some(code) = posemesh_plugin_host::run_compiler_if_asked() {
+///         return code;
+///     }
+///     println!("the program's own work");
+///     ExitCode::SUCCESS
+/// }
+/// ```
+pub fn run_compiler_if_asked() -> Option<ExitCode> {
+    let arguments: Vec<String> =
+        std::env::args_os().filter_map(|argument| argument.into_string().ok()).collect();
+    let limits = ChildLimits::parse(arguments.get(1..)?)?;
+    Some(compile_stdin(&limits))
+}
+
+/// The limits of a compiler process, as it gets them by its arguments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ChildLimits {
+    /// Address space, in bytes.
+    pub(super) memory_bytes: u64,
+    /// Time on the processor, over all threads.
+    pub(super) cpu_seconds: u64,
+}
+
+impl ChildLimits {
+    /// The arguments that say this.
+    pub(super) fn arguments(&self) -> [String; 5] {
+        [
+            COMMAND.to_owned(),
+            MEMORY_BYTES.to_owned(),
+            self.memory_bytes.to_string(),
+            CPU_SECONDS.to_owned(),
+            self.cpu_seconds.to_string(),
+        ]
+    }
+
+    /// What [`ChildLimits::arguments`] made; nothing else is a request to compile.
+    fn parse(arguments: &[String]) -> Option<Self> {
+        let [command, memory, memory_bytes, cpu, cpu_seconds] = arguments else { return None };
+        if (command.as_str(), memory.as_str(), cpu.as_str()) != (COMMAND, MEMORY_BYTES, CPU_SECONDS) {
+            return None;
+        }
+        Some(Self { memory_bytes: memory_bytes.parse().ok()?, cpu_seconds: cpu_seconds.parse().ok()? })
+    }
+
+    fn apply(&self) -> io::Result<()> {
+        let limits = [
+            (Resource::As, self.memory_bytes),
+            (Resource::Cpu, self.cpu_seconds),
+            // It writes to pipes only: no file and no core dump.
+            (Resource::Fsize, 0),
+            (Resource::Core, 0),
+            (Resource::Nofile, MAX_DESCRIPTORS),
+        ];
+        for (resource, most) in limits {
+            setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?;
+        }
+        // Tasks that run come first. Not being allowed to step back does no harm.
+        let _ = nice(10);
+        Ok(())
+    }
+}
+
+enum ChildError {
+    Refused(wasmtime::Error),
+    Io(&'static str, io::Error),
+}
+
+/// Compiles the component on standard input to standard output.
+fn compile_stdin(limits: &ChildLimits) -> ExitCode {
+    match compile(limits) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(ChildError::Refused(error)) => {
+            eprintln!("{}", one_line(format_args!("{error:#}"), MAX_CAUSE));
+            ExitCode::from(REFUSED)
+        }
+        Err(ChildError::Io(what, error)) => {
+            eprintln!("{what}: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn compile(limits: &ChildLimits) -> Result<(), ChildError> {
+    limits.apply().map_err(|error| ChildError::Io("taking the compiler's limits", error))?;
+    let mut bytes = Vec::new();
+    // The parent has checked its size.
+    let read = io::stdin().lock().read_to_end(&mut bytes);
+    read.map_err(|error| ChildError::Io("reading the component", error))?;
+    let engine = compiling_engine().map_err(ChildError::Refused)?;
+    let code = engine.precompile_component(&bytes).map_err(ChildError::Refused)?;
+    let mut out = io::stdout().lock();
+    let written = out.write_all(&code).and_then(|()| out.flush());
+    written.map_err(|error| ChildError::Io("handing over the code", error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_the_parent_says_is_a_request_to_compile() {
+        let limits = ChildLimits { memory_bytes: 1 << 30, cpu_seconds: 7 };
+        let arguments = limits.arguments();
+        assert_eq!(ChildLimits::parse(&arguments), Some(limits));
+        for others in [vec!["run"], vec!["compile-component"], vec!["compile-component", "--help"], vec![]] {
+            let others: Vec<String> = others.into_iter().map(str::to_owned).collect();
+            assert_eq!(ChildLimits::parse(&others), None, "{others:?}");
+        }
+    }
+}

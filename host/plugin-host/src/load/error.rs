@@ -1,0 +1,126 @@
+//! Why a component does not become a runner: one refusal for each stage.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::load::world::WIT_VERSION;
+use crate::manifest::policy::PolicyError;
+
+/// The longest cause that is taken over from wasmtime or the compiler, in bytes.
+pub(crate) const MAX_CAUSE: usize = 1000;
+
+/// Why a component can't be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The file can't be read.
+    #[error("reading {path}: {error}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's answer.
+        error: std::io::Error,
+    },
+    /// The file is larger than allowed.
+    #[error(
+        "{path} has {bytes} bytes, more than the {limit} that a component may have (MAX_COMPONENT_BYTES)"
+    )]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The size that was found.
+        bytes: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// The file is not a component.
+    #[error("{path} is not a WebAssembly component: {what}")]
+    NotAComponent {
+        /// The file.
+        path: PathBuf,
+        /// What it is, and what helps.
+        what: String,
+    },
+    /// The component does not compile.
+    #[error("{path} does not compile, so it is broken or cut short: {cause}")]
+    Compile {
+        /// The file.
+        path: PathBuf,
+        /// What wasmtime says.
+        cause: String,
+    },
+    /// Compiling took too long.
+    #[error(
+        "{path} took more than {limit:?} to compile; it may be made to hurt, or this machine is too slow \
+         (COMPILE_TIMEOUT_SECS)"
+    )]
+    CompileTime {
+        /// The file.
+        path: PathBuf,
+        /// The limit.
+        limit: Duration,
+    },
+    /// Compiling took too much memory or wrote too much, or the compiler died.
+    #[error("{path} can't be compiled within the limits: {what}")]
+    CompileResources {
+        /// The file.
+        path: PathBuf,
+        /// Which limit, and where it is set.
+        what: String,
+    },
+    /// The compiler could not be started, or its result could not be used. Nothing is wrong with the
+    /// component.
+    #[error("compiling {path}: {what}")]
+    Compiler {
+        /// The component's file.
+        path: PathBuf,
+        /// What was attempted and how it failed.
+        what: String,
+    },
+    /// The component speaks another contract.
+    #[error("{path} does not fit the world posemesh:runner/runner@{WIT_VERSION}: {what}")]
+    World {
+        /// The file.
+        path: PathBuf,
+        /// Which interface, wanted and offered, and what to do.
+        what: String,
+    },
+    /// The call of `describe` failed.
+    #[error("{path} did not describe itself: {cause}")]
+    Describe {
+        /// The file.
+        path: PathBuf,
+        /// How `describe` ended.
+        cause: String,
+    },
+    /// What `describe` returned is not acceptable.
+    #[error("{path} describes itself wrongly: {what}")]
+    Description {
+        /// The file.
+        path: PathBuf,
+        /// The field, its value and what is allowed.
+        what: String,
+    },
+    /// The operator's file can't be followed.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+}
+
+impl LoadError {
+    /// Whether the same file fails again: nothing but another file or another setting helps.
+    pub(crate) fn is_the_files_fault(&self) -> bool {
+        match self {
+            Self::Read { .. }
+            | Self::Policy(PolicyError::Read { .. })
+            | Self::CompileTime { .. }
+            | Self::Compiler { .. } => false,
+            Self::TooLarge { .. }
+            | Self::NotAComponent { .. }
+            | Self::Compile { .. }
+            | Self::CompileResources { .. }
+            | Self::World { .. }
+            | Self::Describe { .. }
+            | Self::Description { .. }
+            | Self::Policy(PolicyError::Invalid { .. }) => true,
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! The steps from a file to a linked component. Each has a refusal of its own.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use posemesh_text::one_line;
+use sha2::{Digest as _, Sha256};
+use tokio::fs::File;
+use tokio::io::AsyncReadExt as _;
+use wasmtime::component::{Component, InstancePre};
+
+use crate::instance::state::RunState;
+use crate::load::cache::{Cache, CacheError};
+use crate::load::compiler::{Compiler, CompilerSettings};
+use crate::load::engine::RunnerEngine;
+use crate::load::error::{LoadError, MAX_CAUSE};
+use crate::load::stage::{LoadStage, Reached};
+use crate::load::world::check_world;
+use crate::manifest::limits::Limits;
+
+/// How components are loaded. The defaults are those of a node without configuration.
+#[derive(Debug, Clone)]
+pub struct LoaderSettings {
+    /// The largest component file, in bytes.
+    pub component_bytes: u64,
+    /// What compiling may cost.
+    pub compiler: CompilerSettings,
+    /// The directory of compiled components (`CACHE_DIR`); without one each load compiles.
+    pub cache: Option<PathBuf>,
+    /// The most that any runner gets of each limit, whatever its policy says.
+    pub maximum: Limits,
+}
+
+impl Default for LoaderSettings {
+    fn default() -> Self {
+        Self {
+            component_bytes: 64 << 20,
+            compiler: CompilerSettings::default(),
+            cache: None,
+            maximum: Limits::node_maximum(),
+        }
+    }
+}
+
+/// Loads components. One a node: it bounds how many compile at once.
+#[derive(Debug)]
+pub struct Loader {
+    engine: Arc<RunnerEngine>,
+    component_bytes: u64,
+    compiler: Compiler,
+    cache: Option<Cache>,
+    maximum: Limits,
+}
+
+/// A component that is ready to be instantiated.
+pub(crate) struct LinkedComponent {
+    /// What instances are made from.
+    pub(crate) pre: InstancePre<RunState>,
+    /// SHA-256 of the file, in hex.
+    pub(crate) digest: String,
+    /// Size of the file, in bytes.
+    pub(crate) bytes: u64,
+    /// Whether the cache had it, so that nothing was compiled.
+    pub(crate) cached: bool,
+}
+
+impl Loader {
+    /// Opens the cache, if there is to be one.
+    ///
+    /// # Errors
+    /// When the cache's directory can't be made or is not the node's alone.
+    pub async fn open(engine: Arc<RunnerEngine>, settings: LoaderSettings) -> Result<Self, CacheError> {
+        let cache = match settings.cache {
+            Some(dir) => Some(Cache::open(dir, engine.engine()).await?),
+            None => None,
+        };
+        let compiler = Compiler::new(settings.compiler);
+        Ok(Self {
+            engine,
+            component_bytes: settings.component_bytes,
+            compiler,
+            cache,
+            maximum: settings.maximum,
+        })
+    }
+
+    /// The engine that components are made ready for.
+    pub(crate) fn engine(&self) -> &RunnerEngine {
+        &self.engine
+    }
+
+    /// The most that any runner gets.
+    pub(crate) fn maximum(&self) -> &Limits {
+        &self.maximum
+    }
+
+    /// Reads, verifies, compiles and links a component, and calls `reached` with each stage.
+    ///
+    /// # Errors
+    /// At the first step that it does not pass.
+    pub(crate) async fn load(&self, path: &Path, reached: Reached<'_>) -> Result<LinkedComponent, LoadError> {
+        let bytes = Arc::new(read(path, self.component_bytes).await?);
+        check_preamble(path, &bytes)?;
+        let size = bytes.len() as u64;
+        let digest = {
+            let bytes = bytes.clone();
+            off_the_runtime(path, move || hex::encode(Sha256::digest(&*bytes))).await?
+        };
+        reached(LoadStage::Verified);
+        let (component, cached) = match self.cached(&digest).await {
+            Some(component) => (component, true),
+            None => (self.compile(path, &bytes, &digest).await?, false),
+        };
+        reached(LoadStage::Compiled);
+        let (engine, of) = (self.engine.clone(), path.to_owned());
+        let pre = off_the_runtime(path, move || link(&engine, &of, &component)).await??;
+        reached(LoadStage::Linked);
+        Ok(LinkedComponent { pre, digest, bytes: size, cached })
+    }
+
+    async fn cached(&self, digest: &str) -> Option<Component> {
+        self.cache.as_ref()?.get(self.engine.engine(), digest).await
+    }
+
+    async fn compile(&self, path: &Path, bytes: &Arc<Vec<u8>>, digest: &str) -> Result<Component, LoadError> {
+        // Whoever waited for a permit may find that somebody else compiled the same bytes meanwhile.
+        let permit = self.compiler.permit().await;
+        if let Some(component) = self.cached(digest).await {
+            return Ok(component);
+        }
+        let began = Instant::now();
+        let compiled = self.compiler.compile(permit, self.engine.engine(), path, bytes.clone()).await?;
+        tracing::info!(path = %path.display(), took = ?began.elapsed(), "component compiled");
+        if let Some(cache) = &self.cache {
+            // Without it the next start takes longer, no more.
+            if let Err(error) = cache.put(digest, &compiled).await {
+                tracing::warn!(path = %path.display(), %error, "the compiled runner was not kept");
+            }
+        }
+        let engine = self.engine.engine().clone();
+        let component = off_the_runtime(path, move || compiled.into_component(&engine)).await?;
+        component.map_err(|error| LoadError::Compiler {
+            path: path.to_owned(),
+            what: format!(
+                "the compiled code can't be used: {}",
+                one_line(format_args!("{error:#}"), MAX_CAUSE)
+            ),
+        })
+    }
+}
+
+/// Runs what takes long on a thread that may.
+async fn off_the_runtime<T: Send + 'static>(
+    path: &Path,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, LoadError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| LoadError::Compiler { path: path.to_owned(), what: error.to_string() })
+}
+
+async fn read(path: &Path, limit: u64) -> Result<Vec<u8>, LoadError> {
+    let failed = |error| LoadError::Read { path: path.to_owned(), error };
+    let file = File::open(path).await.map_err(failed)?;
+    let length = file.metadata().await.map_err(failed)?.len();
+    if length > limit {
+        return Err(LoadError::TooLarge { path: path.to_owned(), bytes: length, limit });
+    }
+    let mut bytes = Vec::new();
+    // It may grow while it is read.
+    file.take(limit + 1).read_to_end(&mut bytes).await.map_err(failed)?;
+    let length = bytes.len() as u64;
+    if length > limit {
+        return Err(LoadError::TooLarge { path: path.to_owned(), bytes: length, limit });
+    }
+    Ok(bytes)
+}
+
+fn check_preamble(path: &Path, bytes: &[u8]) -> Result<(), LoadError> {
+    let what = match (bytes.get(..4), bytes.get(4..8)) {
+        (Some(b"\0asm"), Some([0x0d, 0, 1, 0])) => return Ok(()),
+        (Some(b"\0asm"), Some([1, 0, 0, 0])) => {
+            "it is a core module; build for wasm32-wasip2, or wrap it with `wasm-tools component new`"
+                .to_owned()
+        }
+        (Some(b"\0asm"), Some(version)) => format!("its binary version {version:02x?} is unknown"),
+        (Some(b"\0asm"), None) => format!("it ends after {} bytes", bytes.len()),
+        _ if bytes.is_empty() => "it is empty".to_owned(),
+        _ => "it does not start with the bytes of WebAssembly, \"\\0asm\"".to_owned(),
+    };
+    Err(LoadError::NotAComponent { path: path.to_owned(), what })
+}
+
+fn link(
+    engine: &RunnerEngine,
+    path: &Path,
+    component: &Component,
+) -> Result<InstancePre<RunState>, LoadError> {
+    let ty = component.component_type();
+    let wasmtime_engine = engine.engine();
+    let imports: Vec<String> = ty.imports(wasmtime_engine).map(|(name, _)| name.to_owned()).collect();
+    let exports: Vec<String> = ty.exports(wasmtime_engine).map(|(name, _)| name.to_owned()).collect();
+    let world = |what| LoadError::World { path: path.to_owned(), what };
+    check_world(&imports, &exports).map_err(world)?;
+    engine.link(component).map_err(|error| {
+        world(format!(
+            "{}; build it against the WIT package of this node",
+            one_line(format_args!("{error:#}"), MAX_CAUSE)
+        ))
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn core_modules_and_other_files_are_refused_in_different_words() {
+        let path = Path::new("x.wasm");
+        for (bytes, want) in [
+            (&b"\0asm\x01\0\0\0"[..], "core module"),
+            (b"\0asm", "ends after 4 bytes"),
+            (b"", "empty"),
+            (b"#!/bin/sh", "does not start with"),
+        ] {
+            let error = check_preamble(path, bytes).unwrap_err().to_string();
+            assert!(error.contains(want), "{error}");
+        }
+        check_preamble(path, b"\0asm\x0d\0\x01\0").unwrap();
+    }
+}

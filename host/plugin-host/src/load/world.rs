@@ -1,0 +1,142 @@
+//! Which contract a component speaks: the names and versions of what it imports and exports are read
+//! before it is linked, so that a mismatch is refused with both versions and what helps.
+
+/// The package of the contract.
+const PACKAGE: &str = "posemesh:runner";
+/// The newest version of the contract that is served; older ones of the same minor are too.
+pub(crate) const WIT_VERSION: &str = "0.1.0";
+/// The packages of WASI 0.2 that are linked.
+const WASI_2: [&str; 7] =
+    ["wasi:cli", "wasi:clocks", "wasi:filesystem", "wasi:http", "wasi:io", "wasi:random", "wasi:sockets"];
+/// The packages of WASI 0.3 that are linked.
+const WASI_3: [&str; 5] = ["wasi:cli", "wasi:clocks", "wasi:filesystem", "wasi:random", "wasi:sockets"];
+
+/// Checks the names and versions of everything that a component imports and exports.
+///
+/// # Errors
+/// The interface, the wanted and the offered version, and what to do.
+pub(crate) fn check_world(imports: &[String], exports: &[String]) -> Result<(), String> {
+    for import in imports {
+        let (interface, version) = import.split_once('@').unwrap_or((import, ""));
+        let package = interface.split('/').next().unwrap_or_default();
+        if package == PACKAGE && !is_served(version) {
+            return Err(format!(
+                "it wants {interface} in version {version}, and this node offers {WIT_VERSION}; update the node, \
+                 or rebuild the runner against the older package"
+            ));
+        }
+        if package == PACKAGE {
+            continue;
+        }
+        if !package.starts_with("wasi:") {
+            return Err(format!(
+                "it imports {import}, which no node offers; a runner may import {PACKAGE}@{WIT_VERSION}, WASI 0.2 \
+                 and WASI 0.3"
+            ));
+        }
+        check_wasi(import, package, version)?;
+    }
+    let entry = format!("{PACKAGE}/entry");
+    match exports.iter().find_map(|export| export.strip_prefix(&entry)?.strip_prefix('@')) {
+        Some(version) if is_served(version) => Ok(()),
+        Some(version) => Err(format!(
+            "it exports {entry} in version {version}, and this node runs {WIT_VERSION}; update the node, or \
+             rebuild the runner against the older package"
+        )),
+        None => Err(format!(
+            "it does not export {entry}@{WIT_VERSION}; is it built for the world `runner`? it exports {}",
+            if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") }
+        )),
+    }
+}
+
+/// Checks an import of WASI: whole releases of 0.2, and of 0.3 where wasmtime has them.
+fn check_wasi(import: &str, package: &str, version: &str) -> Result<(), String> {
+    if let Some((release, _)) = version.split_once('-') {
+        return Err(format!(
+            "it imports {import}, a release candidate of WASI {release}: candidates match nothing but themselves; \
+             rebuild it with tools that target WASI 0.2 or the released 0.3.0"
+        ));
+    }
+    let minor = numbers(version).map(|(major, minor, _)| (major, minor));
+    match minor {
+        Some((0, 2)) if WASI_2.contains(&package) => Ok(()),
+        Some((0, 3)) if WASI_3.contains(&package) => Ok(()),
+        Some((0, 3)) if package == "wasi:http" => Err(format!(
+            "it imports {import}: outbound HTTP is offered as wasi:http 0.2 only, since the engine's 0.3 is still \
+             experimental; rebuild that part against wasi:http@0.2.x (0.2 and 0.3 can be mixed)"
+        )),
+        Some((0, 2 | 3)) => Err(format!(
+            "it imports {import}, and this node offers of WASI 0.2: {}; of WASI 0.3: {}",
+            WASI_2.join(", "),
+            WASI_3.join(", ")
+        )),
+        _ => Err(format!(
+            "it imports {import}, and this node offers WASI 0.2 and 0.3.0; rebuild it for one of them (Rust: target \
+             wasm32-wasip2)"
+        )),
+    }
+}
+
+fn numbers(text: &str) -> Option<(u64, u64, u64)> {
+    let mut parts = text.splitn(3, '.').map(|part| part.parse().ok());
+    Some((parts.next()??, parts.next()??, parts.next()??))
+}
+
+/// 0.1.x up to ours: within a minor version interfaces only grow.
+fn is_served(version: &str) -> bool {
+    match (numbers(version), numbers(WIT_VERSION)) {
+        (Some(theirs), Some(ours)) => theirs.0 == ours.0 && theirs.1 == ours.1 && theirs.2 <= ours.2,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    #[test]
+    fn a_runner_of_this_version_fits() {
+        let imports = names(&["posemesh:runner/control@0.1.0", "wasi:cli/environment@0.2.9"]);
+        check_world(&imports, &names(&["posemesh:runner/entry@0.1.0"])).unwrap();
+    }
+
+    #[test]
+    fn a_newer_contract_is_named_with_both_versions() {
+        let error = check_world(&[], &names(&["posemesh:runner/entry@0.2.0"])).unwrap_err();
+        assert!(error.contains("0.2.0") && error.contains("0.1.0") && error.contains("entry"), "{error}");
+        let error = check_world(&names(&["posemesh:runner/inputs@0.1.7"]), &[]).unwrap_err();
+        assert!(error.contains("posemesh:runner/inputs") && error.contains("0.1.7"), "{error}");
+    }
+
+    #[test]
+    fn what_is_no_runner_is_refused_with_what_it_lacks() {
+        let error = check_world(&[], &names(&["wasi:cli/run@0.2.0"])).unwrap_err();
+        assert!(error.contains("does not export posemesh:runner/entry@0.1.0"), "{error}");
+        let error = check_world(&names(&["acme:db/query@1.0.0"]), &[]).unwrap_err();
+        assert!(error.contains("acme:db/query@1.0.0"), "{error}");
+    }
+
+    #[test]
+    fn a_refused_import_of_wasi_names_what_is_offered() {
+        let entry = names(&["posemesh:runner/entry@0.1.0"]);
+        for fits in ["wasi:http/types@0.2.4", "wasi:cli/stdout@0.3.0", "wasi:clocks/monotonic-clock@0.2.12"] {
+            check_world(&names(&[fits]), &entry).unwrap();
+        }
+        for (import, wanted) in [
+            ("wasi:http/client@0.3.0", "wasi:http 0.2 only"),
+            ("wasi:cli/run@0.3.0-rc-2026-01-06", "release candidate"),
+            ("wasi:nn/graph@0.2.0", "offers of WASI 0.2: wasi:cli"),
+            ("wasi:cli/run@0.4.0", "offers WASI 0.2 and 0.3.0"),
+            ("wasi:cli/run", "offers WASI 0.2 and 0.3.0"),
+        ] {
+            let error = check_world(&names(&[import]), &entry).unwrap_err();
+            assert!(error.contains(import) && error.contains(wanted), "{import}: {error}");
+        }
+    }
+}

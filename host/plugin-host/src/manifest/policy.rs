@@ -1,0 +1,197 @@
+//! The operator's word on one runner: `NAME.toml` beside `NAME.wasm`. Absent, the defaults hold.
+//!
+//! ```toml
+//! enabled = true
+//! priority = 0                              # of several that claim a capability the highest serves it
+//! environment = ["MODEL_NAME"]              # variables of the node that the runner may see
+//! network_hosts = ["api.example.com"]       # hosts that it may reach by HTTP, at public addresses
+//! private_network_hosts = ["models.lan:80"] # the same, at any address
+//!
+//! [directories]                             # folders that it may read, as /data/NAME
+//! models = "/srv/models"
+//!
+//! [limits]                                  # the most that it gets, whatever it asks for
+//! memory_bytes = 268435456
+//! deadline_ms = 60000
+//!
+//! [canary]                                  # a new version gets a share of the tasks first
+//! share = 0.1
+//! tasks = 20
+//! max_failure_share = 0.1
+//! ```
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::manifest::canary::CanaryPolicy;
+use crate::manifest::description::Description;
+use crate::manifest::host_rule::{HostRule, agreed};
+use crate::manifest::limits::{LimitSettings, Limits};
+
+/// The largest `NAME.toml`.
+const MAX_POLICY: u64 = 64 << 10;
+
+/// Variables that hold the node's secrets: no runner sees them, whatever its policy says.
+const SECRETS: [&str; 5] = [
+    "ADMIN_TOKEN",
+    "REG_SECRET",
+    "SECP256K1_PRIVHEX",
+    "ROBOT_REGISTRATION_CREDENTIALS",
+    "ROBOT_REGISTRATION_CREDENTIALS_FILE",
+];
+
+/// Why an operator's file is not followed.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyError {
+    /// The file is there and can't be read, which may pass.
+    #[error("reading {path}: {error}")]
+    Read {
+        /// `NAME.toml`.
+        path: PathBuf,
+        /// The system's answer.
+        error: io::Error,
+    },
+    /// The file has a mistake.
+    #[error("{path}: {what}")]
+    Invalid {
+        /// `NAME.toml`.
+        path: PathBuf,
+        /// The line and field, and what is allowed.
+        what: String,
+    },
+}
+
+/// What the operator allows a runner.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Policy {
+    /// Whether it is used at all.
+    pub enabled: bool,
+    /// Of several runners that claim a capability the one with the highest serves it.
+    pub priority: i32,
+    /// How a new generation is tried while another is live; none: it takes over at once.
+    pub canary: Option<CanaryPolicy>,
+    /// Names of the node's environment variables that it may see.
+    pub environment: Vec<String>,
+    /// Hosts that it may reach, as long as their addresses are public.
+    pub network_hosts: Vec<HostRule>,
+    /// Hosts that it may reach at whatever address: on this machine, in this network.
+    pub private_network_hosts: Vec<HostRule>,
+    /// Folders of the host that it may read, by the name that it asks for.
+    pub directories: BTreeMap<String, PathBuf>,
+    /// The most that it gets.
+    pub limits: LimitSettings,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            priority: 0,
+            canary: None,
+            environment: Vec::new(),
+            network_hosts: Vec::new(),
+            private_network_hosts: Vec::new(),
+            directories: BTreeMap::new(),
+            limits: LimitSettings::default(),
+        }
+    }
+}
+
+impl Policy {
+    /// Reads `NAME.toml`; a missing file is the default.
+    ///
+    /// # Errors
+    /// When it can't be read or is not what it should be; the text names line and field.
+    pub fn read(path: &Path) -> Result<Self, PolicyError> {
+        let invalid = |what: String| PolicyError::Invalid { path: path.to_owned(), what };
+        let mut text = String::new();
+        match File::open(path).and_then(|file| file.take(MAX_POLICY + 1).read_to_string(&mut text)) {
+            Ok(bytes) if bytes as u64 > MAX_POLICY => {
+                Err(invalid(format!("it has more than {MAX_POLICY} bytes")))
+            }
+            Ok(_) => {
+                let policy: Self = toml::from_str(&text).map_err(|error| invalid(error.to_string()))?;
+                policy.check().map(|()| policy).map_err(invalid)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) => Err(PolicyError::Read { path: path.to_owned(), error }),
+        }
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if let Some(secret) = self.environment.iter().find(|name| SECRETS.contains(&name.as_str())) {
+            return Err(format!("environment: {secret} holds a secret of the node, which no runner may see"));
+        }
+        for (name, folder) in &self.directories {
+            if !folder.is_absolute() || !folder.is_dir() {
+                return Err(format!(
+                    "[directories] {name} = {:?}: it must be the absolute path of a folder that is there",
+                    folder.display().to_string()
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// What a runner gets of what it asked for: never more than `maximum`, the node's own.
+    ///
+    /// A pure function, so that what a policy means can be tested without a runner.
+    pub(crate) fn grant(&self, asked: &Description, maximum: &Limits) -> Grant {
+        let (limits, reduced) = Limits::grant(&asked.limits, &self.limits, maximum);
+        let mut not_granted = Vec::new();
+        let (environment, refused): (Vec<_>, Vec<_>) =
+            asked.environment.iter().cloned().partition(|name| self.environment.contains(name));
+        not_granted.extend(refused.into_iter().map(|name| format!("environment variable {name}")));
+
+        let network_hosts = agreed(&asked.network_hosts, &self.network_hosts);
+        let private_network_hosts = agreed(&asked.network_hosts, &self.private_network_hosts);
+        for host in &asked.network_hosts {
+            let granted: Vec<String> = network_hosts
+                .iter()
+                .chain(&private_network_hosts)
+                .filter(|rule| host.covers(rule))
+                .map(ToString::to_string)
+                .collect();
+            match granted.as_slice() {
+                [] => not_granted.push(format!("network host {host}")),
+                granted if granted.contains(&host.to_string()) => {}
+                part => not_granted.push(format!("network host {host} (only {})", part.join(", "))),
+            }
+        }
+
+        let mut directories = BTreeMap::new();
+        for name in &asked.directories {
+            match self.directories.get(name) {
+                Some(folder) => drop(directories.insert(name.clone(), folder.clone())),
+                None => not_granted.push(format!("directory {name}")),
+            }
+        }
+        not_granted.extend(reduced.iter().map(ToString::to_string));
+        Grant { limits, environment, network_hosts, private_network_hosts, directories, not_granted }
+    }
+}
+
+/// What counts for a runner: the intersection of asked and allowed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// The limits of each run.
+    pub limits: Limits,
+    /// The environment variables that it sees.
+    pub environment: Vec<String>,
+    /// The hosts that it may reach at public addresses.
+    pub network_hosts: Vec<HostRule>,
+    /// The hosts that it may reach at any address.
+    pub private_network_hosts: Vec<HostRule>,
+    /// The folders of the host that it may read, by name: each appears as `/data/NAME`.
+    pub directories: BTreeMap<String, PathBuf>,
+    /// What it asked for and did not get, in words.
+    pub not_granted: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests;

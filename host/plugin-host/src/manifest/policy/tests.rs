@@ -1,0 +1,84 @@
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+
+fn description() -> Description {
+    Description {
+        name: "test".to_owned(),
+        version: "1.0.0".to_owned(),
+        summary: String::new(),
+        capabilities: vec!["/test/v1".to_owned()],
+        limits: LimitSettings::default(),
+        network_hosts: Vec::new(),
+        environment: Vec::new(),
+        directories: Vec::new(),
+        meta_schema: None,
+        homepage: None,
+        license: None,
+    }
+}
+
+fn policy(text: &str) -> Result<Policy, PolicyError> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("test.toml");
+    std::fs::write(&path, text).unwrap();
+    Policy::read(&path)
+}
+
+#[test]
+fn without_a_policy_nothing_is_granted_and_everything_asked_is_reported() {
+    let policy = Policy::read(Path::new("/nowhere/test.toml")).unwrap();
+    let asked = Description {
+        environment: vec!["MODEL".to_owned()],
+        network_hosts: vec!["example.com".parse().unwrap()],
+        directories: vec!["models".to_owned()],
+        limits: LimitSettings { handles: Some(u64::MAX), ..LimitSettings::default() },
+        ..description()
+    };
+    let grant = policy.grant(&asked, &Limits::node_maximum());
+    assert!(grant.environment.is_empty() && grant.network_hosts.is_empty() && grant.directories.is_empty());
+    let reported = grant.not_granted.join("; ");
+    for part in ["variable MODEL", "host example.com", "directory models", "handles of", "RUNNER_MAX_HANDLES"]
+    {
+        assert!(reported.contains(part), "{part} is not in {reported}");
+    }
+}
+
+#[test]
+fn what_is_granted_is_what_was_asked_for_and_allowed() {
+    let dir = tempfile::tempdir().unwrap();
+    let policy = policy(&format!(
+        "environment = [\"MODEL\", \"OTHER\"]\nnetwork_hosts = [\"a.example.com\"]\n\
+         private_network_hosts = [\"127.0.0.1:8080\"]\n[directories]\nmodels = {:?}\n[limits]\ndeadline_ms = 5",
+        dir.path()
+    ))
+    .unwrap();
+    let asked = Description {
+        environment: vec!["MODEL".to_owned()],
+        network_hosts: vec!["*.example.com".parse().unwrap(), "127.0.0.1:8080".parse().unwrap()],
+        directories: vec!["models".to_owned()],
+        ..description()
+    };
+    let grant = policy.grant(&asked, &Limits::node_maximum());
+    assert_eq!(grant.environment, ["MODEL"], "what nobody asked for is not given");
+    assert_eq!(grant.network_hosts, ["a.example.com".parse().unwrap()]);
+    assert_eq!(grant.private_network_hosts, ["127.0.0.1:8080".parse().unwrap()]);
+    assert_eq!(grant.directories.get("models").map(PathBuf::as_path), Some(dir.path()));
+    assert_eq!(grant.limits.deadline_ms, 5);
+    assert_eq!(grant.not_granted, ["network host *.example.com (only a.example.com)"]);
+}
+
+#[test]
+fn mistakes_are_named() {
+    for (text, wanted) in [
+        ("enabld = true", "enabld"),
+        ("[limits]\nmemory = 5", "memory"),
+        ("network_hosts = [\"http://x/\"]", "allowed: example.com"),
+        ("environment = [\"SECP256K1_PRIVHEX\"]", "a secret of the node"),
+        ("[directories]\nmodels = \"relative\"", "absolute path"),
+        ("[directories]\nmodels = \"/nowhere/at/all\"", "a folder that is there"),
+    ] {
+        let error = policy(text).unwrap_err().to_string();
+        assert!(error.contains("test.toml") && error.contains(wanted), "{text}: {error}");
+    }
+}

@@ -1,0 +1,132 @@
+//! One generation of a runner: code, limits and grants that a task keeps from its start to its end.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use posemesh_runner_api::failure::RunFailure;
+use posemesh_runner_api::runner::{Runner, RunnerCall};
+use posemesh_text::one_line;
+
+use crate::instance::bindings::RunnerPre;
+use crate::instance::describe::describe;
+use crate::instance::run::{RunSetup, run};
+use crate::instance::state::RunState;
+use crate::instance::stuck::StuckThreads;
+use crate::load::error::{LoadError, MAX_CAUSE};
+use crate::load::loader::{LinkedComponent, Loader};
+use crate::load::stage::{LoadStage, Reached};
+use crate::manifest::description::Description;
+use crate::manifest::policy::{Grant, Policy};
+use crate::registry::claims::Claim;
+use crate::registry::counters::RunCounters;
+
+/// A runner that has passed every stage: a [`Runner`] that can be run as it is, or by way of a
+/// [`Registry`](crate::registry::Registry).
+pub struct Generation {
+    /// The file's stem: the name that the operator knows.
+    pub name: String,
+    /// Counts the loads of this node.
+    pub number: u64,
+    /// The component's file.
+    pub path: PathBuf,
+    /// What the runner says of itself.
+    pub description: Description,
+    /// What the runner may do and use.
+    pub grant: Grant,
+    /// SHA-256 of the file, in hex.
+    pub digest: String,
+    /// Size of the file, in bytes.
+    pub bytes: u64,
+    /// Whether its code came from the cache.
+    pub cached: bool,
+    /// `priority` of its policy: who serves a capability that several claim.
+    pub priority: i32,
+    pub(crate) counters: RunCounters,
+    pre: RunnerPre<RunState>,
+    environment: Vec<(String, String)>,
+    stuck: StuckThreads,
+}
+
+impl Generation {
+    /// Takes a file through every stage: read, verified, compiled, linked, probed, granted.
+    ///
+    /// `environment` looks up the node's value of a granted variable; `reached` is called with each stage.
+    ///
+    /// # Errors
+    /// At the first stage that it does not pass; the text says which and why.
+    pub async fn load(
+        loader: &Loader,
+        path: &Path,
+        number: u64,
+        policy: &Policy,
+        environment: &(dyn Fn(&str) -> Option<String> + Sync),
+        reached: Reached<'_>,
+    ) -> Result<Self, LoadError> {
+        let LinkedComponent { pre, digest, bytes, cached } = loader.load(path, reached).await?;
+        let pre = RunnerPre::new(pre).map_err(|error| LoadError::World {
+            path: path.to_owned(),
+            what: one_line(format_args!("{error:#}"), MAX_CAUSE),
+        })?;
+        let stuck = loader.engine().stuck_threads().clone();
+        let described = describe(pre.clone(), path, &stuck).await;
+        let raw = described.map_err(|cause| LoadError::Describe { path: path.to_owned(), cause })?;
+        let description =
+            Description::check(raw).map_err(|what| LoadError::Description { path: path.to_owned(), what })?;
+        let grant = policy.grant(&description, loader.maximum());
+        let environment =
+            grant.environment.iter().filter_map(|name| Some((name.clone(), environment(name)?))).collect();
+        let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        reached(LoadStage::Probed);
+        Ok(Self {
+            name,
+            number,
+            path: path.to_owned(),
+            description,
+            grant,
+            digest,
+            bytes,
+            cached,
+            priority: policy.priority,
+            counters: RunCounters::default(),
+            pre,
+            environment,
+            stuck,
+        })
+    }
+
+    /// Whether it claims a capability.
+    pub(crate) fn serves(&self, capability: &str) -> bool {
+        self.description.capabilities.iter().any(|claimed| claimed == capability)
+    }
+
+    /// What it claims, under the name of its file.
+    pub(crate) fn claim(&self, name: &str) -> Claim {
+        let capabilities = self.description.capabilities.clone();
+        Claim { name: name.to_owned(), priority: self.priority, capabilities }
+    }
+}
+
+impl fmt::Debug for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.label())
+    }
+}
+
+#[async_trait]
+impl Runner for Generation {
+    fn label(&self) -> String {
+        format!("{} {} #{}", self.name, self.description.version, self.number)
+    }
+
+    async fn run(&self, call: RunnerCall) -> Result<(), RunFailure> {
+        let label = self.label();
+        let setup = RunSetup {
+            label: &label,
+            grant: &self.grant,
+            environment: &self.environment,
+            stuck: &self.stuck,
+        };
+        run(self.pre.clone(), setup, call).await
+    }
+}

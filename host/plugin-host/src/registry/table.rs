@@ -1,0 +1,222 @@
+//! The runners by name: what serves, what is on trial, what was refused; and the capabilities that follow.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use posemesh_runner_api::runner::Runner as _;
+use tokio::sync::watch as channel;
+
+use crate::load::stage::LoadStage;
+use crate::manifest::canary::CanaryPolicy;
+use crate::registry::claims::{Claim, conflict, owner, served};
+use crate::registry::generation::Generation;
+use crate::registry::slot::{LoadRefusal, RetryWhen, RunnerSlot, StageChange};
+use crate::registry::trial::CanaryVerdict;
+use crate::registry::view::RunnerView;
+
+/// The state of a registry, shared by what fills it and what serves from it.
+pub(crate) struct RunnerTable {
+    /// Capabilities that are not served, whoever claims them.
+    withheld: BTreeSet<String>,
+    state: Mutex<TableState>,
+    capabilities: channel::Sender<BTreeSet<String>>,
+}
+
+#[derive(Default)]
+struct TableState {
+    /// By file stem.
+    slots: BTreeMap<String, RunnerSlot>,
+    /// How often each stage was reached.
+    transitions: BTreeMap<LoadStage, u64>,
+}
+
+impl TableState {
+    fn claims(&self) -> Vec<Claim> {
+        let live = self.slots.iter().filter_map(|(name, slot)| Some((name, slot.live.as_ref()?)));
+        live.map(|(name, live)| live.claim(name)).collect()
+    }
+
+    fn slot(&mut self, name: &str) -> &mut RunnerSlot {
+        self.slots.entry(name.to_owned()).or_default()
+    }
+
+    fn count(&mut self, stage: LoadStage) {
+        *self.transitions.entry(stage).or_default() += 1;
+    }
+
+    /// Counts and logs changes of stages.
+    fn note(&mut self, name: &str, changes: Vec<StageChange>) {
+        for (generation, stage) in changes {
+            self.count(stage);
+            tracing::info!(runner = name, generation, %stage, "runner {stage}");
+        }
+    }
+}
+
+impl RunnerTable {
+    pub(crate) fn new(withheld: BTreeSet<String>) -> Self {
+        Self { withheld, state: Mutex::default(), capabilities: channel::Sender::new(BTreeSet::new()) }
+    }
+
+    /// The capabilities that are served, as they change.
+    pub(crate) fn capabilities(&self) -> channel::Receiver<BTreeSet<String>> {
+        self.capabilities.subscribe()
+    }
+
+    /// The generation of the next task of a capability.
+    pub(crate) fn pick(&self, capability: &str) -> Option<Arc<Generation>> {
+        if self.withheld.contains(capability) {
+            return None;
+        }
+        // A canary that has failed enough must not get one more task.
+        self.conclude_trials();
+        let mut state = self.state();
+        let name = owner(capability, &state.claims())?.to_owned();
+        state.slot(&name).pick(capability)
+    }
+
+    pub(crate) fn view(&self) -> Vec<RunnerView> {
+        let state = self.state();
+        let claims = state.claims();
+        let serves = |name: &str, slot: &RunnerSlot| -> Vec<String> {
+            let live = slot.live.iter().flat_map(|live| live.description.capabilities.iter());
+            let mine = |capability: &&String| {
+                owner(capability, &claims) == Some(name) && !self.withheld.contains(*capability)
+            };
+            live.filter(mine).cloned().collect()
+        };
+        state.slots.iter().map(|(name, slot)| RunnerView::new(name, slot, serves(name, slot))).collect()
+    }
+
+    pub(crate) fn transitions(&self) -> BTreeMap<LoadStage, u64> {
+        self.state().transitions.clone()
+    }
+
+    /// See [`Registry::roll_back`](crate::registry::Registry::roll_back).
+    pub(crate) fn roll_back(&self, name: &str) -> Result<String, String> {
+        let mut state = self.state();
+        let Some(slot) = state.slots.get(name) else {
+            let known: Vec<&str> = state.slots.keys().map(String::as_str).collect();
+            return Err(format!("there is no runner {name}; there are: {}", known.join(", ")));
+        };
+        // The previous one may claim what somebody else has taken over meanwhile.
+        let returning = slot.previous.as_ref().filter(|_| slot.canary.is_none()).map(|old| old.claim(name));
+        if let Some(clash) = returning.and_then(|claim| conflict(&claim, &state.claims())) {
+            return Err(format!("rolling {name} back: {clash}"));
+        }
+        let slot = state.slot(name);
+        let changes = slot.roll_back().map_err(|reason| format!("rolling {name} back: {reason}"))?;
+        let now = slot.live.as_ref().map(|live| live.label()).unwrap_or_default();
+        tracing::warn!(runner = name, now, "rolled back by the operator");
+        state.note(name, changes);
+        self.publish(&state);
+        Ok(now)
+    }
+
+    /// Ends the trials of canaries of which enough is known, and forgets what is gone.
+    pub(crate) fn conclude_trials(&self) {
+        let mut state = self.state();
+        let names: Vec<String> = state.slots.keys().cloned().collect();
+        for name in names {
+            let slot = state.slot(&name);
+            let judged = slot.judge();
+            let mut changes = slot.sweep();
+            let empty = slot.is_empty();
+            if let Some((verdict, judged)) = judged {
+                match verdict {
+                    CanaryVerdict::RollBack(why) => {
+                        tracing::error!(runner = name, "canary rolled back: {why}");
+                    }
+                    _ => tracing::info!(runner = name, "the canary has passed its trial"),
+                }
+                changes.extend(judged);
+            }
+            state.note(&name, changes);
+            if empty {
+                state.slots.remove(&name);
+            }
+        }
+        self.publish(&state);
+    }
+
+    /// Notes how far a load is.
+    pub(crate) fn load_reached(&self, name: &str, number: u64, stage: LoadStage) {
+        let mut state = self.state();
+        state.count(stage);
+        state.slot(name).loading = Some((number, stage));
+    }
+
+    /// Notes that no load goes on any more; the last stage that it passed.
+    pub(crate) fn load_ended(&self, name: &str) -> LoadStage {
+        self.state().slot(name).loading.take().map_or(LoadStage::Found, |(_, stage)| stage)
+    }
+
+    /// A generation that has passed every stage takes its place, unless its claims clash with others'.
+    pub(crate) fn arrive(
+        &self,
+        name: &str,
+        generation: Arc<Generation>,
+        canary: Option<CanaryPolicy>,
+    ) -> Result<(), LoadRefusal> {
+        let mut state = self.state();
+        let claim = generation.claim(name);
+        if let Some(reason) = conflict(&claim, &state.claims()) {
+            let (number, retry) = (generation.number, RetryWhen::Unclaimed(claim));
+            return Err(LoadRefusal { number, passed: LoadStage::Probed, reason, retry });
+        }
+        let changes = state.slot(name).arrive(generation, canary);
+        state.note(name, changes);
+        self.publish(&state);
+        Ok(())
+    }
+
+    /// Notes and logs why a load does not serve; what serves goes on.
+    pub(crate) fn refuse(&self, name: &str, refusal: LoadRefusal) {
+        let mut state = self.state();
+        state.count(LoadStage::Refused);
+        let slot = state.slot(name);
+        let kept = slot.live.as_ref().map(|live| live.label());
+        tracing::error!(runner = name, kept, passed = %refusal.passed, "runner refused: {}", refusal.reason);
+        slot.refused = Some(refusal);
+    }
+
+    /// First the capabilities, so that nobody is promised anything; then what is left of its tasks ends.
+    /// `refusal` is what is shown in its place.
+    pub(crate) fn withdraw(&self, name: &str, why: &str, refusal: Option<LoadRefusal>) {
+        let mut state = self.state();
+        let slot = state.slot(name);
+        let changes = slot.withdraw();
+        slot.refused = refusal;
+        if !changes.is_empty() {
+            tracing::info!(runner = name, "runner withdrawn: {why}; tasks that it has go on");
+        }
+        state.note(name, changes);
+        self.publish(&state);
+    }
+
+    /// Whether what was refused may be loaded now though its file has not changed: `may_retry` decides by the
+    /// refusal; a claim that clashed may be free by now.
+    pub(crate) fn may_retry(&self, name: &str, may_retry: impl Fn(&LoadRefusal) -> bool) -> bool {
+        let state = self.state();
+        let refusal = state.slots.get(name).and_then(|slot| slot.refused.as_ref());
+        refusal.is_some_and(|refusal| match &refusal.retry {
+            RetryWhen::Unclaimed(claim) => conflict(claim, &state.claims()).is_none(),
+            RetryWhen::Requested | RetryWhen::After(_) => may_retry(refusal),
+        })
+    }
+
+    /// Publishes the capabilities of a state that is held: nobody sees one without the other, and of two changes
+    /// the later one is published last.
+    fn publish(&self, state: &TableState) {
+        let served = served(&state.claims(), &self.withheld);
+        self.capabilities.send_if_modified(|now| {
+            let changed = *now != served;
+            *now = served;
+            changed
+        });
+    }
+
+    fn state(&self) -> MutexGuard<'_, TableState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

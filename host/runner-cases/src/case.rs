@@ -1,0 +1,171 @@
+//! Test cases as they are on disk: `task.json`, `inputs/` and `expected/`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use posemesh_runner_api::failure::FailureKind;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::compare::Comparison;
+
+/// A test case that was read from its folder.
+#[derive(Debug, Clone)]
+pub struct Case {
+    /// Name of the folder.
+    pub name: String,
+    /// Contents of `task.json`.
+    pub task: CaseTask,
+    /// File of each input, by CID.
+    pub inputs: BTreeMap<String, PathBuf>,
+    /// The result that the runner must have.
+    pub expected: Expected,
+}
+
+/// Contents of `task.json`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CaseTask {
+    /// Capability of the task; the runner's only one if absent.
+    pub capability: Option<String>,
+    /// Parameters of the task.
+    #[serde(default)]
+    pub meta: Value,
+    /// The inputs, by file name in `inputs/` or key of `files`; if absent, all of them in the order of names.
+    pub inputs_cids: Option<Vec<String>>,
+    /// Prefix of the paths of artifacts.
+    pub outputs_prefix: Option<String>,
+    /// Inputs outside of the case: CID to path, relative to the case.
+    #[serde(default)]
+    pub files: BTreeMap<String, PathBuf>,
+    /// How each artifact is compared, by path.
+    #[serde(default)]
+    pub compare: BTreeMap<String, Comparison>,
+}
+
+/// The result that a case expects.
+#[derive(Debug, Clone)]
+pub enum Expected {
+    /// Exactly these artifacts, by path, each with the file that it is compared with.
+    Artifacts(BTreeMap<String, Option<PathBuf>>),
+    /// A failure of the run.
+    Failure(ExpectedFailure),
+}
+
+/// Contents of `failure.json`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExpectedFailure {
+    /// Kind that the failure must have.
+    pub kind: FailureKind,
+    /// Texts that the reason must contain.
+    #[serde(default)]
+    pub reason_contains: Vec<String>,
+}
+
+/// Why a case can't be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{path}: {what}")]
+pub struct CaseError {
+    /// The file or folder at fault.
+    pub path: PathBuf,
+    /// What is wrong with it, in words.
+    pub what: String,
+}
+
+fn case_error(path: &Path, what: impl ToString) -> CaseError {
+    CaseError { path: path.to_owned(), what: what.to_string() }
+}
+
+/// Reads the cases below a folder, in the order of their names; the folder may be a case itself.
+///
+/// # Errors
+/// When there is no case, or one can't be read.
+pub fn find(dir: &Path) -> Result<Vec<Case>, CaseError> {
+    if dir.join("task.json").is_file() {
+        return Ok(vec![Case::read(dir)?]);
+    }
+    let mut folders = BTreeSet::new();
+    for entry in std::fs::read_dir(dir).map_err(|error| case_error(dir, error))? {
+        let path = entry.map_err(|error| case_error(dir, error))?.path();
+        if path.is_dir() {
+            folders.insert(path);
+        }
+    }
+    if folders.is_empty() {
+        return Err(case_error(dir, "there is no test case here: a case is a folder with a task.json"));
+    }
+    folders.iter().map(|folder| Case::read(folder)).collect()
+}
+
+impl Case {
+    /// Reads the case in a folder.
+    ///
+    /// # Errors
+    /// When a file is missing, can't be read, or is no valid JSON of its kind.
+    pub fn read(dir: &Path) -> Result<Self, CaseError> {
+        let task: CaseTask = json(&dir.join("task.json"))?;
+        let mut inputs: BTreeMap<String, PathBuf> = files_below(&dir.join("inputs"))?.into_iter().collect();
+        for (cid, path) in &task.files {
+            let path = dir.join(path);
+            if !path.is_file() {
+                return Err(case_error(
+                    &dir.join("task.json"),
+                    format!("files: {cid}: there is no file {}", path.display()),
+                ));
+            }
+            inputs.insert(cid.clone(), path);
+        }
+        let expected_dir = dir.join("expected");
+        let failure = expected_dir.join("failure.json");
+        let expected = if failure.is_file() {
+            Expected::Failure(json(&failure)?)
+        } else {
+            let mut artifacts: BTreeMap<String, Option<PathBuf>> =
+                files_below(&expected_dir)?.into_iter().map(|(name, path)| (name, Some(path))).collect();
+            for path in task.compare.keys() {
+                artifacts.entry(path.clone()).or_insert(None);
+            }
+            if artifacts.is_empty() && !expected_dir.is_dir() {
+                return Err(case_error(
+                    dir,
+                    "it expects nothing: put the artifacts or a failure.json into expected/",
+                ));
+            }
+            Expected::Artifacts(artifacts)
+        };
+        let name = dir.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        Ok(Self { name, task, inputs, expected })
+    }
+}
+
+fn json<T: DeserializeOwned>(path: &Path) -> Result<T, CaseError> {
+    let text = std::fs::read_to_string(path).map_err(|error| case_error(path, error))?;
+    serde_json::from_str(&text).map_err(|error| case_error(path, error))
+}
+
+/// The files below a folder with their relative paths; none if there is no such folder. Ignores `.gitkeep`,
+/// which keeps an empty folder in version control.
+fn files_below(dir: &Path) -> Result<Vec<(String, PathBuf)>, CaseError> {
+    let mut files = Vec::new();
+    let mut folders = vec![(String::new(), dir.to_owned())];
+    while let Some((prefix, folder)) = folders.pop() {
+        let entries = match std::fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && prefix.is_empty() => break,
+            Err(error) => return Err(case_error(&folder, error)),
+        };
+        for entry in entries {
+            let entry = entry.map_err(|error| case_error(&folder, error))?;
+            let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+            if entry.path().is_dir() {
+                folders.push((format!("{name}/"), entry.path()));
+            } else if !name.ends_with(".gitkeep") {
+                files.push((name, entry.path()));
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
+}

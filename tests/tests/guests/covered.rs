@@ -1,0 +1,52 @@
+//! The host test of each guest. A guest in `tests/guests/examples` without a line here does not compile.
+
+use posemesh_tests::foreach_guest;
+
+/// Fails to compile with "no `NAME` in `covered::tests`" for a guest that has no test.
+macro_rules! assert_test_exists {
+    ($($guest:ident)*) => {
+        $(const _: () = {
+            #[allow(unused_imports)]
+            use self::tests::$guest as _;
+        };)*
+    };
+}
+
+foreach_guest!(assert_test_exists);
+
+/// Each guest's name for the test that runs it.
+mod tests {
+    pub(crate) use crate::floods::floods_are_held_back_by_name as clock_flood;
+    pub(crate) use crate::floods::floods_are_held_back_by_name as event_flood;
+    pub(crate) use crate::floods::floods_are_held_back_by_name as log_flood;
+    pub(crate) use crate::floods::floods_are_held_back_by_name as output_flood;
+    pub(crate) use crate::floods::floods_are_held_back_by_name as progress_flood;
+    pub(crate) use crate::floods::floods_are_held_back_by_name as random_flood;
+    pub(crate) use crate::load::components_that_can_not_be_runners_are_refused_by_name as greedy_describe;
+    pub(crate) use crate::load::components_that_can_not_be_runners_are_refused_by_name as rude_describe;
+    pub(crate) use crate::load::components_that_can_not_be_runners_are_refused_by_name as spin_in_describe;
+    pub(crate) use crate::memory::runners_that_take_too_much_are_ended_by_name as file_flood;
+    pub(crate) use crate::memory::runners_that_take_too_much_are_ended_by_name as handle_flood;
+    pub(crate) use crate::memory::runners_that_take_too_much_are_ended_by_name as memory_bomb;
+    pub(crate) use crate::memory::runners_that_take_too_much_are_ended_by_name as memory_fill;
+    pub(crate) use crate::memory::runners_that_take_too_much_are_ended_by_name as recurse;
+    pub(crate) use crate::memory::runners_that_take_too_much_are_ended_by_name as scratch_fill;
+    pub(crate) use crate::plugin_run::a_stream_is_copied_byte_for_byte as copy;
+    pub(crate) use crate::plugin_run::every_function_of_the_ports_works as ports;
+    pub(crate) use crate::readme::the_runner_of_the_readme_counts_the_bytes_of_its_inputs as readme;
+    pub(crate) use crate::secrets::a_host_is_reached_only_when_it_is_granted_and_only_where_it_may_be as http;
+    pub(crate) use crate::secrets::what_was_not_granted_is_not_there as data;
+    pub(crate) use crate::secrets::what_was_not_granted_is_not_there as escape;
+    pub(crate) use crate::secrets::what_was_not_granted_is_not_there as left_over;
+    pub(crate) use crate::secrets::what_was_not_granted_is_not_there as probe;
+    pub(crate) use crate::secrets::what_was_not_granted_is_not_there as snoop;
+    pub(crate) use crate::secrets::what_was_not_granted_is_not_there as wasi3;
+    pub(crate) use crate::time::runners_that_do_not_return_are_ended_by_name as blocked;
+    pub(crate) use crate::time::runners_that_do_not_return_are_ended_by_name as exit;
+    pub(crate) use crate::time::runners_that_do_not_return_are_ended_by_name as huge_error;
+    pub(crate) use crate::time::runners_that_do_not_return_are_ended_by_name as ignore_cancel;
+    pub(crate) use crate::time::runners_that_do_not_return_are_ended_by_name as panic;
+    pub(crate) use crate::time::runners_that_do_not_return_are_ended_by_name as spin;
+    pub(crate) use crate::time::runners_that_do_not_return_are_ended_by_name as trap;
+    pub(crate) use crate::versioned::a_version_that_is_written_into_the_bytes_is_the_one_described as versioned;
+}

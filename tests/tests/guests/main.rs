@@ -1,0 +1,17 @@
+//! Guests that attack the node, or only have bugs: each is one small component with one behaviour.
+//!
+//! Most run in a real node for a devnet. Each must end for the expected reason; meanwhile the node keeps
+//! working, a neighbour task completes, and heartbeats stay regular. Behaviours of a group share a node, and
+//! the group's test runs all of them before it reports every difference. [`plugin_run`] runs guests without a
+//! node, [`covered`] makes sure that each has a test.
+
+mod covered;
+mod floods;
+mod load;
+mod memory;
+mod plugin_run;
+mod readme;
+mod secrets;
+mod shared_node;
+mod time;
+mod versioned;

@@ -1,0 +1,77 @@
+//! Guests that use too much of a resource: memory, tables, stack, handles, files.
+
+use posemesh_tests::by_hand::{Parts, runner};
+use posemesh_tests::guests::{FILE_FLOOD, HANDLE_FLOOD, MEMORY_BOMB, MEMORY_FILL, RECURSE, SCRATCH_FILL};
+use serde_json::Value;
+
+use crate::shared_node::{Expect::Fails, SharedNode, guests_with_policies};
+
+/// Grows until the host refuses, then traps.
+const GROW_ONE: &str = "(loop $again
+  (br_if $again (i32.ne (memory.grow $main (i32.const 256)) (i32.const -1)))) unreachable";
+const GROW_MANY: &str = "(loop $again
+  (drop (memory.grow $main (i32.const 16)))
+  (drop (memory.grow $second (i32.const 16)))
+  (br_if $again (i32.ne (memory.grow $third (i32.const 16)) (i32.const -1)))) unreachable";
+const GROW_TABLE: &str = "(loop $again
+  (br_if $again (i32.ne (table.grow $t (ref.null func) (i32.const 10000)) (i32.const -1)))) unreachable";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+pub(crate) async fn runners_that_take_too_much_are_ended_by_name() {
+    let limits = "[limits]\nmemory_bytes = 67108864\ndeadline_ms = 20000\n";
+    let plugins = guests_with_policies(&[
+        (MEMORY_BOMB, limits),
+        (MEMORY_FILL, "[limits]\nmemory_bytes = 536870912\ndeadline_ms = 1500\n"),
+        (RECURSE, limits),
+        (HANDLE_FLOOD, "[limits]\nhandles = 50\n"),
+        (SCRATCH_FILL, "[limits]\nscratch_bytes = 10000000\n"),
+        (FILE_FLOOD, "[limits]\nscratch_files = 500\n"),
+    ]);
+    let by_hand = [
+        ("grow_one", Parts { run: GROW_ONE, ..Parts::default() }),
+        (
+            "grow_many",
+            Parts { fields: "(memory $second 1) (memory $third 1)", run: GROW_MANY, ..Parts::default() },
+        ),
+        ("grow_table", Parts { fields: "(table $t 1 funcref)", run: GROW_TABLE, ..Parts::default() }),
+        (
+            "streams",
+            Parts {
+                before: "(type $stream (stream u8)) (core func $new (canon stream.new $stream))
+                         (core instance $host (export \"new\" (func $new)))",
+                with: "(with \"host\" (instance $host))",
+                imports: "(import \"host\" \"new\" (func $new (result i64)))",
+                run: "(loop $again (drop (call $new)) (br $again))",
+                ..Parts::default()
+            },
+        ),
+        (
+            "overflow",
+            Parts { fields: "(func $deeper (call $deeper))", run: "(call $deeper)", ..Parts::default() },
+        ),
+    ];
+    for (name, parts) in by_hand {
+        std::fs::write(plugins.path().join(format!("{name}.wasm")), runner(name, &parts))
+            .expect("a component");
+        std::fs::write(plugins.path().join(format!("{name}.toml")), limits).expect("a policy");
+    }
+
+    let mut shared = SharedNode::with_plugins(plugins, &[]).await;
+    let memory = ["`memory_bytes` of 67108864", "NAME.toml: [limits] memory_bytes", "\"value\":67108864"];
+    for (behaviour, name, wanted) in [
+        ("a memory bomb", MEMORY_BOMB.name, memory.as_slice()),
+        ("a memory bomb in one memory", "grow_one", &memory),
+        ("a memory bomb in many memories", "grow_many", &memory),
+        ("a table bomb", "grow_table", &["`table_elements` of 100000"]),
+        ("a huge memory.fill", MEMORY_FILL.name, &["`deadline_ms` of 1500"]),
+        ("an endless recursion", RECURSE.name, &["its stack overflowed", "backtrace", "recurse::deeper"]),
+        ("a stack overflow", "overflow", &["the stack overflowed", "backtrace"]),
+        ("a handle flood", HANDLE_FLOOD.name, &["`handles`"]),
+        ("a flood of WASI 0.3 streams", "streams", &["`handles` of 1024"]),
+        ("scratch fill", SCRATCH_FILL.name, &["`scratch_bytes` of 10000000"]),
+        ("a flood of files", FILE_FLOOD.name, &["`scratch_files` of 500"]),
+    ] {
+        shared.check(behaviour, name, Value::Null, Fails(wanted)).await;
+    }
+    shared.close().await;
+}
