@@ -12,13 +12,13 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::config::DevnetConfig;
-use crate::dds::credentials::{AppCredentials, NodeCredentials, RobotCredentials};
-use crate::domain::store::DataStore;
 use crate::error::DevnetError;
 use crate::faults::rules::Faults;
 use crate::identities::DefaultIdentities;
 use crate::serve::serve;
 use crate::servers::Servers;
+use crate::state::credentials::{AppCredentials, NodeCredentials, RobotCredentials};
+use crate::state::store::DataStore;
 use crate::sweep;
 use crate::tokens::TokenGrant;
 

@@ -7,8 +7,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::dds::credentials::MachineIdentity;
 use crate::error::DevnetError;
+use crate::state::credentials::MachineIdentity;
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct DefaultIdentities {

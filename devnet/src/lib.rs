@@ -35,8 +35,8 @@
 //!   restarted on the same directory has the same data and identities, but no jobs, tokens or
 //!   registrations, like a DDS that lost its database.
 //!
-//! The files form layers: what the servers know (`dds::registry`, `dms::queue`, `domain::store`,
-//! `domain::sessions`, `tokens`) knows nothing of requests; `servers` holds all of it; the endpoints above
+//! The files form layers: what the servers know (`state::registry`, `state::queue`, `state::store`,
+//! `state::sessions`, `tokens`) knows nothing of requests; `servers` holds all of it; the endpoints above
 //! act on `servers`; `serve` calls the endpoints; [`Devnet`] owns the whole.
 //!
 //! **Invariant:** state changes under a lock that is never held across an `await`, so a request whose
@@ -65,18 +65,19 @@ mod route;
 mod serve;
 mod servers;
 mod siwe;
+mod state;
 mod sweep;
 mod tokens;
 
 pub use config::DevnetConfig;
-pub use dds::credentials::{AppCredentials, NodeCredentials, RobotCredentials};
-pub use dds::records::{LoginRecord, RegistrationRecord};
 pub use devnet::Devnet;
-pub use dms::records::{Failure, HeartbeatRecord, LeaseRecord, SubmittedJob, TaskState, TaskStatus};
-pub use domain::item::DataItem;
-pub use domain::sessions::{PartRecord, SessionRecord, SessionStatus};
 pub use endpoint::{Endpoint, Role};
 pub use error::DevnetError;
 pub use faults::fault::{Fault, FaultId};
 pub use faults::rules::Faults;
 pub use request_log::{BearerKind, RequestRecord};
+pub use state::credentials::{AppCredentials, NodeCredentials, RobotCredentials};
+pub use state::item::DataItem;
+pub use state::machine_records::{LoginRecord, RegistrationRecord};
+pub use state::sessions::{PartRecord, SessionRecord, SessionStatus};
+pub use state::task_records::{Failure, HeartbeatRecord, LeaseRecord, SubmittedJob, TaskState, TaskStatus};

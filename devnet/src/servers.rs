@@ -9,14 +9,14 @@ use url::Url;
 
 use crate::clock::ServerClock;
 use crate::config::DevnetConfig;
-use crate::dds::registry::MachineRegistry;
-use crate::dms::queue::JobQueue;
-use crate::domain::sessions::UploadSessions;
-use crate::domain::store::DataStore;
 use crate::faults::rules::Faults;
 use crate::request::bearer;
 use crate::request_log::RequestLog;
 use crate::response::ApiError;
+use crate::state::queue::JobQueue;
+use crate::state::registry::MachineRegistry;
+use crate::state::sessions::UploadSessions;
+use crate::state::store::DataStore;
 use crate::tokens::{TokenGrant, TokenTable};
 
 /// The state of DDS, DMS and the domain server. Locks are held for a moment only and never across an

@@ -42,7 +42,7 @@ const LAYERS: [Layer; 15] = [
     // Runners know the WIT and nothing else.
     Layer { of: "plugins/*", may_use: &[] },
     // A scripted HTTP server for unit tests.
-    Layer { of: "tests/http-mock", may_use: &[] },
+    Layer { of: "tests/http-mock", may_use: &["host/net"] },
     Layer { of: "tests", may_use: &["host/*", "devnet", "tests/http-mock"] },
     Layer { of: "bench", may_use: &["host/*", "devnet", "tests"] },
     // Builds all the others.

@@ -8,11 +8,11 @@ use tokio::io::{AsyncRead, AsyncWriteExt, BufReader};
 use uuid::Uuid;
 
 use crate::devnet::Devnet;
-use crate::domain::item::DataItem;
 use crate::domain::names;
-use crate::domain::store::NewData;
 use crate::error::DevnetError;
 use crate::response::ApiError;
+use crate::state::item::DataItem;
+use crate::state::store::NewData;
 
 /// How much is read before it is written, in bytes.
 const CHUNK: usize = 256 << 10;

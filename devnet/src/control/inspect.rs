@@ -2,10 +2,10 @@
 
 use uuid::Uuid;
 
-use crate::dds::records::{LoginRecord, RegistrationRecord};
 use crate::devnet::Devnet;
-use crate::domain::sessions::SessionRecord;
 use crate::request_log::RequestRecord;
+use crate::state::machine_records::{LoginRecord, RegistrationRecord};
+use crate::state::sessions::SessionRecord;
 use crate::tokens::TokenGrant;
 
 impl Devnet {

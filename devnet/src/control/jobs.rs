@@ -7,10 +7,10 @@ use uuid::Uuid;
 
 use crate::devnet::Devnet;
 use crate::dms::jobs;
-use crate::dms::records::{HeartbeatRecord, SubmittedJob, TaskState};
 use crate::dms::submit::{self, JobRequest};
 use crate::error::DevnetError;
 use crate::response::ApiError;
+use crate::state::task_records::{HeartbeatRecord, SubmittedJob, TaskState};
 use crate::sweep::sweep;
 
 impl Devnet {

@@ -5,9 +5,9 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::devnet::Devnet;
-use crate::dms::records::TaskState;
 use crate::error::DevnetError;
 use crate::request_log::RequestRecord;
+use crate::state::task_records::TaskState;
 
 impl Devnet {
     /// Waits until `reached` is true of a task; returns the task.

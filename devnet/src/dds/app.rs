@@ -9,10 +9,10 @@ use http::{HeaderMap, header};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::dds::credentials::AppCredentials;
 use crate::request::ApiRequest;
 use crate::response::{ApiError, ApiResult, json};
 use crate::servers::Servers;
+use crate::state::credentials::AppCredentials;
 use crate::tokens::TokenGrant;
 
 /// Lifetime of the tokens of applications. Clients replace a token 60 s before it expires (protocol 6.12), so

@@ -7,12 +7,12 @@ use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::dds::records::{LoginRecord, RegistrationRecord};
-use crate::dds::registry::NonceEntry;
 use crate::request::{ApiRequest, read_json};
 use crate::response::{ApiError, ApiResult, empty, json};
 use crate::servers::Servers;
 use crate::siwe::{self, SiweMessage};
+use crate::state::machine_records::{LoginRecord, RegistrationRecord};
+use crate::state::registry::NonceEntry;
 use crate::tokens::TokenGrant;
 
 /// The chain that login texts name.

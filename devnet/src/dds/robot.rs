@@ -6,11 +6,11 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::dds::node::check_description;
-use crate::dds::records::{LoginRecord, RegistrationRecord};
-use crate::dds::registry::MachineKind;
 use crate::request::{ApiRequest, read_json};
 use crate::response::{ApiError, ApiResult, json};
 use crate::servers::Servers;
+use crate::state::machine_records::{LoginRecord, RegistrationRecord};
+use crate::state::registry::MachineKind;
 use crate::tokens::TokenGrant;
 
 fn invalid_credentials() -> ApiError {

@@ -6,14 +6,14 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::dms::entries::{JobEntry, Receipt};
-use crate::dms::queue::QueueState;
-use crate::dms::records::TaskStatus;
 use crate::dms::submit::{self, JobRequest};
 use crate::dms::wire::{JobView, ReceiptView, TaskView, tasks_summary};
 use crate::request::{ApiRequest, read_json};
 use crate::response::{ApiError, ApiResult, empty, json};
 use crate::servers::Servers;
+use crate::state::entries::{JobEntry, Receipt};
+use crate::state::queue::QueueState;
+use crate::state::task_records::TaskStatus;
 
 fn no_job() -> ApiError {
     ApiError::not_found("job not found")

@@ -7,14 +7,14 @@ use http::StatusCode;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::dds::registry::{Machine, MachineKind};
-use crate::dms::entries::{LeaseEntry, TaskEntry, TaskMode};
-use crate::dms::queue::QueueState;
-use crate::dms::records::{LeaseRecord, TaskStatus};
 use crate::dms::wire::LeaseEnvelope;
 use crate::request::ApiRequest;
 use crate::response::{ApiError, ApiResult, empty, json};
 use crate::servers::Servers;
+use crate::state::entries::{LeaseEntry, TaskEntry, TaskMode};
+use crate::state::queue::QueueState;
+use crate::state::registry::{Machine, MachineKind};
+use crate::state::task_records::{LeaseRecord, TaskStatus};
 use crate::tokens::{IssuedToken, TokenGrant};
 
 /// The machine that sent a request.

@@ -6,10 +6,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::dms::entries::{JobEntry, TaskEntry, TaskMode};
-use crate::dms::records::{SubmittedJob, TaskStatus};
 use crate::response::ApiError;
 use crate::servers::Servers;
+use crate::state::entries::{JobEntry, TaskEntry, TaskMode};
+use crate::state::task_records::{SubmittedJob, TaskStatus};
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct JobRequest {

@@ -8,15 +8,15 @@ use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::dds::registry::Machine;
-use crate::dms::entries::{Receipt, TaskEntry};
 use crate::dms::lease::{issue_task_token, machine};
-use crate::dms::queue::QueueState;
-use crate::dms::records::{Failure, HeartbeatRecord, TaskStatus};
 use crate::dms::wire::HeartbeatResponse;
 use crate::request::{ApiRequest, read_json};
 use crate::response::{ApiError, ApiResult, empty, json};
 use crate::servers::Servers;
+use crate::state::entries::{Receipt, TaskEntry};
+use crate::state::queue::QueueState;
+use crate::state::registry::Machine;
+use crate::state::task_records::{Failure, HeartbeatRecord, TaskStatus};
 
 /// How many heartbeats of a task are kept for tests; the oldest are dropped.
 const MAX_HEARTBEATS: usize = 100_000;

@@ -4,10 +4,10 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use crate::dms::entries::{JobEntry, Receipt, TaskEntry, TaskMode};
-use crate::dms::queue::QueueState;
-use crate::dms::records::TaskStatus;
 use crate::servers::Servers;
+use crate::state::entries::{JobEntry, Receipt, TaskEntry, TaskMode};
+use crate::state::queue::QueueState;
+use crate::state::task_records::TaskStatus;
 
 /// A task in a lease envelope or an answer of the job API. Absent fields are left out rather than null.
 #[derive(Debug, Serialize)]

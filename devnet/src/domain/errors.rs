@@ -1,8 +1,8 @@
 //! The answers to requests that fail in the files below the endpoints.
 
 use crate::domain::form::FormError;
-use crate::domain::store::StoreError;
 use crate::response::ApiError;
+use crate::state::store::StoreError;
 
 impl From<FormError> for ApiError {
     fn from(error: FormError) -> Self {

@@ -18,13 +18,13 @@ use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 use uuid::Uuid;
 
 use crate::domain::access::authorize;
-use crate::domain::item::DataItem;
 use crate::domain::names;
-use crate::domain::sessions::{OpenSession, PartRecord, SessionRecord, SessionStatus, UploadedPart};
-use crate::domain::store::{NewContent, NewData};
 use crate::request::{ApiRequest, read_json};
 use crate::response::{ApiError, ApiResult, empty, json};
 use crate::servers::Servers;
+use crate::state::item::DataItem;
+use crate::state::sessions::{OpenSession, PartRecord, SessionRecord, SessionStatus, UploadedPart};
+use crate::state::store::{NewContent, NewData};
 
 /// How many parts a session may have. Bounds its size too: the size of a part is prescribed.
 const MAX_PARTS: u32 = 10_000;

@@ -15,11 +15,11 @@ use tokio::io::AsyncReadExt;
 use uuid::Uuid;
 
 use crate::domain::access::authorize;
-use crate::domain::item::{DataItem, StoredItem};
-use crate::domain::store::DataStore;
 use crate::request::ApiRequest;
 use crate::response::{ApiError, ApiResult, json};
 use crate::servers::Servers;
+use crate::state::item::{DataItem, StoredItem};
+use crate::state::store::DataStore;
 
 /// How many ids a request may list (protocol 6.1).
 const MAX_IDS: usize = 100;

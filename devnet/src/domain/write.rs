@@ -8,14 +8,14 @@ use tokio::io::AsyncWriteExt;
 use uuid::Uuid;
 
 use crate::domain::access::authorize;
-use crate::domain::blob::StagedBlob;
 use crate::domain::form::{FormError, FormPart, UploadForm};
-use crate::domain::item::DataItem;
 use crate::domain::names;
-use crate::domain::store::{NewContent, NewData, StoreError};
 use crate::request::ApiRequest;
 use crate::response::{ApiError, ApiResult, empty, json};
 use crate::servers::Servers;
+use crate::state::blob::StagedBlob;
+use crate::state::item::DataItem;
+use crate::state::store::{NewContent, NewData, StoreError};
 
 /// Begins to read the form in a request's body.
 fn open_form<'b>(

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use uuid::Uuid;
 
-use crate::domain::blob::StagedBlob;
+use crate::state::blob::StagedBlob;
 
 /// The status of an upload session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

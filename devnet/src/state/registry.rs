@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use uuid::Uuid;
 
-use crate::dds::credentials::{AppCredentials, MachineIdentity, NodeCredentials, RobotCredentials};
-use crate::dds::records::{LoginRecord, RegistrationRecord};
+use crate::state::credentials::{AppCredentials, MachineIdentity, NodeCredentials, RobotCredentials};
+use crate::state::machine_records::{LoginRecord, RegistrationRecord};
 use crate::tokens::TokenGrant;
 
 /// How many nonces, signatures and login texts are kept for [`MachineRegistry::secrets`].

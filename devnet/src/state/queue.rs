@@ -6,8 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::dms::entries::{JobEntry, Receipt, TaskEntry};
-use crate::dms::records::{Failure, HeartbeatRecord, TaskState, TaskStatus};
+use crate::state::entries::{JobEntry, Receipt, TaskEntry};
+use crate::state::task_records::{Failure, HeartbeatRecord, TaskState, TaskStatus};
 
 #[derive(Debug, Default)]
 pub(crate) struct QueueState {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::dms::records::{Failure, HeartbeatRecord, LeaseRecord, TaskState, TaskStatus};
+use crate::state::task_records::{Failure, HeartbeatRecord, LeaseRecord, TaskState, TaskStatus};
 
 /// Which machines may be given a task (protocol 3.7).
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

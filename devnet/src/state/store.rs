@@ -12,9 +12,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::fs::File;
 use uuid::Uuid;
 
-use crate::domain::blob::{BlobDirectory, StagedBlob};
-use crate::domain::item::{DataItem, StoredItem};
 use crate::error::DevnetError;
+use crate::state::blob::{BlobDirectory, StagedBlob};
+use crate::state::item::{DataItem, StoredItem};
 
 /// Why data could not be created or updated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
