@@ -1,4 +1,3 @@
-#![deny(unreachable_pub)]
 //! The plugin host: from a `.wasm` file in a directory to a runner that a node can pick.
 //!
 //! A runner is a WebAssembly component of the world `posemesh:runner/runner`. This crate loads it, sandboxes it and

@@ -70,7 +70,6 @@
 //! # }
 //! ```
 
-#![deny(unreachable_pub)]
 
 pub mod case;
 pub mod compare;
