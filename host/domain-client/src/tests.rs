@@ -83,12 +83,12 @@ fn bench_with(address: SocketAddr, settings: DomainSettings, change: impl FnOnce
 }
 
 impl Bench {
-    pub async fn open(&self, cid: &str) -> Result<Box<dyn PartStream>, PortError> {
+    pub(crate) async fn open(&self, cid: &str) -> Result<Box<dyn PartStream>, PortError> {
         self.ports.inputs.open(cid).await
     }
 
     /// All parts of an input: ids and bytes.
-    pub async fn read_all(&self, cid: &str) -> Result<Vec<(String, Vec<u8>)>, PortError> {
+    pub(crate) async fn read_all(&self, cid: &str) -> Result<Vec<(String, Vec<u8>)>, PortError> {
         let mut stream = self.open(cid).await?;
         let mut parts = Vec::new();
         while let Some(info) = stream.next_part().await? {
@@ -98,7 +98,7 @@ impl Bench {
     }
 
     /// Writes an artifact in pieces of this size.
-    pub async fn put(&self, path: &str, bytes: &[u8], piece: usize) -> Result<Artifact, PortError> {
+    pub(crate) async fn put(&self, path: &str, bytes: &[u8], piece: usize) -> Result<Artifact, PortError> {
         let spec = ArtifactSpec { path: path.to_owned(), ..ArtifactSpec::default() };
         let mut writer = self.ports.outputs.create(spec).await?;
         for piece in bytes.chunks(piece) {

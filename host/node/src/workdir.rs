@@ -36,7 +36,7 @@ pub(crate) struct WorkDirs {
 /// What can be wrong with `WORK_DIR`.
 #[derive(Debug, thiserror::Error)]
 #[error("{what} {}: {source}; is WORK_DIR a directory that this user may write to?", path.display())]
-pub struct WorkDirError {
+pub(crate) struct WorkDirError {
     what: &'static str,
     path: PathBuf,
     source: io::Error,

@@ -3,14 +3,14 @@
 use serde::Deserialize;
 
 /// The longest sleep that a task may ask for.
-pub const MAX_MS: u64 = 600_000;
+pub(crate) const MAX_MS: u64 = 600_000;
 /// The sleep when neither the task nor the operator says how long.
 const DEFAULT_MS: u64 = 5_000;
 /// How often progress is reported.
 const SLICE_MS: u64 = 200;
 
 /// The JSON Schema of [`Meta`]; shown to people.
-pub const META_SCHEMA: &str = r#"{
+pub(crate) const META_SCHEMA: &str = r#"{
   "$schema": "https://json-schema.org/draft/2020-12/schema",
   "type": ["object", "null"],
   "properties": {
@@ -33,7 +33,7 @@ struct Meta {
 ///
 /// # Errors
 /// A text for `invalid-task` that says what is allowed.
-pub fn duration_ms(meta: &str, operator_secs: Option<&str>) -> Result<u64, String> {
+pub(crate) fn duration_ms(meta: &str, operator_secs: Option<&str>) -> Result<u64, String> {
     const ALLOWED: &str = "allowed is {\"sleep_ms\": 0 to 600000} or nothing";
     let meta: Option<Meta> = serde_json::from_str(meta)
         .map_err(|error| format!("can't read the task's meta: {error}; {ALLOWED}"))?;
@@ -52,7 +52,7 @@ pub fn duration_ms(meta: &str, operator_secs: Option<&str>) -> Result<u64, Strin
 
 /// A part of the sleep.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Slice {
+pub(crate) struct Slice {
     /// What was slept before it.
     pub done_ms: u64,
     /// How long it is.
@@ -60,14 +60,14 @@ pub struct Slice {
 }
 
 /// The slices that make up a sleep.
-pub fn slices(total_ms: u64) -> impl Iterator<Item = Slice> {
+pub(crate) fn slices(total_ms: u64) -> impl Iterator<Item = Slice> {
     (0..total_ms)
         .step_by(SLICE_MS as usize)
         .map(move |done_ms| Slice { done_ms, wait_ms: SLICE_MS.min(total_ms - done_ms) })
 }
 
 /// The progress report after `done_ms` of `total_ms`.
-pub fn progress(done_ms: u64, total_ms: u64) -> String {
+pub(crate) fn progress(done_ms: u64, total_ms: u64) -> String {
     let progress = if total_ms == 0 { 1.0 } else { done_ms as f64 / total_ms as f64 };
     serde_json::json!({ "progress": progress, "stage": "sleeping" }).to_string()
 }

@@ -15,7 +15,7 @@ use crate::vec3::Vec3;
 
 /// A position that one or more points of the cloud share.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Spot {
+pub(crate) struct Spot {
     /// The position, in the units of the scan.
     pub position: Vec3,
     /// Number of points at this position.
@@ -23,14 +23,14 @@ pub struct Spot {
 }
 
 /// A search tree over points.
-pub struct Neighbours(KdTree<f64, Spot, Vec3>);
+pub(crate) struct Neighbours(KdTree<f64, Spot, Vec3>);
 
 impl Neighbours {
     /// Builds the tree.
     ///
     /// # Errors
     /// [`Failure::Failed`] if a position is not finite, and what [`Progress`] fails with.
-    pub fn of(positions: &[Vec3], progress: &mut Progress<'_>) -> Result<Self, Failure> {
+    pub(crate) fn of(positions: &[Vec3], progress: &mut Progress<'_>) -> Result<Self, Failure> {
         let mut sorted = positions.to_vec();
         sorted.sort_unstable_by(|a, b| {
             a[0].total_cmp(&b[0]).then(a[1].total_cmp(&b[1])).then(a[2].total_cmp(&b[2]))
@@ -51,7 +51,7 @@ impl Neighbours {
     ///
     /// # Errors
     /// [`Failure::Failed`] if `position` is not finite.
-    pub fn nearest(
+    pub(crate) fn nearest(
         &self,
         position: &Vec3,
         count: usize,

@@ -15,7 +15,7 @@ const SPACING: usize = 6;
 
 /// What a point's surroundings look like.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Surface {
+pub(crate) struct Surface {
     /// Across the plane through the nearest points, with length 1; to which side is not known.
     pub normal: Vec3,
     /// The distance to the 6th neighbour; 0 if all points are at one place.
@@ -28,7 +28,7 @@ pub struct Surface {
 ///
 /// # Errors
 /// What [`Progress`] fails with.
-pub fn surfaces(positions: &[Vec3], progress: &mut Progress<'_>) -> Result<Vec<Surface>, Failure> {
+pub(crate) fn surfaces(positions: &[Vec3], progress: &mut Progress<'_>) -> Result<Vec<Surface>, Failure> {
     let tree = Neighbours::of(positions, progress)?;
     let mut surfaces = Vec::with_capacity(positions.len());
     let count = if positions.len() > DENSE { DENSE_PLANE } else { PLANE };

@@ -11,7 +11,7 @@ use crate::vec3::Vec3;
 ///
 /// # Errors
 /// What [`Progress`] fails with.
-pub fn keep(
+pub(crate) fn keep(
     positions: &[Vec3],
     params: &Outliers,
     progress: &mut Progress<'_>,

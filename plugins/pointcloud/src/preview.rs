@@ -24,9 +24,9 @@ use camera::Camera;
 use splat::{Canvas, Disc};
 
 /// The size of the picture in pixels.
-pub const WIDTH: usize = 1280;
+pub(crate) const WIDTH: usize = 1280;
 /// See [`WIDTH`].
-pub const HEIGHT: usize = 960;
+pub(crate) const HEIGHT: usize = 960;
 /// Each pixel is the mean of so many samples in each direction.
 const SAMPLES: usize = 2;
 /// A disc reaches a little beyond the neighbour that gave the spacing, so that there are no holes.
@@ -46,7 +46,7 @@ const FALLBACK: Vec3 = [0.0, 0.0, 1.0];
 ///
 /// # Errors
 /// What [`Progress`] fails with.
-pub fn render(cloud: &Cloud, up: Axis, progress: &mut Progress<'_>) -> Result<Vec<u8>, Failure> {
+pub(crate) fn render(cloud: &Cloud, up: Axis, progress: &mut Progress<'_>) -> Result<Vec<u8>, Failure> {
     progress.stage("normals", 0.7, 0.8)?;
     let positions = cloud.positions()?;
     let colours = cloud.colours()?;

@@ -28,7 +28,7 @@ struct Voxel {
 ///
 /// # Errors
 /// [`Failure::InvalidTask`] if the voxels are too small, and what [`Progress`] fails with.
-pub fn thin(
+pub(crate) fn thin(
     cloud: Cloud,
     thinning: Thinning,
     progress: &mut Progress<'_>,

@@ -15,14 +15,14 @@ const GOOD_ENOUGH: f64 = 0.99;
 const MOST_STEPS: usize = 48;
 
 /// The points of each voxel that has some: ordered by voxel (z, then y, then x), within one by index.
-pub struct Groups(Vec<(u128, u32)>);
+pub(crate) struct Groups(Vec<(u128, u32)>);
 
 impl Groups {
     /// Sorts the points into voxels.
     ///
     /// # Errors
     /// [`Failure::InvalidTask`] if `size` is too small for the extent of the points.
-    pub fn of(positions: &[Vec3], size: f64) -> Result<Self, Failure> {
+    pub(crate) fn of(positions: &[Vec3], size: f64) -> Result<Self, Failure> {
         let Some(bounds) = Bounds::of(positions) else { return Ok(Self(vec![])) };
         let longest = bounds.longest();
         if longest / size >= MOST_CELLS {
@@ -40,12 +40,12 @@ impl Groups {
     }
 
     /// The indices of the points of each voxel.
-    pub fn iter(&self) -> impl Iterator<Item = impl Iterator<Item = usize> + Clone> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = impl Iterator<Item = usize> + Clone> {
         self.0.chunk_by(|a, b| a.0 == b.0).map(|group| group.iter().map(|(_, index)| *index as usize))
     }
 
     /// How many voxels have points.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.0.chunk_by(|a, b| a.0 == b.0).count()
     }
 }
@@ -67,7 +67,7 @@ fn key(position: &Vec3, bounds: &Bounds, size: f64) -> u128 {
 ///
 /// # Errors
 /// What [`Progress`] fails with.
-pub fn size_for(positions: &[Vec3], target: usize, progress: &mut Progress<'_>) -> Result<f64, Failure> {
+pub(crate) fn size_for(positions: &[Vec3], target: usize, progress: &mut Progress<'_>) -> Result<f64, Failure> {
     let longest = Bounds::of(positions).map_or(0.0, |bounds| bounds.longest());
     if longest == 0.0 {
         return Ok(1.0);

@@ -13,10 +13,10 @@ use posemesh_runner_api::ports::{
 use sha2::{Digest as _, Sha256};
 
 /// Files by name; each is an input of one part.
-pub struct MemoryInputs(BTreeMap<String, Bytes>);
+pub(crate) struct MemoryInputs(BTreeMap<String, Bytes>);
 
 impl MemoryInputs {
-    pub fn read(files: &[PathBuf]) -> anyhow::Result<Self> {
+    pub(crate) fn read(files: &[PathBuf]) -> anyhow::Result<Self> {
         let mut inputs = BTreeMap::new();
         for file in files {
             let name = file.file_name().with_context(|| format!("{} is no file", file.display()))?;
@@ -26,7 +26,7 @@ impl MemoryInputs {
         Ok(Self(inputs))
     }
 
-    pub fn cids(&self) -> Vec<String> {
+    pub(crate) fn cids(&self) -> Vec<String> {
         self.0.keys().cloned().collect()
     }
 }
@@ -67,7 +67,7 @@ impl PartStream for OnePart {
 
 /// Artifacts that are counted and hashed, and then forgotten.
 #[derive(Clone, Default)]
-pub struct MemoryOutputs(Arc<Mutex<Vec<Artifact>>>);
+pub(crate) struct MemoryOutputs(Arc<Mutex<Vec<Artifact>>>);
 
 #[async_trait]
 impl OutputPort for MemoryOutputs {

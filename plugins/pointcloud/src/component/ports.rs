@@ -13,7 +13,7 @@ use crate::progress::Control;
 const CHUNK: u32 = 1 << 20;
 
 /// An input's bytes, as a stream: nothing of it is kept but the current chunk.
-pub struct Scan {
+pub(super) struct Scan {
     part: Part,
     chunk: Vec<u8>,
     /// How much of the chunk was taken.
@@ -22,7 +22,7 @@ pub struct Scan {
 
 impl Scan {
     /// Begins at the first byte.
-    pub fn new(part: Part) -> Self {
+    pub(super) fn new(part: Part) -> Self {
         Self { part, chunk: Vec::new(), taken: 0 }
     }
 }
@@ -50,7 +50,7 @@ impl Read for Scan {
 }
 
 /// The node: it takes reports and artifacts.
-pub struct Node;
+pub(super) struct Node;
 
 impl Control for Node {
     fn progress(&mut self, fraction: f64, stage: &str) {
@@ -99,6 +99,6 @@ fn io_error(error: PortError) -> io::Error {
 }
 
 /// The port's error inside an I/O error, if that is what it is.
-pub fn port_error(error: &io::Error) -> Option<PortError> {
+pub(super) fn port_error(error: &io::Error) -> Option<PortError> {
     error.get_ref()?.downcast_ref::<PortError>().cloned()
 }

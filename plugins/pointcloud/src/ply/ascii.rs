@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::progress::Progress;
 
 /// Reads all entries of an element into `columns`, or skips them if there are none.
-pub fn read(
+pub(super) fn read(
     source: &mut Source<'_>,
     element: &ElementDef,
     mut columns: Option<&mut [Column]>,
@@ -49,7 +49,7 @@ pub fn read(
 }
 
 /// Makes sure that nothing but space follows.
-pub fn expect_end(source: &mut Source<'_>) -> Result<(), Failure> {
+pub(super) fn expect_end(source: &mut Source<'_>) -> Result<(), Failure> {
     let mut line = Vec::new();
     if next_line(source, &mut line)? {
         let found = quote(&String::from_utf8_lossy(&line));

@@ -9,7 +9,7 @@ use crate::failure::Failure;
 use crate::progress::Progress;
 
 /// Reads all entries of an element into `columns`, or skips them if there are none.
-pub fn read(
+pub(super) fn read(
     source: &mut Source<'_>,
     element: &ElementDef,
     mut columns: Option<&mut [Column]>,
@@ -54,7 +54,7 @@ pub fn read(
 }
 
 /// Makes sure that nothing but space follows; some writers end every file with a line break.
-pub fn expect_end(source: &mut Source<'_>) -> Result<(), Failure> {
+pub(super) fn expect_end(source: &mut Source<'_>) -> Result<(), Failure> {
     let (start, mut byte) = (source.offset, [0]);
     while source.fill(&mut byte)? {
         if !byte[0].is_ascii_whitespace() {
@@ -145,7 +145,7 @@ fn scalar(
 }
 
 /// How many bytes a scalar has.
-pub fn width(kind: &ScalarType) -> usize {
+pub(super) fn width(kind: &ScalarType) -> usize {
     match kind {
         ScalarType::Char | ScalarType::UChar => 1,
         ScalarType::Short | ScalarType::UShort => 2,

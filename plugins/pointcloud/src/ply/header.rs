@@ -17,7 +17,7 @@ const MOST_PROPERTIES: usize = 1024;
 const TYPES: &str = "char, uchar, short, ushort, int, uint, float or double";
 
 /// Reads up to and with `end_header`. Also says at which line `element vertex` is.
-pub fn read(source: &mut Source<'_>) -> Result<(Header, u64), Failure> {
+pub(super) fn read(source: &mut Source<'_>) -> Result<(Header, u64), Failure> {
     let lines = collect(source)?;
     let text = lines.join("\n") + "\n";
     let mut reader = Reader::new(text.as_bytes());
@@ -131,7 +131,7 @@ fn explain(line: &str) -> String {
 }
 
 /// A piece of a file in an error: short, and with nothing that a terminal would obey.
-pub fn quote(text: &str) -> String {
+pub(super) fn quote(text: &str) -> String {
     let mut short: String = text.chars().take(60).flat_map(char::escape_default).collect();
     if text.chars().nth(60).is_some() {
         short.push_str("...");

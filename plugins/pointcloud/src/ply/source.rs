@@ -12,7 +12,7 @@ const LONGEST_LINE: usize = 64 * 1024;
 const BUFFER: usize = 256 * 1024;
 
 /// A PLY file, unpacked, read from front to end.
-pub struct Source<'a> {
+pub(super) struct Source<'a> {
     /// The bytes.
     inner: Box<dyn BufRead + 'a>,
     /// Whether they come out of gzip.
@@ -25,7 +25,7 @@ pub struct Source<'a> {
 
 impl<'a> Source<'a> {
     /// Begins at the first byte; unpacks if that is gzip's.
-    pub fn open(mut raw: impl BufRead + 'a) -> Result<Self, Failure> {
+    pub(super) fn open(mut raw: impl BufRead + 'a) -> Result<Self, Failure> {
         let mut magic = Vec::with_capacity(2);
         raw.by_ref().take(2).read_to_end(&mut magic)?;
         let packed = magic == [0x1f, 0x8b];
@@ -39,7 +39,7 @@ impl<'a> Source<'a> {
     }
 
     /// The next line without its break, or false at the end.
-    pub fn line(&mut self, line: &mut Vec<u8>) -> Result<bool, Failure> {
+    pub(super) fn line(&mut self, line: &mut Vec<u8>) -> Result<bool, Failure> {
         line.clear();
         let read = self.inner.by_ref().take(LONGEST_LINE as u64).read_until(b'\n', line);
         let read = read.map_err(|error| self.failed(error))?;
@@ -54,7 +54,7 @@ impl<'a> Source<'a> {
     }
 
     /// Fills `buffer`. If the file ends before: false, with `offset` at its end.
-    pub fn fill(&mut self, mut buffer: &mut [u8]) -> Result<bool, Failure> {
+    pub(super) fn fill(&mut self, mut buffer: &mut [u8]) -> Result<bool, Failure> {
         while !buffer.is_empty() {
             let read = match self.inner.read(buffer) {
                 Ok(0) => return Ok(false),
@@ -69,7 +69,7 @@ impl<'a> Source<'a> {
     }
 
     /// Skips `count` bytes; false if the file ends before.
-    pub fn skip(&mut self, mut count: u64) -> Result<bool, Failure> {
+    pub(super) fn skip(&mut self, mut count: u64) -> Result<bool, Failure> {
         while count > 0 {
             let available = match self.inner.fill_buf() {
                 Ok(bytes) => bytes.len(),

@@ -16,7 +16,7 @@ const STRAYS: f64 = 0.002;
 
 /// A camera that looks at a cloud from the front, a little from the side and from above.
 #[derive(Debug, Clone)]
-pub struct Camera {
+pub(super) struct Camera {
     /// The position of the camera.
     eye: Vec3,
     /// What is to the right in the picture, upwards in it and towards the camera.
@@ -31,7 +31,7 @@ pub struct Camera {
 
 impl Camera {
     /// Finds the place. The wider horizontal side of the cloud is its front.
-    pub fn facing(positions: &[Vec3], up: Axis, width: f64, height: f64) -> Self {
+    pub(super) fn facing(positions: &[Vec3], up: Axis, width: f64, height: f64) -> Self {
         let bounds = Bounds::of(positions).unwrap_or(Bounds { min: [0.0; 3], max: [0.0; 3] });
         let extent = bounds.extent();
         let size = dot(extent, extent).sqrt();
@@ -70,41 +70,41 @@ impl Camera {
     }
 
     /// A position as the camera sees it: right, up and the distance ahead.
-    pub fn view(&self, position: Vec3) -> Vec3 {
+    pub(super) fn view(&self, position: Vec3) -> Vec3 {
         let [x, y, z] = self.turn(sub(position, self.eye));
         [x, y, -z]
     }
 
     /// A direction in the picture's axes: right, up and towards the camera.
-    pub fn turn(&self, direction: Vec3) -> Vec3 {
+    pub(super) fn turn(&self, direction: Vec3) -> Vec3 {
         self.axes.map(|axis| dot(axis, direction))
     }
 
     /// A direction of the picture's axes in the cloud's.
-    pub fn turn_back(&self, direction: Vec3) -> Vec3 {
+    pub(super) fn turn_back(&self, direction: Vec3) -> Vec3 {
         let [side, up, back] = self.axes;
         add(add(scale(side, direction[0]), scale(up, direction[1])), scale(back, direction[2]))
     }
 
     /// The direction from a position to the camera.
-    pub fn direction_from(&self, position: Vec3) -> Vec3 {
+    pub(super) fn direction_from(&self, position: Vec3) -> Vec3 {
         unit(sub(self.eye, position)).unwrap_or(FALLBACK)
     }
 
     /// The normal or its opposite, whichever faces the camera.
-    pub fn towards(&self, normal: Vec3, position: Vec3) -> Vec3 {
+    pub(super) fn towards(&self, normal: Vec3, position: Vec3) -> Vec3 {
         if dot(normal, sub(self.eye, position)) < 0.0 { scale(normal, -1.0) } else { normal }
     }
 
     /// The camera's place, and the direction in which a pixel lies (not of length 1).
-    pub fn ray(&self, x: f64, y: f64) -> (Vec3, Vec3) {
+    pub(super) fn ray(&self, x: f64, y: f64) -> (Vec3, Vec3) {
         let direction = [(x - self.shift.0) / self.focal, (self.shift.1 - y) / self.focal, -1.0];
         (self.eye, self.turn_back(direction))
     }
 
     /// The radius in the cloud's units of a disc of three pixels: a smaller one would show no detail, only
     /// gaps.
-    pub fn finest(&self) -> f64 {
+    pub(super) fn finest(&self) -> f64 {
         7.0 * DISTANCE * self.size / self.focal
     }
 }

@@ -13,7 +13,7 @@ const BLUR: (usize, usize) = (3, 5);
 const DARKEST: f64 = 0.62;
 
 /// A horizontal plane at the lowest point.
-pub struct Ground {
+pub(super) struct Ground {
     /// Which coordinates are up and along the ground.
     axes: [usize; 3],
     height: f64,
@@ -26,7 +26,7 @@ pub struct Ground {
 
 impl Ground {
     /// Lets the cloud fall onto the ground and blurs what is there.
-    pub fn under(positions: &[Vec3], camera: &Camera, up: Axis) -> Self {
+    pub(super) fn under(positions: &[Vec3], camera: &Camera, up: Axis) -> Self {
         let axes = match up {
             Axis::X => [0, 1, 2],
             Axis::Y => [1, 0, 2],
@@ -61,7 +61,7 @@ impl Ground {
     }
 
     /// How much light is left, from 0 to 1, where a ray meets the ground.
-    pub fn light(&self, eye: Vec3, direction: Vec3) -> f64 {
+    pub(super) fn light(&self, eye: Vec3, direction: Vec3) -> f64 {
         let fall = at(direction, self.axes[0]);
         if fall >= 0.0 {
             return 1.0;

@@ -4,7 +4,7 @@ use super::*;
 use crate::vec3::add;
 
 /// The colour of points that have none (linear).
-pub const CLAY: Vec3 = [0.50, 0.36, 0.23];
+pub(super) const CLAY: Vec3 = [0.50, 0.36, 0.23];
 
 /// A light far away.
 struct Light {
@@ -15,7 +15,7 @@ struct Light {
 }
 
 /// The studio: three lights that stand still while the cloud turns, and light from all around.
-pub struct Lights {
+pub(super) struct Lights {
     lights: [Light; 3],
     /// Where the picture's up is.
     up: Vec3,
@@ -23,7 +23,7 @@ pub struct Lights {
 
 impl Lights {
     /// Puts the lights around a camera.
-    pub fn new(camera: &Camera) -> Self {
+    pub(super) fn new(camera: &Camera) -> Self {
         let light = |direction: Vec3, colour| Light {
             direction: camera.turn_back(unit(direction).unwrap_or(FALLBACK)),
             colour,
@@ -39,7 +39,7 @@ impl Lights {
     }
 
     /// The light that a surface of this normal and colour sends to the `eye`.
-    pub fn shine(&self, normal: Vec3, eye: Vec3, colour: Vec3) -> [f32; 3] {
+    pub(super) fn shine(&self, normal: Vec3, eye: Vec3, colour: Vec3) -> [f32; 3] {
         let sky = 0.5 + 0.5 * dot(normal, self.up);
         let mut diffuse = add(scale([0.26, 0.29, 0.34], sky), scale([0.13, 0.10, 0.08], 1.0 - sky));
         let mut gloss = [0.0; 3];
@@ -59,6 +59,6 @@ impl Lights {
 }
 
 /// An sRGB colour from 0 to 1 as linear light.
-pub fn linear(colour: &Vec3) -> Vec3 {
+pub(super) fn linear(colour: &Vec3) -> Vec3 {
     colour.map(|value| if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) })
 }

@@ -15,7 +15,7 @@ const SMOOTH: usize = 5;
 
 /// For each pixel (of `samples` by `samples` samples) how much light is left, from 0 to 1. `radius` is how far
 /// around a place matters, in the cloud's units.
-pub fn shade(canvas: &Canvas, radius: f64, samples: usize) -> Vec<f32> {
+pub(super) fn shade(canvas: &Canvas, radius: f64, samples: usize) -> Vec<f32> {
     let (width, height) = (canvas.width / samples, canvas.height / samples);
     let depth_at =
         |x: usize, y: usize| canvas.depths.get(y * canvas.width + x).copied().unwrap_or(f32::INFINITY);

@@ -11,7 +11,7 @@ const SKY: [f32; 3] = [0.80, 0.83, 0.87];
 const FLOOR: [f32; 3] = [0.55, 0.57, 0.60];
 
 /// Scales down, darkens by `shade`, puts the background behind and gives sRGB, three bytes a pixel.
-pub fn develop(
+pub(super) fn develop(
     canvas: &Canvas,
     shade: &[f32],
     ground: &Ground,
@@ -93,7 +93,7 @@ fn encode(value: f32) -> u8 {
 ///
 /// # Errors
 /// If `pixels` are not three bytes for each pixel.
-pub fn png(pixels: &[u8], width: usize, height: usize) -> io::Result<Vec<u8>> {
+pub(super) fn png(pixels: &[u8], width: usize, height: usize) -> io::Result<Vec<u8>> {
     let mut file = Vec::new();
     let mut encoder = png::Encoder::new(&mut file, width as u32, height as u32);
     encoder.set_color(png::ColorType::Rgb);

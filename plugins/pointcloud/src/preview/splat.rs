@@ -13,7 +13,7 @@ const SAME_SURFACE: f64 = 0.9;
 
 /// A disc, lit.
 #[derive(Debug, Clone, Copy)]
-pub struct Disc {
+pub(super) struct Disc {
     /// Right, up and distance ahead.
     pub centre: Vec3,
     /// Right, up and towards the camera.
@@ -26,7 +26,7 @@ pub struct Disc {
 
 /// A sample of the canvas.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Sample {
+pub(super) struct Sample {
     /// The sum of the discs' light by weight.
     pub light: [f32; 3],
     /// The sum of the weights; 0 where nothing is.
@@ -34,7 +34,7 @@ pub struct Sample {
 }
 
 /// The picture before it is developed.
-pub struct Canvas {
+pub(super) struct Canvas {
     /// Samples in a row.
     pub width: usize,
     /// Rows.
@@ -53,19 +53,19 @@ impl Canvas {
     ///
     /// # Errors
     /// [`Failure::Failed`] if there is no memory for it.
-    pub fn new(width: usize, height: usize, focal: f64, shift: (f64, f64)) -> Result<Self, Failure> {
+    pub(super) fn new(width: usize, height: usize, focal: f64, shift: (f64, f64)) -> Result<Self, Failure> {
         let depths = filled(f32::INFINITY, width * height)?;
         let samples = filled(Sample::default(), width * height)?;
         Ok(Self { width, height, focal, shift, depths, samples })
     }
 
     /// Keeps the disc's depths where they are the nearest.
-    pub fn cover(&mut self, disc: &Disc) {
+    pub(super) fn cover(&mut self, disc: &Disc) {
         self.draw(disc, |depth, _, _, disc_depth| *depth = depth.min(disc_depth));
     }
 
     /// Blends the disc's light where it is about the nearest.
-    pub fn paint(&mut self, disc: &Disc) {
+    pub(super) fn paint(&mut self, disc: &Disc) {
         let slack = (disc.radius * SAME_SURFACE) as f32;
         let light = disc.light;
         self.draw(disc, |depth, sample, distance, disc_depth| {

@@ -15,7 +15,7 @@ fn failure_of(end: CallEnd, refused: Option<LimitReached>, output: &str) -> RunF
 #[test]
 fn a_limit_is_reported_with_value_and_setting() {
     let failure =
-        failure(CallEnd::Error(LimitReached { limit: Limit::CpuTimeMs, value: 5 }.into()), None, "");
+        failure_of(CallEnd::Error(LimitReached { limit: Limit::CpuTimeMs, value: 5 }.into()), None, "");
     assert_eq!(failure.kind, FailureKind::Limit);
     assert!(failure.reason.contains("`cpu_time_ms` of 5"), "{}", failure.reason);
     let limit = json!({"name": "cpu_time_ms", "value": 5, "setting": "NAME.toml: [limits] cpu_time_ms"});
