@@ -22,7 +22,7 @@ use crate::api::call::ApiCall;
 use crate::api::error::DomainError;
 use crate::api::task_client::TaskClient;
 use crate::download::budget::DownloadBudget;
-use crate::download::delivery::{Deliverer, Deliveries, Delivery};
+use crate::download::delivery::{Deliverer, Deliveries, PartDelivery};
 use crate::download::pass_error::PassError;
 use crate::download::progress::DownloadProgress;
 use crate::download::settings::DownloadSettings;
@@ -112,14 +112,14 @@ impl InputDownload {
     async fn process(&mut self, event: MultipartEvent) -> Result<(), PassError> {
         match event {
             MultipartEvent::Part(head) => match self.progress.begin_part(head)? {
-                Some(part) => self.out.send(Delivery::Part(part)).await,
+                Some(part) => self.out.send(PartDelivery::Part(part)).await,
                 None => Ok(()),
             },
             MultipartEvent::Data(bytes) => self.out.data(self.progress.data(bytes)?).await,
             MultipartEvent::PartEnd => match self.progress.end_part() {
                 Some((part, sha256)) => {
                     self.client.traffic().read(&part, sha256);
-                    self.out.send(Delivery::PartEnd).await
+                    self.out.send(PartDelivery::PartEnd).await
                 }
                 None => Ok(()),
             },

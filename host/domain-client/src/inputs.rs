@@ -14,7 +14,7 @@ use crate::api::error::DomainError;
 use crate::api::task_client::TaskClient;
 use crate::download::InputDownload;
 use crate::download::budget::DownloadBudget;
-use crate::download::delivery::{Chunk, Deliveries, Delivery};
+use crate::download::delivery::{Chunk, Deliveries, PartDelivery};
 use crate::download::settings::DownloadSettings;
 use crate::stop::until_stopped;
 
@@ -94,7 +94,7 @@ struct DownloadStream {
 
 impl DownloadStream {
     /// The next delivery; after an error, that error again.
-    async fn next(&mut self) -> Result<Delivery, PortError> {
+    async fn next(&mut self) -> Result<PartDelivery, PortError> {
         if let StreamPosition::Failed(error) = &self.position {
             return Err(error.clone());
         }
@@ -105,10 +105,10 @@ impl DownloadStream {
         let result = until_stopped(&self.stop, received).await;
         let result = result.map_err(|error| PortError::from(error).about(&self.label));
         match &result {
-            Ok(Delivery::Part(_)) => self.position = StreamPosition::InPart,
-            Ok(Delivery::Data(_)) => {}
-            Ok(Delivery::PartEnd) => self.position = StreamPosition::AfterPart,
-            Ok(Delivery::End) => self.position = StreamPosition::End,
+            Ok(PartDelivery::Part(_)) => self.position = StreamPosition::InPart,
+            Ok(PartDelivery::Data(_)) => {}
+            Ok(PartDelivery::PartEnd) => self.position = StreamPosition::AfterPart,
+            Ok(PartDelivery::End) => self.position = StreamPosition::End,
             Err(error) => {
                 self.download.abort();
                 self.position = StreamPosition::Failed(error.clone());
@@ -130,9 +130,9 @@ impl PartStream for DownloadStream {
         }
         loop {
             match self.next().await? {
-                Delivery::Part(info) => return Ok(Some(info)),
-                Delivery::End => return Ok(None),
-                Delivery::Data(_) | Delivery::PartEnd => {}
+                PartDelivery::Part(info) => return Ok(Some(info)),
+                PartDelivery::End => return Ok(None),
+                PartDelivery::Data(_) | PartDelivery::PartEnd => {}
             }
         }
     }
@@ -151,7 +151,7 @@ impl PartStream for DownloadStream {
             if matches!(self.position, StreamPosition::AfterPart | StreamPosition::End) {
                 return Ok(Bytes::new());
             }
-            if let Delivery::Data(chunk) = self.next().await? {
+            if let PartDelivery::Data(chunk) = self.next().await? {
                 self.chunk = Some(chunk);
             }
         }

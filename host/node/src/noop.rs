@@ -11,7 +11,7 @@ const SLEEP_VARIABLE: &str = "NOOP_SLEEP_SECS";
 /// Whether the noop runner may be live, and how long it sleeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NoopSettings {
-    /// Whether it may be live.
+    /// Whether the no-op runner may go live (`ENABLE_NOOP`).
     pub(crate) enabled: bool,
     /// How long it sleeps when its task does not say.
     pub(crate) sleep: Duration,

@@ -6,7 +6,7 @@ mod store;
 mod totals;
 
 pub(crate) use outcome::LeaseOutcome;
-pub(crate) use record::{TaskRecord, TaskState};
+pub(crate) use record::{RecordState, TaskRecord};
 pub(crate) use store::{OpenRecord, TaskRecords};
 pub use totals::LeaseTotals;
 

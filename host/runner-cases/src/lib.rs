@@ -70,7 +70,6 @@
 //! # }
 //! ```
 
-
 pub mod case;
 pub mod compare;
 pub mod files;

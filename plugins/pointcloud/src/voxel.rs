@@ -67,7 +67,11 @@ fn key(position: &Vec3, bounds: &Bounds, size: f64) -> u128 {
 ///
 /// # Errors
 /// What [`Progress`] fails with.
-pub(crate) fn size_for(positions: &[Vec3], target: usize, progress: &mut Progress<'_>) -> Result<f64, Failure> {
+pub(crate) fn size_for(
+    positions: &[Vec3],
+    target: usize,
+    progress: &mut Progress<'_>,
+) -> Result<f64, Failure> {
     let longest = Bounds::of(positions).map_or(0.0, |bounds| bounds.longest());
     if longest == 0.0 {
         return Ok(1.0);

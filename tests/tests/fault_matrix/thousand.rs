@@ -45,8 +45,8 @@ async fn a_thousand_tasks_end_exactly_once_while_every_tenth_request_fails() {
         ended += rest.take_while(|task| scene.task(**task).status.is_end()).count();
         (ended == TASKS).then_some(())
     };
-    let patience = Duration::from_secs(420);
-    if let Err(error) = scene.devnet.wait_until(patience, "a thousand ends", done).await {
+    let timeout = Duration::from_secs(420);
+    if let Err(error) = scene.devnet.wait_until(timeout, "a thousand ends", done).await {
         let count = |status| job.tasks.iter().filter(|task| scene.task(**task).status == status).count();
         panic!("{error}; {} completed\n{}", count(TaskStatus::Completed), node.log());
     }

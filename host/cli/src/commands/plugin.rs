@@ -27,7 +27,7 @@ pub(crate) enum PluginCommand {
     /// Show a runner's description and what it would be granted.
     Show(show::ShowArgs),
     /// Run a runner once, with files as inputs.
-    Run(run::RunArgs),
+    Run(run::PluginRunArgs),
     /// Run a runner's test cases: folders of task.json, inputs/ and expected/.
     Test(test::TestArgs),
 }

@@ -17,7 +17,7 @@ const CHUNK: usize = 256 << 10;
 
 /// What a download delivers.
 #[derive(Debug)]
-pub(crate) enum Delivery {
+pub(crate) enum PartDelivery {
     Part(PartInfo),
     Data(Chunk),
     PartEnd,
@@ -33,11 +33,11 @@ pub(crate) struct Chunk {
 }
 
 /// The runner's end of the queue. After an error nothing follows.
-pub(crate) type Deliveries = mpsc::Receiver<Result<Delivery, DomainError>>;
+pub(crate) type Deliveries = mpsc::Receiver<Result<PartDelivery, DomainError>>;
 
 /// The download's end of the queue.
 pub(super) struct Deliverer {
-    queue: mpsc::Sender<Result<Delivery, DomainError>>,
+    queue: mpsc::Sender<Result<PartDelivery, DomainError>>,
     budget: Arc<DownloadBudget>,
 }
 
@@ -57,17 +57,17 @@ impl Deliverer {
                 let whole_queue = self.queue.reserve_many(QUEUE).await.map_err(|_| PassError::Abandoned)?;
                 drop(whole_queue);
             }
-            self.send(Delivery::Data(Chunk { bytes: chunk, _read_ahead: read_ahead })).await?;
+            self.send(PartDelivery::Data(Chunk { bytes: chunk, _read_ahead: read_ahead })).await?;
         }
         Ok(())
     }
 
-    pub(super) async fn send(&self, delivery: Delivery) -> Result<(), PassError> {
+    pub(super) async fn send(&self, delivery: PartDelivery) -> Result<(), PassError> {
         self.queue.send(Ok(delivery)).await.map_err(|_| PassError::Abandoned)
     }
 
     /// Delivers how the download ended. It does not matter if nobody listens any more.
     pub(super) async fn finish(self, result: Result<(), DomainError>) {
-        let _ = self.queue.send(result.map(|()| Delivery::End)).await;
+        let _ = self.queue.send(result.map(|()| PartDelivery::End)).await;
     }
 }

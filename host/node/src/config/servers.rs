@@ -14,14 +14,14 @@ use posemesh_net::url::is_private;
 use posemesh_text::REDACTED;
 
 /// Where DDS and DMS are.
-pub(super) struct Servers {
+pub(super) struct ServerUrls {
     pub(super) dms_base_url: Option<Url>,
     pub(super) dds_base_url: Option<Url>,
     /// Whether plain HTTP may leave this machine.
     pub(super) allow_insecure_http: bool,
 }
 
-pub(super) fn read(reader: &mut SettingsReader<'_>) -> Servers {
+pub(super) fn read(reader: &mut SettingsReader<'_>) -> ServerUrls {
     let allow_insecure_http = reader.boolean(
         &Variable::new(
             Group::Servers,
@@ -39,7 +39,7 @@ pub(super) fn read(reader: &mut SettingsReader<'_>) -> Servers {
         "Base URL of the discovery service (DDS). The node signs for this server only.",
     )
     .section("1");
-    Servers {
+    ServerUrls {
         dms_base_url: base_url(reader, &dms, dms::DEFAULT_BASE_URL, allow_insecure_http),
         dds_base_url: base_url(reader, &dds, dds::DEFAULT_BASE_URL, allow_insecure_http),
         allow_insecure_http,

@@ -15,7 +15,7 @@ use crate::records::outcome::LeaseOutcome;
 
 /// How far the work on a lease has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum TaskState {
+pub(crate) enum RecordState {
     /// Leased; the runner is not started yet.
     Starting,
     /// The runner works.
@@ -26,7 +26,7 @@ pub(crate) enum TaskState {
     Ended(LeaseOutcome),
 }
 
-impl TaskState {
+impl RecordState {
     /// One word: `starting`, `running`, `finishing` or that of the [`LeaseOutcome`].
     pub(crate) fn word(&self) -> &'static str {
         match self {
@@ -47,7 +47,7 @@ pub(crate) struct TaskRecord {
     pub(crate) capability: String,
     /// Name, version and generation of the runner, once it is started.
     pub(crate) runner: Option<String>,
-    pub(crate) state: TaskState,
+    pub(crate) state: RecordState,
     /// The latest progress that the runner reported.
     pub(crate) progress: Value,
     pub(crate) leased_at: OffsetDateTime,
@@ -72,7 +72,7 @@ impl TaskRecord {
             domain_id: lease.task.domain_id,
             capability: lease.task.capability.clone(),
             runner: None,
-            state: TaskState::Starting,
+            state: RecordState::Starting,
             progress: Value::Null,
             leased_at: OffsetDateTime::now_utc(),
             took: Duration::ZERO,
@@ -92,6 +92,6 @@ impl TaskRecord {
     }
 
     pub(super) fn has_ended(&self) -> bool {
-        matches!(self.state, TaskState::Ended(_))
+        matches!(self.state, RecordState::Ended(_))
     }
 }

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::dms::Lease;
 use crate::records::outcome::LeaseOutcome;
-use crate::records::record::{TaskRecord, TaskState};
+use crate::records::record::{RecordState, TaskRecord};
 use crate::records::totals::LeaseTotals;
 
 /// How many tasks are remembered; more only while more leases are worked on.
@@ -158,7 +158,7 @@ impl OpenRecord {
     pub(crate) fn running(&self, runner: String, reports: Reports, traffic: Arc<Traffic>) {
         self.change(|stored| {
             stored.record.runner = Some(runner);
-            stored.record.state = TaskState::Running;
+            stored.record.state = RecordState::Running;
             stored.sources = Some((reports, traffic));
         });
     }
@@ -170,7 +170,7 @@ impl OpenRecord {
 
     /// Notes that the runner has ended.
     pub(crate) fn finishing(&self) {
-        self.change(|stored| stored.record.state = TaskState::Finishing);
+        self.change(|stored| stored.record.state = RecordState::Finishing);
     }
 
     /// Counts a run whose runner could not be ended.
@@ -207,7 +207,7 @@ impl Drop for OpenRecord {
                 stored.record.update(&sources);
             }
             stored.record.took = stored.began.elapsed();
-            stored.record.state = TaskState::Ended(self.outcome.clone());
+            stored.record.state = RecordState::Ended(self.outcome.clone());
             (stored.record.took, stored.record.traffic.bytes_in, stored.record.traffic.bytes_out)
         });
         let (took, bytes_in, bytes_out) = ended.unwrap_or_default();

@@ -15,13 +15,13 @@ use crate::testing::lease;
 async fn a_record_shows_progress_while_it_runs_and_keeps_the_last() {
     let records = TaskRecords::default();
     let open = records.begin(&lease("cap"));
-    assert_eq!(records.list().pop().unwrap().state, TaskState::Starting);
+    assert_eq!(records.list().pop().unwrap().state, RecordState::Starting);
     let reports = Reports::new(ReportLimits::default());
     open.running("runner 1.0.0 #1".to_owned(), reports.clone(), Default::default());
     reports.progress(json!({"percent": 50}));
     tokio::time::advance(Duration::from_secs(2)).await;
     let record = records.list().pop().unwrap();
-    assert_eq!((record.state, record.took), (TaskState::Running, Duration::from_secs(2)));
+    assert_eq!((record.state, record.took), (RecordState::Running, Duration::from_secs(2)));
     assert_eq!(record.progress, json!({"percent": 50}));
     open.end(LeaseOutcome::Completed { confirmed: true });
     let record = records.list().pop().unwrap();

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::answer::error;
 use super::sources::StatusSources;
-use crate::records::{LeaseOutcome, TaskRecord, TaskState};
+use crate::records::{LeaseOutcome, RecordState, TaskRecord};
 
 /// How much of a log's end is shown with its task.
 const TAIL_BYTES: u64 = 8 << 10;
@@ -71,7 +71,7 @@ fn find(sources: &StatusSources, id: &str) -> Result<TaskRecord, Box<Response>> 
 
 fn shown(record: &TaskRecord) -> Value {
     let reason = match &record.state {
-        TaskState::Ended(LeaseOutcome::Failed { reason, .. } | LeaseOutcome::Lost { reason }) => {
+        RecordState::Ended(LeaseOutcome::Failed { reason, .. } | LeaseOutcome::Lost { reason }) => {
             Some(reason.as_str())
         }
         _ => None,

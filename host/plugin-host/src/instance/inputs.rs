@@ -9,7 +9,7 @@ use std::sync::Arc;
 use posemesh_runner_api::ports::{DEFAULT_CHUNK, InputPort, PortError};
 use wasmtime::component::ResourceTable;
 
-use crate::instance::inputs::download::InputDownload;
+use crate::instance::inputs::download::InputReader;
 use crate::instance::memory::MemoryLimiter;
 use crate::instance::scratch::Scratch;
 
@@ -35,8 +35,8 @@ impl InputsContext {
     }
 
     /// Opens a CID.
-    pub(crate) async fn open(&self, cid: String) -> Result<InputDownload, PortError> {
-        InputDownload::open(self.port.clone(), cid, self.scratch.clone()).await
+    pub(crate) async fn open(&self, cid: String) -> Result<InputReader, PortError> {
+        InputReader::open(self.port.clone(), cid, self.scratch.clone()).await
     }
 
     /// All bytes of a CID's first part, if they are no more than `max_bytes` and fit into `free` bytes of memory:

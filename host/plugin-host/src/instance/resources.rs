@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 
-use crate::instance::inputs::download::InputDownload;
+use crate::instance::inputs::download::InputReader;
 use crate::instance::outputs::artifact::OpenArtifact;
 
 /// An opened CID (`inputs.input`).
@@ -24,4 +24,4 @@ pub struct PartHandle {
 pub struct ArtifactHandle(pub(crate) OpenArtifact);
 
 /// An input and its parts share the download: a part stays readable after its input was dropped.
-pub(crate) type SharedDownload = Arc<Mutex<InputDownload>>;
+pub(crate) type SharedDownload = Arc<Mutex<InputReader>>;

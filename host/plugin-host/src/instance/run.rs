@@ -19,7 +19,7 @@ use crate::instance::wit;
 use crate::manifest::policy::Grant;
 
 /// What a generation brings to each of its runs.
-pub(crate) struct RunSetup<'a> {
+pub(crate) struct InstanceSetup<'a> {
     /// The runner's label, for logs and failures.
     pub(crate) label: &'a str,
     pub(crate) grant: &'a Grant,
@@ -31,10 +31,10 @@ pub(crate) struct RunSetup<'a> {
 /// Runs one task to its end.
 pub(crate) async fn run(
     pre: RunnerPre<RunState>,
-    setup: RunSetup<'_>,
+    setup: InstanceSetup<'_>,
     task_call: RunnerCall,
 ) -> Result<(), RunFailure> {
-    let RunSetup { label, grant, environment, stuck } = setup;
+    let InstanceSetup { label, grant, environment, stuck } = setup;
     let limits = &grant.limits;
     let span = tracing::info_span!("runner", runner = %label, task_id = %task_call.task.id);
     let log = RunnerLog::new(limits.log_bytes, span);

@@ -69,7 +69,7 @@ pub enum PolicyError {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Policy {
-    /// Whether it is used at all.
+    /// Whether the runner is loaded at all; false withdraws it.
     pub enabled: bool,
     /// Of several runners that claim a capability the one with the highest serves it.
     pub priority: i32,

@@ -10,7 +10,7 @@ use posemesh_text::one_line;
 
 use crate::instance::bindings::RunnerPre;
 use crate::instance::describe::describe;
-use crate::instance::run::{RunSetup, run};
+use crate::instance::run::{InstanceSetup, run};
 use crate::instance::state::RunState;
 use crate::instance::stuck::StuckThreads;
 use crate::load::error::{LoadError, MAX_CAUSE};
@@ -95,7 +95,7 @@ impl Generation {
         })
     }
 
-    /// Whether it claims a capability.
+    /// Whether the generation claims this capability.
     pub(crate) fn serves(&self, capability: &str) -> bool {
         self.description.capabilities.iter().any(|claimed| claimed == capability)
     }
@@ -121,7 +121,7 @@ impl Runner for Generation {
 
     async fn run(&self, call: RunnerCall) -> Result<(), RunFailure> {
         let label = self.label();
-        let setup = RunSetup {
+        let setup = InstanceSetup {
             label: &label,
             grant: &self.grant,
             environment: &self.environment,

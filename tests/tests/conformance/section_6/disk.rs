@@ -51,7 +51,7 @@ async fn s6_9_a_part_size_beyond_the_disk_budget_fails_by_its_name() {
     let copying = copying(config, MIB).await;
     let copied = copying.copy(&bytes(20 * MIB), None).await;
     copied.assert_failed(&["scratch_bytes", "1048576"], &copying.node);
-    assert_eq!(copied.count(Endpoint::MultipartAbort), 1, "the session was given up");
+    assert_eq!(copied.count(Endpoint::MultipartAbort), 1, "the session was aborted");
     nothing_is_left(&copying).await;
 }
 

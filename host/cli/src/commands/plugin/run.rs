@@ -19,7 +19,7 @@ use crate::runner_loading::load;
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Args)]
-pub(crate) struct RunArgs {
+pub(crate) struct PluginRunArgs {
     /// The component.
     #[arg(value_name = "FILE")]
     component: PathBuf,
@@ -41,7 +41,7 @@ pub(crate) struct RunArgs {
 ///
 /// # Errors
 /// When the arguments don't fit together, or the component is refused.
-pub(crate) async fn run(args: RunArgs) -> Result<ExitCode> {
+pub(crate) async fn run(args: PluginRunArgs) -> Result<ExitCode> {
     let meta = match args.meta.strip_prefix('@') {
         Some(path) => std::fs::read_to_string(path).with_context(|| format!("reading --meta {path}"))?,
         None => args.meta.clone(),

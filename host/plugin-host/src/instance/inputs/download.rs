@@ -13,7 +13,7 @@ use crate::instance::inputs::kept_part::KeptPart;
 use crate::instance::scratch::Scratch;
 
 /// The parts of one CID and how far each was read.
-pub(crate) struct InputDownload {
+pub(crate) struct InputReader {
     cid: String,
     port: Arc<dyn InputPort>,
     stream: Box<dyn PartStream>,
@@ -33,7 +33,7 @@ struct OpenPart {
     lost: Option<PortError>,
 }
 
-impl InputDownload {
+impl InputReader {
     /// Opens a CID.
     pub(crate) async fn open(
         port: Arc<dyn InputPort>,

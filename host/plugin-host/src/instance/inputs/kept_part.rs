@@ -17,11 +17,11 @@ use crate::instance::scratch::Scratch;
 /// The file and its share of the budget. Both go with it, unless it was materialised: then the runner has it.
 pub(crate) struct KeptPart {
     file: File,
-    /// Where it is in the spool folder.
+    /// The file of the part in the spool folder.
     path: PathBuf,
     /// Bytes before this offset were streamed away and are not in the file.
     from: u64,
-    /// What it takes of the budget.
+    /// Bytes of the scratch budget that the part takes.
     bytes: u64,
     scratch: Arc<Scratch>,
     materialised: bool,

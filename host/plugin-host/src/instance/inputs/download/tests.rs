@@ -67,8 +67,8 @@ fn bench(parts: &[(&'static str, &'static [u8])], scratch: u64) -> Bench {
 }
 
 impl Bench {
-    async fn open(&self) -> InputDownload {
-        InputDownload::open(self.port.clone(), "cid".to_owned(), self.scratch.clone()).await.unwrap()
+    async fn open(&self) -> InputReader {
+        InputReader::open(self.port.clone(), "cid".to_owned(), self.scratch.clone()).await.unwrap()
     }
     fn opened(&self) -> usize {
         self.port.1.load(std::sync::atomic::Ordering::Relaxed)
