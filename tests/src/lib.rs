@@ -6,6 +6,7 @@
 mod built;
 pub mod by_hand;
 pub mod guests;
+mod http;
 mod process;
 mod scene;
 mod tasks;
@@ -15,6 +16,7 @@ pub use built::{
     dragon, node_binary, plugin, plugins_dir, plugins_with, reference_binary, reference_domain_client_binary,
     root,
 };
+pub use http::http_client;
 pub use process::{NodeProcess, variables};
 pub use scene::{ADMIN_TOKEN, NOOP, Scene, TIMEOUT, gaps};
 pub use tasks::{assert_ended_once, leases_of};

@@ -76,10 +76,14 @@ impl NodeProcess {
 
     /// Waits for the address of its status server, which chooses a port if `STATUS_ADDR` has port 0.
     pub async fn status_addr(&self) -> String {
-        const MESSAGE: &str = "the status server listens";
-        self.wait_for_log(MESSAGE).await;
+        self.logged_addr("the status server listens").await
+    }
+
+    /// Waits until the process has logged this message; returns the field `addr` of the line.
+    pub async fn logged_addr(&self, message: &str) -> String {
+        self.wait_for_log(message).await;
         let log = self.log();
-        let line = log.lines().find(|line| line.contains(MESSAGE)).expect("the line");
+        let line = log.lines().find(|line| line.contains(message)).expect("the line");
         let rest = line.split("addr=").nth(1).expect("an address");
         rest.split_whitespace().next().expect("an address").to_owned()
     }

@@ -24,6 +24,16 @@ impl Scene {
         self
     }
 
+    /// Submits a job of one task, with a label and a stage if it has none; returns the id of the task.
+    pub fn submit_task(&self, mut task: Value) -> Uuid {
+        for field in ["label", "stage"] {
+            if task[field].is_null() {
+                task[field] = "test".into();
+            }
+        }
+        self.devnet.submit_job(json!({"label": "test", "tasks": [task]})).expect("a job").tasks[0]
+    }
+
     /// Submits a job of one task with this number of attempts; returns the ids of the job and the task.
     pub fn submit(&self, capability: &str, meta: &Value, max_attempts: u32) -> (Uuid, Uuid) {
         let task = json!({"label": "t", "stage": "t", "capability": capability, "meta": meta,

@@ -1,4 +1,4 @@
-//! Compiled runners are kept: a node that is started again with fifty of them compiles nothing.
+//! Compiled runners are cached: a node that is restarted with fifty of them compiles nothing.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ const RUNNERS: usize = 50;
 async fn fifty_runners_are_compiled_once_and_a_changed_cache_is_not_used() {
     let devnet = Devnet::start(DevnetConfig::default()).await.expect("a devnet");
     let plugins = tempfile::tempdir().expect("a folder");
-    // As much code as a real runner has, and each with something of its own.
+    // As much code as in a real runner, and different code in each.
     let pointcloud = std::fs::read(plugin("pointcloud")).expect("a runner");
     std::fs::write(plugins.path().join("pointcloud.wasm"), pointcloud).expect("written");
     for n in 1..RUNNERS {
@@ -29,10 +29,10 @@ async fn fifty_runners_are_compiled_once_and_a_changed_cache_is_not_used() {
     let (warm, compiled) = start(&variables).await;
     assert_eq!(compiled, 0, "everything is there");
     eprintln!("{RUNNERS} runners: {cold:.2?} without a cache, {warm:.2?} with it");
-    // No figure, only the order: without the cache each costs a process and a compilation.
+    // Only the order is certain: without the cache each runner costs a process and a compilation.
     assert!(warm < cold, "{warm:?} is not less than {cold:?}");
 
-    // Somebody has changed one file and cut another: both are noticed, and compiled anew.
+    // One file was changed and another truncated: both are detected and compiled again.
     let mut files: Vec<_> = std::fs::read_dir(work.path().join("cache"))
         .expect("the cache")
         .map(|entry| entry.expect("an entry").path())
@@ -48,7 +48,7 @@ async fn fifty_runners_are_compiled_once_and_a_changed_cache_is_not_used() {
     devnet.shutdown().await;
 }
 
-/// How long a start takes until leases are taken, and how many components it compiled.
+/// Starts a node; returns the time until it takes leases, and the number of components that it compiled.
 async fn start(variables: &std::collections::BTreeMap<String, String>) -> (Duration, usize) {
     let began = Instant::now();
     let mut node = NodeProcess::run(variables);

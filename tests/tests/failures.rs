@@ -1,5 +1,5 @@
-//! What goes wrong on the whole path: each ends in a clear message and, where there is a task, in one
-//! `fail` with a useful reason, and the node goes on.
+//! Failures on the whole path of a task: each ends with a clear message and, if there is a task, with one `fail`
+//! that gives the reason; the node still works.
 
 use std::path::Path;
 use std::time::Duration;
@@ -128,7 +128,7 @@ async fn files_that_are_no_components_are_refused_by_name_and_the_others_serve()
 async fn a_capability_without_a_runner_is_never_leased() {
     let devnet = Devnet::start(DevnetConfig::default()).await.expect("a devnet");
     let work = tempfile::tempdir().expect("a folder");
-    // The noop runner is there, and ENABLE_NOOP is not.
+    // The noop runner is installed, but ENABLE_NOOP is not set.
     let plugins = plugins_with(&[plugin("noop"), PORTS.path()]);
     let mut node = NodeProcess::run(&variables(&devnet, plugins.path(), work.path()));
     let task = json!({"label": "t", "stage": "t", "capability": NOOP});

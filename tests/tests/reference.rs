@@ -1,5 +1,5 @@
 //! The published reference node works against the devnet: it registers, logs in by SIWE, leases,
-//! downloads, uploads and completes. This is what proves the devnet true.
+//! downloads, uploads and completes. This shows that the devnet behaves like the real servers.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use uuid::Uuid;
 #[tokio::test]
 async fn the_reference_node_does_a_task_on_the_devnet() {
     let config = DevnetConfig {
-        // It reads its token once a request and never asks again when a rotated one overtakes it.
+        // It reads its token once per request and does not repeat a request that a rotation has overtaken.
         task_token_overlap: Duration::from_secs(10),
         ..DevnetConfig::default()
     };

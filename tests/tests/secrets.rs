@@ -1,4 +1,4 @@
-//! A node that logs everything it can, and no secret that was in play is in what it printed.
+//! A node that logs at trace level prints none of the secrets that it has used.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use posemesh_tests::{ADMIN_TOKEN, NOOP, NodeProcess, Scene, plugin};
 use serde_json::json;
 use uuid::Uuid;
 
-/// A node at trace level through logins, refusals, a failing and two good tasks, downloads and uploads.
+/// Runs a node at trace level through logins, refusals, a failing and two successful tasks; returns its log.
 async fn work(robot: bool, format: &str) -> (Scene, String) {
     let config = DevnetConfig {
         machine_token_ttl: Duration::from_secs(3),
@@ -79,7 +79,7 @@ fn assert_no_secret(scene: &Scene, log: &str) {
         secrets.extend(scene.variables.get(name).map(|value| ("variable", value.clone())));
     }
     for (what, secret) in secrets {
-        // The application's token belongs to the test; a node never sees it.
+        // The application's token is the test's; the node never receives it.
         if what == "application token" {
             continue;
         }

@@ -1,24 +1,23 @@
-//! What a node tells about itself, and what it lets itself be told, on its status server.
+//! The status server of a node: health, tasks, metrics, and the admin API.
 
 use std::process::{Command, Output};
 use std::time::Duration;
 
 use posemesh_devnet::TaskStatus;
-use posemesh_net::http::client_builder;
 use posemesh_tests::versions::{Does, capability, put, versioned};
-use posemesh_tests::{ADMIN_TOKEN, NodeProcess, Scene, TIMEOUT, node_binary};
+use posemesh_tests::{ADMIN_TOKEN, NodeProcess, Scene, TIMEOUT, http_client, node_binary};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// A node with a status server and where that listens.
-struct Told {
+/// A node with a status server, and its address.
+struct StatusNode {
     scene: Scene,
     node: NodeProcess,
     addr: String,
 }
 
-impl Told {
+impl StatusNode {
     async fn start(scene: Scene) -> Self {
         Self::start_as_is(scene.set("ADMIN_TOKEN", ADMIN_TOKEN)).await
     }
@@ -31,7 +30,7 @@ impl Told {
     }
 
     async fn call(&self, method: Method, path: &str, headers: &[(&str, &str)]) -> (StatusCode, String) {
-        let client = client_builder().no_proxy().timeout(TIMEOUT).build().expect("a client");
+        let client = http_client();
         let mut request = client.request(method, format!("http://{}{path}", self.addr));
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -47,7 +46,7 @@ impl Told {
         serde_json::from_str(&body).unwrap_or_else(|error| panic!("{path}: {error}: {body}"))
     }
 
-    /// Waits until `/ready` says this; with what is missing.
+    /// Waits until `/ready` gives this answer; returns what is missing.
     async fn until_ready_is(&self, wanted: bool) -> Vec<String> {
         let deadline = tokio::time::Instant::now() + TIMEOUT;
         loop {
@@ -62,7 +61,7 @@ impl Told {
         }
     }
 
-    /// Waits until a task's record says something.
+    /// Waits until a condition holds for a task's record; returns the record.
     async fn until_task(&self, task: Uuid, is_so: impl Fn(&Value) -> bool) -> Value {
         let deadline = tokio::time::Instant::now() + TIMEOUT;
         loop {
@@ -77,12 +76,11 @@ impl Told {
     }
 
     fn submit(&self, suffix: u8, sleep_ms: u64) -> Uuid {
-        let task = json!({"label": "t", "stage": "t", "capability": capability(suffix),
-                          "meta": {"sleep_ms": sleep_ms}, "max_attempts": 1});
-        self.scene.devnet.submit_job(json!({"label": "status", "tasks": [task]})).expect("a job").tasks[0]
+        let meta = json!({"sleep_ms": sleep_ms});
+        self.scene.submit_task(json!({"capability": capability(suffix), "meta": meta, "max_attempts": 1}))
     }
 
-    /// A `plugin` command of the binary, with this node's address and a token.
+    /// Runs a `plugin` command of the binary for this node, with a token.
     async fn plugin(&self, arguments: &[&str], token: &str) -> Output {
         let mut command = Command::new(node_binary());
         command.arg("plugin").args(arguments).args(["--status-addr", &self.addr]).env("ADMIN_TOKEN", token);
@@ -95,24 +93,25 @@ impl Told {
 async fn ready_says_what_is_missing() {
     let scene = Scene::new().await;
     std::fs::remove_file(scene.plugins().join("noop.wasm")).expect("removed");
-    let told = Told::start(scene).await;
-    assert_eq!(told.get("/health").await["status"], "ok");
-    let missing = told.until_ready_is(false).await.join("\n");
+    let status_node = StatusNode::start(scene).await;
+    assert_eq!(status_node.get("/health").await["status"], "ok");
+    let missing = status_node.until_ready_is(false).await.join("\n");
     for part in ["no runner is live", "not registered", "no valid token", "DMS has not answered"] {
         assert!(missing.contains(part), "{part:?} is not in {missing}");
     }
-    put(&told.scene.plugins(), "swap.wasm", &versioned(1_000_001, Does::Work, 0));
-    told.until_ready_is(true).await;
+    put(&status_node.scene.plugins(), "swap.wasm", &versioned(1_000_001, Does::Work, 0));
+    status_node.until_ready_is(true).await;
 
-    // A drain by the operator is seen, and work that goes on ends.
-    let task = told.submit(0, 3000);
-    told.until_task(task, |record| record["state"] == "running").await;
+    // A drain by the operator is shown, and running tasks complete.
+    let task = status_node.submit(0, 3000);
+    status_node.until_task(task, |record| record["state"] == "running").await;
     let auth = format!("Bearer {ADMIN_TOKEN}");
-    let (status, body) = told.call(Method::POST, "/api/admin/drain", &[("authorization", &auth)]).await;
+    let (status, body) =
+        status_node.call(Method::POST, "/api/admin/drain", &[("authorization", &auth)]).await;
     assert_eq!((status, body.contains("\"running\":1")), (StatusCode::ACCEPTED, true), "{body}");
-    let missing = told.until_ready_is(false).await.join("\n");
+    let missing = status_node.until_ready_is(false).await.join("\n");
     assert!(missing.contains("draining"), "{missing}");
-    let Told { scene, mut node, .. } = told;
+    let StatusNode { scene, mut node, .. } = status_node;
     assert_eq!(node.wait().await, 0, "{}", node.log());
     assert_eq!(scene.devnet.task(task).expect("known").status, TaskStatus::Completed);
 }
@@ -122,9 +121,9 @@ async fn a_task_is_shown_with_its_runner_limits_ending_and_log() {
     let scene = Scene::new().await;
     put(&scene.plugins(), "swap.wasm", &versioned(1_000_001, Does::Work, 0));
     put(&scene.plugins(), "bad.wasm", &versioned(1_000_002, Does::Fail, 1));
-    let told = Told::start(scene).await;
-    let (good, bad) = (told.submit(0, 300), told.submit(1, 0));
-    let good = told.until_task(good, |record| record["state"] == "completed").await;
+    let status_node = StatusNode::start(scene).await;
+    let (good, bad) = (status_node.submit(0, 300), status_node.submit(1, 0));
+    let good = status_node.until_task(good, |record| record["state"] == "completed").await;
     assert!(good["runner"].as_str().expect("a label").starts_with("swap 1.0.1000001 #"), "{good}");
     assert_eq!(good["progress"]["ended"], "1.0.1000001");
     let limits = good["limits"].as_array().expect("limits");
@@ -136,27 +135,31 @@ async fn a_task_is_shown_with_its_runner_limits_ending_and_log() {
     assert!(used("memory_bytes").0 > 0 && used("memory_bytes").0 < used("memory_bytes").1);
     assert!(used("deadline_ms").0 >= 300 && used("log_bytes").0 > 0);
     assert_eq!(good["log_tail"].as_array().map(Vec::len), Some(1), "{good}");
-    let (_, log) =
-        told.call(Method::GET, &format!("/api/tasks/{}/log", good["id"].as_str().expect("id")), &[]).await;
+    let (_, log) = status_node
+        .call(Method::GET, &format!("/api/tasks/{}/log", good["id"].as_str().expect("id")), &[])
+        .await;
     assert!(log.trim_end().ends_with(" log version 1.0.1000001"), "{log}");
 
-    let bad = told.until_task(bad, |record| record["state"] == "failed").await;
+    let bad = status_node.until_task(bad, |record| record["state"] == "failed").await;
     assert!(bad["reason"].as_str().expect("a reason").contains("can't do anything"), "{bad}");
-    let all = told.get("/api/tasks").await;
+    let all = status_node.get("/api/tasks").await;
     assert_eq!(all["tasks"].as_array().map(Vec::len), Some(2));
-    let (status, body) = told.call(Method::GET, &format!("/api/tasks/{}", Uuid::nil()), &[]).await;
+    let (status, body) = status_node.call(Method::GET, &format!("/api/tasks/{}", Uuid::nil()), &[]).await;
     assert_eq!((status, body.contains("not among the last")), (StatusCode::NOT_FOUND, true), "{body}");
-    assert_eq!(told.call(Method::GET, "/api/tasks/..%2f..%2fetc", &[]).await.0, StatusCode::BAD_REQUEST);
+    assert_eq!(
+        status_node.call(Method::GET, "/api/tasks/..%2f..%2fetc", &[]).await.0,
+        StatusCode::BAD_REQUEST
+    );
 }
 
 #[tokio::test]
 async fn metrics_are_in_the_text_format_and_count_what_happened() {
     let scene = Scene::new().await;
     put(&scene.plugins(), "swap.wasm", &versioned(1_000_001, Does::Work, 0));
-    let told = Told::start(scene).await;
-    told.scene.wait_for_end(told.submit(0, 0), &told.node).await;
-    told.until_ready_is(true).await;
-    let (status, text) = told.call(Method::GET, "/metrics", &[]).await;
+    let status_node = StatusNode::start(scene).await;
+    status_node.scene.wait_for_end(status_node.submit(0, 0), &status_node.node).await;
+    status_node.until_ready_is(true).await;
+    let (status, text) = status_node.call(Method::GET, "/metrics", &[]).await;
     assert_eq!(status, StatusCode::OK);
     assert!(text.ends_with("# EOF\n"), "{text}");
     for line in text.lines().filter(|line| !line.starts_with('#')) {
@@ -178,28 +181,29 @@ async fn metrics_are_in_the_text_format_and_count_what_happened() {
 
 #[tokio::test]
 async fn admin_calls_need_the_token_and_nobody_asks_by_another_name() {
-    let told = Told::start(Scene::new().await).await;
+    let status_node = StatusNode::start(Scene::new().await).await;
     for headers in [vec![], vec![("authorization", "Bearer wrong")], vec![("authorization", ADMIN_TOKEN)]] {
-        let (status, body) = told.call(Method::POST, "/api/admin/rescan", &headers).await;
+        let (status, body) = status_node.call(Method::POST, "/api/admin/rescan", &headers).await;
         assert_eq!((status, body.contains("Bearer ADMIN_TOKEN")), (StatusCode::UNAUTHORIZED, true), "{body}");
     }
     let auth = format!("Bearer {ADMIN_TOKEN}");
-    let (status, body) = told.call(Method::POST, "/api/admin/rescan", &[("authorization", &auth)]).await;
+    let (status, body) =
+        status_node.call(Method::POST, "/api/admin/rescan", &[("authorization", &auth)]).await;
     assert_eq!((status, body.contains("noop")), (StatusCode::OK, true), "{body}");
-    let (status, _) = told.call(Method::GET, "/api/admin/rescan", &[("authorization", &auth)]).await;
+    let (status, _) = status_node.call(Method::GET, "/api/admin/rescan", &[("authorization", &auth)]).await;
     assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
-    let (status, _) = told.call(Method::GET, "/api/tasks", &[("host", "rebound.example")]).await;
+    let (status, _) = status_node.call(Method::GET, "/api/tasks", &[("host", "rebound.example")]).await;
     assert_eq!(status, StatusCode::FORBIDDEN);
-    assert_eq!(told.call(Method::GET, "/nothing", &[]).await.0, StatusCode::NOT_FOUND);
-    assert!(!told.node.log().contains(ADMIN_TOKEN), "the token is in no log");
+    assert_eq!(status_node.call(Method::GET, "/nothing", &[]).await.0, StatusCode::NOT_FOUND);
+    assert!(!status_node.node.log().contains(ADMIN_TOKEN), "the token is in no log");
 
-    let mut weak = told.scene.variables.clone();
+    let mut weak = status_node.scene.variables.clone();
     weak.insert("ADMIN_TOKEN".to_owned(), "letmein".to_owned());
     let mut refused = NodeProcess::run(&weak);
     assert_eq!(refused.wait().await, 2);
     assert!(refused.log().contains("ADMIN_TOKEN") && !refused.log().contains("letmein"), "{}", refused.log());
-    let mut taken = told.scene.variables.clone();
-    taken.insert("STATUS_ADDR".to_owned(), told.addr.clone());
+    let mut taken = status_node.scene.variables.clone();
+    taken.insert("STATUS_ADDR".to_owned(), status_node.addr.clone());
     let mut refused = NodeProcess::run(&taken);
     assert_eq!(refused.wait().await, 1);
     assert!(refused.log().contains("STATUS_ADDR"), "{}", refused.log());
@@ -207,9 +211,10 @@ async fn admin_calls_need_the_token_and_nobody_asks_by_another_name() {
 
 #[tokio::test]
 async fn without_a_token_there_are_no_admin_calls() {
-    let told = Told::start_as_is(Scene::new().await).await;
+    let status_node = StatusNode::start_as_is(Scene::new().await).await;
     let auth = format!("Bearer {ADMIN_TOKEN}");
-    let (status, body) = told.call(Method::POST, "/api/admin/drain", &[("authorization", &auth)]).await;
+    let (status, body) =
+        status_node.call(Method::POST, "/api/admin/drain", &[("authorization", &auth)]).await;
     assert_eq!((status, body.contains("ADMIN_TOKEN")), (StatusCode::FORBIDDEN, true), "{body}");
 }
 
@@ -217,36 +222,36 @@ async fn without_a_token_there_are_no_admin_calls() {
 async fn the_command_line_lists_and_rolls_back_through_it() {
     let scene = Scene::new().await;
     put(&scene.plugins(), "swap.wasm", &versioned(1_000_001, Does::Work, 0));
-    let told = Told::start(scene).await;
+    let status_node = StatusNode::start(scene).await;
     let text = |output: &Output| {
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
     };
-    put(&told.scene.plugins(), "swap.wasm", &versioned(1_000_002, Does::Work, 0));
-    let rescanned = told.plugin(&["rescan"], ADMIN_TOKEN).await;
+    put(&status_node.scene.plugins(), "swap.wasm", &versioned(1_000_002, Does::Work, 0));
+    let rescanned = status_node.plugin(&["rescan"], ADMIN_TOKEN).await;
     assert!(rescanned.status.success(), "{}", text(&rescanned));
-    let listed = text(&told.plugin(&["list"], "").await);
+    let listed = text(&status_node.plugin(&["list"], "").await);
     for part in
         ["swap: ", "serves /posemesh/test/swap-00/v1", "1.0.1000002  live", "1.0.1000001  previous", "noop"]
     {
         assert!(listed.contains(part), "{part:?} is not in {listed}");
     }
-    let refused = told.plugin(&["rollback", "swap"], "another-token-of-some-length-012").await;
+    let refused = status_node.plugin(&["rollback", "swap"], "another-token-of-some-length-012").await;
     assert!(!refused.status.success() && text(&refused).contains("ADMIN_TOKEN"), "{}", text(&refused));
-    let rolled_back = told.plugin(&["rollback", "swap.wasm"], ADMIN_TOKEN).await;
+    let rolled_back = status_node.plugin(&["rollback", "swap.wasm"], ADMIN_TOKEN).await;
     assert!(
         rolled_back.status.success() && text(&rolled_back).contains("1.0.1000001"),
         "{}",
         text(&rolled_back)
     );
-    let unknown = told.plugin(&["rollback", "nobody"], ADMIN_TOKEN).await;
+    let unknown = status_node.plugin(&["rollback", "nobody"], ADMIN_TOKEN).await;
     assert!(!unknown.status.success() && text(&unknown).contains("no runner nobody"), "{}", text(&unknown));
-    let after = told.plugin(&["list"], "").await;
+    let after = status_node.plugin(&["list"], "").await;
     assert_eq!(after.status.code(), Some(1), "something was refused: {}", text(&after));
     assert!(
         text(&after).contains("1.0.1000001  live") && text(&after).contains("rolled back"),
         "{}",
         text(&after)
     );
-    let nobody = told.plugin(&["list", "--env-file", "/nonexistent"], "").await;
+    let nobody = status_node.plugin(&["list", "--env-file", "/nonexistent"], "").await;
     assert!(!nobody.status.success() && text(&nobody).contains("/nonexistent"), "{}", text(&nobody));
 }

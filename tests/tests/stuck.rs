@@ -1,4 +1,4 @@
-//! The last rung: a runner that can't even be dropped, because the host itself hangs in a call of it.
+//! A runner that can't even be dropped, because the host itself is blocked in one of its calls.
 
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
@@ -71,7 +71,7 @@ async fn a_runner_that_can_not_be_ended_is_counted_until_its_thread_ends() {
     };
     reports.stop(StopReason::Cancelled);
 
-    // Meanwhile the same runner does another task: what hangs is one thread.
+    // Meanwhile the same runner executes another task: only one thread is blocked.
     let input = dir.path().join("input");
     std::fs::write(&input, "data").expect("an input");
     let inputs = FileInputs::new([("input".to_owned(), input)].into());

@@ -1,34 +1,33 @@
-//! A thousand swaps of one runner while it works: no task pays for them, and nothing piles up.
+//! A thousand swaps of one runner under load: no task fails, and no resource leaks.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use posemesh_devnet::{DevnetConfig, TaskStatus};
-use posemesh_net::http::client_builder;
 use posemesh_plugin_host::load::LoadStage;
 use posemesh_plugin_host::registry::RunnerView;
 use posemesh_tests::versions::{Does, capability, put, versioned};
-use posemesh_tests::{ADMIN_TOKEN, NodeProcess, Scene, TIMEOUT, assert_ended_once};
+use posemesh_tests::{ADMIN_TOKEN, NodeProcess, Scene, TIMEOUT, assert_ended_once, http_client};
 use serde_json::json;
 use uuid::Uuid;
 
 const SWAPS: usize = 1000;
-/// Swaps after which caches, pools and arenas have their size.
+/// Swaps after which caches, pools and arenas have reached their size.
 const WARM: usize = 200;
-/// Different good generations; they come round again and again, as other files.
+/// Number of different valid versions; they are used again and again, each time as a new file.
 const VERSIONS: u32 = 40;
 const WORKERS: usize = 6;
 const SUFFIX: u8 = 9;
 
-/// What a process holds.
+/// The resources that a process holds.
 #[derive(Debug, Clone, Copy)]
-struct Held {
+struct Resources {
     resident_kib: u64,
     files: usize,
     threads: usize,
 }
 
-impl Held {
+impl Resources {
     fn by(node: &NodeProcess) -> Self {
         let proc = format!("/proc/{}", node.id());
         let status = std::fs::read_to_string(format!("{proc}/status")).expect("it runs");
@@ -39,7 +38,7 @@ impl Held {
     }
 }
 
-/// A file that can't go live, of a different kind each time.
+/// A component that can't go live; of four kinds in turn.
 fn broken(at: usize, good: &[u8]) -> Vec<u8> {
     match at % 4 {
         0 => good[..good.len() * 2 / 3].to_vec(),
@@ -73,26 +72,25 @@ impl Storm {
         put(&scene.plugins(), "storm.wasm", &good(0));
         let node = scene.node();
         let addr = node.status_addr().await;
-        let client = client_builder().no_proxy().timeout(TIMEOUT).build().expect("a client");
+        let client = http_client();
         Self { scene, node, addr, client, tasks: Vec::new() }
     }
 
-    /// Keeps more tasks submitted than there are workers, from none to a fifth of a second long.
+    /// Keeps more tasks submitted than there are workers; each takes up to a fifth of a second.
     fn keep_busy(&mut self) {
         let open = self.tasks.iter().rev().take(WORKERS * 4);
         let open =
             open.filter(|task| !self.scene.devnet.task(**task).expect("known").status.is_end()).count();
         for _ in open..WORKERS * 2 {
             let sleep_ms = (self.tasks.len() * 37) % 200;
-            let task = json!({"label": "t", "stage": "t", "capability": capability(SUFFIX),
-                              "meta": {"sleep_ms": sleep_ms}, "max_attempts": 1});
-            let job = self.scene.devnet.submit_job(json!({"label": "storm", "tasks": [task]}));
-            self.tasks.extend(job.expect("a job").tasks);
+            let meta = json!({"sleep_ms": sleep_ms});
+            let task = json!({"capability": capability(SUFFIX), "meta": meta, "max_attempts": 1});
+            self.tasks.push(self.scene.submit_task(task));
         }
     }
 
-    /// Lets the node look at its folder now; what it says of the runner then.
-    async fn look(&self) -> RunnerView {
+    /// Has the node scan its folder now; returns the view of the runner.
+    async fn rescan(&self) -> RunnerView {
         let url = format!("http://{}/api/admin/rescan", self.addr);
         let response = self.client.post(url).bearer_auth(ADMIN_TOKEN).send().await;
         let response = response.unwrap_or_else(|error| panic!("{error}: {}", self.node.log()));
@@ -102,11 +100,11 @@ impl Storm {
         all.into_iter().find(|runner| runner.name == "storm").unwrap_or_else(|| panic!("{text}"))
     }
 
-    /// Looks until something is so.
+    /// Scans again and again until a condition holds.
     async fn until(&self, what: &str, is_so: impl Fn(&RunnerView) -> bool) -> RunnerView {
         let begun = Instant::now();
         loop {
-            let runner = self.look().await;
+            let runner = self.rescan().await;
             if is_so(&runner) {
                 return runner;
             }
@@ -152,14 +150,14 @@ async fn a_thousand_swaps_under_load_cost_no_task_and_leave_nothing_behind() {
             assert!(runner.refused.is_none(), "{runner:#?}");
         }
         if at == WARM {
-            warm = Some(Held::by(&storm.node));
+            warm = Some(Resources::by(&storm.node));
         }
     }
     let took = began.elapsed();
     for task in &storm.tasks {
         storm.scene.wait_for_end(*task, &storm.node).await;
     }
-    // Only the live one and the one before it stay.
+    // Only the live generation and the previous one are kept.
     let left = storm.until("settled", |runner| runner.generations.len() <= 2).await;
     assert_eq!(live(&left), Some(serving.as_str()));
 
@@ -175,10 +173,10 @@ async fn a_thousand_swaps_under_load_cost_no_task_and_leave_nothing_behind() {
     }
     assert!(versions.len() > usize::try_from(VERSIONS / 4).expect("small"), "many took part: {versions:?}");
 
-    // Threads that have nothing to do any more stay for a while.
+    // Idle threads are kept for a while.
     let warm = warm.expect("taken on the way");
-    storm.until("few threads again", |_| Held::by(&storm.node).threads <= warm.threads + 4).await;
-    let end = Held::by(&storm.node);
+    storm.until("few threads again", |_| Resources::by(&storm.node).threads <= warm.threads + 4).await;
+    let end = Resources::by(&storm.node);
     println!(
         "{SWAPS} swaps, {refusals} of them refused, in {took:.1?} beside {} tasks on {} generations; after \
          {WARM}: {warm:?}; at the end: {end:?}",

@@ -1,4 +1,4 @@
-//! The main job, end to end, with real parts: the node binary, the devnet, the `pointcloud` component and
+//! The whole path of a task with real parts: the node binary, the devnet, the `pointcloud` component and
 //! real scans.
 
 use std::io::Read as _;
@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 const TIMEOUT: Duration = Duration::from_secs(240);
 
-/// The vertices of a binary little-endian PLY that has nothing but scalar vertex properties, read by
-/// hand: header and positions.
+/// The vertices of a binary little-endian PLY with only scalar vertex properties: the header
+/// and the positions, read without a library.
 fn read_ply(bytes: &[u8]) -> (Vec<String>, Vec<[f32; 3]>) {
     let end = bytes.windows(11).position(|window| window == b"end_header\n").expect("a header") + 11;
     let header: Vec<String> =
@@ -46,7 +46,7 @@ fn read_ply(bytes: &[u8]) -> (Vec<String>, Vec<[f32; 3]>) {
     (header, points.collect())
 }
 
-/// The number of vertices that a gzipped PLY claims in its header.
+/// The number of vertices in the header of a gzipped PLY.
 fn vertices_of(scan: &std::path::Path) -> u64 {
     let mut text = Vec::new();
     let file = std::fs::File::open(scan).expect("the scan");

@@ -36,6 +36,11 @@ pub(crate) fn lint(project: &Project, report: &mut Report) {
         component("clippy", "clippy")?;
         project.cargo("clippy").args(["--workspace", "--all-targets", "--", "-D", "warnings"]).run()
     });
+    // The workspace always has the binary with the devnet: without it nothing else would notice a mistake.
+    report.step("clippy without the devnet", || {
+        let binary = ["-p", "posemesh-node", "--no-default-features", "--all-targets"];
+        project.cargo("clippy").args(binary).args(["--", "-D", "warnings"]).run()
+    });
     // No clippy of the fuzz targets: the tests of their crate include all of their code but a line each.
     report.step("fuzz targets' lock file", || {
         let cargo = Cmd::cargo().dir(&project.root).args(["tree", "--locked", "--manifest-path"]);

@@ -1,8 +1,8 @@
 //! Says before a long build what is going on, and about how long it takes.
 //!
-//! The durations were measured on two cores, in an empty target directory with all sources downloaded, each
-//! build in the place where a command has it: what earlier builds share with it was there. An estimate that
-//! nobody measured says less than none.
+//! The durations were measured on two idle cores, in an empty target directory with all sources downloaded, each
+//! build in the place where a command has it: what earlier builds share with it was there. The release build
+//! was not measured, so no number is given for it.
 
 /// A build that takes long on a fresh machine.
 pub(crate) struct LongBuild {
@@ -13,25 +13,26 @@ pub(crate) struct LongBuild {
 }
 
 /// The node as `demo` and `test-plugins` need it.
-pub(crate) const NODE: LongBuild = LongBuild { what: "the node", first_time: "6 minutes" };
+pub(crate) const NODE: LongBuild = LongBuild { what: "the node", first_time: "about 4 minutes" };
 
 /// The node and all test programs.
 pub(crate) const SUITES: LongBuild =
-    LongBuild { what: "the node and the test programs", first_time: "10 minutes" };
+    LongBuild { what: "the node and the test programs", first_time: "about 6 minutes" };
 
 /// The node and the measuring program, optimised.
 pub(crate) const RELEASE: LongBuild =
-    LongBuild { what: "the node and the bench in release mode", first_time: "12 minutes" };
+    LongBuild { what: "the node and the bench in release mode", first_time: "several minutes" };
 
 /// The published node and domain client.
 pub(crate) const REFERENCE: LongBuild =
-    LongBuild { what: "the reference node and domain client", first_time: "4 minutes" };
+    LongBuild { what: "the reference node and domain client", first_time: "about 2 minutes" };
 
 /// The runners in `plugins/`.
-pub(crate) const RUNNERS: LongBuild = LongBuild { what: "the runners", first_time: "1 minute" };
+pub(crate) const RUNNERS: LongBuild = LongBuild { what: "the runners", first_time: "about half a minute" };
 
 /// The guests that only tests load.
-pub(crate) const TEST_GUESTS: LongBuild = LongBuild { what: "the test guests", first_time: "1 minute" };
+pub(crate) const TEST_GUESTS: LongBuild =
+    LongBuild { what: "the test guests", first_time: "about half a minute" };
 
 /// Prints what is about to be built and how long it takes. `built_before`: whether its artifacts exist.
 pub(crate) fn announce(build: &LongBuild, built_before: bool) {
@@ -40,7 +41,7 @@ pub(crate) fn announce(build: &LongBuild, built_before: bool) {
 
 fn text(LongBuild { what, first_time }: &LongBuild, built_before: bool) -> String {
     match built_before {
-        false => format!("building {what}: about {first_time} the first time, seconds later"),
+        false => format!("building {what}: {first_time} the first time, seconds later"),
         true => format!("building {what}: only what changed since the last time"),
     }
 }
@@ -51,7 +52,7 @@ mod tests {
 
     #[test]
     fn only_the_first_build_is_announced_as_long() {
-        let build = LongBuild { what: "the house", first_time: "7 days" };
+        let build = LongBuild { what: "the house", first_time: "about 7 days" };
         assert_eq!(text(&build, false), "building the house: about 7 days the first time, seconds later");
         assert_eq!(text(&build, true), "building the house: only what changed since the last time");
     }

@@ -79,7 +79,7 @@ pub fn derive(logical_path: &str, task_id: &str) -> String {
     if name.len() <= MAX_NAME_BYTES { name } else { derive_distinct(logical_path, task_id) }
 }
 
-/// As [`derive`], always with a hash of the path: for a path whose plain name is taken by another path of the task
+/// As [`derive`](fn@derive), always with a hash of the path: for a path whose plain name is taken by another path of the task
 /// (`a.b` and `a_b`).
 pub fn derive_distinct(logical_path: &str, task_id: &str) -> String {
     let tail = format!("_{}_{task_id}", short_hash(logical_path));

@@ -19,8 +19,10 @@ use tempfile::TempDir;
 use tokio::task::spawn_blocking;
 use tracing::{info, warn};
 
+// The sweep removes nothing without this prefix: `WORK_DIR` may hold what belongs to others.
 const PROCESS_PREFIX: &str = "node-";
 const TASK_PREFIX: &str = "task-";
+// Never removed: a process that holds the lock of a removed file keeps nobody out.
 const SWEEP_LOCK: &str = "sweep.lock";
 const LOGS: &str = "logs";
 const PROCESS_LOCK: &str = "lock";
@@ -50,6 +52,7 @@ impl WorkDirs {
     /// When that can't be done in `root`. What can't be removed is logged and left.
     pub(crate) async fn open(root: PathBuf) -> Result<Self, WorkDirError> {
         let at = root.clone();
+        // The lock may be waited for as long as another process sweeps, and a sweep removes whole trees.
         spawn_blocking(move || Self::open_blocking(&root)).await.unwrap_or_else(|error| {
             Err(WorkDirError { what: "could not prepare", path: at, source: io::Error::other(error) })
         })
@@ -60,6 +63,7 @@ impl WorkDirs {
             let path = path.to_owned();
             move |source| WorkDirError { what, path, source }
         };
+        // Private from the start: a mode that is set later leaves a moment in which others can look in.
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -67,12 +71,14 @@ impl WorkDirs {
             .map_err(fail("could not make", root))?;
         let sweep_path = root.join(SWEEP_LOCK);
         let sweep_lock = lock_file(&sweep_path).map_err(fail("could not open", &sweep_path))?;
+        // Held until this returns, so that nobody sweeps the new directory before it is locked.
         sweep_lock.lock().map_err(fail("could not lock", &sweep_path))?;
         sweep(root);
         let own = private_dir(root, &format!("{PROCESS_PREFIX}{}-", std::process::id()))
             .map_err(fail("could not make a directory in", root))?;
         let lock_path = own.path().join(PROCESS_LOCK);
         let lock = lock_file(&lock_path).map_err(fail("could not open", &lock_path))?;
+        // Does not wait: nobody else opens this file while the sweep lock is held.
         lock.lock().map_err(fail("could not lock", &lock_path))?;
         let logs = own.path().join(LOGS);
         fs::DirBuilder::new().mode(0o700).create(&logs).map_err(fail("could not make", &logs))?;
@@ -122,6 +128,7 @@ impl TaskDir {
 impl Drop for TaskDir {
     fn drop(&mut self) {
         let Some(dir) = self.dir.take() else { return };
+        // Removing a tree blocks, so it is handed over; without a runtime there is no thread to hand it to.
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn_blocking(move || remove(dir))),
             Err(_) => remove(dir),
@@ -131,6 +138,7 @@ impl Drop for TaskDir {
 
 fn remove(dir: TempDir) {
     let path = dir.path().to_owned();
+    // By `close`, since a `drop` would swallow the error.
     if let Err(error) = dir.close() {
         warn!(path = %path.display(), %error, "a task's directory could not be removed; the next start tries again");
     }
@@ -147,6 +155,7 @@ fn lock_file(path: &Path) -> io::Result<File> {
 /// Removes the directories of dead processes. Called with the sweep lock held, so no directory is seen
 /// between its making and its locking.
 fn sweep(root: &Path) {
+    // No reason not to start: what dead processes left costs space only.
     let Ok(entries) = fs::read_dir(root) else { return };
     for entry in entries.flatten() {
         let is_process = entry.file_name().to_string_lossy().starts_with(PROCESS_PREFIX);
@@ -165,6 +174,7 @@ fn sweep(root: &Path) {
                     warn!(path = %path.display(), %error, "could not remove what a dead process left")
                 }
             },
+            // Left alone: to remove what a living process uses would be worse than to leave rubbish.
             Err(error) => {
                 warn!(path = %path.display(), %error, "can't tell whether this directory is in use")
             }
@@ -175,6 +185,7 @@ fn sweep(root: &Path) {
 fn is_dead(process_dir: &Path) -> io::Result<bool> {
     let lock = match File::open(process_dir.join(PROCESS_LOCK)) {
         Ok(lock) => lock,
+        // It died between making the directory and its lock: the sweep lock hides that moment of a living one.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
         Err(error) => return Err(error),
     };

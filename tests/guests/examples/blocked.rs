@@ -1,4 +1,4 @@
-//! Waits in the host for something that does not come.
+//! Waits in a host call for an event that never comes.
 guests::runner!("blocked", |_| loop {
     guests::control::wait_cancelled(u64::MAX);
 });

@@ -1,4 +1,4 @@
-//! Looks at clocks without end, and then sets alarms that it never waits for.
+//! Reads clocks many times, and then creates timers without end that it never waits for.
 use wasip2::clocks::{monotonic_clock, wall_clock};
 guests::runner!("clock_flood", |_| {
     for _ in 0..200_000 {

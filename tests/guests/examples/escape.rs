@@ -1,4 +1,4 @@
-//! Tries every way out of its directory; fails with what got through.
+//! Tries every way out of its directory; fails with those that worked.
 use guests::{inputs, outputs, plain};
 guests::runner!("escape", |_| {
     let mut out = Vec::new();

@@ -1,4 +1,4 @@
-//! Sends events as fast as it can, and says how many were dropped.
+//! Sends events as fast as it can; fails with the number that was dropped.
 use guests::control::{ReportError, log_event, progress};
 guests::runner!("event_flood", |_| {
     let mut dropped = 0;

@@ -1,2 +1,2 @@
-//! Leaves by exit.
+//! Exits instead of returning.
 guests::runner!("exit", |_| std::process::exit(7));

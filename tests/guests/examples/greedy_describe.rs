@@ -1,4 +1,4 @@
-//! Claims more capabilities than anybody has.
+//! Describes itself with more capabilities than a runner may have.
 struct Runner;
 impl guests::Guest for Runner {
     fn describe() -> guests::Description {

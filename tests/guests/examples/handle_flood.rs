@@ -1,4 +1,4 @@
-//! Opens artifacts and never lets go.
+//! Creates artifacts without end and never closes one.
 guests::runner!("handle_flood", |_| {
     let mut held = Vec::new();
     for n in 0u64.. {

@@ -1,4 +1,4 @@
-//! Gets the URL that `meta` holds and stores the answer; fails with what it was told.
+//! Gets the URL in `meta` and stores the answer; fails with the error of the host.
 use guests::{RunError, failed};
 use wasip2::http::outgoing_handler::handle;
 use wasip2::http::types::{Fields, OutgoingRequest, Scheme};
@@ -8,7 +8,7 @@ struct Runner;
 impl guests::Guest for Runner {
     fn describe() -> guests::Description {
         let mut description = guests::describe("http");
-        // The suite writes the port of its server over this one.
+        // The suite replaces the port by that of its server.
         description.requests.network_hosts = vec!["localhost:65535".into(), "*.example.com".into()];
         description
     }
@@ -23,11 +23,14 @@ impl guests::Guest for Runner {
         request.set_scheme(Some(&Scheme::Http)).map_err(failed)?;
         request.set_authority(Some(authority)).map_err(failed)?;
         request.set_path_with_query(Some(&format!("/{path}"))).map_err(failed)?;
-        let told = |error| RunError::Failed(format!("outbound HTTP: {error:?}"));
-        let answer = handle(request, None).map_err(told)?;
+        let failed_call = |error| RunError::Failed(format!("outbound HTTP: {error:?}"));
+        let answer = handle(request, None).map_err(failed_call)?;
         answer.subscribe().block();
-        let answer =
-            answer.get().ok_or(RunError::Failed("no answer".into()))?.map_err(failed)?.map_err(told)?;
+        let answer = answer
+            .get()
+            .ok_or(RunError::Failed("no answer".into()))?
+            .map_err(failed)?
+            .map_err(failed_call)?;
         let status = answer.status();
         let body = answer.consume().map_err(failed)?;
         let stream = body.stream().map_err(failed)?;

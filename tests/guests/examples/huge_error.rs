@@ -1,2 +1,2 @@
-//! Fails with a reason that nobody can read.
+//! Fails with a reason of several megabytes.
 guests::runner!("huge_error", |_| Err(guests::RunError::Failed("no ".repeat(2 << 20))));

@@ -1,4 +1,4 @@
-//! Is told to stop, again and again, and goes on.
+//! Ignores every request to stop.
 guests::runner!("ignore_cancel", |_| loop {
     std::hint::black_box(guests::control::wait_cancelled(10));
 });

@@ -1,4 +1,4 @@
-//! Looks for what an earlier task left in memory that was never written, and leaves its own mark there.
+//! Looks for data of an earlier task in memory that it has not written, and leaves its own there.
 guests::runner!("left_over", |_| {
     const BYTES: usize = 64 << 20;
     let layout = std::alloc::Layout::from_size_align(BYTES, 4096).map_err(guests::failed)?;

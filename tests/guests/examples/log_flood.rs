@@ -1,4 +1,4 @@
-//! Prints more than anybody reads, with a trick for terminals in between.
+//! Prints 100,000 lines, one of them with an escape sequence for terminals.
 guests::runner!("log_flood", |_| {
     println!("first\x1b[2J line");
     for n in 0..100_000 {

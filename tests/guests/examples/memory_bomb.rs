@@ -1,4 +1,4 @@
-//! Takes memory until there is none.
+//! Allocates memory without end.
 guests::runner!("memory_bomb", |_| {
     let mut all = Vec::new();
     loop {

@@ -1,4 +1,4 @@
-//! Fills a lot of memory again and again, each time by one instruction.
+//! Fills 256 MiB of memory again and again, each time by one instruction.
 guests::runner!("memory_fill", |_| {
     let mut block = vec![1u8; 256 << 20];
     loop {

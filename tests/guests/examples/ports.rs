@@ -1,4 +1,4 @@
-//! Uses every function of the ports on the first input and says what went wrong.
+//! Calls every function of the ports on the first input; fails with the first that does not work.
 use guests::{RunError, control, failed, inputs, outputs, plain};
 guests::runner!("ports", |task: guests::Task| {
     let cid = &task.inputs_cids[0];

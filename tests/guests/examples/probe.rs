@@ -1,4 +1,4 @@
-//! Looks for what it was not given; fails with what it found.
+//! Looks for an environment, arguments, network and leftovers of other tasks; fails with what it finds.
 // WASI's own interface rather than `std::net`: no C library stands between, and Debian's has no sockets.
 use wasip2::sockets::instance_network::instance_network;
 use wasip2::sockets::ip_name_lookup::resolve_addresses;

@@ -1,4 +1,4 @@
-//! Reports progress without end: large, too large and nested too deeply; fails with what it was told.
+//! Reports progress that is large, too large and nested too deeply; fails with the errors of the host.
 use guests::control::{ReportError, progress};
 guests::runner!("progress_flood", |_| {
     let large = format!("{{\"progress\": 0.5, \"stage\": \"{}\"}}", "x".repeat(60_000));

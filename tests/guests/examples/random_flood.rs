@@ -1,4 +1,4 @@
-//! Takes random numbers without end, and then more at once than there is memory.
+//! Requests many random bytes, and then more at once than fit into memory.
 use wasip2::random::random;
 guests::runner!("random_flood", |_| {
     for _ in 0..50_000 {

@@ -1,4 +1,4 @@
-//! Describes itself with what would move a terminal's cursor.
+//! Describes itself with an escape sequence for terminals.
 struct Runner;
 impl guests::Guest for Runner {
     fn describe() -> guests::Description {

@@ -1,4 +1,4 @@
-//! Fills its sandbox directory.
+//! Writes a file without end into its directory.
 use std::io::Write;
 guests::runner!("scratch_fill", |_| {
     let mut file = std::fs::File::create("/work/big").map_err(guests::failed)?;

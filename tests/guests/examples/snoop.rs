@@ -1,5 +1,4 @@
-//! Looks for what belongs to others at the paths that `meta` lists, and by every other way; fails with
-//! what it found.
+//! Tries to access the paths in `meta`, and other tasks' files, in every way; fails with what it finds.
 guests::runner!("snoop", |task: guests::Task| {
     let mut paths: Vec<String> = task.meta.split('"').skip(1).step_by(2).map(str::to_owned).collect();
     for path in paths.clone() {

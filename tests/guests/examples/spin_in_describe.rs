@@ -1,4 +1,4 @@
-//! Never says who it is.
+//! Loops without end in `describe`.
 struct Runner;
 impl guests::Guest for Runner {
     fn describe() -> guests::Description {

@@ -1,2 +1,2 @@
-//! Runs into unreachable code.
+//! Traps: `abort` is an unreachable instruction.
 guests::runner!("trap", |_| std::process::abort());

@@ -1,5 +1,5 @@
-//! Says which version it is, at the start of a task and at its end. The suites write other versions into
-//! its bytes: a new generation without a new build.
+//! Reports its version at the start and at the end of a task. The suites write other versions into the bytes of
+//! the component, which gives a new generation without a build.
 use guests::{RunError, control};
 
 /// Version, whether it works or fails, and the last part of its capability.

@@ -1,4 +1,4 @@
-//! Uses WASI 0.3 beside the 0.2 of its standard library.
+//! Uses WASI 0.3 beside the WASI 0.2 of its standard library.
 wit_bindgen::generate!({
     path: "wit-wasi3",
     world: "wasi3",
@@ -9,7 +9,9 @@ guests::runner!("wasi3", |_| {
     let before = wasi::clocks::monotonic_clock::now();
     let bytes = wasi::random::random::get_random_bytes(16);
     if bytes.len() != 16 || wasi::clocks::monotonic_clock::now() < before {
-        return Err(guests::RunError::Failed("the clock or the dice of WASI 0.3 are broken".into()));
+        return Err(guests::RunError::Failed(
+            "the clock or the random numbers of WASI 0.3 are broken".into(),
+        ));
     }
     Ok(())
 });

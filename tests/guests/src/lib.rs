@@ -1,4 +1,4 @@
-//! What the test runners share: the bindings, and a macro that makes a runner of one function.
+//! What the guests share: the bindings, and a macro that makes a runner of one function.
 
 wit_bindgen::generate!({ path: "../../wit", world: "runner", pub_export_macro: true, generate_all });
 
@@ -6,7 +6,7 @@ pub use exports::posemesh::runner::entry::{Guest, RunError, Task};
 pub use posemesh::runner::types::{Description, PortError, Requests};
 pub use posemesh::runner::{control, inputs, outputs};
 
-/// A description with nothing but a name and the capability `/posemesh/test/NAME/v1`.
+/// A description with only a name and the capability `/posemesh/test/NAME/v1`.
 pub fn describe(name: &str) -> Description {
     let name = name.replace('_', "-");
     Description {
@@ -30,17 +30,17 @@ pub fn describe(name: &str) -> Description {
     }
 }
 
-/// No options.
+/// Options of an artifact with every default.
 pub fn plain() -> outputs::ArtifactOptions {
     outputs::ArtifactOptions { name: None, data_type: None, existing_id: None, size_hint: None }
 }
 
-/// Any error as a failed run.
+/// A failed run with any error as its reason.
 pub fn failed(error: impl std::fmt::Debug) -> RunError {
     RunError::Failed(format!("{error:?}"))
 }
 
-/// Makes a runner named after the file of the given function.
+/// Exports a runner with this name, whose `run` is this function.
 #[macro_export]
 macro_rules! runner {
     ($name:literal, $run:expr) => {

@@ -1,8 +1,8 @@
-//! The wire contract, section by section: what the node sends, what it does next after each answer, when,
-//! and how often. The node is the binary; the servers are a devnet whose answers are on order.
+//! The wire contract, section by section: what the node sends, when and how often, and what it does after each
+//! answer. The node is the binary; the servers are a devnet whose answers the tests choose.
 //!
-//! A test is named after the section that it proves. Times are scaled by the node's own variables; that
-//! the long schedules are kept is proved on virtual time, beside the code.
+//! A test is named after the section that it proves. Times are shortened by the node's own settings; the
+//! long schedules are tested with paused time, beside the code.
 
 mod section_1;
 mod section_2;

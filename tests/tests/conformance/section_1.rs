@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use posemesh_devnet::Endpoint::{Lease, RegisterWallet, SiweRequest, SiweVerify};
 use posemesh_devnet::{Endpoint, Fault, TaskStatus};
-use posemesh_net::http::client_builder;
-use posemesh_tests::{Scene, TIMEOUT, gaps};
+use posemesh_tests::{Scene, gaps, http_client};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -16,14 +16,13 @@ async fn s1_8_the_node_registers_logs_in_and_only_then_asks_for_work() {
     let poll = scene.wait_for_work_wanted(&node).await;
     let all = scene.devnet.requests();
     let order: Vec<_> = all.iter().take(5).filter_map(|request| request.endpoint).collect();
-    use Endpoint::{Lease, RegisterWallet, SiweRequest, SiweVerify};
     assert_eq!(order, [SiweRequest, RegisterWallet, SiweRequest, SiweVerify, Lease], "{}", node.log());
     assert_eq!(poll.header("authorization"), None, "records hold no token");
     assert!(all.iter().take(4).all(|request| request.bearer_hash.is_none()), "DDS gets no bearer");
     assert_eq!(node.terminate().await, 0, "{}", node.log());
 }
 
-/// What a node does about a registration that was answered with this status, twice.
+/// Answers two registrations with this status; returns the times between the attempts.
 async fn registers_in_spite_of(status: u16, interval_secs: u64) -> Vec<Duration> {
     let scene = Scene::new().await.set("REGISTER_INTERVAL_SECS", interval_secs);
     scene.devnet.faults().add(Fault::answer(status, "not now").on(Endpoint::RegisterWallet).times(2));
@@ -47,7 +46,7 @@ async fn s1_4_conflicts_and_refusals_are_tried_again_after_the_interval() {
 async fn s1_4_and_s1_6_passing_troubles_are_tried_again_with_a_growing_wait() {
     for status in [408, 429, 500, 502, 503, 504] {
         let gaps = registers_in_spite_of(status, 300).await;
-        // 2 s and 4 s, a fifth more or less; never the interval.
+        // 2 s and 4 s with a jitter of a fifth; not the interval.
         assert!(
             gaps[0] >= Duration::from_millis(1500) && gaps[1] >= Duration::from_millis(3000),
             "{status}: {gaps:?}"
@@ -103,12 +102,8 @@ async fn s1_9_a_robot_registers_logs_in_works_and_registers_again_when_unknown()
 async fn s1_10_the_legacy_routes_answer_as_the_table_says() {
     let scene = Scene::new().await.set("LEGACY_HTTP_ADDR", "127.0.0.1:0");
     let node = scene.node();
-    node.wait_for_log("serving the legacy routes").await;
-    let log = node.log();
-    let line = log.lines().find(|line| line.contains("serving the legacy routes")).expect("the line");
-    let addr =
-        line.split("addr=").nth(1).and_then(|rest| rest.split_whitespace().next()).expect("an address");
-    let client = client_builder().no_proxy().timeout(TIMEOUT).build().expect("a client");
+    let addr = node.logged_addr("serving the legacy routes").await;
+    let client = http_client();
     let url = |path: &str| format!("http://{addr}{path}");
     let callback = async |content_type: &str, body: String| {
         let sent =
@@ -135,8 +130,8 @@ async fn s1_10_the_legacy_routes_answer_as_the_table_says() {
         assert_eq!(answer.0, status, "{answer:?}");
         assert!(answer.1.contains(text), "{answer:?}");
     }
-    // The answer may come before the body is sent, so none is.
-    let mut stream = TcpStream::connect(addr).await.expect("a connection");
+    // The answer may arrive before the body is sent, so no body is sent.
+    let mut stream = TcpStream::connect(&addr).await.expect("a connection");
     let head = format!(
         "POST /internal/v1/registrations HTTP/1.1\r\nhost: {addr}\r\ncontent-type: {JSON}\r\n\
          content-length: {}\r\nconnection: close\r\n\r\n",
@@ -155,7 +150,7 @@ async fn s1_10_the_legacy_routes_answer_as_the_table_says() {
 
 #[tokio::test]
 async fn s1_2_the_nonce_call_is_classified_as_the_registration_is() {
-    // A conflict waits the interval; an unavailable server a growing time; a message without a nonce too.
+    // After a conflict the node waits for the interval; after the others with a growing back-off.
     for (fault, least) in [
         (Fault::answer(409, "conflict"), 950),
         (Fault::answer(503, "not now"), 1500),

@@ -1,5 +1,5 @@
-//! Section 4: when the node asks for work, and when heartbeats are sent. The formulae are proved on virtual
-//! time beside the code; here the binary keeps to them on scaled time.
+//! Section 4: when the node asks for work, and when heartbeats are sent. The formulae are tested with paused
+//! time beside the code; here the binary follows them with short times.
 
 use std::time::Duration;
 
@@ -119,7 +119,7 @@ async fn s4_3_reports_are_gathered_and_never_come_faster_than_the_jitter() {
     let ended = scene.wait_for_end(task, &node).await;
     assert_eq!(ended.status, TaskStatus::Completed, "{}", node.log());
     let gaps = between(&scene.devnet.heartbeats(task));
-    // The initial one is no report, and the last does not wait: the result is there.
+    // The initial heartbeat carries no report, and the last one does not wait: the result is available.
     for gap in gaps.iter().skip(1).take(gaps.len().saturating_sub(2)) {
         assert!(*gap >= Duration::from_millis(950), "{gaps:?}");
     }

@@ -1,4 +1,4 @@
-//! Section 5: one task from lease to end, cancellation, and the end of the node.
+//! Section 5: one task from lease to end, cancellation, and shutdown.
 
 mod cycle;
 mod shutdown;

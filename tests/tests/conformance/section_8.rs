@@ -1,4 +1,4 @@
-//! Section 8: configuration, as `config check` tells it.
+//! Section 8: configuration, as `config check` prints it.
 
 use posemesh_tests::{NodeProcess, Scene, node_binary};
 

@@ -1,10 +1,10 @@
-//! Who may do what, and how a refusal reaches the client.
+//! Permissions, and how the client reports a refusal.
 
 use posemesh_devnet::{BearerKind, Endpoint, Role};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::client::{Client, count, ids, lookalikes, noise, start, told};
+use crate::client::{Client, as_json, count, ids, lookalikes, noise, start};
 
 #[tokio::test]
 async fn data_can_be_deleted() {
@@ -85,7 +85,7 @@ async fn an_application_signs_in_and_finds_its_way_into_a_domain() {
     let new = ids(&made)[0];
     client.ok(&["upload-stream", "update", &new.to_string(), &large_file]).await;
     assert!(devnet.read_data(new).await.expect("stored") == large, "stored byte for byte");
-    assert_eq!(client.ok(&["list"]).await, told(&devnet.list_data()));
+    assert_eq!(client.ok(&["list"]).await, as_json(&devnet.list_data()));
     let parts = client.download(&[]).await;
     let bytes: Vec<&[u8]> = parts.iter().map(|(_, bytes)| bytes.as_slice()).collect();
     assert!(bytes == [lookalikes(), large], "downloaded byte for byte");

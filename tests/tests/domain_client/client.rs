@@ -1,4 +1,4 @@
-//! Calls of the client: `tests/reference/src/bin/reference-domain-client` as a process.
+//! Runs the client: `tests/reference/src/bin/reference-domain-client` as a process.
 
 use std::collections::BTreeMap;
 use std::process::Stdio;
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 use uuid::Uuid;
 
-/// A client, and the folder for the files of its uploads.
+/// A client, and a folder for the files of its uploads.
 pub(crate) struct Client<'a> {
     devnet: &'a Devnet,
     variables: BTreeMap<&'static str, String>,
@@ -23,7 +23,7 @@ impl<'a> Client<'a> {
         Self::with_token(devnet, devnet.domain_id(), devnet.app_token())
     }
 
-    /// A client that was handed a token for a domain.
+    /// A client with this token for a domain.
     pub(crate) fn with_token(devnet: &'a Devnet, domain: Uuid, token: &str) -> Self {
         let variables = [
             ("DOMAIN_SERVER_URL", devnet.domain_server_url()),
@@ -34,10 +34,10 @@ impl<'a> Client<'a> {
         Self { devnet, variables: variables.into(), folder: tempfile::tempdir().expect("a folder") }
     }
 
-    /// A client that logs in as the devnet's application, with this secret, and asks DDS for the rest.
+    /// A client that logs in as the devnet's application with this secret, and gets its token from DDS.
     pub(crate) fn signing_in(devnet: &'a Devnet, secret: &str) -> Self {
         let variables = [
-            // The login is another server's, but the devnet has one address for all.
+            // In reality the login is on another server; the devnet has one address for all.
             ("API_URL", devnet.dds_url()),
             ("DDS_URL", devnet.dds_url()),
             ("APP_KEY", devnet.app().key.clone()),
@@ -48,14 +48,14 @@ impl<'a> Client<'a> {
         Self { devnet, variables: variables.into(), folder: tempfile::tempdir().expect("a folder") }
     }
 
-    /// A file with these bytes, to be uploaded.
+    /// Writes a file to be uploaded; returns its path.
     pub(crate) fn file(&self, bytes: &[u8]) -> String {
         let file = self.folder.path().join(Uuid::new_v4().to_string());
         std::fs::write(&file, bytes).expect("a file");
         file.display().to_string()
     }
 
-    /// What the client says came of a call.
+    /// Runs the client; returns what it prints.
     async fn call(&self, arguments: &[&str]) -> Value {
         let mut command = Command::new(reference_domain_client_binary());
         command.args(arguments).env_clear().envs(&self.variables).stdin(Stdio::null()).kill_on_drop(true);
@@ -70,14 +70,14 @@ impl<'a> Client<'a> {
         serde_json::from_str(&said).unwrap_or_else(|error| panic!("{arguments:?}: {error}: {said}"))
     }
 
-    /// A call that must succeed, and what it brings.
+    /// Runs a command that must succeed; returns its result.
     pub(crate) async fn ok(&self, arguments: &[&str]) -> Value {
         let mut said = self.call(arguments).await;
         assert!(said.get("ok").is_some(), "{arguments:?}: {said}");
         said["ok"].take()
     }
 
-    /// A call that must be refused: the status, and the client's words with the server's after them.
+    /// Runs a command that the server must refuse; returns the status and the error text of client and server.
     pub(crate) async fn refused(&self, arguments: &[&str]) -> (u64, String) {
         let said = self.call(arguments).await;
         let status = said["refused"]["status"].as_u64();
@@ -85,7 +85,7 @@ impl<'a> Client<'a> {
         (status.unwrap_or_else(|| panic!("{arguments:?}: {said}")), words)
     }
 
-    /// Downloads what these filters choose: each part's metadata, in the order of arrival, and its bytes.
+    /// Downloads the data that match these filters; returns metadata and bytes in the order of arrival.
     pub(crate) async fn download(&self, filters: &[&str]) -> Vec<(Value, Vec<u8>)> {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().display().to_string();
@@ -98,38 +98,38 @@ impl<'a> Client<'a> {
     }
 }
 
-/// A devnet that was told this.
+/// Starts a devnet with a changed configuration.
 pub(crate) async fn start(change: impl FnOnce(&mut DevnetConfig)) -> Devnet {
     let mut config = DevnetConfig::default();
     change(&mut config);
     Devnet::start(config).await.expect("a devnet")
 }
 
-/// Items as the client tells them: with all that the devnet knows.
-pub(crate) fn told(items: &[DataItem]) -> Value {
+/// Items as the client prints them: with all metadata.
+pub(crate) fn as_json(items: &[DataItem]) -> Value {
     serde_json::to_value(items).expect("JSON")
 }
 
-/// What the devnet knows of these data, in this order.
+/// The metadata of these data, in this order.
 pub(crate) fn items(devnet: &Devnet, ids: &[Uuid]) -> Vec<DataItem> {
     let all = devnet.list_data();
     let find = |id: &Uuid| all.iter().find(|item| item.id == *id).expect("an item").clone();
     ids.iter().map(find).collect()
 }
 
-/// The ids in what the client tells of items.
-pub(crate) fn ids(told: &Value) -> Vec<Uuid> {
+/// The ids of the items that the client has printed.
+pub(crate) fn ids(items: &Value) -> Vec<Uuid> {
     let id = |item: &Value| item["id"].as_str().expect("an id").parse().expect("a UUID");
-    told.as_array().expect("a list").iter().map(id).collect()
+    items.as_array().expect("a list").iter().map(id).collect()
 }
 
-/// How many requests to an endpoint were answered with 200.
+/// Number of requests to an endpoint that were answered with 200.
 pub(crate) fn count(devnet: &Devnet, endpoint: Endpoint) -> usize {
     let requests = devnet.requests().into_iter();
     requests.filter(|request| request.endpoint == Some(endpoint) && request.status == Some(200)).count()
 }
 
-/// So many bytes of every value, without a pattern that blocks of any size share.
+/// Pseudo-random bytes: no two blocks of them are equal.
 pub(crate) fn noise(count: usize) -> Vec<u8> {
     let mut state = 7u32;
     let mut next = || {
@@ -139,7 +139,7 @@ pub(crate) fn noise(count: usize) -> Vec<u8> {
     (0..count).map(|_| next()).collect()
 }
 
-/// Looks like the end of a part, of a form and of a head, and is none.
+/// Bytes that look like the end of a part, of a form and of a head.
 pub(crate) fn lookalikes() -> Vec<u8> {
     let text = "\r\n--\r\n\r\n--\r\n--bound\r\n\r\n--Boundary--\r\n --boundary--\r\n\n--boundary\r\n\
         Content-Disposition: form-data; id=\"x\"; size=\"3\"\r\n\r\nabc\n\n\r\n--";

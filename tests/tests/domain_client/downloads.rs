@@ -4,7 +4,7 @@ use posemesh_devnet::{Devnet, Endpoint};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::client::{Client, count, items, lookalikes, noise, start, told};
+use crate::client::{Client, as_json, count, items, lookalikes, noise, start};
 
 #[tokio::test]
 async fn a_listing_tells_each_item_as_it_is() {
@@ -19,7 +19,7 @@ async fn a_listing_tells_each_item_as_it_is() {
     let empty = put("nothing", "ply", b"").await;
     let [first, second, third] = [plain, spaced, empty].map(|id| id.to_string());
 
-    assert_eq!(client.ok(&["list"]).await, told(&devnet.list_data()), "all of them, in their order");
+    assert_eq!(client.ok(&["list"]).await, as_json(&devnet.list_data()), "all of them, in their order");
     for (filters, wanted) in [
         (vec!["--name", "scan"], vec![plain]),
         (vec!["--name", "Straße 12: der, grüne"], vec![spaced]),
@@ -32,12 +32,12 @@ async fn a_listing_tells_each_item_as_it_is() {
         (vec!["--id", "00000000-0000-4000-8000-000000000000"], vec![]),
     ] {
         let listed = client.ok(&[&["list"], filters.as_slice()].concat()).await;
-        assert_eq!(listed, told(&items(&devnet, &wanted)), "{filters:?}");
+        assert_eq!(listed, as_json(&items(&devnet, &wanted)), "{filters:?}");
     }
     devnet.shutdown().await;
 }
 
-/// Data of all sorts, the empty one first and in the middle.
+/// Stores data of different sizes and contents; empty data comes first and in the middle.
 async fn put_all_sorts(devnet: &Devnet) -> Vec<(Uuid, Vec<u8>)> {
     let sorts = [
         ("empty", Vec::new()),
@@ -63,11 +63,11 @@ async fn downloads_are_the_same_byte_for_byte() {
     assert_eq!(client.download(&[]).await, [], "an empty domain");
     let put = put_all_sorts(&devnet).await;
 
-    // Not compared as a whole: a failure would print megabytes.
+    // Not by `assert_eq!` of everything: a failure would print megabytes.
     let check = |parts: &[(Value, Vec<u8>)], wanted: &[(Uuid, Vec<u8>)], how: &str| {
         let metadata: Vec<&Value> = parts.iter().map(|(metadata, _)| metadata).collect();
         let ids: Vec<Uuid> = wanted.iter().map(|(id, _)| *id).collect();
-        assert_eq!(json!(metadata), told(&items(&devnet, &ids)), "{how}");
+        assert_eq!(json!(metadata), as_json(&items(&devnet, &ids)), "{how}");
         for ((metadata, got), (_, bytes)) in parts.iter().zip(wanted) {
             assert!(got == bytes, "{how}: {metadata} has other bytes");
         }

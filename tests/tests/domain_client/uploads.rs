@@ -4,14 +4,14 @@ use posemesh_devnet::{Devnet, Endpoint, SessionRecord, SessionStatus};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::client::{Client, count, ids, items, lookalikes, noise, start, told};
+use crate::client::{Client, as_json, count, ids, items, lookalikes, noise, start};
 
-/// Both of the client's ways to upload: all in memory, and through a channel with bodies of unknown length.
+/// Both of the client's commands for uploads: with data in memory, and as a stream of unknown length.
 const WAYS: [&str; 2] = ["upload", "upload-stream"];
 
 async fn assert_stored(devnet: &Devnet, id: Uuid, bytes: &[u8]) {
     let stored = devnet.read_data(id).await.expect("stored");
-    // Not compared as a whole: a failure would print megabytes.
+    // Not by `assert_eq!` of everything: a failure would print megabytes.
     assert_eq!(stored.len(), bytes.len(), "bytes of {id}");
     let other = stored.iter().zip(bytes).position(|(stored, sent)| stored != sent);
     assert_eq!(other, None, "the first byte of {id} that is another");
@@ -41,7 +41,7 @@ async fn small_uploads_go_in_one_request_for_each_verb() {
 
         let made_ids = ids(&made);
         let all = items(&devnet, &made_ids);
-        assert_eq!(made, told(&all), "{way}: the client knows what the devnet knows, creates first");
+        assert_eq!(made, as_json(&all), "{way}: the client reports the same metadata, creates first");
         let [first, second, third, updated, emptied] = made_ids[..] else { panic!("{way}: {made}") };
         assert_eq!((updated, emptied), (old, other));
         for (id, bytes) in [(first, 0), (second, 1), (updated, 2), (third, 3), (emptied, 1)] {
@@ -63,7 +63,7 @@ async fn small_uploads_go_in_one_request_for_each_verb() {
     }
 }
 
-/// What a session's record says of the way of some bytes.
+/// Number and size of each part of a session.
 fn sizes(session: &SessionRecord) -> Vec<(u32, u64)> {
     session.parts.iter().map(|part| (part.number, part.size)).collect()
 }
@@ -79,7 +79,7 @@ async fn what_is_too_large_for_a_request_goes_in_parts() {
         .await;
         let client = Client::new(&devnet);
         let old = devnet.put_data("old", "ply", b"old").await.expect("stored");
-        // In parts the boundary is nothing special.
+        // In parts a text like the boundary has no meaning.
         let mut large = noise(5_000_003);
         large.splice(2_000_000..2_000_000, *b"\r\n--boundary--\r\n");
         let whole = noise(3 << 20);
@@ -96,12 +96,12 @@ async fn what_is_too_large_for_a_request_goes_in_parts() {
         let all = devnet.list_data();
         assert_eq!(all.len(), 4, "{way}: {made}");
         let find = |name: &str| all.iter().find(|item| item.name == name).expect("an item").id;
-        let mut told_ids = ids(&made);
-        told_ids.sort();
+        let mut reported_ids = ids(&made);
+        reported_ids.sort();
         let mut known: Vec<Uuid> = all.iter().map(|item| item.id).collect();
         known.sort();
-        assert_eq!(told_ids, known, "{way}: the client is told of all");
-        assert_eq!(made, told(&items(&devnet, &ids(&made))), "{way}");
+        assert_eq!(reported_ids, known, "{way}: the client reports all");
+        assert_eq!(made, as_json(&items(&devnet, &ids(&made))), "{way}");
         assert_stored(&devnet, find("large"), &large).await;
         assert_stored(&devnet, old, &whole).await;
         assert_stored(&devnet, find("before"), b"small").await;
@@ -136,7 +136,7 @@ async fn the_client_and_the_devnet_agree_on_what_fits() {
             json!({"request_max_bytes": LIMIT, "multipart_enabled": true}),
             "{way}"
         );
-        // What the form adds to the bytes (protocol 6.6).
+        // The form adds this much to the data (protocol 6.6).
         let room = LIMIT - 125 - "fits".len() - "bin".len();
         for (name, size, requests, sessions) in [("fits", room, 1, 0), ("more", room + 1, 1, 1)] {
             let bytes = noise(size);
@@ -146,7 +146,7 @@ async fn the_client_and_the_devnet_agree_on_what_fits() {
             assert_eq!(devnet.multipart_sessions().len(), sessions, "{way}: {name}");
         }
 
-        // Each fits, all together do not.
+        // Each upload fits into one request, all together do not.
         let bytes = noise(1500);
         let file = client.file(&bytes);
         let names = ["a", "b", "c", "d", "e"];

@@ -1,4 +1,4 @@
-//! Tasks that are cancelled, at each moment of their life.
+//! Tasks that are cancelled, at each point of their life.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ const TTL: Duration = Duration::from_secs(3);
 #[tokio::test]
 async fn at_claim() {
     let scene = Scene::with(leases_of(TTL)).await;
-    // Cancelled between the claim and its answer, and told there.
+    // Cancelled between the claim and its answer, which says so.
     scene.devnet.faults().add(Fault::delay_after(Duration::from_secs(1)).on(Endpoint::Lease).times(1));
     scene.devnet.faults().add(Fault::merge(json!({"cancel": true})).on(Endpoint::Lease).times(1));
     let (job, task) = scene.submit(NOOP, &json!({"sleep_ms": 60_000}), 3);

@@ -1,8 +1,8 @@
-//! The node dies and comes back.
+//! The node is killed and started again.
 
 use std::time::Duration;
 
-use posemesh_devnet::TaskStatus;
+use posemesh_devnet::{Endpoint, Fault, TaskStatus};
 use posemesh_tests::{Scene, assert_ended_once, leases_of};
 
 #[tokio::test]
@@ -24,7 +24,7 @@ async fn kill_and_restart_mid_task() {
     let second = scene.node();
     let ended = scene.wait_for_end(task, &second).await;
     assert_eq!(ended.status, TaskStatus::Completed, "{}", second.log());
-    // The old lease had to expire; until then the server says that the node is busy.
+    // The old lease must expire first; until then the server answers that the node is busy.
     assert_eq!((ended.leases.len(), ended.expired_leases, ended.failures.len()), (2, 1, 0), "{ended:?}");
     assert_ended_once(&ended, &second);
     assert!(dirs().iter().all(|dir| !left.contains(dir)), "swept at the start: {:?}", dirs());
@@ -32,10 +32,9 @@ async fn kill_and_restart_mid_task() {
 }
 
 #[tokio::test]
-async fn kill_and_restart_between_the_result_and_the_word_of_it() {
-    use posemesh_devnet::{Endpoint, Fault};
+async fn kill_and_restart_between_the_result_and_its_answer() {
     let scene = Scene::with(leases_of(Duration::from_secs(2))).await;
-    // The server takes the result and the node never hears of it.
+    // The server accepts the result, but its answer never arrives.
     let fault = Fault::delay_after(Duration::from_secs(3)).on(Endpoint::Complete).times(1);
     let fault = scene.devnet.faults().add(fault);
     let mut first = scene.node();

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use Endpoint::{SiweRequest, SiweVerify};
-use posemesh_devnet::{DevnetConfig, Endpoint, Fault, TaskState, TaskStatus};
+use posemesh_devnet::Endpoint::{SiweRequest, SiweVerify};
+use posemesh_devnet::{DevnetConfig, Fault, TaskState, TaskStatus};
 use posemesh_tests::{NodeProcess, Scene};
 
 #[tokio::test]
@@ -23,7 +23,7 @@ async fn dds_down_at_start() {
     assert_eq!(node.terminate().await, 0, "{}", node.log());
 }
 
-/// Runs a task of a second while these faults of DDS are on order and tokens live for four.
+/// Runs a task of one second while these faults of DDS are active and tokens live for four seconds.
 async fn through(faults: impl IntoIterator<Item = Fault>) -> (Scene, NodeProcess) {
     let config = DevnetConfig { machine_token_ttl: Duration::from_secs(4), ..DevnetConfig::default() };
     let scene = Scene::with(config)
@@ -49,7 +49,7 @@ fn assert_completed_once(ended: &TaskState, node: &NodeProcess) {
 #[tokio::test]
 async fn dds_down_at_token_refresh() {
     let config = DevnetConfig { machine_token_ttl: Duration::from_secs(12), ..DevnetConfig::default() };
-    // The token is due for a renewal after a second, and good for eleven more.
+    // The token is due for renewal after one second, and valid for eleven more.
     let scene = Scene::with(config).await.set("TOKEN_SAFETY_RATIO", 0.08).set("TOKEN_REAUTH_JITTER_MS", 50);
     let node = scene.node();
     scene.wait_for_work_wanted(&node).await;
@@ -67,7 +67,7 @@ async fn dds_down_at_token_refresh() {
 
 #[tokio::test]
 async fn a_nonce_is_used_up_before_its_login_arrives() {
-    // DDS acts on the login, uses the nonce up, and its answer is lost.
+    // DDS accepts the login and consumes the nonce, but its answer is lost.
     let (scene, node) = through([Fault::drop_after().on(SiweVerify).times(1)]).await;
     let mut nonces = scene.devnet.nonces();
     let all = nonces.len();

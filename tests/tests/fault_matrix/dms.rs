@@ -1,17 +1,16 @@
-//! Faults of DMS while a task is worked on: statuses, time-outs, broken connections, bad answers.
+//! Faults of DMS while a task is executed: statuses, timeouts, broken connections, invalid answers.
 
 use std::time::Duration;
 
-use posemesh_devnet::{DevnetConfig, Endpoint, Fault, TaskState, TaskStatus};
+use posemesh_devnet::Endpoint::{Complete, Fail, Heartbeat, Lease};
+use posemesh_devnet::{DevnetConfig, Fault, TaskState, TaskStatus};
 use posemesh_tests::guests::TRAP;
 use posemesh_tests::{NOOP, NodeProcess, Scene, assert_ended_once, leases_of};
 use serde_json::{Value, json};
 
-use Endpoint::{Complete, Fail, Heartbeat, Lease};
-
 const TTL: Duration = Duration::from_secs(6);
 
-/// Runs a task of half a second while these faults are on order, and sees that the node goes on.
+/// Runs a task of half a second while these faults are active, and checks that the node still works.
 pub(crate) async fn through(faults: impl IntoIterator<Item = Fault>) -> TaskState {
     let (scene, node, ended) = begin(faults, TTL).await;
     scene.devnet.faults().clear();
@@ -35,7 +34,7 @@ pub(crate) fn assert_completed_with_one_lease(ended: &TaskState) {
     assert_eq!((ended.status, ended.leases.len()), (TaskStatus::Completed, 1), "{ended:?}");
 }
 
-/// A status, twice on every call of a task's life.
+/// Answers every request about a task with this status, twice.
 async fn everywhere(status: u16) -> TaskState {
     let no = || Fault::answer(status, "no").times(2);
     through([no().on(Lease), no().on(Heartbeat).skip(1), no().on(Complete)]).await
@@ -120,7 +119,7 @@ async fn a_connection_is_reset_after_the_server_took_a_fail_and_leased_the_task_
     let node = scene.node();
     let task = scene.submit(TRAP.capability, &Value::Null, 3).1;
     let ended = scene.wait_for_end(task, &node).await;
-    // Three leases, three failures, each of its own lease: the first one's second try hits no other.
+    // Three leases and three failures, one for each: the repeated `fail` of the first lease hits no other.
     assert_eq!((ended.status, ended.leases.len()), (TaskStatus::Failed, 3), "{}", node.log());
     assert_eq!(ended.failures.len(), 3, "{ended:?}");
     assert_ended_once(&ended, &node);
@@ -129,7 +128,7 @@ async fn a_connection_is_reset_after_the_server_took_a_fail_and_leased_the_task_
 
 #[tokio::test]
 async fn bodies_come_slowly() {
-    // A byte every 20 ms is too slow for a time-out of one second.
+    // A byte every 20 ms is too slow for a timeout of one second.
     let slow = || Fault::drip(1, Duration::from_millis(20)).times(1);
     assert_completed_with_one_lease(&through([slow().on(Heartbeat), slow().on(Heartbeat).skip(2)]).await);
 }
@@ -174,7 +173,7 @@ async fn heartbeats_fail_for_the_whole_ttl() {
 
 #[tokio::test]
 async fn complete_fails_five_times() {
-    // The back-off between six tries is longer than the lease, which heartbeats keep alive meanwhile.
+    // The back-off between six attempts is longer than the lease, which heartbeats renew meanwhile.
     let (scene, node, ended) =
         begin([Fault::answer(500, "no").on(Complete).times(5)], Duration::from_secs(4)).await;
     assert_completed_with_one_lease(&ended);

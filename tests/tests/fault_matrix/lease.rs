@@ -1,15 +1,15 @@
-//! Leases that are not what they should be, and clocks that disagree about them.
+//! Invalid leases, and clocks that disagree about their end.
 
 use std::time::Duration;
 
+use posemesh_devnet::Endpoint::{Heartbeat, Lease};
 use posemesh_devnet::{DevnetConfig, Endpoint, Fault, TaskState, TaskStatus};
 use posemesh_tests::{NOOP, Scene, assert_ended_once, leases_of};
 use serde_json::json;
 
 use crate::dms::{assert_completed_with_one_lease, through};
-use Endpoint::{Heartbeat, Lease};
 
-/// Runs a task whose first lease meets this fault.
+/// Runs a task with this fault on its first lease.
 async fn first_lease(fault: Fault) -> TaskState {
     let scene = Scene::with(leases_of(Duration::from_secs(3))).await.set("REQUEST_TIMEOUT_SECS", 1);
     let task = scene.submit(NOOP, &json!({"sleep_ms": 0}), 3).1;
@@ -25,7 +25,7 @@ async fn first_lease(fault: Fault) -> TaskState {
 
 #[tokio::test]
 async fn a_lease_comes_too_slowly() {
-    // Whether it expires or is failed depends on how much of it came in time.
+    // Whether it expires or fails depends on how much of the answer arrived in time.
     first_lease(Fault::drip(50, Duration::from_millis(100))).await;
 }
 
@@ -36,7 +36,7 @@ async fn garbage_in_place_of_a_lease() {
 
 #[tokio::test]
 async fn the_request_for_work_times_out_after_the_server_gave_a_lease() {
-    // Nobody knows of that lease; meanwhile the node is told that it is busy.
+    // The node does not know of that lease; until it expires, the server answers that the node is busy.
     assert_eq!(first_lease(Fault::delay_after(Duration::from_millis(2500))).await.expired_leases, 1);
 }
 
@@ -50,16 +50,16 @@ async fn a_lease_is_cut_off_after_its_task_is_named() {
     let scene = Scene::with(leases_of(Duration::from_secs(60))).await;
     let node = scene.node();
     scene.wait_for_work_wanted(&node).await;
-    // The whole envelope is longer; how long depends on the tokens, so the cut is found by trying.
+    // The length of the envelope depends on the tokens, so the place to cut is found by trying.
     for cut in [900, 1000, 1100, 1200, 1300, 1400] {
         let fault = scene.devnet.faults().add(Fault::truncate(cut).on(Lease));
         let task = scene.submit(NOOP, &json!({"sleep_ms": 0}), 1).1;
-        let told = || Some(scene.words_about(task)).filter(|words| words.contains(&"fail".to_owned()));
+        let reported = || Some(scene.words_about(task)).filter(|words| words.contains(&"fail".to_owned()));
         let leased = || (!scene.task(task).leases.is_empty()).then_some(());
         scene.wait_until("a lease", &node, leased).await;
-        let told = scene.devnet.wait_until(Duration::from_secs(2), "a fail", told).await;
+        let reported = scene.devnet.wait_until(Duration::from_secs(2), "a fail", reported).await;
         scene.devnet.faults().remove(fault);
-        if told.is_ok() {
+        if reported.is_ok() {
             let ended = scene.wait_for_end(task, &node).await;
             assert_eq!(ended.failures[0].reason, "node_setup_failed", "{ended:?}");
             assert_ended_once(&ended, &node);
@@ -91,7 +91,7 @@ async fn clocks_that_are_two_hours_apart() {
         let config = DevnetConfig { clock_offset_ms: hours * 3_600_000, ..leases_of(Duration::from_secs(4)) };
         let scene = Scene::with(config).await;
         let node = scene.node();
-        // Longer than the lease: heartbeats must come in its time, and must not come all the time.
+        // Longer than the lease: heartbeats must renew it in time, and must not be a flood.
         let task = scene.submit_noop(Duration::from_secs(6));
         let ended = scene.wait_for_end(task, &node).await;
         assert_completed_with_one_lease(&ended);

@@ -1,5 +1,5 @@
 //! The fault matrix: a test for each row of the tables in `docs/faults.md`. A task must end exactly once,
-//! whatever goes wrong on the way.
+//! whatever fails meanwhile.
 
 mod cancel;
 mod crash;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use posemesh_devnet::{DevnetConfig, Fault, Role, TaskStatus};
-use posemesh_tests::{NOOP, Scene};
+use posemesh_tests::{NOOP, Scene, assert_ended_once};
 use serde_json::{Value, json};
 
 const TASKS: usize = 1000;
@@ -19,7 +19,7 @@ async fn a_thousand_tasks_end_exactly_once_while_every_tenth_request_fails() {
         ..DevnetConfig::default()
     };
     let scene = Scene::with(config).await.set("MAX_CONCURRENCY", WORKERS).set("REQUEST_TIMEOUT_SECS", 2);
-    // Together a tenth: refused, reset before and after the server acted, cut short, garbled, too late.
+    // Together a tenth of all requests: refused, reset before and after the server acted, garbled, truncated.
     let faults = [
         Fault::answer(503, "busy"),
         Fault::answer(500, "broken"),
@@ -58,7 +58,7 @@ async fn a_thousand_tasks_end_exactly_once_while_every_tenth_request_fails() {
     for task in &job.tasks {
         let ended = scene.task(*task);
         assert_eq!(ended.status, TaskStatus::Completed, "{ended:?}\n{}", node.log());
-        posemesh_tests::assert_ended_once(&ended, &node);
+        assert_ended_once(&ended, &node);
         leases += ended.leases.len();
         expired += ended.expired_leases;
         failed += ended.failures.len();

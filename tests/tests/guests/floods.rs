@@ -5,7 +5,8 @@ use posemesh_tests::guests::{
 };
 use serde_json::Value;
 
-use crate::shared_node::{Expect::Fails, SharedNode};
+use crate::shared_node::Expect::Fails;
+use crate::shared_node::SharedNode;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 pub(crate) async fn floods_are_held_back_by_name() {

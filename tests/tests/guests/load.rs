@@ -9,7 +9,8 @@ use posemesh_tests::guests::{COPY, GREEDY_DESCRIBE, RUDE_DESCRIBE, SPIN_IN_DESCR
 use posemesh_tests::plugin;
 use serde_json::Value;
 
-use crate::shared_node::{Expect::Completes, SharedNode};
+use crate::shared_node::Expect::Completes;
+use crate::shared_node::SharedNode;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 pub(crate) async fn components_that_can_not_be_runners_are_refused_by_name() {

@@ -4,7 +4,8 @@ use posemesh_tests::by_hand::{Parts, runner};
 use posemesh_tests::guests::{FILE_FLOOD, HANDLE_FLOOD, MEMORY_BOMB, MEMORY_FILL, RECURSE, SCRATCH_FILL};
 use serde_json::Value;
 
-use crate::shared_node::{Expect::Fails, SharedNode, guests_with_policies};
+use crate::shared_node::Expect::Fails;
+use crate::shared_node::{SharedNode, guests_with_policies};
 
 /// Grows until the host refuses, then traps.
 const GROW_ONE: &str = "(loop $again

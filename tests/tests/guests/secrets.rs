@@ -37,9 +37,9 @@ pub(crate) async fn what_was_not_granted_is_not_there() {
         shared.check(behaviour, guest.name, meta, Completes).await;
     }
     let log = shared.node.log();
-    for told in ["directory secrets", "environment variable REG_SECRET"] {
-        if !log.contains(told) {
-            shared.note("what was asked and not granted", format!("{told:?} is not in the log"));
+    for message in ["directory secrets", "environment variable REG_SECRET"] {
+        if !log.contains(message) {
+            shared.note("what was asked and not granted", format!("{message:?} is not in the log"));
         }
     }
     for secret in [SECRET, shared.devnet.registration_secret()] {

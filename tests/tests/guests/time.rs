@@ -6,7 +6,8 @@ use posemesh_devnet::TaskStatus;
 use posemesh_tests::guests::{BLOCKED, COPY, EXIT, HUGE_ERROR, IGNORE_CANCEL, PANIC, SPIN, TRAP};
 use serde_json::Value;
 
-use crate::shared_node::{Expect::Fails, SharedNode};
+use crate::shared_node::Expect::Fails;
+use crate::shared_node::SharedNode;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 pub(crate) async fn runners_that_do_not_return_are_ended_by_name() {

@@ -1,15 +1,15 @@
-//! A new generation on trial.
+//! A new generation as a canary.
 
 use std::time::Duration;
 
 use posemesh_plugin_host::load::LoadStage;
 use posemesh_tests::versions::{Does, put, versioned};
 
-use crate::{Watched, live, run_task};
+use crate::watched::{Watched, live, run_task};
 
 const POLICY: &[u8] = b"[canary]\nshare = 0.5\ntasks = 4\nmax_failure_share = 0.25\n";
 
-/// A live first generation and a second on trial.
+/// A live first generation, and a second one as canary.
 async fn on_trial(second: Does) -> Watched {
     let watched = Watched::start().await;
     put(watched.dir.path(), "swap.toml", POLICY);
@@ -24,7 +24,7 @@ async fn on_trial(second: Does) -> Watched {
     watched
 }
 
-/// Runs so many tasks one after the other; how many of them the second generation did well, and badly.
+/// Runs tasks one after the other; returns how many the second generation completed and failed.
 async fn tasks(watched: &Watched, count: usize) -> (usize, usize) {
     let (mut well, mut badly) = (0, 0);
     for _ in 0..count {

@@ -1,4 +1,4 @@
-//! A whole node whose runners change: what DDS is told, and what becomes of the tasks.
+//! A node whose runners change: what it registers, and what happens to its tasks.
 
 use std::time::Duration;
 
@@ -9,12 +9,10 @@ use serde_json::json;
 use uuid::Uuid;
 
 fn submit(scene: &Scene, suffix: u8, sleep_ms: u64) -> Uuid {
-    let task =
-        json!({"label": "t", "stage": "t", "capability": capability(suffix), "meta": {"sleep_ms": sleep_ms}});
-    scene.devnet.submit_job(json!({"label": "hot swap", "tasks": [task]})).expect("a job").tasks[0]
+    scene.submit_task(json!({"capability": capability(suffix), "meta": {"sleep_ms": sleep_ms}}))
 }
 
-/// Waits until the newest registration says exactly these capabilities.
+/// Waits until the newest registration has exactly these capabilities.
 async fn registered(scene: &Scene, node: &NodeProcess, mut wanted: Vec<String>) {
     wanted.sort();
     let said = || {

@@ -1,4 +1,4 @@
-//! The registry alone: a folder changes, and what is live follows.
+//! The registry alone: the live generations follow the changes of a folder.
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use posemesh_plugin_host::registry::Scan;
 use posemesh_runner_api::runner::Runners as _;
 use posemesh_tests::versions::{Does, capability, put, versioned};
 
-use crate::{Watched, live, run_task};
+use crate::watched::{Watched, live, run_task};
 
 fn work(number: u32, suffix: u8) -> Vec<u8> {
     versioned(number, Does::Work, suffix)
@@ -152,7 +152,7 @@ async fn two_that_claim_the_same_are_told_apart_by_priority_or_refused_with_both
     assert!(watched.runner("one").expect("still live").serves.is_empty(), "the higher priority serves");
     assert!(watched.pick(0).expect("served").label().starts_with("two "));
 
-    // Back to a clash, and then the rival goes.
+    // Back to a conflict, until the other runner is removed.
     std::fs::remove_file(watched.dir.path().join("two.wasm")).expect("removed");
     std::fs::remove_file(watched.dir.path().join("two.toml")).expect("removed");
     watched.until("two", "went", |view| view.is_none()).await;

@@ -65,6 +65,7 @@ impl DmsClient {
 
     /// Sends with the rule for 401 (protocol 3.1). The answer may have any status.
     async fn send(&self, call: DmsCall, body: Option<Bytes>) -> Result<Response, JobServerError> {
+        // Asked for with each call and kept nowhere: it may have been renewed since the last one.
         let token = self.bearer(call).await?;
         let mut response = self.send_once(call, body.clone(), &token).await?;
         if response.status() == StatusCode::UNAUTHORIZED {
@@ -73,6 +74,7 @@ impl DmsClient {
             } else {
                 tracing::warn!(endpoint = %call, status = 401, "DMS refused the machine token; logging in again");
             }
+            // By the refused token: if another call has brought a new one meanwhile, that one must not be dropped.
             self.auth.on_unauthorized(&token);
             let token = self.bearer(call).await?;
             response = self.send_once(call, body, &token).await?;
@@ -93,9 +95,11 @@ impl DmsClient {
         let authorization = node_http::bearer(token)
             .map_err(|_| JobServerError::setup("the machine token can't stand in a header"))?;
         let mut request = self.http.request(call.method(), url).header(AUTHORIZATION, authorization);
+        // Without a body there is no `Content-Type` either: `GET /tasks` is sent bare (protocol 3.2).
         if let Some(body) = body {
             request = request.header(CONTENT_TYPE, "application/json").body(body);
         }
+        // Only a failed connection proves that nothing was sent; after a timeout DMS may have acted.
         request
             .send()
             .await
@@ -114,18 +118,21 @@ impl JobServer for DmsClient {
         let response = self.send(call, None).await?;
         match response.status() {
             StatusCode::NO_CONTENT => return Ok(LeaseAnswer::NoWork),
+            // No failure: a server may allow a node one lease at a time (protocol 3.7), so polls must not back off.
             StatusCode::CONFLICT => return Ok(LeaseAnswer::Busy),
             // DMS does not know the node: the registration is lost (protocol 1.5).
             StatusCode::FORBIDDEN => self.auth.on_forbidden(),
             _ => {}
         }
         let response = successful(call, response)?;
+        // An expiry means something only by the clock that wrote it: the `Date` of the same answer.
         let date = server_date(response.headers());
         let answer = match read_body_as_far(response, MAX_JSON_BODY).await {
             (body, None) => wire::decode_lease(&body, date),
             // The lease is granted even if its description did not arrive. What did may name the task.
             (part, Some(error)) => match wire::find_task_id(&part) {
                 Some(id) => LeaseAnswer::Unreadable { task_id: Some(id), error: error.to_string() },
+                // Nothing can be failed without an id: the lease has to expire, and polls back off meanwhile.
                 None => return Err(JobServerError::body(call, &error)),
             },
         };
@@ -151,6 +158,7 @@ impl JobServer for DmsClient {
         let response = self.send(call, Some(encode(&HeartbeatRequest { progress, events })?)).await?;
         let response = successful(call, response)?;
         let date = server_date(response.headers());
+        // Unlike a lease's, a part of this body is of no use: the next heartbeat gets an answer of its own.
         let body = read_body(response, MAX_JSON_BODY).await;
         let body = body.map_err(|error| JobServerError::body(call, &error))?;
         let answer = wire::decode_heartbeat_answer(&body, date);
@@ -170,6 +178,7 @@ impl JobServer for DmsClient {
             FinalReport::Fail { .. } => DmsCall::Fail(task_id),
         };
         let response = self.send(call, Some(encode(report)?)).await?;
+        // The body stays unread: a report that was accepted must not fail by what follows the status.
         successful(call, response).map(drop)
     }
 }

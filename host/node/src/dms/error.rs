@@ -61,7 +61,9 @@ impl JobServerError {
     /// There is no machine token to call with.
     pub(super) fn auth(call: DmsCall, error: &AuthError) -> Self {
         let kind = match error {
+            // The token's refresher stops for good: no later call would get a token.
             AuthError::Stopped => JobServerErrorKind::Fatal,
+            // Nothing was sent, and trouble with the token says nothing about the lease.
             AuthError::Unavailable(_) | AuthError::Refused(_) => {
                 JobServerErrorKind::Retryable { retry_after: None, outcome_unknown: false }
             }
@@ -78,13 +80,16 @@ impl JobServerError {
     /// An answer that is not 2xx.
     pub(super) fn status(call: DmsCall, status: StatusCode, retry_after: Option<Duration>) -> Self {
         let kind = match status.as_u16() {
+            // This is about the lease and not about the request: asking again can't bring the lease back.
             403 | 404 | 409 | 410 => JobServerErrorKind::Lost,
+            // The client has tried a second token by now. No lost lease: it is the machine token that is refused.
             401 => JobServerErrorKind::Unauthorized,
             _ if is_transient(status) => JobServerErrorKind::Retryable {
                 retry_after,
                 // A proxy in between may have stopped waiting for an answer that DMS went on to make.
                 outcome_unknown: matches!(status.as_u16(), 408 | 502 | 504),
             },
+            // Any 3xx is among these: redirects are never followed (protocol 0).
             _ => JobServerErrorKind::Fatal,
         };
         Self { kind, text: format!("{call}: DMS answered {status}") }
@@ -92,11 +97,13 @@ impl JobServerError {
 
     /// A 2xx whose body did not arrive whole.
     pub(super) fn body(call: DmsCall, error: &BodyError) -> Self {
+        // By its status the request was carried out; only what the server said about it is lost.
         Self::unanswered(format!("{call}: {error}"))
     }
 
     /// A 2xx whose body can't be read.
     pub(super) fn decode(call: DmsCall, error: &JsonError) -> Self {
+        // Something between the node and DMS may have written this, so it proves neither success nor refusal.
         Self::unanswered(format!("{call}: {error}"))
     }
 }

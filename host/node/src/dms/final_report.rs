@@ -42,6 +42,7 @@ pub(crate) enum SetupStage {
 
 impl SetupStage {
     fn as_str(self) -> &'static str {
+        // The words are part of the wire contract (protocol 3.6): spelled out, a renamed variant can't change them.
         match self {
             Self::StartSession => "start_session",
             Self::InitialHeartbeat => "initial_heartbeat",
@@ -55,29 +56,34 @@ impl FinalReport {
     /// last one counts.
     pub(crate) fn completed(task: &Task, artifacts: &[Artifact]) -> Self {
         let artifacts = last_of_each_path(artifacts);
+        // An artifact may be stored although the server named no id for it: it stands in `artifacts` only.
         let output_cids: Vec<&str> = artifacts.iter().filter_map(|artifact| artifact.id.as_deref()).collect();
         Self::Complete(json!({ "output_cids": output_cids, "meta": job_and_artifacts(task, &artifacts) }))
     }
 
     /// The runner has failed, for a reason other than a shutdown of the node.
     pub(crate) fn runner_failed(task: &Task, artifacts: &[Artifact], failure: &RunFailure) -> Self {
+        // The prefix keeps a runner's text apart from the node's own words, such as `node_shutdown`.
         let reason = format!("runner failed: {}", failure.reason);
         Self::failed(&reason, details(task, artifacts, Some(failure)))
     }
 
     /// The node shuts down and releases the lease; `failure` says how the runner ended if it was started.
     pub(crate) fn node_shutdown(task: &Task, artifacts: &[Artifact], failure: Option<&RunFailure>) -> Self {
+        // A bare word: giving a task back is not the runner's failure. How the runner ended is in the details.
         Self::failed("node_shutdown", details(task, artifacts, failure))
     }
 
     /// The task could not be started on this node.
     pub(crate) fn setup_failed(stage: SetupStage, error: &str) -> Self {
+        // `failed` bounds the reason only, and this text may list every live capability.
         let details = json!({ "stage": stage.as_str(), "error": shorten(error, MAX_REASON) });
         Self::failed("node_setup_failed", details)
     }
 
     /// The server has refused `complete` for good (protocol 3.5).
     pub(crate) fn complete_refused(task: &Task, artifacts: &[Artifact], refusal: &str) -> Self {
+        // No `failure` in the details: the runner has succeeded, and the refusal is the whole reason.
         Self::failed(&format!("complete was refused: {refusal}"), details(task, artifacts, None))
     }
 
@@ -126,6 +132,7 @@ fn job_and_artifacts(task: &Task, artifacts: &[&Artifact]) -> Map<String, Value>
 
 fn last_of_each_path(artifacts: &[Artifact]) -> Vec<&Artifact> {
     let mut seen = BTreeSet::new();
+    // Backwards, the first artifact met at a path is the last one stored there, and each keeps its own place.
     let mut last: Vec<&Artifact> =
         artifacts.iter().rev().filter(|artifact| seen.insert(artifact.logical_path.as_str())).collect();
     last.reverse();
@@ -134,17 +141,21 @@ fn last_of_each_path(artifacts: &[Artifact]) -> Vec<&Artifact> {
 
 /// What the runner's host knows of the failure, with its kind.
 fn failure_details(failure: &RunFailure) -> Value {
+    // The kind needs an object to stand in; details of another type are kept under a name of their own.
     let mut object = match &failure.details {
         Value::Object(object) => object.clone(),
         Value::Null => Map::new(),
         other => Map::from_iter([("details".to_owned(), other.clone())]),
     };
+    // Inserted last, so that no detail of the same name can pass for the kind.
     object.insert("kind".to_owned(), failure.kind.as_str().into());
     let object = Value::Object(object);
+    // Escapes make JSON longer than its strings: only the serialised length is what the request carries.
     let bytes = object.to_string().len();
     if bytes <= MAX_FAILURE_DETAILS {
         return object;
     }
+    // JSON can't be cut like text. The kind stays, since it alone says what sort of failure this was.
     json!({
         "kind": failure.kind,
         "dropped": format!("{bytes} bytes of details; {MAX_FAILURE_DETAILS} may be sent"),

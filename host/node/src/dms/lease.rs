@@ -108,6 +108,7 @@ impl HeartbeatAnswer {
     /// lease's, otherwise single fields do.
     pub(crate) fn merge_into(self, lease: &mut Lease) {
         if let Some(task) = self.task {
+            // A task that comes without a domain does not take away the one that the lease named.
             let domain_id = lease.task.domain_id;
             lease.task = task;
             lease.task.domain_id = lease.task.domain_id.or(domain_id);
@@ -119,14 +120,17 @@ impl HeartbeatAnswer {
             task.max_attempts = self.max_attempts.or(task.max_attempts);
         }
         lease.task.domain_id = self.domain_id.or(lease.task.domain_id);
+        // An unusable URL replaces a good one: the server meant another place, so the old one is not to be used.
         if self.domain_server_url != DomainServerUrl::Missing {
             lease.domain_server_url = self.domain_server_url;
         }
         lease.access_token = self.access_token.or(lease.access_token.take());
+        // Both or neither: an expiry is compared with the `Date` of its own answer only.
         if self.lease_expires_at.is_some() {
             lease.lease_expires_at = self.lease_expires_at;
             lease.server_date = self.server_date;
         }
+        // Never taken back: an answer without `cancel` reads as false and must not revive a cancelled task.
         lease.cancel |= self.cancel;
     }
 }

@@ -21,10 +21,13 @@ use crate::dms::lease::{DomainServerUrl, HeartbeatAnswer, Lease, LeaseAnswer};
 struct LeaseBody {
     task: TaskBody,
     access_token: Option<Secret>,
+    // Lenient: without a readable expiry there is a fallback (protocol 4.2), without a lease there is none.
     #[serde(default, deserialize_with = "lenient")]
     lease_expires_at: Option<Timestamp>,
+    // Strict: taking a garbled `cancel` for false would run a task that nobody wants any more.
     cancel: Option<bool>,
     domain_id: Option<Uuid>,
+    // Any JSON: a bad URL must not make the lease unreadable, or the task could not be failed with the reason.
     domain_server_url: Option<Value>,
 }
 
@@ -53,6 +56,7 @@ struct TaskBody {
     job_id: Option<Uuid>,
     capability: String,
     capability_filters: Option<Value>,
+    // Strict: a runner that got fewer inputs than were meant would do the wrong work and call it done.
     inputs_cids: Option<Vec<String>>,
     outputs_prefix: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
@@ -89,6 +93,7 @@ pub(super) fn decode_heartbeat_answer(
         cancel: body.cancel.unwrap_or(false),
         domain_id: body.domain_id,
         domain_server_url: domain_server_url(body.domain_server_url),
+        // A task names no domain itself: the envelope's is its domain, and `merge_into` supplies the lease's.
         task: body.task.map(|task| task.into_task(body.domain_id)),
         task_id: body.task_id,
         job_id: body.job_id,
@@ -144,6 +149,7 @@ fn parameters(mut meta: Value) -> Value {
 fn domain_server_url(value: Option<Value>) -> DomainServerUrl {
     let Some(value) = value else { return DomainServerUrl::Missing };
     match value.as_str().and_then(|text| Url::parse(text).ok()) {
+        // Other schemes and URLs without a host parse as well, but no request can be made to them.
         Some(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => {
             DomainServerUrl::Valid(url)
         }
@@ -154,6 +160,7 @@ fn domain_server_url(value: Option<Value>) -> DomainServerUrl {
 /// The task's id in a lease that can't be read or did not arrive whole (protocol 3.3).
 pub(super) fn find_task_id(body: &[u8]) -> Option<Uuid> {
     let Ok(object) = json::parse(body) else { return task_id::find(body) };
+    // `task_id` counts in whole JSON only: of a body that was cut off, a `task` might still have followed.
     let id = object.pointer("/task/id").or_else(|| object.get("task_id"));
     id.and_then(Value::as_str).and_then(|id| Uuid::parse_str(id).ok())
 }

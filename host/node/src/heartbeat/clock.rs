@@ -42,6 +42,7 @@ impl LeaseClock {
         expires_at: Option<OffsetDateTime>,
         date: Option<OffsetDateTime>,
     ) -> Self {
+        // Placeholders: `extend` applies the same rules to the grant as to every later extension.
         let mut clock = Self { ttl: DEFAULT_TTL, granted: sent, deadline: sent, believed: None };
         clock.extend(sent, expires_at, date);
         clock
@@ -56,6 +57,7 @@ impl LeaseClock {
     ) {
         let ttl =
             expires_at.and_then(|expires_at| believable_ttl(expires_at, date, OffsetDateTime::now_utc()));
+        // From the sending and not from the answer: a slow answer must not make the lease look longer than it is.
         self.granted = sent;
         match ttl {
             Some(ttl) => {
@@ -64,6 +66,7 @@ impl LeaseClock {
                 self.deadline = sent + ttl;
             }
             None => {
+                // Heartbeats go on at the pace of the likely TTL; only giving up waits for the generous deadline.
                 self.ttl = self.believed.unwrap_or(DEFAULT_TTL);
                 self.deadline = sent + self.ttl.max(UNKNOWN_EXPIRY_TIMEOUT);
             }
@@ -99,10 +102,12 @@ fn believable_ttl(
     wall: OffsetDateTime,
 ) -> Option<Duration> {
     let until = |now: OffsetDateTime| {
+        // Less means a clock that is off or an expiry that is stale: heartbeats timed by it would be a flood.
         Duration::try_from(expires_at - now).ok().filter(|ttl| *ttl >= Duration::from_millis(1))
     };
     match date.and_then(until) {
         Some(ttl) => Some(ttl.min(MAX_TTL)),
+        // A lease that was just granted has not ended: a `Date` by which it has is treated like a missing one.
         None => until(wall).filter(|ttl| *ttl <= MAX_TTL),
     }
 }

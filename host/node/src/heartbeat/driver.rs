@@ -36,15 +36,18 @@ impl Heartbeats {
         policy: HeartbeatPolicy,
         superseded: CancellationToken,
     ) -> Self {
+        // One place is enough: a lease is flushed once, by the session that concludes it.
         let (flushes, flush_requests) = mpsc::channel(1);
         let (state_tx, state) = watch::channel(LeaseState::Active);
         let (task_id_tx, task_id) = watch::channel(sender.task_id());
         let driver = HeartbeatDriver {
+            // Counted from the request, like the lease itself: a slow set-up must not put the renewal off.
             renewal: sender.clock().granted() + policy.renewal(sender.clock().ttl()),
             sender,
             policy,
             early: None,
             retry: None,
+            // The initial heartbeat has just been answered, so the spacing holds for whatever follows it.
             last: Instant::now(),
             state: state_tx,
             task_id: task_id_tx,
@@ -65,6 +68,7 @@ impl Heartbeats {
 
     /// Waits until the lease is over. Never returns [`LeaseState::Active`].
     pub(crate) async fn over(&self) -> LeaseState {
+        // A receiver of its own: `wait_for` needs it mutable, while callers share the heartbeats.
         let mut state = self.state.clone();
         match state.wait_for(|state| *state != LeaseState::Active).await {
             Ok(state) => state.clone(),
@@ -108,6 +112,7 @@ impl HeartbeatDriver {
     ) {
         tokio::select! {
             biased;
+            // First, and even in the middle of a heartbeat: the server would take it for one of the later lease.
             () = superseded.cancelled() => {}
             () = self.keep_alive(flush_requests) => return,
         }
@@ -121,16 +126,21 @@ impl HeartbeatDriver {
         while self.is_active() {
             tokio::select! {
                 biased;
+                // First: once the lease is over nothing more may be sent, however much is due.
                 () = sleep_until(self.sender.clock().deadline()) => {
                     let since = self.sender.clock().granted().elapsed();
                     self.end(LeaseState::Expired(format!("no heartbeat got through for {since:.1?}")));
                 }
+                // Before a heartbeat that is due: the flush carries the same, and the result waits for it.
                 done = flush_requests.recv() => {
+                    // The session has dropped its handle: there is nobody left to keep the lease for.
                     let Some(done) = done else { return };
                     self.flush().await;
                     let _ = done.send(());
                 }
+                // Before new reports: a runner that reports without pause can't hold up the renewal.
                 () = sleep_until(self.due()) => {
+                    // Awaited and not raced with the branches: a new report cuts no heartbeat short.
                     self.send().await;
                 }
                 () = reports.changed() => {
@@ -139,6 +149,7 @@ impl HeartbeatDriver {
                         self.request_early(Instant::now() + self.policy.debounce());
                     }
                 }
+                // Not gathered for a while like reports: a request to the domain server is waiting for the token.
                 () = token.refresh_wanted() => self.request_early(Instant::now()),
             }
         }
@@ -146,11 +157,14 @@ impl HeartbeatDriver {
 
     /// When the next heartbeat starts.
     fn due(&self) -> Instant {
+        // Reports don't shorten this wait: a server in trouble must not be pressed because a runner is busy.
         if let Some(retry) = self.retry {
             return retry;
         }
+        // The spacing holds for renewals too: a TTL of milliseconds must not become a flood.
         let renewal = self.renewal.max(self.last + MIN_SPACING);
         match self.early {
+            // An early request may bring the heartbeat forward, but its spacing must not put the renewal off.
             Some(early) => renewal.min(early.max(self.last + self.policy.spacing())),
             None => renewal,
         }
@@ -158,6 +172,7 @@ impl HeartbeatDriver {
 
     /// Requests a heartbeat before the renewal. Further requests until then are served by the same one.
     fn request_early(&mut self, at: Instant) {
+        // The earlier of both: a steady flow of reports would otherwise put its heartbeat off again and again.
         self.early = Some(self.early.map_or(at, |early| early.min(at)));
     }
 
@@ -166,6 +181,7 @@ impl HeartbeatDriver {
     }
 
     async fn send(&mut self) {
+        // Taken before the request, since spacing and renewals are counted from the starts of heartbeats.
         self.last = Instant::now();
         match self.sender.send().await {
             HeartbeatResult::Extended(_) => self.extended(),
@@ -183,6 +199,7 @@ impl HeartbeatDriver {
             info!("heartbeats get through again");
         }
         self.early = None;
+        // What was reported while the heartbeat was under way was not part of it.
         if self.sender.reports().is_pending() {
             self.request_early(Instant::now() + self.policy.debounce());
         }
@@ -192,6 +209,7 @@ impl HeartbeatDriver {
     }
 
     async fn flush(&mut self) {
+        // The other half is for the final report: a lease that expires meanwhile would lose the result.
         let deadline = Instant::now() + FLUSH_TIMEOUT.min(self.sender.clock().remaining() / 2);
         if !self.sender.reports().is_pending() {
             return;
@@ -200,6 +218,7 @@ impl HeartbeatDriver {
         loop {
             self.send().await;
             let Some(retry) = self.retry.filter(|_| self.is_active()) else { return };
+            // The next attempt would come too late, so waiting for it would only hold up the result.
             if retry >= deadline {
                 warn!(
                     "the last progress and events could not be delivered; the result goes out without them"

@@ -33,9 +33,11 @@ impl HeartbeatPolicy {
     pub(crate) fn renewal(&self, ttl: Duration) -> Duration {
         let [one, other] = [self.min_ratio, self.max_ratio].map(|ratio| {
             // Whatever was configured, a lease is renewed in time.
+            // `clamp` lets NaN through, and `mul_f64` panics on it.
             if ratio.is_nan() { 0.0 } else { ratio.clamp(0.0, MAX_RATIO) }
         });
         let (low, high) = (one.min(other), one.max(other));
+        // A ratio of 0 would be a flood, hence the floor; one above the TTL would come after the lease's end.
         ttl.mul_f64((low + fastrand::f64() * (high - low)).clamp(0.0, MAX_RATIO)).max(MIN_SPACING.min(ttl))
     }
 
@@ -46,6 +48,7 @@ impl HeartbeatPolicy {
 
     /// The shortest time between the starts of two heartbeats of which the second carries reports.
     pub(crate) fn spacing(&self) -> Duration {
+        // A long jitter widens the spacing, but a jitter of 0 does not lift the floor.
         self.jitter.max(MIN_SPACING)
     }
 }

@@ -65,7 +65,9 @@ impl HeartbeatSender {
         reports: Reports,
         token: Arc<TaskToken>,
     ) -> Self {
+        // Until the server has accepted a progress, the empty one stands in for one that it refuses.
         let accepted = reports.latest_progress();
+        // The upper half of twice the spacing: even the shortest wait after a failure keeps the spacing.
         let backoff = Backoff::new(2 * MIN_SPACING, MAX_RETRY_WAIT, Jitter::UPPER_HALF);
         Self { server, task_id, reports, token, clock, backoff, accepted, refused: None }
     }
@@ -89,9 +91,11 @@ impl HeartbeatSender {
 
     /// Sends the latest progress and all pending events, once.
     pub(crate) async fn send(&mut self) -> HeartbeatResult {
+        // Taken before anything is sent: the lease that the answer grants counts from here.
         let sent = Instant::now();
         let remaining = self.clock.remaining();
         let snapshot = self.reports.snapshot();
+        // Every heartbeat needs a progress (protocol 3.4): the last accepted one goes in place of a refused one.
         let progress = if self.refused.as_ref() == Some(&snapshot.progress) {
             self.accepted.clone()
         } else {
@@ -102,10 +106,12 @@ impl HeartbeatSender {
         let answer = timeout(limit, self.server.heartbeat(self.task_id, &progress, &snapshot.events)).await;
         let error = match answer {
             Ok(Ok(answer)) => {
+                // Delivered, whatever else the answer says: a server that cancels the task has the reports as well.
                 self.reports.delivered(&snapshot);
                 return self.accept(sent, progress, answer);
             }
             Ok(Err(error)) => error,
+            // The call is dropped, not undone: the server may have extended the lease all the same.
             Err(_) => JobServerError::unanswered(format!(
                 "heartbeat of task {}: no answer within {limit:?}",
                 self.task_id
@@ -114,6 +120,7 @@ impl HeartbeatSender {
         match error.kind {
             JobServerErrorKind::Lost => return HeartbeatResult::Lost(error.text),
             JobServerErrorKind::Fatal => self.withdraw(snapshot, &progress, &error),
+            // A refused machine token too: the node may be registered again while the lease still lives.
             JobServerErrorKind::Retryable { .. } | JobServerErrorKind::Unauthorized => {}
         }
         HeartbeatResult::Failed { retry_in: self.retry_wait(&error), error }
@@ -129,18 +136,22 @@ impl HeartbeatSender {
             ttl = ?self.clock.ttl(),
             "heartbeat answered"
         );
+        // No token in the answer is no revocation: the current one stays in use.
         if let Some(token) = &answer.access_token {
             self.token.rotate(token.clone());
         }
         self.task_id = answer.addressed_task().unwrap_or(self.task_id);
+        // Judged last: aborting the upload sessions of a cancelled task still needs the newest token.
         if answer.cancel { HeartbeatResult::Cancelled } else { HeartbeatResult::Extended(Box::new(answer)) }
     }
 
     /// Stops sending what the server has refused for good. The reports may be what it minds, and the lease
     /// is worth more than they are.
     fn withdraw(&mut self, refused: ReportSnapshot, progress: &Value, error: &JobServerError) {
+        // The server doesn't say what it minds, so one suspect at a time: if not the events, then the progress.
         if !refused.events.is_empty() {
             warn!(events = refused.events.len(), %error, "the server refused a heartbeat; its events are dropped");
+            // Events that came after this heartbeat was put together stay in the queue: they were not refused.
             self.reports.delivered(&refused);
         } else if *progress != self.accepted {
             warn!(%error, "the server refused a heartbeat; its progress is not sent again");
@@ -151,6 +162,8 @@ impl HeartbeatSender {
     /// Grows with every failure, but leaves room for more attempts in what is left of the lease.
     fn retry_wait(&mut self, error: &JobServerError) -> Duration {
         let requested = error.retry_after().unwrap_or_default();
+        // The lease limits what the server asks for: a longer wait would lose it. The floor comes last, since
+        // a quarter of nothing would be a busy loop.
         self.backoff.next_delay().max(requested).min(self.clock.remaining() / 4).max(MIN_SPACING)
     }
 }

@@ -30,10 +30,12 @@ pub(super) async fn conclude(
     heartbeats: &Heartbeats,
     stop: Option<StopReason>,
 ) -> LeaseOutcome {
+    // Reports go out first: the final report ends the lease, and after it the server takes no heartbeat.
     tokio::select! {
         () = heartbeats.flush() => {}
         () = release_timeout(context) => warn!("shutting down: the last progress and events may be missing"),
     }
+    // Asked after the flush, which may be what found out that the lease is over.
     match heartbeats.state() {
         LeaseState::Active => {}
         state => {
@@ -44,6 +46,7 @@ pub(super) async fn conclude(
                     "the runner ended with its lease"
                 );
             }
+            // No final report: the server would refuse it, or take it for one of a later lease of this task.
             return state.into();
         }
     }
@@ -54,6 +57,7 @@ pub(super) async fn conclude(
         Ok(outcome) => return outcome,
         Err(refused) => refused,
     };
+    // There is nothing weaker than `fail` to fall back on.
     if matches!(report, FinalReport::Fail { .. }) {
         return refused.into();
     }
@@ -68,6 +72,7 @@ fn final_report(run: &FinishedRun, stop: Option<StopReason>) -> FinalReport {
     let FinishedRun { task, result, artifacts } = run;
     match result {
         Ok(()) => FinalReport::completed(task, artifacts),
+        // By why the runner was asked to stop, not by whether the node is stopping: a failure of its own stays one.
         Err(failure) if stop == Some(StopReason::Shutdown) => {
             FinalReport::node_shutdown(task, artifacts, Some(failure))
         }

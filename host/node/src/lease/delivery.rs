@@ -61,6 +61,7 @@ pub(super) async fn deliver_in_time(
     let timeout = context.settings.delivery_timeout;
     let delivery = tokio::select! {
         biased;
+        // First: an answer that is there counts for more than a timeout of the same moment.
         delivery = deliver(context.server.as_ref(), task_id, report, over) => delivery,
         () = sleep(timeout) => {
             return Ok(LeaseOutcome::Lost { reason: format!("the final report could not be delivered for {timeout:?}") });
@@ -78,6 +79,7 @@ pub(super) async fn deliver_in_time(
             );
             false
         }
+        // An error, since the lease may live on and the caller may have another report to send.
         Delivery::Refused(error) => return Err(ReportRefused(error)),
         Delivery::LeaseOver(state) => return Ok(state.into()),
     };
@@ -101,6 +103,7 @@ async fn deliver(
     report: &FinalReport,
     over: impl Future<Output = LeaseState>,
 ) -> Delivery {
+    // Pinned outside of the loop: it goes on over all waits and must not start again with each.
     let mut over = std::pin::pin!(over);
     let mut backoff = Backoff::new(FIRST_RETRY_WAIT, MAX_RETRY_WAIT, Jitter::UPPER_HALF);
     let mut may_have_arrived = false;
@@ -110,18 +113,23 @@ async fn deliver(
             Err(error) => error,
         };
         match error.kind {
+            // A final report ends its lease: that the server knows no such lease is what an arrival looks like.
             JobServerErrorKind::Lost if may_have_arrived => return Delivery::Likely,
             JobServerErrorKind::Lost => return Delivery::LeaseOver(LeaseState::Lost(error.text)),
             JobServerErrorKind::Fatal => return Delivery::Refused(error.text),
+            // Refused before anything was done: it adds no doubt about whether a report has arrived.
             JobServerErrorKind::Unauthorized => {}
+            // Once in doubt, always in doubt: a later 503 does not undo an attempt that may have arrived.
             JobServerErrorKind::Retryable { outcome_unknown, .. } => may_have_arrived |= outcome_unknown,
         }
+        // Capped: the long waits that a server may ask for would use up the time for delivery.
         let requested = error.retry_after().unwrap_or_default().min(MAX_RETRY_WAIT);
         let retry_in = backoff.next_delay().max(requested);
         warn!(%error, ?retry_in, "the final report was not accepted");
         tokio::select! {
             biased;
             state = &mut over => {
+                // An expiry is only reckoned, and a cancellation is no sign of arrival: the server's word counts.
                 let likely = may_have_arrived && matches!(state, LeaseState::Lost(_));
                 return if likely { Delivery::Likely } else { Delivery::LeaseOver(state) };
             }

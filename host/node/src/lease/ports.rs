@@ -41,6 +41,7 @@ impl OpenPorts for DomainPortOpener {
     ) -> Result<DomainPorts, &'static str> {
         Ok(self.client.for_task(TaskDomain {
             base_url: lease.domain_server_url.get()?.clone(),
+            // Missed only here: the initial heartbeat may still have brought it.
             domain_id: lease.task.domain_id.ok_or("the lease has no domain_id, which storage needs")?,
             token,
             task_id: lease.task.id,

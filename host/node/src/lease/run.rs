@@ -47,24 +47,30 @@ pub(super) async fn run(
     release: &CancellationToken,
 ) -> RunEnd {
     let reports = call.reports.clone();
+    // A plain join handle would let the run go on when its session is dropped.
     let mut task =
         AbortOnDropHandle::new(tokio::spawn(async move { runner.run(call).await }.in_current_span()));
     tokio::select! {
+        // A result that is there counts for more than a request to stop of the same moment.
         biased;
         joined = &mut task => return RunEnd::of(result_of(joined)),
         () = stopped(&reports, release) => {}
     }
+    // By reference: a run that does not end in time must still be there to be aborted and watched.
     if let Ok(joined) = timeout(stop_grace, &mut task).await {
         return RunEnd::of(result_of(joined));
     }
     warn!(?stop_grace, "the runner did not end in time after it was asked to stop; its run is aborted");
+    // This takes effect where the run yields next: code that never yields keeps its thread.
     task.abort();
     match timeout(ABORT_TIMEOUT, &mut task).await {
         // It ended after all.
         Ok(Ok(result)) => RunEnd::of(result),
+        // Aborted or panicked on its way out: either way it had not ended when it should have.
         Ok(Err(_)) => RunEnd::of(Err(aborted(stop_grace))),
         Err(_) => {
             error!("the aborted run still holds its thread; the node is not ready until the thread is free");
+            // Handed on instead of waited for: the lease ends now, the node is ready when the thread is free.
             RunEnd { result: Err(aborted(stop_grace)), stuck: true, aborted: Some(task.map(drop).boxed()) }
         }
     }
@@ -79,6 +85,7 @@ async fn stopped(reports: &Reports, release: &CancellationToken) {
 
 fn result_of(joined: Result<Result<(), RunFailure>, JoinError>) -> Result<(), RunFailure> {
     joined.unwrap_or_else(|error| {
+        // The host is to blame: what a guest does, traps included, comes back as a result and not as a panic.
         Err(RunFailure::host(match error.try_into_panic() {
             Ok(panic) => format!("the node's runner host panicked: {}", panic_text(&*panic)),
             Err(error) => format!("the run was torn down: {error}"),
@@ -87,6 +94,7 @@ fn result_of(joined: Result<Result<(), RunFailure>, JoinError>) -> Result<(), Ru
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    // A message that is a literal arrives as `&str`, one that was formatted as `String`.
     panic
         .downcast_ref::<&str>()
         .copied()

@@ -77,6 +77,7 @@ impl LeaseSession {
     pub(crate) async fn release(self, record: OpenRecord) -> SessionEnd {
         let began = Instant::now();
         info!("leased while shutting down; releasing the lease");
+        // A cancelled task gets no report, not even one that gives it back (protocol 5.1).
         let error = if self.lease.cancel {
             SetupError::LeaseOver(LeaseState::Cancelled)
         } else {
@@ -102,6 +103,7 @@ impl LeaseSession {
             disk: dir.disk().clone(),
             log_file: record.log_file(),
         };
+        // Before the runner starts: the set-up has used some of the lease, and the run may outlast the rest.
         let heartbeats = Heartbeats::start(sender, context.settings.heartbeat, superseded);
         let end = run(runner, call, context.settings.stop_grace, &context.release).await;
         record.finishing();
@@ -122,7 +124,9 @@ impl LeaseSession {
         let finished =
             FinishedRun { task: lease.task, result: end.result, artifacts: ports.outputs.finished() };
         let outcome = conclude(&context, finished, &heartbeats, reports.stop_reason()).await;
+        // Ended before the directory is removed: that may take long, and there is no lease left to extend.
         drop(heartbeats);
+        // Waited for: when the session ends and its slot is free, its disk space is free too.
         dir.remove().await;
         outcome
     }
@@ -138,6 +142,7 @@ impl LeaseSession {
         let deadline = self.sender.clock().deadline();
         let over = async {
             tokio::select! {
+                // Of both at once, superseded is the surer reason: the deadline is only reckoned.
                 biased;
                 () = self.superseded.cancelled() => LeaseState::superseded(),
                 () = sleep_until(deadline) => {

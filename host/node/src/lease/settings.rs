@@ -28,6 +28,7 @@ impl Default for LeaseSettings {
         Self {
             heartbeat: HeartbeatPolicy::default(),
             report_limits: ReportLimits::default(),
+            // Must not run out before the plugin host has ended the runner, or has reported that it can't.
             stop_grace: Duration::from_secs(20),
             delivery_timeout: Duration::from_secs(15 * 60),
             release_timeout: Duration::from_secs(10),

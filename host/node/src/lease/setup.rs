@@ -42,15 +42,19 @@ pub(super) async fn set_up(
     sender: &mut HeartbeatSender,
     superseded: &CancellationToken,
 ) -> Result<RunSetup, SetupError> {
+    // Before anything else: a task that was cancelled before its lease gets no call at all (protocol 5, step 1).
     if lease.cancel {
         return Err(SetupError::LeaseOver(LeaseState::Cancelled));
     }
+    // Before the first heartbeat, which would make a task `running` that can't be run here (protocol 3.7).
     let mut runner = pick(context, &lease.task.capability)?;
     let capability = lease.task.capability.clone();
     initial_heartbeat(context, sender, superseded).await?.merge_into(lease);
+    // Otherwise the first pick stays: another one might yield another generation, or none any more.
     if lease.task.capability != capability {
         runner = pick(context, &lease.task.capability)?;
     }
+    // Not before the answer: it may cancel the task, and then there is nothing to clean up.
     let dir = context.work_dirs.task_dir().await.map_err(|error| SetupError::Failed {
         stage: SetupStage::BuildPorts,
         error: format!("could not make the task's directory: {error}"),
@@ -59,6 +63,7 @@ pub(super) async fn set_up(
     match context.ports.open(lease, sender.token().clone(), stop, dir.disk().clone()) {
         Ok(ports) => Ok(RunSetup { runner, ports, dir }),
         Err(error) => {
+            // Waited for instead of left to `drop`, so that the directory is gone before the failure is reported.
             dir.remove().await;
             Err(SetupError::Failed { stage: SetupStage::BuildPorts, error: error.to_owned() })
         }
@@ -67,6 +72,7 @@ pub(super) async fn set_up(
 
 fn pick(context: &LeaseContext, capability: &str) -> Result<Arc<dyn Runner>, SetupError> {
     context.runners.pick(capability).ok_or_else(|| {
+        // Capabilities are compared byte for byte: beside the live ones a misspelt one is seen at once.
         let live: Vec<String> = context.runners.capabilities().borrow().iter().cloned().collect();
         SetupError::Failed {
             stage: SetupStage::StartSession,
@@ -83,6 +89,7 @@ async fn initial_heartbeat(
     superseded: &CancellationToken,
 ) -> Result<HeartbeatAnswer, SetupError> {
     let clock = sender.clock();
+    // Set once: failed attempts do not move it, since only an answer extends the lease.
     let last_attempt = clock.deadline() - (clock.deadline() - clock.granted()) / 4;
     loop {
         let (retry_in, error) = match unless_over(context, superseded, sender.send()).await? {
@@ -91,6 +98,7 @@ async fn initial_heartbeat(
             HeartbeatResult::Lost(reason) => return Err(SetupError::LeaseOver(LeaseState::Lost(reason))),
             HeartbeatResult::Failed { retry_in, error } => (retry_in, error),
         };
+        // Judged by when the next attempt would start: waiting for one too late would eat the time to report.
         if error.kind == JobServerErrorKind::Fatal || Instant::now() + retry_in >= last_attempt {
             return Err(SetupError::Failed { stage: SetupStage::InitialHeartbeat, error: error.text });
         }
@@ -107,6 +115,7 @@ async fn unless_over<T>(
 ) -> Result<T, SetupError> {
     tokio::select! {
         biased;
+        // Before the release: that one reports `node_shutdown`, and here nothing may be reported any more.
         () = superseded.cancelled() => Err(SetupError::LeaseOver(LeaseState::superseded())),
         () = context.release.cancelled() => Err(SetupError::Shutdown),
         result = step => Ok(result),

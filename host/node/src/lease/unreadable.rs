@@ -15,6 +15,7 @@ use crate::records::LeaseOutcome;
 pub(crate) async fn fail_unreadable(context: &LeaseContext, task_id: Uuid, error: &str) -> LeaseOutcome {
     let error = format!("the lease can't be read: {error}");
     let report = FinalReport::setup_failed(SetupStage::StartSession, &error);
+    // The real expiry is in what can't be read, and no heartbeat extends a lease that is not worked on.
     let expiry = async {
         sleep(DEFAULT_TTL).await;
         LeaseState::Expired("it could not be released in time".to_owned())

@@ -48,6 +48,7 @@ impl From<LeaseState> for LeaseOutcome {
             LeaseState::Cancelled => Self::Cancelled,
             LeaseState::Lost(reason) => Self::Lost { reason },
             LeaseState::Expired(reason) => Self::Lost { reason: format!("it expired: {reason}") },
+            // No caller has this: each converts the state of a lease that is over. It is no reason to panic either.
             LeaseState::Active => Self::Lost { reason: "it was left".to_owned() },
         }
     }

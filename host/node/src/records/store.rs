@@ -67,16 +67,19 @@ impl TaskRecords {
         let mut store = self.store();
         store.totals.leased += 1;
         if store.records.len() >= MAX_RECORDS {
+            // Keys ascend with the grants, so the first one that has ended is the oldest.
             let oldest = store.records.iter().find(|(_, stored)| stored.record.has_ended());
             let oldest = oldest.map(|(number, _)| *number);
             oldest.and_then(|number| store.records.remove(&number));
         }
+        // Unreadable leases count too, so numbers have gaps; they stay unique, as the count only grows.
         let number = store.totals.leased;
         // The number keeps logs apart: a task can be leased more than once.
         let log_file = store.logs.as_ref().map(|dir| dir.join(format!("{}-{number}.log", lease.task.id)));
         let record = TaskRecord::new(lease, log_file);
         store.records.insert(number, StoredRecord { record, began: Instant::now(), sources: None });
         drop(store);
+        // Stands unless `end` replaces it: a session that panics or is aborted closes its record all the same.
         let reason = "the node stopped before the final report was delivered".to_owned();
         OpenRecord { records: self.clone(), number, outcome: LeaseOutcome::Lost { reason } }
     }
@@ -118,6 +121,7 @@ impl TaskRecords {
     pub(crate) fn totals(&self) -> LeaseTotals {
         let store = self.store();
         let mut totals = store.totals;
+        // Only open records have sources: what ended leases moved is in the totals already.
         for (_, traffic) in store.records.values().filter_map(|stored| stored.sources.as_ref()) {
             totals.bytes_in += traffic.bytes_in();
             totals.bytes_out += traffic.bytes_out();
@@ -133,6 +137,7 @@ impl TaskRecords {
 
     /// Counts a lease of which no more than the task's id could be read.
     pub(crate) fn count_unreadable(&self, outcome: &LeaseOutcome) {
+        // No record is made: there is nothing to show but an id.
         let mut store = self.store();
         store.totals.leased += 1;
         store.totals.count(outcome);
@@ -181,6 +186,7 @@ impl OpenRecord {
     /// Counts an aborted run among those that hold a thread, until it has ended.
     pub(crate) fn watch_aborted(&self, ended: impl Future<Output = ()> + Send + 'static) {
         let records = self.records.clone();
+        // Counted before the task exists that takes it back, so the count never falls below zero.
         records.store().aborted_runs += 1;
         tokio::spawn(async move {
             ended.await;
@@ -190,6 +196,7 @@ impl OpenRecord {
 
     /// Closes the record.
     pub(crate) fn end(mut self, outcome: LeaseOutcome) {
+        // `drop` does the rest: however a record is left, it is closed once and in one way.
         self.outcome = outcome;
     }
 
@@ -203,6 +210,7 @@ impl Drop for OpenRecord {
         // Under one lock: what leaves the sources is in the totals before anybody looks.
         let mut store = self.records.store();
         let ended = store.records.get_mut(&self.number).map(|stored| {
+            // A last look, then they are let go: a record must not keep the reports of a finished run alive.
             if let Some(sources) = stored.sources.take() {
                 stored.record.update(&sources);
             }

@@ -46,9 +46,11 @@ impl ActiveLeases {
     /// (protocol 5, "Leased again"), and its session falls silent.
     pub(super) fn start(&mut self, lease: Lease, sent: Instant) {
         let task_id = lease.task.id;
+        // Where the list grows it is also cleared, so that it stays about as long as there are leases.
         self.started.retain(|earlier| !earlier.task.is_finished());
         for earlier in self.started.iter().filter(|earlier| earlier.task_id == task_id) {
             warn!(%task_id, "the server has leased a task anew that is still worked on here");
+            // Cancelled and not aborted: the session still has to stop its runner and to remove its directory.
             earlier.superseded.cancel();
         }
         let record = self.records.begin(&lease);
@@ -64,12 +66,14 @@ impl ActiveLeases {
         let record = self.records.begin(&lease);
         let span = task_span(&lease);
         let session = LeaseSession::new(self.context.clone(), lease, sent);
+        // Not in `started`: no poll follows during a shutdown, so nothing can supersede it.
         self.sessions.spawn(session.release(record).instrument(span));
     }
 
     /// Fails the task of a lease that can't be read.
     pub(super) fn fail_unreadable(&mut self, task_id: Uuid, error: String) {
         let (context, records) = (self.context.clone(), self.records.clone());
+        // Beside the sessions, so that it takes a slot and a shutdown waits for it.
         self.sessions.spawn(async move {
             let outcome = fail_unreadable(&context, task_id, &error).await;
             records.count_unreadable(&outcome);
@@ -100,6 +104,7 @@ impl ActiveLeases {
 /// The fields that every log line about a task has (protocol 8.1).
 fn task_span(lease: &Lease) -> Span {
     let task = &lease.task;
+    // An id that the lease lacks stays out of the log lines: `Empty` prints nothing until it is recorded.
     let span = info_span!(
         "task",
         task_id = %task.id,

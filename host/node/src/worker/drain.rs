@@ -33,13 +33,17 @@ pub(super) async fn drain(
     let poll_end = began + POLL_TIMEOUT;
     // The last moment whatever happens: after the grace time runners get time to stop, then the last
     // reports and the final report each get theirs.
+    // A grace time below `POLL_TIMEOUT` is raised to it: a late answer may bring a lease that must be released.
     let end = began + grace.max(POLL_TIMEOUT) + lease.stop_grace + 2 * lease.release_timeout + SLACK;
     while !active.is_empty() || poll.is_under_way() {
         tokio::select! {
             biased;
+            // First: a second signal ends the node in any state, whatever else is ready.
             () = shutdown.killed().cancelled() => break,
+            // How it ended is in the records already, and no further poll depends on it.
             Some(_) = active.next_end() => {}
             result = poll.answer() => release(active, result),
+            // The condition makes it happen once: a moment that has passed would be ready in every round.
             () = sleep_until(began + grace), if !active.are_released() => {
                 warn!(running = active.len(), "the grace time is over; running leases are released");
                 active.release_all();
@@ -64,6 +68,7 @@ fn release(active: &mut ActiveLeases, result: PollResult) {
         Ok(LeaseAnswer::Unreadable { task_id: Some(task_id), error }) => {
             active.fail_unreadable(task_id, error);
         }
+        // No lease, or one whose task is not known: there is nothing that could be given back.
         Ok(_) | Err(_) => {}
     }
 }

@@ -56,6 +56,7 @@ impl Worker {
             ports,
             work_dirs,
             settings: settings.lease,
+            // Not a token of the shutdown itself: it fires only when the grace time is over.
             release: CancellationToken::new(),
         };
         Self {
@@ -75,14 +76,19 @@ impl Worker {
     pub(crate) async fn run(mut self, shutdown: &Shutdown) -> LeaseTotals {
         info!(max_concurrency = self.settings.max_concurrency, "the worker takes leases");
         loop {
+            // Anew in each round: every branch may free a slot, or take away what a poll requires.
             let due = self.poll_due();
             tokio::select! {
                 biased;
+                // First: once the node drains, no request is sent any more.
                 () = shutdown.draining().cancelled() => break,
+                // Before the answer to a poll, which is judged by how many leases are worked on.
                 Some(ended) = self.active.next_end() => self.session_ended(ended),
                 result = self.poll.answer() => self.answered(result),
+                // A change needs no handler: the next round asks `poll_due` again.
                 () = self.registered.changed() => {}
                 () = self.capabilities.changed() => {}
+                // The fallback is never waited for: `select!` evaluates this even if the condition is false.
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                     self.poll.start(self.server.clone());
                 }
@@ -141,6 +147,7 @@ impl Worker {
                 let retry_in = self.pacing.no_progress();
                 debug!(?retry_in, "the lease got nowhere");
             }
+            // A session that broke down has dropped its record, which thereby counts the lease as lost.
             Err(_) => {
                 self.pacing.no_progress();
                 error!("the task of a lease broke down; the lease is left to expire");
@@ -168,6 +175,7 @@ impl<T> LastValue<T> {
     async fn changed(&mut self) {
         if self.sender_gone || self.receiver.changed().await.is_err() {
             self.sender_gone = true;
+            // Returning would make the loop spin: a closed channel is ready at once, each time it is asked.
             std::future::pending::<()>().await;
         }
     }

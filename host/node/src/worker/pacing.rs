@@ -26,6 +26,7 @@ impl PollPacing {
     /// The first poll is due at once; idle waits are between these two, in whichever order they are given.
     pub(super) fn new(one: Duration, other: Duration) -> Self {
         let (min, max) = (one.min(other), one.max(other));
+        // Twice the shortest wait, because the wait is drawn from the upper half: it never falls below `min`.
         let backoff = Backoff::new((2 * min).min(max), max, Jitter::UPPER_HALF);
         Self { min, max, errors: backoff.clone(), fruitless: backoff, next: Instant::now(), hold: false }
     }
@@ -44,6 +45,7 @@ impl PollPacing {
     /// The server has no work.
     pub(super) fn no_work(&mut self) {
         self.errors.reset();
+        // Random, so that idle nodes do not ask in step.
         let wait = uniform(self.min, self.max);
         self.set(wait, false);
     }
@@ -52,6 +54,7 @@ impl PollPacing {
     /// to ask again; if not, the lease of an earlier process has to expire.
     pub(super) fn busy(&mut self, active: usize) {
         self.errors.reset();
+        // While leases are worked on, the end of one cuts the wait short (`progress`): it may be the longest.
         let wait = if active > 0 { self.max } else { uniform(self.min, self.max) };
         self.set(wait, false);
     }
@@ -60,6 +63,7 @@ impl PollPacing {
     pub(super) fn failed(&mut self, retry_after: Option<Duration>) -> Duration {
         let requested = retry_after.unwrap_or_default().min(MAX_RETRY_AFTER);
         let wait = self.errors.next_delay().max(requested);
+        // Held: the end of a lease says nothing about whether the server answers polls again.
         self.set(wait, true);
         wait
     }
@@ -76,7 +80,9 @@ impl PollPacing {
     /// next may be the same one, so the waits grow. Returns the wait.
     pub(super) fn no_progress(&mut self) -> Duration {
         let wait = self.fruitless.next_delay();
+        // Never brought forward: a back-off after failed polls may be the longer wait.
         self.next = self.next.max(Instant::now() + wait);
+        // Held: the end of another lease must not lead straight back to the task that got nowhere.
         self.hold = true;
         wait
     }

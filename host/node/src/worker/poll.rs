@@ -41,6 +41,7 @@ impl Poll {
             Some(request) => request.await,
             None => std::future::pending().await,
         };
+        // Only now: a wait that is dropped before the answer must leave the request where it is.
         self.0 = None;
         result
     }

@@ -23,6 +23,7 @@ pub(crate) struct WorkerSettings {
 impl Default for WorkerSettings {
     fn default() -> Self {
         Self {
+            // A server may grant a node no more than one lease at a time (protocol 3.7).
             max_concurrency: 1,
             poll_backoff_min: Duration::from_secs(1),
             poll_backoff_max: Duration::from_secs(30),

@@ -60,6 +60,7 @@ pub(crate) async fn call<T: Send + 'static>(
     stuck: &StuckThreads,
     call: impl AsyncFnOnce(&RunnerWorld, &mut Store<RunState>) -> wasmtime::Result<T> + Send + 'static,
 ) -> CallResult<T> {
+    // A dropped future cannot stop a blocking thread, so the drop is passed on as a token that the thread watches.
     let abandoned = CancellationToken::new();
     let _abandon_on_drop = abandoned.clone().drop_guard();
     let latest = state.limits.deadline().saturating_add(STUCK_AFTER);
@@ -70,6 +71,7 @@ pub(crate) async fn call<T: Send + 'static>(
     let overdue = async {
         tokio::select! {
             () = tokio::time::sleep(latest) => {}
+            // A runner that was asked to stop long before its deadline must not keep its slot until that deadline.
             () = async { stop.cancelled().await; tokio::time::sleep(STOP_GRACE + STUCK_AFTER).await } => {}
         }
     };
@@ -114,6 +116,7 @@ async fn drive<T>(
         tokio::time::sleep(STOP_GRACE).await;
     };
     let overflow = async {
+        // `describe` has no directory: there is nothing to measure, and the other branches end the call.
         let Ok(dirs) = scratch.dirs() else { return std::future::pending().await };
         loop {
             let began = Instant::now();
@@ -125,6 +128,7 @@ async fn drive<T>(
         }
     };
     let result = tokio::select! {
+        // A call that has returned counts as returned, even if a limit or a stop became due at the same poll.
         biased;
         result = work => result.map_err(CallEnd::Error),
         () = tokio::time::sleep(deadline.saturating_add(TRAP_GRACE)) => Err(CallEnd::Deadline),

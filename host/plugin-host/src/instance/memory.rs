@@ -57,6 +57,7 @@ impl ResourceLimiter for MemoryLimiter {
         }
         let used = self.memory_used.saturating_add(desired.saturating_sub(current) as u64);
         if used > self.memory_bytes {
+            // A refusal, not an error: an allocator may cope with it, and an error would trap the guest at once.
             self.refused = Some(LimitReached { limit: Limit::MemoryBytes, value: self.memory_bytes });
             return Ok(false);
         }

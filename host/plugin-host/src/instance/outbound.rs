@@ -90,6 +90,7 @@ impl Outbound {
         if !url.username().is_empty() || url.password().is_some() {
             return Err(Error::HttpRequestUriInvalid);
         }
+        // An address in the URL is never resolved, so the checked resolver would not see it.
         if address.is_some_and(|address| !private && !is_public(address)) {
             self.warn(&format!("the runner may not reach {host}:{port}: it is not a public address"));
             return Err(Error::DestinationIpProhibited);
@@ -131,6 +132,7 @@ impl WasiHttpHooks for Outbound {
         let at_once = self.at_once.clone();
         let log = self.log.clone();
         Box::new(async move {
+            // The permit goes into the body of the answer: a connection is in use until its body has been read.
             let permit = at_once.acquire_owned().await.map_err(|_| Error::ConnectionLimitReached)?;
             let (parts, content) = request.into_parts();
             let has_body = !http_body::Body::is_end_stream(&content);
@@ -161,6 +163,7 @@ fn done() -> Box<dyn Future<Output = Result<(), Error>> + Send> {
 fn explain(error: &reqwest::Error, budget: &HttpBudget) -> (Error, String) {
     let text = cause(error);
     let mut source = std::error::Error::source(error);
+    // The resolver's refusal arrives wrapped by the HTTP client; only the chain of sources still has its type.
     while let Some(inner) = source {
         if inner.downcast_ref::<ProhibitedAddress>().is_some() {
             return (Error::DestinationIpProhibited, text);

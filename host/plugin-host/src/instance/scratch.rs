@@ -132,6 +132,7 @@ pub(crate) async fn measure(dir: &Path, most_files: u64) -> FolderSize {
                 if found.files > most_files {
                     return found;
                 }
+                // The runner may remove a file between the listing and this look at it.
                 let Ok(entry_data) = entry.metadata() else { continue };
                 if entry_data.is_dir() {
                     folders.push(entry.path());

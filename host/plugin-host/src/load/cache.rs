@@ -95,6 +95,8 @@ impl Cache {
         let write = move || {
             let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(&dir)?;
             file.write_all(&bytes)?;
+            // Before the rename, so that after a power cut the final name does not stand for a file without its
+            // bytes.
             file.as_file().sync_all()?;
             file.persist(&path).map_err(|error| error.error)?;
             prune(&dir, MAX_CACHE_BYTES);
@@ -127,6 +129,7 @@ fn read(path: &Path) -> io::Result<CompiledComponent> {
 /// Makes sure that the directory is there and this user's alone.
 fn make_private(dir: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    // Not following links: a link could later be made to point to a directory of somebody else.
     let found = fs::symlink_metadata(dir)?;
     if !found.is_dir() {
         return Err(io::Error::other("it is a link or a file, not a directory"));
@@ -146,6 +149,7 @@ fn sweep(dir: &Path) {
     for (path, file) in files(dir) {
         let unfinished = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(UNFINISHED));
         let age = file.modified().ok().and_then(|changed| changed.elapsed().ok()).unwrap_or_default();
+        // A younger one may be in the making by another process that shares the directory.
         if unfinished && age > ABANDONED {
             let _ = fs::remove_file(path);
         }

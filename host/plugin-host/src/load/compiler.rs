@@ -95,6 +95,7 @@ impl Compiler {
         path: &Path,
         bytes: Arc<Vec<u8>>,
     ) -> Result<CompiledComponent, LoadError> {
+        // Kept until the compilation has ended, however it ends, so that the bound on parallel ones holds.
         let _held = permit;
         let Some(program) = &self.settings.program else {
             let engine = engine.clone();
@@ -184,6 +185,7 @@ async fn talk(child: &mut Child, bytes: &[u8]) -> Result<Vec<u8>, CompilerEnd> {
     };
     let (mut code, mut complaint) = (Vec::new(), Vec::new());
     let read = async {
+        // One byte more than allowed tells code that is too long from code that just fits.
         let read = stdout.take(MAX_COMPILED_BYTES + 1).read_to_end(&mut code).await;
         read.map(drop)
     };
@@ -191,6 +193,7 @@ async fn talk(child: &mut Child, bytes: &[u8]) -> Result<Vec<u8>, CompilerEnd> {
         let mut stderr = stderr;
         let mut head = (&mut stderr).take(MAX_COMPLAINT);
         head.read_to_end(&mut complaint).await?;
+        // The rest is read and thrown away: a full pipe would block the compiler in the middle of its complaint.
         tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await.map(drop)
     };
     let ((), read, listened) = tokio::join!(write, read, listen);

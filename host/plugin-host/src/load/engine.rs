@@ -116,6 +116,7 @@ fn start_ticker(engine: &Engine) -> io::Result<()> {
     std::thread::Builder::new().name("wasm-epoch".to_owned()).spawn(move || {
         loop {
             std::thread::sleep(TICK);
+            // Upgraded for one tick only: the reference must not be held while the thread sleeps.
             let Some(engine) = engine.upgrade() else { return };
             engine.increment_epoch();
         }

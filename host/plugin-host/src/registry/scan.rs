@@ -88,6 +88,7 @@ impl Scanner {
         let dir = self.plugins_dir.clone();
         let found =
             tokio::task::spawn_blocking(move || find_runners(&dir)).await.map_err(io::Error::other)??;
+        // First, since a removed runner may free a capability that a newcomer of this scan claims.
         self.withdraw_missing(&mut seen, &found);
         // What goes live or leaves can make room for one that was refused.
         loop {
@@ -104,6 +105,8 @@ impl Scanner {
             while let Some((candidate, loaded)) = loads.next().await {
                 self.finish_load(&mut seen, candidate, loaded).await;
             }
+            // Such a scan retries every refusal, so a runner that is refused again would keep the loop going for
+            // ever.
             if scan == Scan::Now {
                 break;
             }
@@ -185,6 +188,7 @@ impl Scanner {
         let passed = self.table.load_ended(&name);
         if now.is_ok_and(|now| now != fingerprint) {
             tracing::debug!(runner = name, number, "its file changed while it was loaded");
+            // Forgotten, so that the next scan sees it as changed and takes it once it has come to rest.
             seen.loaded.remove(&name);
             return;
         }

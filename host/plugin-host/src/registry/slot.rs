@@ -81,6 +81,7 @@ impl RunnerSlot {
     ) -> Vec<StageChange> {
         let mut changes = self.drop_canary();
         self.refused = None;
+        // Without a live generation nothing could serve the rest of the tasks, so there is no trial.
         match canary.filter(|_| self.live.is_some()) {
             Some(policy) => {
                 changes.push((generation.label(), LoadStage::Canary));

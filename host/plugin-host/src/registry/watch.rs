@@ -37,6 +37,7 @@ impl DirectoryWatch {
         if number == self.watcher.as_ref().map(|(_, number)| *number) {
             return;
         }
+        // inotify watches an inode, not a path: a watch on a directory that was replaced would stay silent.
         self.watcher = None;
         let Some(number) = number else { return };
         let (dir, changed) = (self.dir.clone(), self.changed.clone());

@@ -1,4 +1,4 @@
-//! Section 3.1: where requests go, with which token, and what a 401 leads to.
+//! Section 3.1: where requests go, with which token, and what the node does after a 401.
 
 use std::time::Duration;
 
@@ -77,7 +77,7 @@ async fn s3_1_the_first_401_of_each_call_brings_a_login_and_the_same_request_onc
 
 #[tokio::test]
 async fn s3_1_a_second_401_is_an_error_like_any_other() {
-    // Of a lease: back-off. Of what is about a lease: tried again while it lives.
+    // A request for work: back-off. A request about a lease: repeated while the lease is valid.
     for endpoint in [Endpoint::Lease, Endpoint::Heartbeat, Endpoint::Complete] {
         let scene = Scene::new().await;
         let fault = scene.devnet.faults().add(Fault::answer(401, "no").on(endpoint).times(4));

@@ -1,4 +1,4 @@
-//! Sections 3.5 and 3.6: `complete` and `fail`, and every answer that there is to them.
+//! Sections 3.5 and 3.6: `complete` and `fail`, and every possible answer to them.
 
 use std::time::Duration;
 
@@ -7,9 +7,9 @@ use posemesh_tests::guests::TRAP;
 use posemesh_tests::{NOOP, Scene, assert_ended_once, leases_of};
 use serde_json::{Value, json};
 
-/// Statuses that say nothing about the lease.
-const LATER: [u16; 7] = [401, 408, 429, 500, 502, 503, 504];
-/// Statuses that say that it is gone.
+/// Statuses that do not mean that the lease is lost.
+const TRANSIENT: [u16; 7] = [401, 408, 429, 500, 502, 503, 504];
+/// Statuses that mean that the lease is lost.
 const GONE: [u16; 4] = [403, 404, 409, 410];
 
 #[tokio::test]
@@ -49,7 +49,7 @@ async fn s3_6_fail_has_the_body_of_the_protocol() {
 async fn s3_5_complete_is_tried_again_while_the_lease_lives() {
     let scene = Scene::new().await;
     let node = scene.node();
-    for status in LATER {
+    for status in TRANSIENT {
         let fault = scene.devnet.faults().add(Fault::answer(status, "no").on(Endpoint::Complete).times(2));
         let task = scene.submit(NOOP, &json!({"sleep_ms": 0}), 1).1;
         let ended = scene.wait_for_end(task, &node).await;
@@ -64,7 +64,7 @@ async fn s3_5_complete_is_tried_again_while_the_lease_lives() {
 async fn s3_6_fail_is_tried_again_while_the_lease_lives() {
     let scene = Scene::new().await.serving(TRAP);
     let node = scene.node();
-    for status in LATER {
+    for status in TRANSIENT {
         let fault = scene.devnet.faults().add(Fault::answer(status, "no").on(Endpoint::Fail).times(2));
         let task = scene.submit(TRAP.capability, &Value::Null, 1).1;
         let ended = scene.wait_for_end(task, &node).await;
@@ -93,7 +93,7 @@ async fn s3_5_a_complete_that_finds_the_lease_gone_is_neither_repeated_nor_follo
 }
 
 #[tokio::test]
-async fn s3_5_a_complete_that_is_refused_gives_the_task_back() {
+async fn s3_5_a_complete_that_is_refused_fails_the_task() {
     let scene = Scene::new().await;
     let node = scene.node();
     for status in [302, 400, 413, 422] {
@@ -109,7 +109,7 @@ async fn s3_5_a_complete_that_is_refused_gives_the_task_back() {
 }
 
 #[tokio::test]
-async fn s3_6_a_fail_that_cannot_be_told_leaves_the_lease_to_expire() {
+async fn s3_6_a_fail_that_cannot_be_delivered_leaves_the_lease_to_expire() {
     let scene = Scene::with(leases_of(Duration::from_secs(1))).await.serving(TRAP);
     let node = scene.node();
     for status in [400, 403, 404, 409, 410, 422] {

@@ -1,4 +1,4 @@
-//! Section 3.3: what may be missing in a lease, what must not, and what each lack leads to.
+//! Section 3.3: what may be missing in a lease, what must not, and what follows.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use posemesh_tests::guests::SPIN;
 use posemesh_tests::{NOOP, NodeProcess, Scene, assert_ended_once, leases_of};
 use serde_json::{Value, json};
 
-/// Runs a quick task whose lease, and every answer to its heartbeats, is changed like this.
+/// Runs a short task whose lease, and every answer to its heartbeats, is changed like this.
 async fn changed(lease: Value, heartbeat: Value) -> (Scene, NodeProcess, TaskState) {
     let scene = Scene::new().await;
     scene.devnet.faults().add(Fault::merge(lease).on(Endpoint::Lease).times(1));
@@ -89,7 +89,7 @@ async fn s3_3_a_lease_that_is_cancelled_already_is_dropped_without_a_call() {
     scene.devnet.faults().add(Fault::merge(json!({"cancel": true})).on(Endpoint::Lease).times(1));
     let node = scene.node();
     let task = scene.submit(NOOP, &json!({"sleep_ms": 0}), 1).1;
-    // The server's own view is untouched, so it finds the lease expired.
+    // The server itself does not know of the cancellation, so the lease expires.
     let ended = scene.wait_for_end(task, &node).await;
     assert_eq!(ended.status, TaskStatus::Failed, "{}", node.log());
     assert_ended_once(&ended, &node);
@@ -99,7 +99,7 @@ async fn s3_3_a_lease_that_is_cancelled_already_is_dropped_without_a_call() {
 
 #[tokio::test]
 async fn s3_3_without_an_expiry_heartbeats_go_by_what_is_known() {
-    // The lease names no end; the initial heartbeat does, and the later ones do not.
+    // The lease has no expiry; the answer to the initial heartbeat has one, the later ones do not.
     let scene = Scene::with(leases_of(Duration::from_secs(4))).await.serving(SPIN);
     let no_end = json!({"lease_expires_at": null, "task": {"lease_expires_at": null}});
     scene.devnet.faults().add(Fault::merge(no_end).on(Endpoint::Lease));

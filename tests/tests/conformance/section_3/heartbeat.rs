@@ -67,7 +67,7 @@ async fn s3_4_a_lease_that_is_not_ours_any_more_is_dropped_without_a_word() {
         let ended = scene.wait_for_end(task, &node).await;
         assert_eq!(ended.status, TaskStatus::Failed, "it expired: {ended:?}");
         assert_ended_once(&ended, &node);
-        assert_eq!(scene.words_about(task), ["heartbeat", "heartbeat"], "{status}: neither told nor asked");
+        assert_eq!(scene.words_about(task), ["heartbeat", "heartbeat"], "{status}: no further request");
         scene.assert_goes_on(node).await;
     }
 }

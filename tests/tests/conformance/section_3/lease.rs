@@ -1,4 +1,4 @@
-//! Section 3.2: asking for a lease, and every answer that there is.
+//! Section 3.2: requests for a lease, and every possible answer.
 
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ async fn s3_2_a_409_while_a_lease_of_ours_lives_waits_for_its_end() {
     let done = &scene.requests(Endpoint::Complete)[0];
     let polls = scene.requests(Endpoint::Lease);
     let busy = polls.iter().filter(|poll| poll.seq < done.seq && poll.status == Some(409)).count();
-    assert_eq!(busy, 1, "it is told once that it is busy, and then waits for its own worker");
+    assert_eq!(busy, 1, "it is refused once as busy, and then waits for its own worker");
     let next = scene.wait_for_after(Endpoint::Lease, done.seq, &node).await;
     assert!(next.at - done.at < Duration::from_secs(20), "and asks when it is free, not in 30 s");
     assert_eq!(node.terminate().await, 0, "{}", node.log());

@@ -1,7 +1,8 @@
-//! Sections 5, 5.1 and 5.2.
+//! Sections 5, 5.1 and 5.2: a task from lease to end, and cancellation.
 
 use std::time::Duration;
 
+use posemesh_devnet::Endpoint::{Complete, Heartbeat, Lease};
 use posemesh_devnet::{DevnetConfig, Endpoint, Fault, TaskStatus};
 use posemesh_tests::guests::SPIN;
 use posemesh_tests::{NOOP, Scene, assert_ended_once, leases_of};
@@ -24,9 +25,8 @@ async fn s5_a_minimal_task_is_lease_heartbeat_the_last_report_complete_and_the_n
     let lease = all.iter().find(granted).expect("a lease").seq;
     let words: Vec<_> =
         all.iter().filter(|r| r.seq >= lease && r.seq <= complete.seq).filter_map(|r| r.endpoint).collect();
-    use Endpoint::{Complete, Heartbeat, Lease};
-    // The noop runner reports once, when it is done; no second heartbeat follows the first for nothing, and
-    // nothing is sent twice.
+    // The noop runner reports once, at its end: no heartbeat without a report follows the first, and nothing
+    // is sent twice.
     assert_eq!(words, [Lease, Heartbeat, Heartbeat, Complete], "{}", node.log());
     assert_eq!(node.terminate().await, 0, "{}", node.log());
 }
@@ -103,7 +103,7 @@ async fn s5_1_a_cancel_in_the_initial_answer_keeps_the_runner_from_starting() {
 
 #[tokio::test]
 async fn s5_1_a_cancel_stops_the_runner_and_nothing_more_is_sent() {
-    // One that listens, and one that does not.
+    // A runner that reacts to the cancellation, and one that does not.
     for (capability, meta) in [(NOOP, json!({"sleep_ms": 60_000})), (SPIN.capability, Value::Null)] {
         let scene = Scene::with(leases_of(Duration::from_secs(3))).await.serving(SPIN);
         let node = scene.node();

@@ -1,13 +1,14 @@
-//! Section 5.3: the end of the node.
+//! Section 5.3: shutdown.
 
 use std::time::{Duration, Instant};
 
+use posemesh_devnet::Endpoint::{RegisterWallet, SiweRequest, SiweVerify};
 use posemesh_devnet::{Endpoint, Fault, TaskStatus};
 use posemesh_tests::guests::SPIN;
 use posemesh_tests::{NOOP, Scene, assert_ended_once, leases_of};
 use serde_json::{Value, json};
 
-/// Nothing waits for a server that hangs for longer than this; the rest is a loaded machine.
+/// Longest shutdown: the node does not wait for a server that hangs; the rest is for a loaded machine.
 const SOON: Duration = Duration::from_secs(25);
 const HANGS: Duration = Duration::from_secs(600);
 
@@ -26,7 +27,6 @@ async fn s5_3_an_idle_node_ends_at_the_first_signal() {
 
 #[tokio::test]
 async fn s5_3_a_signal_in_the_middle_of_registration_or_login_ends_the_node_at_once() {
-    use Endpoint::{RegisterWallet, SiweRequest, SiweVerify};
     for endpoint in [SiweRequest, RegisterWallet, SiweVerify] {
         let scene = Scene::new().await;
         scene.devnet.faults().add(Fault::delay_before(HANGS).on(endpoint));
@@ -50,7 +50,7 @@ async fn s5_3_a_request_for_work_that_hangs_is_given_up() {
 }
 
 #[tokio::test]
-async fn s5_3_a_lease_that_is_answered_during_the_shutdown_is_given_back() {
+async fn s5_3_a_lease_that_is_answered_during_the_shutdown_is_abandoned() {
     let scene = Scene::new().await;
     let task = scene.submit(NOOP, &json!({"sleep_ms": 0}), 2).1;
     scene.devnet.faults().add(Fault::delay_after(Duration::from_secs(2)).on(Endpoint::Lease));
@@ -58,9 +58,9 @@ async fn s5_3_a_lease_that_is_answered_during_the_shutdown_is_given_back() {
     let leased = || Some(scene.task(task)).filter(|task| task.status == TaskStatus::Leased);
     scene.wait_until("a lease", &node, leased).await;
     assert_eq!(node.terminate().await, 0, "{}", node.log());
-    let given_back = scene.task(task);
-    assert_eq!(given_back.status, TaskStatus::Queued, "{given_back:?}\n{}", node.log());
-    assert_eq!(given_back.failures[0].reason, "node_shutdown");
+    let abandoned = scene.task(task);
+    assert_eq!(abandoned.status, TaskStatus::Queued, "{abandoned:?}\n{}", node.log());
+    assert_eq!(abandoned.failures[0].reason, "node_shutdown");
     assert_eq!(scene.words_about(task), ["fail"], "it is not even begun");
 }
 
@@ -79,8 +79,8 @@ async fn s5_3_what_is_running_may_end_within_the_grace_time() {
 }
 
 #[tokio::test]
-async fn s5_3_what_is_not_done_then_is_given_back_as_node_shutdown() {
-    // One that listens, and one that does not.
+async fn s5_3_what_is_not_done_then_is_abandoned_as_node_shutdown() {
+    // A runner that reacts to the request to stop, and one that does not.
     for (capability, meta) in [(NOOP, json!({"sleep_ms": 60_000})), (SPIN.capability, Value::Null)] {
         let scene = Scene::with(leases_of(Duration::from_secs(8))).await.set("SHUTDOWN_GRACE_SECS", 1);
         let scene = scene.serving(SPIN);
@@ -88,10 +88,10 @@ async fn s5_3_what_is_not_done_then_is_given_back_as_node_shutdown() {
         let task = scene.submit(capability, &meta, 2).1;
         scene.wait_for_running(task, &node).await;
         assert_eq!(node.terminate().await, 0, "{}", node.log());
-        let given_back = scene.task(task);
-        assert_eq!(given_back.failures.len(), 1, "{given_back:?}\n{}", node.log());
-        assert_eq!((given_back.status, given_back.expired_leases), (TaskStatus::Queued, 0));
-        let failure = &given_back.failures[0];
+        let abandoned = scene.task(task);
+        assert_eq!(abandoned.failures.len(), 1, "{abandoned:?}\n{}", node.log());
+        assert_eq!((abandoned.status, abandoned.expired_leases), (TaskStatus::Queued, 0));
+        let failure = &abandoned.failures[0];
         assert_eq!(failure.reason, "node_shutdown");
         assert_eq!(failure.details["job"]["capability"], capability, "{}", failure.details);
     }

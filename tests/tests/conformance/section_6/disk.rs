@@ -1,15 +1,17 @@
-//! What can't wait in memory waits in the task's directory: within its budget, and gone at the end.
+//! Data that does not fit into memory is kept in the task's directory: within its budget, and removed at the
+//! end.
 
 use std::path::{Path, PathBuf};
 
 use posemesh_devnet::{DevnetConfig, Endpoint, Fault};
+use posemesh_tests::Scene;
 use posemesh_tests::guests::COPY;
 
-use super::{Copying, Scene, bytes};
+use crate::section_6::copying::{Copying, bytes};
 
 const MIB: usize = 1 << 20;
 
-/// A node that copies, whose runner may have so much on disk.
+/// A node that copies, with this limit on disk for the runner.
 async fn copying(config: DevnetConfig, scratch_bytes: usize) -> Copying {
     let scene = Scene::with(config).await.serving(COPY);
     let policy = format!("[limits]\nscratch_bytes = {scratch_bytes}\n");
@@ -17,7 +19,7 @@ async fn copying(config: DevnetConfig, scratch_bytes: usize) -> Copying {
     Copying::on(scene).await
 }
 
-/// Waits until the task's directory is gone; it is removed after the end is told.
+/// Waits until the task's directory is removed, which happens after the end is reported.
 async fn nothing_is_left(copying: &Copying) {
     let nothing = || Some(()).filter(|()| task_dirs(copying).is_empty());
     copying.scene.wait_until("no task's directory", &copying.node, nothing).await;
@@ -36,7 +38,7 @@ fn task_dirs(copying: &Copying) -> Vec<PathBuf> {
 #[tokio::test]
 async fn s6_9_parts_that_are_too_large_for_memory_are_sent_from_files() {
     let config = DevnetConfig { part_size: 9 << 20, ..DevnetConfig::default() };
-    // Room for two parts of the five that could be under way.
+    // Enough for two of the five parts that could be under way.
     let copying = copying(config, 18 * MIB).await;
     let input = bytes(40 * MIB);
     let copied = copying.copy(&input, Fault::answer(503, "later").on(Endpoint::MultipartPart).nth(2)).await;
@@ -64,7 +66,7 @@ async fn s6_6_what_waits_whole_is_bounded_by_the_disk_budget() {
             ..DevnetConfig::default()
         };
         let copying = copying(config, scratch).await;
-        // More than the memory that a task may have waiting.
+        // More than a task may keep in memory.
         let input = bytes(44 * MIB);
         let copied = copying.copy(&input, None).await;
         if fits {

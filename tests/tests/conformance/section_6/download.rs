@@ -1,10 +1,10 @@
-//! 6.2 and 6.4: what a broken answer leads to, and what is never asked.
+//! 6.2 and 6.4: broken answers, and requests that are never sent.
 
 use std::time::Duration;
 
 use posemesh_devnet::{DevnetConfig, Endpoint, Fault};
 
-use super::{Copying, bytes};
+use crate::section_6::copying::{Copying, bytes};
 
 /// Places in the answer: in the boundary, its line end, the headers, their end, the bytes, the end.
 fn places(size: u64) -> Vec<u64> {

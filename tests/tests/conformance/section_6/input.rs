@@ -1,11 +1,12 @@
 //! 6.2 to 6.5: several parts, filters, offsets and files.
 
 use posemesh_devnet::{DevnetConfig, Endpoint, TaskStatus};
+use posemesh_tests::Scene;
 use posemesh_tests::guests::PORTS;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Copying, Scene, bytes};
+use crate::section_6::copying::{Copying, bytes};
 
 #[tokio::test]
 async fn s6_2_the_parts_of_a_cid_come_in_order_from_one_download() {
@@ -54,7 +55,7 @@ async fn s6_4_names_and_types_select_what_equals_them() {
         let copied = copying.copy_of(&format!("{base}?{query}"), None).await;
         let stored: Vec<usize> = copied.stored.iter().map(|(_, bytes)| bytes.len()).collect();
         assert_eq!(stored, sizes, "{query}\n{}", copying.node.log());
-        // The artifacts of this round are of the same domain: the next query must not find them.
+        // The artifacts are in the same domain: the next query must not match them.
         for (item, _) in &copied.stored {
             assert_eq!(item.data_type, "bin_data");
         }

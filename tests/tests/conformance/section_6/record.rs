@@ -1,11 +1,10 @@
-//! What a task's record tells of its data: the same as DMS is told, with hashes.
+//! The record of a task's data in the status API: the same as DMS receives, with hashes.
 
-use posemesh_net::http::client_builder;
-use posemesh_tests::TIMEOUT;
 use posemesh_tests::guests::COPY;
+use posemesh_tests::{Scene, http_client};
 use serde_json::Value;
 
-use super::{Copying, Scene, bytes};
+use crate::section_6::copying::{Copying, bytes};
 
 #[tokio::test]
 async fn s6_bytes_and_hashes_are_in_the_record_of_the_task() {
@@ -16,7 +15,7 @@ async fn s6_bytes_and_hashes_are_in_the_record_of_the_task() {
     let copied = copying.copy(&input, None).await;
     copied.assert_is(&input, &copying.node);
 
-    let client = client_builder().no_proxy().timeout(TIMEOUT).build().expect("a client");
+    let client = http_client();
     let get = async |path: String| {
         let response = client.get(format!("http://{addr}{path}")).send().await.expect("an answer");
         response.text().await.expect("a body")

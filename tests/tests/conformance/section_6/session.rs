@@ -3,11 +3,11 @@
 use posemesh_devnet::{DevnetConfig, Endpoint, Fault, SessionRecord, SessionStatus, TaskStatus};
 use serde_json::json;
 
-use super::{Copying, bytes};
+use crate::section_6::copying::{Copying, bytes};
 
 const KIB: u64 = 1 << 10;
 
-/// A devnet that takes no more than 64 KiB in one request.
+/// A devnet that accepts at most 64 KiB in one request.
 fn parts_of(part_size: u64) -> DevnetConfig {
     DevnetConfig { request_max_bytes: 64 * KIB, part_size, ..DevnetConfig::default() }
 }
@@ -124,7 +124,7 @@ async fn s6_6_a_server_without_sessions_gets_one_request_and_nothing_is_held_in_
             ..DevnetConfig::default()
         })
         .await;
-        // More than waits in memory.
+        // More than is kept in memory.
         let input = bytes(9 << 20);
         for fault in [None, Some(Fault::answer(503, "no info").on(Endpoint::Info))] {
             let copied = copying.copy(&input, fault).await;

@@ -1,13 +1,14 @@
-//! A server that is there and does nothing: the task ends with a reason, and its lease is not kept.
+//! A server that accepts a request and then does nothing: the task fails with a reason, and its lease ends.
 
 use std::time::Duration;
 
 use posemesh_devnet::{DevnetConfig, Endpoint, Fault};
+use posemesh_tests::Scene;
 use posemesh_tests::guests::COPY;
 
-use super::{Copying, Scene, bytes};
+use crate::section_6::copying::{Copying, bytes};
 
-/// Longer than a test waits for anything.
+/// Longer than any test waits.
 const FOR_EVER: Duration = Duration::from_secs(3600);
 
 async fn impatient() -> Copying {
@@ -20,7 +21,7 @@ async fn impatient() -> Copying {
 #[tokio::test]
 async fn s6_a_download_that_stalls_ends_with_a_reason() {
     let copying = impatient().await;
-    // Nothing comes; or the head and no body.
+    // No answer; or a head without a body.
     for (fault, phase) in [
         (Fault::delay_before(FOR_EVER), "waiting for the answer"),
         (Fault::drip(1000, FOR_EVER), "reading the answer"),

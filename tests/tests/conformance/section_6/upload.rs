@@ -3,7 +3,7 @@
 use posemesh_devnet::{DevnetConfig, Endpoint, Fault, TaskStatus};
 use serde_json::json;
 
-use super::{Copying, bytes};
+use crate::section_6::copying::{Copying, bytes};
 
 #[tokio::test]
 async fn s6_8_a_small_artifact_is_one_create() {

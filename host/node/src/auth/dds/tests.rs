@@ -92,7 +92,7 @@ async fn refusals_carry_the_status_and_a_safe_excerpt_of_plain_text() {
     );
     assert!(error.answered(DdsCall::Verify, &[403]) && !error.answered(DdsCall::Nonce, &[403]));
     // A two-byte letter at the limit, and far more than is read.
-    let error = verify_answered(|| Reply::text(500, &"xé ".repeat(1 << 20))).await.unwrap_err();
+    let error = verify_answered(|| Reply::text(500, "xé ".repeat(1 << 20))).await.unwrap_err();
     assert!(error.to_string().len() < 600, "{error}");
     let error =
         verify_answered(|| Reply::json(&json!({"token": "hunter2"})).with_status(401)).await.unwrap_err();

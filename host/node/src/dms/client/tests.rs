@@ -170,7 +170,7 @@ async fn a_lease_and_an_undecodable_lease_are_read() {
 #[tokio::test]
 async fn huge_answers_are_refused_whether_announced_or_not() {
     let too_large = format!("GET /tasks: the answer has more than {MAX_JSON_BODY} bytes");
-    let huge = || Reply::text(200, &" ".repeat(MAX_JSON_BODY + 1));
+    let huge = || Reply::text(200, " ".repeat(MAX_JSON_BODY + 1));
     assert_eq!(lease_answered(huge).await.unwrap_err().text, too_large);
     let endless = || {
         let (sender, chunks) = mpsc::channel(1);

@@ -10,6 +10,7 @@ use uuid::Uuid;
 /// elsewhere belongs to something else.
 pub(super) fn find(body: &[u8]) -> Option<Uuid> {
     let mut found = None;
+    // A streaming reader passes the id on before it meets the break; a `Value` would be lost as a whole.
     let mut json = serde_json::Deserializer::from_slice(body);
     // That the body breaks off is known; only what came before counts.
     let _ = PathSeed { path: &["task", "id"], found: &mut found }.deserialize(&mut json);
@@ -41,6 +42,7 @@ impl<'de> Visitor<'de> for PathSeed<'_> {
         let Some((wanted, rest)) = self.path.split_first() else { return Ok(()) };
         while let Some(name) = map.next_key::<Cow<'de, str>>()? {
             if name != *wanted {
+                // Skipped without being built: the field may be large, and an `id` inside it is not the task's.
                 map.next_value::<IgnoredAny>()?;
             } else if rest.is_empty() {
                 let text = map.next_value::<Cow<'de, str>>()?;

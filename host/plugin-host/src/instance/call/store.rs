@@ -34,11 +34,13 @@ pub(super) fn new_store(
     if let Some(table) = store.concurrent_resource_table() {
         table.set_max_capacity(handles);
     }
+    // A new store's epoch deadline is already over; one tick ahead, the callback below is asked every 10 ms.
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(move |context| {
         if abandoned.is_cancelled() {
             return Err(wasmtime::Error::msg("the runner was abandoned"));
         }
+        // The measurement runs beside the guest and can only leave a mark; the trap here leaves a backtrace.
         if let Some(limit) = scratch.reached() {
             return Err(limit.into());
         }

@@ -83,6 +83,7 @@ impl ChildLimits {
             (Resource::Nofile, MAX_DESCRIPTORS),
         ];
         for (resource, most) in limits {
+            // The hard limit too: code that took over the compiler could otherwise raise the soft one again.
             setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?;
         }
         // Tasks that run come first. Not being allowed to step back does no harm.
