@@ -59,18 +59,21 @@ impl InputDownload {
             let before = self.progress.delivered_bytes();
             let error = match self.pass().await {
                 Ok(()) => break Ok(()),
+                // Nobody reads the queue any more, so there is nobody to deliver a result to.
                 Err(PassError::Abandoned) => return,
                 Err(PassError::Failed(error)) => break Err(error),
                 Err(PassError::Cut(error)) => error,
             };
             // A pass that got further starts the count anew.
             cuts = if self.progress.delivered_bytes() > before { 1 } else { cuts + 1 };
+            // The cut came after the last byte that was wanted: asking again would bring nothing new.
             if self.progress.is_complete() {
                 break Ok(());
             }
             if cuts > self.settings.max_resumes {
                 break Err(error);
             }
+            // The retries of `open` do not cover this: an answer that is cut later was a success there.
             let wait = self.client.settings().retry.backoff(cuts);
             tracing::debug!(task_id = %self.client.task_id(), %error, cuts, "taking a download up again");
             sleep(wait).await;
@@ -100,8 +103,11 @@ impl InputDownload {
                 other => other.map_err(PassError::Cut)?,
             };
             let Some(chunk) = chunk else { break };
+            // Counted before parsing: bytes that are skipped or compared after a cut crossed the network too.
             self.client.traffic().received(chunk.len());
             reader.feed(chunk);
+            // Emptied before the next chunk is read, so that a slow runner slows the connection instead of
+            // filling memory.
             while let Some(event) = reader.next_event()? {
                 self.process(event).await?;
             }

@@ -39,6 +39,7 @@ impl InputPort for DomainInputs {
         let server = self.client.server();
         let query =
             DataQuery::parse(cid, server.base_url(), server.domain_id()).map_err(DomainError::from)?;
+        // After parsing, so that a CID that is refused takes no place from others.
         let slot = self.budget.open_input().await?;
         // Not the CID as it was given: a URL may hold what is not meant for logs.
         let label = format!("input {}", one_line(query.to_query_string().unwrap_or_default(), 120));
@@ -59,6 +60,7 @@ impl InputPort for DomainInputs {
             chunk: None,
             label,
         };
+        // The first part is awaited here, so that an input that does not exist fails when it is opened.
         stream.first_part = stream.next_part().await?;
         match stream.first_part {
             Some(_) => Ok(Box::new(stream)),
@@ -110,6 +112,7 @@ impl DownloadStream {
             Ok(PartDelivery::PartEnd) => self.position = StreamPosition::AfterPart,
             Ok(PartDelivery::End) => self.position = StreamPosition::End,
             Err(error) => {
+                // Nothing more will be read, so what still comes would only take memory and network.
                 self.download.abort();
                 self.position = StreamPosition::Failed(error.clone());
             }
@@ -124,6 +127,7 @@ impl PartStream for DownloadStream {
         if let Some(first) = self.first_part.take() {
             return Ok(Some(first));
         }
+        // The runner skips the rest of its part; with the chunk its share of the read-ahead is released.
         self.chunk = None;
         if matches!(self.position, StreamPosition::End) {
             return Ok(None);
@@ -132,6 +136,7 @@ impl PartStream for DownloadStream {
             match self.next().await? {
                 PartDelivery::Part(info) => return Ok(Some(info)),
                 PartDelivery::End => return Ok(None),
+                // The rest of a part that the runner skips still has to be taken out of the queue.
                 PartDelivery::Data(_) | PartDelivery::PartEnd => {}
             }
         }
@@ -145,6 +150,7 @@ impl PartStream for DownloadStream {
         loop {
             if let Some(chunk) = self.chunk.as_mut().filter(|chunk| !chunk.bytes.is_empty()) {
                 let bytes = chunk.bytes.split_to(chunk.bytes.len().min(max_bytes));
+                // At once, not at the next read: an empty chunk would keep its share of the read-ahead.
                 self.chunk.take_if(|chunk| chunk.bytes.is_empty());
                 return Ok(bytes);
             }

@@ -15,6 +15,7 @@ pub(crate) async fn until_stopped<T>(
     work: impl Future<Output = Result<T, DomainError>>,
 ) -> Result<T, DomainError> {
     tokio::select! {
+        // A stop wins over work that is ready at the same moment: nothing more is to be begun for the task.
         biased;
         () = stop.cancelled() => Err(DomainError::Cancelled),
         result = work => result,

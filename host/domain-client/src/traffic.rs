@@ -79,11 +79,13 @@ impl Traffic {
 
     /// All counters and lists at this moment.
     pub fn view(&self) -> TrafficView {
+        // Each of the two lists only grows, so what a panic left behind is still worth reporting.
         let (inputs, artifacts) = self.complete.lock().unwrap_or_else(PoisonError::into_inner).clone();
         TrafficView { bytes_in: self.bytes_in(), bytes_out: self.bytes_out(), inputs, artifacts }
     }
 
     pub(crate) fn received(&self, bytes: usize) {
+        // Relaxed: the counters are read for reports only, and nothing else is ordered by them.
         self.bytes_in.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 

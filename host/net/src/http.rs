@@ -32,6 +32,7 @@ pub fn client_builder() -> reqwest::ClientBuilder {
 /// # Errors
 /// When the token has characters that no header can hold.
 pub fn bearer(token: &Secret) -> Result<HeaderValue, InvalidHeaderValue> {
+    // The text is a copy of the token, so it is wiped like the token itself.
     let text = Zeroizing::new(format!("Bearer {}", token.expose()));
     let mut value = HeaderValue::from_str(&text)?;
     value.set_sensitive(true);
@@ -62,12 +63,15 @@ pub async fn read_body(response: reqwest::Response, limit: usize) -> Result<Byte
 
 /// Like [`read_body`], but returns what did arrive of a body that can't be read to its end, with the reason.
 pub async fn read_body_as_far(mut response: reqwest::Response, limit: usize) -> (Bytes, Option<BodyError>) {
+    // An honest length saves reading a body that is refused anyway.
     if response.content_length().is_some_and(|length| length > limit as u64) {
         return (Bytes::new(), Some(BodyError::TooLarge(limit)));
     }
+    // Grows with what comes: a length that the server merely claims must not allocate memory.
     let mut body = BytesMut::new();
     let error = loop {
         match response.chunk().await {
+            // Counted as well as announced: a chunked answer has no length that could be checked first.
             Ok(Some(chunk)) if body.len() + chunk.len() > limit => break Some(BodyError::TooLarge(limit)),
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
             Ok(None) => break None,
@@ -90,9 +94,11 @@ pub fn cause(error: &reqwest::Error) -> String {
         "the request failed"
     };
     let mut text = kind.to_owned();
+    // Begins below the error itself, since its own text is the one that has the URL.
     let mut source = std::error::Error::source(error);
     while let Some(inner) = source {
         let line = inner.to_string();
+        // Layers often repeat the text of the one below them.
         if !text.ends_with(&line) {
             text.push_str(": ");
             text.push_str(&line);
@@ -112,6 +118,7 @@ pub async fn start_of_body(mut response: reqwest::Response, max: usize) -> Vec<u
             _ => break,
         }
     }
+    // The last chunk may go past the limit.
     start.truncate(max);
     start
 }

@@ -69,6 +69,7 @@ pub fn parse(body: &[u8]) -> Result<Value, JsonError> {
     match serde_json::from_slice(body) {
         Ok(Value::Object(object)) => Ok(Value::Object(object)),
         Ok(_) => Err(JsonError::NotAnObject),
+        // Only the position: serde's own text might quote the body, and a body may hold a token.
         Err(error) => Err(JsonError::Syntax { line: error.line(), column: error.column() }),
     }
 }
@@ -78,6 +79,7 @@ pub fn parse(body: &[u8]) -> Result<Value, JsonError> {
 /// # Errors
 /// When a field is missing or holds something else.
 pub fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, JsonError> {
+    // Serde alone does not name the field of a value of the wrong type, only the type.
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
         describe(&path, &error.inner().to_string())
@@ -87,11 +89,13 @@ pub fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, JsonError> {
 /// Takes from serde's message what is ours: the field and what was expected, not the value.
 fn describe(path: &str, message: &str) -> JsonError {
     if let Some(field) = message.strip_prefix("missing field `").and_then(|rest| rest.split('`').next()) {
+        // A missing field is reported at the object that lacks it, so the path ends one step too early.
         let field = if path == "." { field.to_owned() } else { format!("{path}.{field}") };
         return JsonError::Missing(field);
     }
     // The type's author says what is expected, and says so last; what came stands before it.
     let expected = message.rsplit_once(", expected ").map(|(_, expected)| expected.to_owned());
+    // For the protocol a null is an absent field, so the error should say that it is missing.
     if message.starts_with("invalid type: null") {
         return JsonError::Missing(path.to_owned());
     }
@@ -150,6 +154,7 @@ where
     T: DeserializeOwned,
     D: Deserializer<'de>,
 {
+    // Parsed as any JSON first, so that the reader is past the whole value even if it does not fit.
     let value = Value::deserialize(deserializer)?;
     Ok(serde_json::from_value(value).ok())
 }

@@ -30,6 +30,7 @@ impl Jitter {
 
     /// The wait that a random number from 0 to 1 stands for.
     fn apply(self, ceiling: Duration, draw: f64) -> Duration {
+        // `mul_f64` panics on a negative or infinite factor: the clamp keeps a caller's draw out of that.
         ceiling.mul_f64(self.low + draw.clamp(0.0, 1.0) * (self.high - self.low))
     }
 }
@@ -64,6 +65,7 @@ impl Backoff {
 
     /// Counts a failure, and says how long to wait after it.
     pub fn next_delay(&mut self) -> Duration {
+        // Saturates: an outage may last longer than any counter, and the wait is at its ceiling long before.
         self.failures = self.failures.saturating_add(1);
         self.delay_after(self.failures, fastrand::f64())
     }
@@ -71,6 +73,7 @@ impl Backoff {
     /// The wait after so many failures in a row, from 1; `draw` is from 0 to 1. For callers that count
     /// themselves, and for tests.
     pub fn delay_after(&self, failures: u32, draw: f64) -> Duration {
+        // Shifting by the full width would overflow, so the number of doublings is bounded first.
         let factor = 1_u32 << failures.saturating_sub(1).min(MAX_DOUBLINGS);
         self.jitter.apply(self.base.saturating_mul(factor).min(self.max), draw)
     }
@@ -83,6 +86,7 @@ impl Backoff {
 
 /// A uniformly random duration in `[low, high]`, to the microsecond. A reversed range is its lower end.
 pub fn uniform(low: Duration, high: Duration) -> Duration {
+    // Saturates, so that a reversed range is an empty span and not a panic.
     let span = u64::try_from(high.saturating_sub(low).as_micros()).unwrap_or(u64::MAX);
     low.saturating_add(Duration::from_micros(fastrand::u64(0..=span)))
 }
@@ -106,9 +110,11 @@ pub fn retry_after(headers: &HeaderMap, max: Duration) -> Option<Duration> {
         Ok(seconds) => Duration::from_secs(seconds),
         Err(_) => {
             let until = OffsetDateTime::parse(text, &Rfc2822).ok()?;
+            // A negative difference does not convert: a moment that has passed is no wish for a wait.
             Duration::try_from(until - server_date(headers)?).ok()?
         }
     };
+    // A server that asks for a day would otherwise hold the caller for a day.
     Some(wait.min(max))
 }
 

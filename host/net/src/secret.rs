@@ -29,6 +29,7 @@ impl Secret {
 /// Reads a token out of a server's answer. An empty one is no token.
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // Wrapped at once, so that the text is wiped on the way out of an error too.
         let text = Zeroizing::new(String::deserialize(deserializer)?);
         if text.is_empty() {
             return Err(D::Error::invalid_value(Unexpected::Str(""), &"a non-empty string"));

@@ -17,6 +17,7 @@ pub fn join(base: &Url, segments: &[&str]) -> Url {
     let mut url = base.clone();
     let path = base.path();
     let trailing = path.len() - path.trim_end_matches('/').len();
+    // A URL that cannot be a base (`data:`) has no segments to append to; it comes back as it is.
     if let Ok(mut path) = url.path_segments_mut() {
         // Each call takes one slash.
         for _ in 0..trailing {
@@ -32,6 +33,7 @@ pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),
+        // RFC 6761 reserves `localhost` and all names below it for the loopback address.
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         None => false,
     }

@@ -109,6 +109,7 @@ impl Config {
         // What is read of an empty environment are the declarations.
         let environment = Environment::default();
         let mut reader = SettingsReader::new(&environment);
+        // There is no configuration, since required variables are missing; every setting is declared all the same.
         let _ = Self::read(&mut reader);
         reference::markdown(&reader.finish().declared)
     }
@@ -135,6 +136,7 @@ impl Config {
         let loader = loader::read(reader, paths.as_ref());
         let status = status::read(reader);
         let legacy_http_addr = status::read_legacy_addr(reader, identity.as_ref());
+        // Nothing is read from here on, so that a `?` can't hide a problem.
         let membership = MembershipSettings {
             dds_base_url: servers.dds_base_url?,
             request_timeout,

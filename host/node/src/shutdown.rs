@@ -57,6 +57,7 @@ impl Shutdown {
     /// # Errors
     /// When the handlers can't be installed.
     pub fn listen(&self) -> io::Result<AbortOnDropHandle<()>> {
+        // Installed before the task runs: a signal that comes at once must not end the process.
         let mut signals = Signals::install()?;
         let shutdown = self.clone();
         Ok(AbortOnDropHandle::new(tokio::spawn(async move {
@@ -81,6 +82,7 @@ impl Signals {
     }
 
     async fn next(&mut self) -> &'static str {
+        // Either signal counts: a SIGINT that follows a SIGTERM is the second one.
         tokio::select! {
             _ = self.interrupt.recv() => "SIGINT",
             _ = self.terminate.recv() => "SIGTERM",

@@ -57,6 +57,7 @@ pub enum TelemetryError {
 /// When the filter is wrong, or when a subscriber is installed already. A program that embeds the node
 /// can ignore the latter.
 pub fn init(format: LogFormat, filter: &str) -> Result<(), TelemetryError> {
+    // Colour codes are for terminals only: in JSON or in a file they would be in the way of programs.
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(parse_filter(filter)?)
         .with_writer(std::io::stderr)

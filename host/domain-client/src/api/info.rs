@@ -39,6 +39,7 @@ impl InfoCache {
     pub(crate) async fn upload_info(&self, client: &TaskClient) -> Option<UploadInfo> {
         let url = client.server().info_url();
         let entry = self.entry(&url);
+        // Held across the request: whoever asks meanwhile waits here and finds the answer.
         let mut cached = entry.lock().await;
         if let Some(cached) = cached.filter(|cached| Instant::now() < cached.expires_at) {
             return cached.info;
@@ -46,6 +47,7 @@ impl InfoCache {
         let settings = client.settings();
         let (info, ttl) = match fetch(client, url).await {
             Ok(info) => (Some(info), settings.info_ttl),
+            // A 404 is an answer: the server has no such call, which will not change soon.
             Err(error) if error.status() == Some(404) => (None, settings.info_ttl),
             Err(error) => {
                 tracing::debug!(task_id = %client.task_id(), %error, "going on without upload info");
@@ -59,6 +61,7 @@ impl InfoCache {
     fn entry(&self, url: &Url) -> InfoEntry {
         let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
         if servers.len() >= MAX_SERVERS && !servers.contains_key(url) {
+            // Simple rather than exact: what is lost costs one small request each, and a node meets few servers.
             servers.clear();
         }
         Arc::clone(servers.entry(url.clone()).or_default())

@@ -53,6 +53,7 @@ pub(crate) async fn find(
     let url = client.server().data_url(query.to_query_string().as_deref());
     let timeout = client.settings().first_byte_timeout.min(TIMEOUT);
     let call = ApiCall::new(WHAT, Method::GET, url).accept("application/json");
+    // Few attempts: without an answer the artifact is stored all the same, and a 409 then shows what exists.
     let call = call.max_attempts(2).first_byte_timeout(timeout).max_answer_bytes(MAX_LIST_BYTES);
     let body = match client.fetch(&call).await {
         Err(error) if error.status() == Some(404) => return Ok(None),
@@ -77,6 +78,7 @@ pub(crate) async fn find_existing(
 ) -> Result<ExistingData, DomainError> {
     match find(client, name, data_type).await {
         Ok(Some(Metadata { id, updated_at, .. })) => {
+            // Data without a usable id cannot be updated, so it is treated as if it were not there.
             Ok(valid_id(id).map_or(ExistingData::None, |id| ExistingData::Found { id, updated_at }))
         }
         Ok(None) => Ok(ExistingData::None),

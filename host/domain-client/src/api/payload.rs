@@ -60,6 +60,7 @@ impl Payload {
 
     /// The body of one attempt. `on_sent` hears of the bytes that the connection takes.
     pub(crate) fn to_body(&self, on_sent: impl Fn(usize) + Send + 'static) -> reqwest::Body {
+        // Clones of `Bytes` share their memory, so a repeated attempt copies nothing.
         let head = chunks_of(vec![self.head.clone()]);
         let chunks = head.chain(self.content.chunks()).chain(chunks_of(vec![self.tail.clone()]));
         reqwest::Body::wrap_stream(chunks.inspect(move |chunk| {
@@ -98,6 +99,7 @@ fn chunks_of_file(file: Arc<File>, length: u64) -> BoxStream<'static, io::Result
             if size == 0 {
                 return Ok(None);
             }
+            // A read from a disk may block, which must not hold up the other tasks of the runtime.
             let read = spawn_blocking(move || {
                 let mut chunk = BytesMut::zeroed(usize::try_from(size).unwrap_or_default());
                 file.read_exact_at(&mut chunk, offset).map(|()| chunk.freeze())

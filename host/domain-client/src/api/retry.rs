@@ -36,12 +36,14 @@ impl RetryPolicy {
         if attempts >= self.attempts {
             return None;
         }
+        // The server can lengthen the wait, never shorten it: a `Retry-After: 0` must not lead to a busy loop.
         let asked = retry_after.unwrap_or_default().min(self.retry_after_max);
         Some(self.backoff(attempts).max(asked))
     }
 
     /// Exponential with jitter: from half of `base` to all of it, doubled for each failure after the first.
     pub(crate) fn backoff(&self, failures: u32) -> Duration {
+        // Not the full jitter: a draw close to zero would use up an attempt while the fault still lasts.
         Backoff::new(self.base, self.max, Jitter::UPPER_HALF).delay_after(failures, fastrand::f64())
     }
 }

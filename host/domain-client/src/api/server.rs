@@ -57,6 +57,7 @@ impl TaskServer {
     fn url(&self, segments: &[&str], query: Option<&str>) -> Url {
         let mut url = join(&self.base_url, segments);
         url.set_query(query);
+        // A base URL may bring its own query or fragment; neither belongs to the call.
         url.set_fragment(None);
         url
     }
@@ -67,6 +68,7 @@ fn refusal(base: &Url, allow_plain_http: bool) -> Option<&'static str> {
     if base.host().is_none() {
         return Some("its URL has no host");
     }
+    // Credentials in the URL would appear in logs, and compete with the bearer token for the same header.
     if !base.username().is_empty() || base.password().is_some() {
         return Some("its URL has a user name or password in it");
     }

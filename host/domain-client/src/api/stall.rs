@@ -25,6 +25,8 @@ impl StallDetector {
     pub(crate) fn sent(&self, bytes: usize) {
         // One stream at a time feeds the detector, so nothing is lost between load and store.
         let unsent = self.unsent.load(Ordering::Acquire).saturating_sub(bytes as u64);
+        // The progress is stored before the count: whoever sees zero unsent also sees when that came about,
+        // so the wait for the answer is measured from the last byte.
         let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(0);
         self.last_progress.store(now, Ordering::Release);
         self.unsent.store(unsent, Ordering::Release);
@@ -44,6 +46,7 @@ impl StallDetector {
             if Instant::now() >= deadline {
                 return (phase, timeout);
             }
+            // No wake-up at each chunk: after the sleep the deadline is computed anew from the last progress.
             sleep_until(deadline).await;
         }
     }

@@ -114,6 +114,7 @@ impl TaskClient {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };
+            // Before the ordinary retries, since a 401 does not pass by waiting: only another token helps.
             if error.status() == Some(401) && call.authorised && refreshes < MAX_REFRESHES {
                 refreshes += 1;
                 tracing::debug!(task_id = %self.task_id, "{}: the task token was refused", call.what);
@@ -150,10 +151,12 @@ impl TaskClient {
         token: &TokenVersion,
         attempt: u32,
     ) -> Result<Response, DomainError> {
+        // Before the token goes into a request: a server that is refused must not receive it.
         self.server.check()?;
         let what = call.what;
         let mut request = self.http.client.request(call.method.clone(), call.url.clone());
         if call.authorised {
+            // A blank token would be sent as an empty credential; the error here says what is wrong.
             let secret = token.token.as_ref().filter(|token| !token.expose().trim().is_empty());
             let secret = secret.ok_or(DomainError::MissingToken(what))?;
             let bearer = bearer(secret).map_err(|_| DomainError::BadToken(what))?;
@@ -174,6 +177,7 @@ impl TaskClient {
                 progress.sent(bytes);
                 traffic.sent(bytes);
             });
+            // A streamed body would otherwise go out chunked, without a length that the server can check.
             request = request.header(CONTENT_LENGTH, length).body(body);
         }
         let settings = self.settings();
@@ -194,6 +198,7 @@ impl TaskClient {
         if status.is_success() {
             return Ok(response);
         }
+        // Read first, since reading the body of the error consumes the response.
         let retry_after =
             posemesh_net::retry::retry_after(response.headers(), settings.retry.retry_after_max);
         let detail = error_detail(response, token).await;
@@ -208,6 +213,7 @@ async fn error_detail(response: Response, token: &TokenVersion) -> String {
     if !response.status().is_client_error() || !is_text {
         return String::new();
     }
+    // More bytes than are shown, so that a token across the cut is more likely to be recognised.
     let start = timeout(DETAIL_TIMEOUT, start_of_body(response, 4 * DETAIL_BYTES)).await.unwrap_or_default();
     let text = String::from_utf8_lossy(&start);
     let quotes_token = token.token.as_ref().is_some_and(|token| text.contains(token.expose()));

@@ -48,6 +48,7 @@ impl TaskToken {
 
     /// Replaces the token. The same token again is no rotation, and a blank one is ignored.
     pub fn rotate(&self, token: Secret) {
+        // The token in use is worth more than a blank one, which no request could carry.
         if token.expose().trim().is_empty() {
             return;
         }
@@ -62,6 +63,8 @@ impl TaskToken {
 
     /// Asks the heartbeats for an early one, since the server refused the current token.
     pub fn want_refresh(&self) {
+        // `notify_one` keeps a permit if nobody waits yet, so a request between two heartbeats is not lost;
+        // it keeps only one, so many refused requests do not pile up into many heartbeats.
         self.refresh_wanted.notify_one();
     }
 
@@ -72,6 +75,7 @@ impl TaskToken {
 
     /// Waits for a token with a higher rotation than this. It may wait for ever: give it a timeout.
     pub async fn rotated_since(&self, rotation: u64) -> TokenVersion {
+        // `wait_for` looks at the current value first, so a rotation before this call is not missed.
         let mut current = self.current.subscribe();
         // The sender lives in self: waiting can't fail while self is borrowed.
         match current.wait_for(|version| version.rotation > rotation).await {

@@ -34,6 +34,7 @@ impl DownloadBudget {
     /// # Errors
     /// [`DomainError::Limit`] when none becomes free.
     pub(crate) async fn open_input(&self) -> Result<OwnedSemaphorePermit, DomainError> {
+        // Not without a limit: a runner that opens inputs and closes none would wait for itself for ever.
         match timeout(SLOT_TIMEOUT, Arc::clone(&self.open_inputs).acquire_owned()).await {
             Ok(Ok(slot)) => Ok(slot),
             _ => Err(DomainError::Limit(format!(
@@ -45,6 +46,7 @@ impl DownloadBudget {
 
     /// Reserves room for a chunk that waits for the runner, if there is some.
     pub(super) fn read_ahead(&self) -> Option<OwnedSemaphorePermit> {
+        // Does not wait: the inputs that hold the room may be ones that the runner does not read at present.
         Arc::clone(&self.read_ahead).try_acquire_owned().ok()
     }
 }

@@ -21,10 +21,13 @@ pub(super) fn check_part(
             one_line(&head.id, 80)
         )));
     };
+    // Without ids the query goes by name or type, and any id may be the right one.
     if !query.ids.is_empty() && !query.ids.contains(&id) {
         return Err(PassError::inconsistent(format!("the server sent {id}, which was not asked for")));
     }
+    // A server may leave the domain out; if it names one, another domain's data must not reach the runner.
     if !head.domain_id.is_empty() && cid::hyphenated_uuid(&head.domain_id) != Some(domain) {
+        // Text of the server goes into an error: kept short, and on one line.
         let other = one_line(&head.domain_id, 80);
         return Err(PassError::inconsistent(format!(
             "the server sent {id} of the domain `{other}`, not of {domain}"
@@ -35,6 +38,7 @@ pub(super) fn check_part(
         name: head.name,
         data_type: head.data_type,
         size: head.size,
+        // The lease's domain, not the server's text, which may be empty.
         domain_id: domain.to_string(),
         created_at: head.created_at,
         updated_at: head.updated_at,
@@ -61,6 +65,7 @@ pub(super) fn check_all(query: &DataQuery, delivered: &[Uuid]) -> Result<(), Dom
         Some(id) if is_exact(query) => {
             Err(DomainError::NoSuchData(format!("the server sent nothing for the id {id}")))
         }
+        // A query by filters cannot say how much it expects, but nothing at all is never an input.
         _ if delivered.is_empty() => {
             Err(DomainError::NoSuchData("the server sent no part for the input's CID".to_owned()))
         }

@@ -54,6 +54,7 @@ impl Deliverer {
             let chunk = bytes.split_to(bytes.len().min(CHUNK));
             let read_ahead = self.budget.read_ahead();
             if read_ahead.is_none() {
+                // All places free means that the runner has taken all that was queued before.
                 let whole_queue = self.queue.reserve_many(QUEUE).await.map_err(|_| PassError::Abandoned)?;
                 drop(whole_queue);
             }

@@ -31,6 +31,7 @@ impl From<DomainError> for PassError {
 impl From<MultipartError> for PassError {
     fn from(error: MultipartError) -> Self {
         match error {
+            // A body that just ends early is a lost connection; any other fault of the format would come again.
             MultipartError::Truncated(_) => Self::Cut(error.into()),
             _ => Self::Failed(error.into()),
         }

@@ -71,6 +71,7 @@ impl DownloadProgress {
 
     /// Begins another pass, and returns the query without the ids that are done.
     pub(super) fn begin_pass(&mut self) -> DataQuery {
+        // A part may come once in each answer; only twice in the same one is a contradiction.
         self.seen.clear();
         let ids = self.query.ids.iter().filter(|id| !self.done.contains(id)).copied().collect();
         DataQuery { ids, ..self.query.clone() }
@@ -103,9 +104,11 @@ impl DownloadProgress {
             self.mode = PartMode::Deliver;
             return Ok(Some(info));
         };
+        // The part that was cut has to come before any new one: the runner has its head and awaits its bytes.
         if current.id != id {
             return Err(PassError::inconsistent("other data came when it was taken up again after a cut"));
         }
+        // The runner has the first part of an older version; the rest of a newer one would corrupt it silently.
         if current.info.size != info.size || current.info.updated_at != info.updated_at {
             return Err(PassError::inconsistent(format!(
                 "the part {id} changed between a cut and the next try"
@@ -123,6 +126,7 @@ impl DownloadProgress {
             hash.update(&known);
             *left -= known.len() as u64;
             if *left == 0 {
+                // A clone is finalised, since the running hash is still needed for the bytes that follow.
                 if hash.finalize_reset() != current.hash.clone().finalize() {
                     return Err(PassError::inconsistent(format!(
                         "the bytes of {} changed after a cut",
@@ -143,6 +147,7 @@ impl DownloadProgress {
 
     /// The part is complete. Returns it with its SHA-256 if it was delivered, or `None` if it was skipped.
     pub(super) fn end_part(&mut self) -> Option<(PartInfo, String)> {
+        // `current` may be another part, one that was cut and has not come again yet: it must stay.
         if matches!(self.mode, PartMode::Skip) {
             return None;
         }
@@ -165,6 +170,7 @@ impl DownloadProgress {
         if self.is_complete() {
             return Ok(());
         }
+        // Without the closing boundary more parts may have been on their way, so this is a cut, not an end.
         if end == BodyEnd::Open {
             return Err(MultipartError::Truncated("after a part, before the closing boundary").into());
         }

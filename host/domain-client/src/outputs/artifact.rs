@@ -68,8 +68,10 @@ impl ArtifactWriter for DomainArtifact {
     async fn write(&mut self, bytes: Bytes) -> Result<(), PortError> {
         let stop = self.stop.clone();
         let upload = self.take_upload();
+        // The upload moves into the work: if a stop drops the work, the upload goes with it and is aborted.
         let written = until_stopped(&stop, async {
             let upload = upload?;
+            // Over the bytes as the runner wrote them, before they are cut into parts or wait in a file.
             self.hash(&bytes).await;
             upload.write(bytes).await
         });
@@ -94,6 +96,7 @@ impl ArtifactWriter for DomainArtifact {
             sha256: hex::encode(self.hash.finalize_reset()),
         };
         let context = &self.context;
+        // Only after the server has stored it: the index is what the task's result reports.
         context.index.finish(&self.target, stored, &artifact);
         context.client.traffic().stored(&artifact);
         tracing::info!(

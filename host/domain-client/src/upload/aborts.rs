@@ -27,6 +27,7 @@ impl AbortTracker {
 
     /// Waits until none of the task's requests is left. Each of them ends by a timeout.
     pub(crate) async fn wait(&self) {
+        // A tracker that is not closed never counts as finished, even when it is empty.
         self.of_task.close();
         self.of_task.wait().await;
     }

@@ -35,9 +35,11 @@ impl MemoryBlocks {
 
     /// Begins another block if the budget allows it.
     fn grow(&mut self, budget: &MemoryBudget) -> bool {
+        // The shift is bounded, since the number of blocks grows without limit and the size does not.
         let bytes = (SMALLEST << self.full.len().min(16)).min(LARGEST);
         let Some(reserved) = budget.reserve(bytes) else { return false };
         match &mut self.reserved {
+            // One permit for all blocks, so that the whole reservation ends with this value.
             Some(all) => all.merge(reserved),
             None => self.reserved = Some(reserved),
         }
@@ -48,6 +50,7 @@ impl MemoryBlocks {
 
     /// All bytes, without copying them.
     pub(super) fn all(&mut self) -> Vec<Bytes> {
+        // `split` leaves the block's free capacity behind, so that what was paid for can still be filled.
         let last = self.last.split().freeze();
         self.full.push(last);
         self.full.iter().filter(|bytes| !bytes.is_empty()).cloned().collect()

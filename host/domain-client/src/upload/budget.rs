@@ -66,6 +66,7 @@ impl UploadBudget {
 
     /// Whether parts of this size fit into memory: one that is being filled while the others are in flight.
     pub(super) fn fits_memory(&self, part_size: u64) -> bool {
+        // The part size is the server's word, so the product must not overflow.
         part_size.saturating_mul(self.parallelism as u64 + 1) <= self.memory_bytes
     }
 

@@ -60,6 +60,7 @@ impl UploadBuffer {
     pub(super) async fn push(&mut self, bytes: &mut Bytes) -> Result<(), DomainError> {
         let most = if self.prefers_disk { LARGEST } else { usize::MAX };
         let before = bytes.len();
+        // A large piece for a buffer that goes to disk anyway is not copied into memory first.
         if before < most {
             self.blocks.take(bytes, most, self.budget.memory());
             self.size += (before - bytes.len()) as u64;
@@ -67,7 +68,9 @@ impl UploadBuffer {
         if bytes.is_empty() {
             return Ok(());
         }
+        // From here on memory only gathers small writes into larger ones for the file.
         self.prefers_disk = true;
+        // A clone, so that the caller still has the bytes for another try when there is no room.
         self.write_to_file(bytes.clone()).await?;
         self.size += bytes.len() as u64;
         bytes.clear();

@@ -65,6 +65,7 @@ impl ArtifactIndex {
             }
             None => entries.derive(&logical_path, &self.task_suffix),
         };
+        // Under the same lock as the check: two artifacts that begin together must not take the same name.
         entries.names.entry(name.clone()).or_default().push((data_type.clone(), logical_path.clone()));
         Ok(ArtifactTarget { logical_path, name, data_type, given_id: spec.existing_id.clone() })
     }
@@ -72,6 +73,7 @@ impl ArtifactIndex {
     /// What the artifact replaces, as far as it is known without asking the server: the id that the runner gave, or
     /// what this task stored there before.
     pub(super) fn known_existing(&self, target: &ArtifactTarget) -> Option<ExistingData> {
+        // The runner's choice comes first; it may know of data that this task did not store.
         if let Some(id) = &target.given_id {
             return Some(ExistingData::Given(id.clone()));
         }

@@ -71,13 +71,16 @@ pub(super) async fn store(
             Err(error) => error,
         };
         existing = match (error.status(), &existing) {
+            // First, so that no further lookup is made for a request that will not be sent.
             _ if round >= MAX_ROUNDS => return Err(error),
+            // Another writer took the name after it was looked up, or it could not be looked up at all.
             (Some(409), ExistingData::None | ExistingData::Unknown) => {
                 match lookup::find_existing(client, &target.name, &target.data_type).await? {
                     found @ ExistingData::Found { .. } => found,
                     _ => return Err(error),
                 }
             }
+            // Only for an id that was looked up: one that the runner gave must not turn into new data.
             (Some(404), ExistingData::Found { .. }) => ExistingData::None,
             _ => return Err(error),
         };

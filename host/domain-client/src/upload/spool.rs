@@ -33,7 +33,9 @@ impl SpoolFile {
     /// Appends all blocks, or none if the task's disk budget has no room for them that leaves `left` bytes.
     pub(super) async fn write(&mut self, blocks: Vec<Bytes>, left: u64) -> Result<(), DomainError> {
         let bytes = blocks.iter().map(|block| block.len() as u64).sum();
+        // Reserved before writing, so that the task never holds more of the disk than it has paid for.
         self.disk.reserve_leaving(bytes, left)?;
+        // Counted even if the write fails: the reservation was made, and `drop` gives back exactly this size.
         self.size += bytes;
         let file = Arc::clone(&self.file);
         let write = move || blocks.iter().try_for_each(|block| (&*file).write_all(block));

@@ -22,9 +22,11 @@ impl StoredData {
         existing: &ExistingData,
         sent: u64,
     ) -> Result<Self, DomainError> {
+        // A server need not say the size, but one that says another has not stored what was sent.
         if let Some(stored) = answer.size.filter(|stored| *stored != sent) {
             return Err(DomainError::SizeMismatch { name: name.to_owned(), sent, stored });
         }
+        // An update keeps its id, so the known one serves when the answer has none.
         let id = valid_id(answer.id).or_else(|| existing.id().map(str::to_owned));
         Ok(Self { id, updated_at: answer.updated_at })
     }

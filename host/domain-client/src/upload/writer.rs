@@ -64,6 +64,7 @@ impl ArtifactUpload {
                 UploadState::InParts(session)
             }
             UploadState::AtOnce(mut buffer, plan) => {
+                // Checked at each write: an artifact that cannot be sent fails before it has filled the disk.
                 plan.check_fit(&self.target, self.size)?;
                 buffer.push(&mut bytes).await?;
                 UploadState::AtOnce(buffer, plan)
@@ -95,6 +96,7 @@ async fn choose(
     buffer: UploadBuffer,
 ) -> Result<UploadState, DomainError> {
     let plan = UploadPlan::make(context, target).await?;
+    // A server that does not say is asked: `begin` finds out whether it has sessions.
     if plan.sessions != Some(false)
         && let Some(mut session) = UploadSession::begin(context, target, &plan, None).await?
     {

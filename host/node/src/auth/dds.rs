@@ -101,6 +101,7 @@ impl DdsClient {
     ) -> Result<(), DdsError> {
         let registration_credentials = credentials.expose();
         let body = RegisterWalletBody { message, signature, registration_credentials, capabilities, version };
+        // An error body may echo the request, and excerpts of it reach the log.
         let secrets = [registration_credentials, signature];
         self.send(DdsCall::RegisterWallet, &body, Some(&secrets)).await.map(drop)
     }
@@ -130,6 +131,7 @@ impl DdsClient {
     }
 
     async fn robot<B: Serialize>(&self, call: DdsCall, body: &B) -> Result<MachineToken, DdsError> {
+        // The credentials are all that a robot needs to log in, so a body that may echo them is not read at all.
         let response = self.send(call, body, None).await?;
         let (answer, server_date) = read_answer::<RobotAnswer>(call, response).await?;
         if answer.robot_id.is_nil() {
@@ -189,6 +191,7 @@ fn machine_token(
     expires_at: OffsetDateTime,
     server_date: Option<OffsetDateTime>,
 ) -> Result<MachineToken, DdsError> {
+    // Found here, it is a failed login that is repeated; found later, every request to DMS would fail.
     if bearer(&token).is_err() {
         let what = "the access_token of the answer can't stand in a header".to_owned();
         return Err(DdsError::Answer { call, what });
@@ -200,6 +203,7 @@ async fn read_answer<A: DeserializeOwned>(
     call: DdsCall,
     response: reqwest::Response,
 ) -> Result<(A, Option<OffsetDateTime>), DdsError> {
+    // Reading the body consumes the response, headers included.
     let date = server_date(response.headers());
     let body = read_body(response, MAX_JSON_BODY)
         .await

@@ -101,12 +101,14 @@ impl SignPolicy {
             ("nonce", &challenge.nonce),
             ("issuedAt", &challenge.issued_at),
         ];
+        // A line break in a field could add lines of its own to the text that is signed.
         for (field, text) in texts {
             if text.chars().any(char::is_control) {
                 return Err(SigningRefusal::new(field, text, "text without control characters"));
             }
         }
         let [authority, with_port] = self.authorities();
+        // Host names have no case, and the port that the scheme implies may be spelled out.
         if ![&authority, &with_port].iter().any(|ours| ours.eq_ignore_ascii_case(&challenge.domain)) {
             return Err(SigningRefusal::new(
                 "domain",
@@ -125,6 +127,7 @@ impl SignPolicy {
                 format!("`{}` of DDS_BASE_URL", ours(&authority)),
             ));
         }
+        // EIP-4361 defines no other version; what a signature of one would mean is not known.
         if challenge.version != "1" {
             return Err(SigningRefusal::new("version", &challenge.version, "`1`"));
         }
@@ -146,11 +149,13 @@ impl SignPolicy {
             }
             _ => {}
         }
+        // EIP-4361 asks for at least 8 letters and digits; the upper bound is the node's own.
         let alphanumeric = challenge.nonce.bytes().all(|byte| byte.is_ascii_alphanumeric());
         if !(8..=LONGEST_NONCE).contains(&challenge.nonce.len()) || !alphanumeric {
             let expected = format!("8 to {LONGEST_NONCE} letters and digits");
             return Err(SigningRefusal::new("nonce", &challenge.nonce, expected));
         }
+        // Parsed for the check only: the text is signed as it came.
         let issued_at: TimeStamp = challenge
             .issued_at
             .parse()
@@ -236,6 +241,7 @@ fn compact(message: &Message, address: &str) -> String {
         message.nonce,
         message.issued_at,
     );
+    // An empty list leaves no trace: the signed text must not end with a line break.
     if !message.resources.is_empty() {
         text.push_str("\nResources:");
         for resource in &message.resources {

@@ -42,6 +42,7 @@ impl Wallet {
     /// When the text is no private key.
     pub fn parse(text: &str) -> Result<Self, KeyError> {
         let text = text.trim();
+        // Decoded into memory that is wiped: an ordinary buffer would leave the key behind.
         let mut bytes = Zeroizing::new([0_u8; 32]);
         hex::decode_to_slice(text.strip_prefix("0x").unwrap_or(text), bytes.as_mut())
             .map_err(|_| KeyError::Format)?;
@@ -57,6 +58,7 @@ impl Wallet {
         let point = key.verifying_key().to_encoded_point(false);
         // Without the leading 04 that marks an uncompressed point.
         let hash = Keccak256::digest(point.as_bytes().get(1..).unwrap_or_default());
+        // An Ethereum address is the last 20 bytes of this hash.
         let address = format!("0x{}", hex::encode(hash.get(12..).unwrap_or_default()));
         Self { key, address }
     }
@@ -84,6 +86,7 @@ impl Wallet {
     /// Never in practice: the curve would have to yield a zero.
     pub(crate) fn sign(&self, message: &str) -> Result<String, k256::ecdsa::Error> {
         let (signature, recovery) = self.key.sign_prehash_recoverable(&eip191_digest(message))?;
+        // Ethereum's personal_sign counts recovery ids from 27.
         Ok(format!("0x{}{:02x}", hex::encode(signature.to_bytes()), 27 + recovery.to_byte()))
     }
 }

@@ -50,6 +50,7 @@ impl Environment {
     pub fn from_os(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
         let mut environment = Self::default();
         for (name, value) in variables {
+            // No setting has such a name.
             let Ok(name) = name.into_string() else { continue };
             match value.into_string() {
                 Ok(value) => environment.set(name, value, SettingSource::Environment),
@@ -73,6 +74,7 @@ impl Environment {
         for item in dotenvy::from_path_iter(path).map_err(|error| fail(describe(&error, None)))? {
             // The error would quote the line, and the line may hold a secret.
             let (name, value) = item.map_err(|error| fail(describe(&error, last.as_deref())))?;
+            // A value that is not UTF-8 is set as well: the file must not hide that it is wrong.
             if !self.values.contains_key(&name) && !self.not_utf8.contains(&name) {
                 self.set(name.clone(), value, SettingSource::EnvFile);
             }
@@ -140,6 +142,7 @@ fn describe(error: &dotenvy::Error, after: Option<&str>) -> String {
             "it is not UTF-8".to_owned()
         }
         dotenvy::Error::Io(error) => error.to_string(),
+        // The parser gives no line number, so the variable before it tells where the line is.
         _ => match after {
             Some(name) => format!("the line after the one that sets {name} is not NAME=value"),
             None => "its first line is not NAME=value".to_owned(),

@@ -77,6 +77,7 @@ pub(super) fn read(reader: &mut SettingsReader<'_>) -> Option<Identity> {
     let robot = reader.raw(ROBOT);
     let robot_file = reader.raw(ROBOT_FILE);
     match (reg_secret.is_some() || privhex.is_some(), robot.is_some() || robot_file.is_some()) {
+        // Neither is preferred: a guess could run the node under an identity that nobody meant.
         (true, true) => {
             let message = "a node is either a wallet or a robot: \
                 unset REG_SECRET and SECP256K1_PRIVHEX, or the ROBOT_REGISTRATION_CREDENTIALS variables";
@@ -125,6 +126,7 @@ fn read_wallet(
             None
         }
     };
+    // Not earlier, so that the problems of both variables are found.
     let (secret, _) = reg_secret?;
     Some(Identity::Wallet { reg_secret: Secret::new(secret), wallet: Arc::new(wallet?) })
 }
@@ -161,6 +163,7 @@ fn read_robot(
 
 fn read_file(path: &str) -> Result<Secret, String> {
     let mut text = Zeroizing::new(String::new());
+    // One byte more than allowed shows that there is too much, even for a pipe, which has no size to ask for.
     File::open(path)
         .and_then(|file| file.take(LARGEST_FILE + 1).read_to_string(&mut text))
         .map_err(|error| format!("read robot registration credentials file: {error}"))?;

@@ -29,6 +29,7 @@ pub(super) fn read(reader: &mut SettingsReader<'_>) -> Option<Paths> {
         "the directory that holds the runners (.wasm files)",
     );
     let cache_home = reader.raw("XDG_CACHE_HOME").map(|(path, _)| PathBuf::from(path));
+    // The XDG base directory specification says that relative paths are to be ignored.
     let cache_home = cache_home.filter(|path| path.is_absolute());
     let home = reader.raw("HOME").map(|(path, _)| PathBuf::from(path).join(".cache"));
     // Not under the system's temporary directory: compiled code that is run must not come from a

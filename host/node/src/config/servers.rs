@@ -113,6 +113,7 @@ fn check(name: &str, text: &str, plain: bool) -> Result<Url, String> {
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
         return Err(invalid("not http or https with a host"));
     }
+    // The URL is shown in the effective configuration, and credentials must not be.
     if !url.username().is_empty() || url.password().is_some() {
         return Err(invalid("it holds a user name or password"));
     }

@@ -16,6 +16,7 @@ pub(super) enum RegistrationFailure {
 /// Sorts a failure of the nonce call or of the registration call.
 pub(super) fn classify(error: &DdsError) -> RegistrationFailure {
     match error.status() {
+        // Longer and longer waits would not help: the identity is free as soon as the other node has gone.
         Some(status) if status.as_u16() == 409 => RegistrationFailure::Conflict,
         _ if error.is_transient() => RegistrationFailure::Retryable,
         _ => RegistrationFailure::SlowRetry,

@@ -76,6 +76,7 @@ impl LegacyServer {
             .layer(DefaultBodyLimit::max(LARGEST_BODY))
             .with_state(state);
         let serving = axum::serve(self.listener, router).into_future();
+        // The node goes on without the routes: what they take are hints, and it registers by itself.
         if let Some(Err(error)) = stop.run_until_cancelled(serving).await {
             tracing::error!(%error, "the legacy routes are served no more");
         }
@@ -90,9 +91,11 @@ async fn health(headers: HeaderMap) -> StatusCode {
 
 async fn callback(State(state): State<LegacyState>, request: Request) -> Response {
     let (head, body) = request.into_parts();
+    // Checked before a permit is taken, so that such requests can't keep proper callbacks out.
     if !is_json(&head.headers) {
         return plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, "expected content type application/json");
     }
+    // Refused instead of queued: callers that wait would hold connections and memory.
     let Ok(_permit) = state.callbacks.try_acquire() else {
         return plain(StatusCode::SERVICE_UNAVAILABLE, "too many callbacks at a time");
     };
@@ -111,6 +114,7 @@ async fn callback(State(state): State<LegacyState>, request: Request) -> Respons
 
 async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Response> {
     let too_large = || plain(StatusCode::PAYLOAD_TOO_LARGE, "the body has more than 2 MiB");
+    // A body that is announced as too large is refused before any of it is read.
     let length = headers.get(axum::http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     if length.and_then(|length| length.parse::<usize>().ok()).is_some_and(|length| length > LARGEST_BODY) {
         return Err(too_large());

@@ -93,8 +93,10 @@ impl Membership {
                 let login = WalletLogin::new(sign_in, registration.clone());
                 (Arc::new(login), IdentityKind::Wallet(registration), Some(task))
             }
+            // There is no registration task: a robot's first login registers it.
             Identity::Robot { credentials } => {
                 tracing::info!("the node is a robot");
+                // A robot's version goes to DDS as the operator gave it; only that of a wallet is made semver.
                 let version = settings.node_version.clone();
                 let login = Arc::new(RobotLogin::new(dds, credentials.clone(), version, capabilities));
                 (login.clone(), IdentityKind::Robot(login), None)
@@ -157,6 +159,7 @@ impl MembershipTask {
                 task.run(stop.clone()).await;
             }
         };
+        // Side by side: a login waits for the registration, and the registration goes on after it.
         tokio::join!(registration, self.refresher.run(stop.clone()));
     }
 }

@@ -67,6 +67,7 @@ impl RegistrationPacing {
             max_retry_reached: false,
         };
         match failure {
+            // The wait stays the same, without a limit: the other node may end at any time.
             RegistrationFailure::Conflict => {
                 self.retryable = 0;
                 decision.blocked = now - *self.conflict_since.get_or_insert(now);
@@ -81,6 +82,7 @@ impl RegistrationPacing {
                 self.conflict_since = None;
                 self.retryable += 1;
                 decision.attempt = self.retryable;
+                // Reaching the limit does not mean giving up: the node has to come back by itself when DDS does.
                 if self.settings.max_retry.is_some_and(|max| self.retryable >= max) {
                     decision.max_retry_reached = true;
                     self.retryable = 0;
@@ -96,6 +98,7 @@ impl RegistrationPacing {
     pub(super) fn succeeded(&mut self) {
         self.retryable = 0;
         self.conflict_since = None;
+        // `lost` stays: a registration that is taken and lost over and over must not be repeated without a pause.
         self.warned_conflict = None;
         self.warned_slow = None;
     }

@@ -48,6 +48,7 @@ impl RobotLogin {
 
     /// DMS does not seem to know the robot: registers again, unless it has just done so.
     pub(super) fn rearm(&self, reason: &str) {
+        // DMS may still go by what it knew before: a registration that was just made is not to blame.
         let stale =
             |reported: &Option<(_, Instant)>| reported.as_ref().is_some_and(|(_, at)| at.elapsed() > FRESH);
         if self.reported.send_if_modified(|reported| stale(reported) && reported.take().is_some()) {
@@ -57,6 +58,7 @@ impl RobotLogin {
     }
 
     async fn register(&self, capabilities: BTreeSet<String>) -> Result<MachineToken, DdsError> {
+        // A robot that only reports new capabilities stays registered meanwhile.
         if *self.status.borrow() == RegistrationStatus::Disconnected {
             self.set(RegistrationStatus::Registering);
         }
@@ -66,6 +68,7 @@ impl RobotLogin {
         let granted = self.dds.register_robot(&self.credentials, &self.version, &sorted).await?;
         let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(event = "registration.success", elapsed_ms);
+        // Only after success: if registering fails, the next login has to try it again.
         self.reported.send_replace(Some((capabilities, Instant::now())));
         self.set(RegistrationStatus::Registered);
         Ok(granted)
@@ -87,6 +90,7 @@ impl Login for RobotLogin {
         let mut live = self.capabilities.clone();
         let current = live.borrow_and_update().clone();
         let Some(reported) = self.reported() else {
+            // Nothing is registered without a capability: the login waits for the first live runner.
             let capabilities = capabilities_other_than(&mut live, None).await;
             return Ok(self.register(capabilities).await?);
         };
@@ -97,6 +101,7 @@ impl Login for RobotLogin {
         match self.dds.verify_robot(&self.credentials).await {
             Err(error) if error.answered(DdsCall::VerifyRobot, &[403, 404, 410]) => {
                 tracing::warn!(%error, "DDS does not know the robot any more; registering again");
+                // Forgotten first: if registering fails now, the next login begins with it.
                 self.reported.send_replace(None);
                 self.set(RegistrationStatus::Disconnected);
                 Ok(self.register(reported).await?)

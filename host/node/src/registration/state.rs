@@ -30,7 +30,9 @@ impl Registration {
     /// DDS or DMS does not seem to know the node any more: registers again, at once unless this happens
     /// over and over. Does nothing if the node is not registered anyway.
     pub(super) fn rearm(&self, reason: &str) {
+        // An old hint says nothing now; left in place, it would let logins go on without a registration.
         self.state.hint.send_replace(false);
+        // Checked and changed in one step: of several callers only one ends the registration.
         let rearmed = self.state.status.send_if_modified(|status| {
             let registered = *status == RegistrationStatus::Registered;
             if registered {
@@ -58,6 +60,7 @@ impl Registration {
     /// DDS granted a token. If a hint had opened the login, DDS does know the node: it counts as registered, and
     /// the loop goes on to report the capabilities.
     pub(super) fn logged_in(&self) {
+        // Without a hint the registration loop alone decides: a login that ends late must not undo a `rearm`.
         if *self.state.hint.borrow() && !self.is_registered() {
             self.set(RegistrationStatus::Registered);
         }
@@ -75,6 +78,7 @@ impl Registration {
 
     /// DDS took a registration.
     pub(super) fn succeeded(&self) {
+        // Counted before the status changes: a login that the status lets in must not be repeated for this one.
         self.state.count.send_modify(|count| *count += 1);
         self.set(RegistrationStatus::Registered);
     }

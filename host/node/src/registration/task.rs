@@ -83,6 +83,7 @@ impl RegistrationTask {
 
     /// There is nothing to register with: no request is made.
     async fn wait_for_capabilities(&mut self) {
+        // Counts as a failure, so that its warning is as rare as those of other slow retries.
         let decision = self.pacing.failed(RegistrationFailure::SlowRetry, Instant::now(), fastrand::f64());
         let error = "no runner is live, so there is no capability to register";
         if decision.warn {
@@ -106,6 +107,7 @@ impl RegistrationTask {
             let _ = status.wait_for(|status| *status != RegistrationStatus::Registered).await;
         };
         tokio::select! {
+            // A lost registration comes first: registering again reports the new capabilities as well.
             biased;
             () = lost => {
                 let wait = self.pacing.lost(registered_at.elapsed(), fastrand::f64());

@@ -12,6 +12,7 @@ pub(super) fn normalise(given: &str) -> String {
     if is_semver(trimmed) {
         return trimmed.to_owned();
     }
+    // DDS refuses a registration with a version that it can't read, so another one is reported instead.
     let used = trimmed.strip_prefix(['v', 'V']).filter(|rest| is_semver(rest)).unwrap_or(CRATE_VERSION);
     tracing::warn!(given = trimmed, used, "NODE_VERSION is not semver");
     used.to_owned()

@@ -50,6 +50,7 @@ impl SignIn {
     /// # Errors
     /// When DDS gives no nonce, or asks for something that the node does not sign.
     pub(super) async fn sign(&self) -> Result<(String, String), DdsError> {
+        // A nonce is good for one signature only, so every attempt starts with a fresh one.
         let challenge = self.dds.nonce(self.wallet.address()).await?;
         let skew = self.policy.check(&challenge, self.clock.now())?;
         if skew.abs() > TOLERATED_SKEW {
@@ -109,6 +110,7 @@ impl WalletLogin {
     /// Registers again when the answer of a verify call says that DDS does not know the node.
     fn rearm_if_unknown(&self, error: &DdsError) {
         if error.answered(DdsCall::Verify, &[401]) {
+            // A single 401 may be a nonce that ran out on the way; it does not prove that the node is unknown.
             if self.unauthorized.fetch_add(1, Ordering::Relaxed) + 1 >= UNAUTHORIZED_IN_A_ROW {
                 self.unauthorized.store(0, Ordering::Relaxed);
                 self.registration.rearm("login answered 401 to several fresh nonces");
@@ -118,6 +120,7 @@ impl WalletLogin {
         if error.answered(DdsCall::Verify, &[403, 404, 410]) {
             self.registration.rearm("login says that the node is not registered");
         }
+        // Any other answer ends the row. A failed connection says nothing, and leaves the count as it is.
         if error.status().is_some() {
             self.unauthorized.store(0, Ordering::Relaxed);
         }
@@ -127,6 +130,7 @@ impl WalletLogin {
 #[async_trait]
 impl Login for WalletLogin {
     async fn login(&self) -> Result<MachineToken, LoginError> {
+        // The count is read before the login, so that a registration during it makes another login due.
         let registrations = self.registration.login_open().await;
         let (message, signature) = self.sign_in.sign().await?;
         let address = self.sign_in.wallet.address();

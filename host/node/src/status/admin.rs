@@ -15,6 +15,7 @@ use posemesh_plugin_host::registry::Scan;
 
 /// Lets only calls through that carry the token.
 pub(super) async fn check(State(sources): State<StatusSources>, request: Request, next: Next) -> Response {
+    // Without a token the calls are off, not open: others may be able to reach the address.
     let Some(token) = &sources.admin_token else {
         let text = "admin calls are off: start the node with an ADMIN_TOKEN";
         return error(StatusCode::FORBIDDEN, text);

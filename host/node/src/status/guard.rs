@@ -37,10 +37,12 @@ impl Guard {
 /// Lets a request through or answers it. No route reads a body, so none is read.
 pub(super) async fn check(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    // On any other address the operator chooses the names, and the node can't know them.
     if guard.only_loopback && !names_loopback(host) {
         // A web page would ask by a name whose DNS entry points here.
         return error(StatusCode::FORBIDDEN, "this server answers to localhost and loopback addresses only");
     }
+    // Refused instead of queued: requests that wait would hold connections and memory without a bound.
     let Ok(_permit) = guard.permits.try_acquire() else {
         return error(StatusCode::SERVICE_UNAVAILABLE, "too many requests at once; try again");
     };

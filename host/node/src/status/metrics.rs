@@ -24,6 +24,7 @@ const RUNNERS: usize = 64;
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 pub(super) async fn answer(State(sources): State<StatusSources>) -> Response {
+    // Made for each request: every value is read from its owner, and none is kept here.
     let mut registry = Registry::with_prefix("posemesh_node");
     registry.register_collector(Box::new(Scrape(sources)));
     let mut out = String::new();
@@ -136,11 +137,13 @@ type Runs = BTreeMap<(String, &'static str), u64>;
 fn runs(view: &[RunnerView]) -> (Runs, BTreeMap<String, u64>) {
     let (mut ended, mut running) = (Runs::new(), BTreeMap::new());
     for (at, runner) in view.iter().enumerate() {
+        // Each name makes new time series where metrics are stored, so the number of names is bounded.
         let name = if at < RUNNERS { runner.name.as_str() } else { "other" };
         for tasks in runner.generations.iter().map(|generation| generation.tasks) {
             for (result, n) in
                 [("completed", tasks.completed), ("failed", tasks.failed), ("other", tasks.other)]
             {
+                // Added up: generations share their runner's name, and runners beyond the bound share `other`.
                 *ended.entry((name.to_owned(), result)).or_default() += n;
             }
             *running.entry(name.to_owned()).or_default() += tasks.running;
@@ -191,6 +194,7 @@ fn family<L: EncodeLabelSet, M: EncodeMetric>(
     values: impl Iterator<Item = (L, M)>,
 ) -> std::fmt::Result {
     let mut values = values.peekable();
+    // The descriptor needs the type of a value; without values there is nothing to describe.
     let Some((_, first)) = values.peek() else { return Ok(()) };
     let mut encoder = out.encode_descriptor(name, help, None, first.metric_type())?;
     values.try_for_each(|(labels, value)| value.encode(encoder.encode_family(&labels)?))

@@ -33,6 +33,7 @@ pub(crate) struct Readiness {
 impl Readiness {
     /// Everything that is missing, in words; nothing when the node is ready.
     pub(crate) fn missing(&self) -> Vec<String> {
+        // Goes on after the first finding: whoever mends one thing should not learn of the next only then.
         let mut missing = Vec::new();
         if self.shutdown.draining().is_cancelled() {
             missing.push("it is draining: it takes no more work".to_owned());
@@ -49,6 +50,7 @@ impl Readiness {
         if self.runners.capabilities().borrow().is_empty() {
             missing.push("no runner is live; PLUGINS_DIR is where they are taken from".to_owned());
         }
+        // With all slots taken the node asks for no work, so silence then says nothing about DMS.
         let free = self.records.totals().running() < self.max_concurrency;
         let silence = self.records.since_answer();
         if free && silence.is_none_or(|silence| silence > self.longest_silence) {

@@ -42,6 +42,7 @@ impl StatusServer {
     pub(crate) async fn bind(settings: &StatusSettings) -> Result<Option<Self>, StatusError> {
         let Some(addr) = settings.addr else { return Ok(None) };
         let bound = TcpListener::bind(addr).await.and_then(|listener| {
+            // For port 0 the kernel chooses one, and that is the address to show.
             let addr = listener.local_addr()?;
             Ok(Self { listener, addr })
         });
@@ -51,6 +52,7 @@ impl StatusServer {
                 Ok(Some(server))
             }
             Err(error) if settings.required => Err(StatusError { addr, error }),
+            // A second node on the machine finds the default taken, which must not keep it from working.
             Err(error) => {
                 tracing::warn!(%addr, %error, "there is no status server; STATUS_ADDR chooses another address");
                 Ok(None)
@@ -65,6 +67,7 @@ impl StatusServer {
         let serving = axum::serve(self.listener, router)
             .with_graceful_shutdown(async move { stopping.cancelled().await })
             .into_future();
+        // A graceful end waits for every connection, and a client could keep one open for as long as it likes.
         let limit = async {
             stop.cancelled().await;
             tokio::time::sleep(LAST_REQUESTS).await;
@@ -79,11 +82,13 @@ impl StatusServer {
 }
 
 fn router(sources: StatusSources, addr: SocketAddr) -> Router {
+    // The token is asked for on routes that exist; any other path is simply not found.
     let admin = Router::new()
         .route("/rescan", post(admin::rescan))
         .route("/rollback/{name}", post(admin::rollback))
         .route("/drain", post(admin::drain))
         .route_layer(middleware::from_fn_with_state(sources.clone(), admin::check));
+    // The guard is added last, which makes it the outermost layer: it holds for unknown paths too.
     Router::new()
         .route("/health", get(async || Json(json!({"status": "ok"}))))
         .route("/ready", get(ready::answer))

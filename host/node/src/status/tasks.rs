@@ -100,8 +100,10 @@ async fn end_of(file: &Path, bytes: u64) -> String {
         let length = file.metadata().await?.len();
         file.seek(SeekFrom::Start(length.saturating_sub(bytes))).await?;
         let mut text = Vec::new();
+        // The log may grow while it is read.
         file.take(bytes).read_to_end(&mut text).await?;
         Ok::<_, std::io::Error>(text)
     };
+    // The cut may fall into the middle of a character, and a runner can print any bytes.
     read.await.map(|text| String::from_utf8_lossy(&text).into_owned()).unwrap_or_default()
 }

@@ -61,6 +61,7 @@ impl ControlContext {
     /// Adds an event, given as JSON text.
     pub(crate) fn event(&mut self, json: &str) -> Result<(), ReportRefusal> {
         let event = self.parse(json)?;
+        // After parsing: a text that is no JSON gets its own error and costs no room among the events.
         if !self.event_rate.take() {
             self.reports.count_dropped_event();
             return Err(ReportRefusal::Dropped);
@@ -81,6 +82,7 @@ impl ControlContext {
     }
 
     fn parse(&self, json: &str) -> Result<Value, ReportRefusal> {
+        // Before parsing, which would take several times the text's memory on the host.
         if json.len() as u64 > self.report_bytes {
             return Err(ReportRefusal::TooLarge(self.report_bytes));
         }

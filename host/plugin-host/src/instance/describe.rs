@@ -40,7 +40,9 @@ pub(crate) async fn describe(
     let log = RunnerLog::new(limits.log_bytes, tracing::debug_span!("describe", path = %path.display()));
     let stderr = LogStream::new(&log, "stderr");
     let mut wasi = WasiCtxBuilder::new();
+    // Both in one stream: an error shows the last line, whichever of the two it was printed to.
     wasi.stdout(stderr.clone()).stderr(stderr.clone());
+    // The world is the same as in a run, so the ports must be there; each refuses whatever is asked.
     let no_task = RunnerCall {
         task: Task::new(Uuid::nil(), ""),
         inputs: Arc::new(NoPorts),
@@ -72,6 +74,7 @@ pub(crate) async fn describe(
         Err(CallEnd::Stopped) => "it was stopped".to_owned(),
         Err(CallEnd::Stuck) => "it can't be ended".to_owned(),
     };
+    // Mostly the panic's message, which says more to the runner's author than the trap.
     if let Some(last) = log.tail().0.last() {
         cause.push_str(&format!("; its last words: {last}"));
     }

@@ -93,6 +93,7 @@ impl FailureContext<'_> {
             details.insert("trap".to_owned(), json!(root_cause(error)));
             return reached(&limit, details);
         }
+        // WASI's `exit` reaches the host as an error; it is the runner's own choice and no trap.
         if let Some(exit) = error.downcast_ref::<wasmtime_wasi::I32Exit>() {
             return (
                 FailureKind::Exit,
@@ -115,6 +116,7 @@ impl FailureContext<'_> {
     /// What a Rust runner printed as it panicked: where, and on the next line what.
     fn panic_message(&self) -> Option<String> {
         let (tail, _) = self.log.tail();
+        // The last one: a runner may catch or print earlier panics, and only the last can have ended it.
         let at = tail.iter().rposition(|line| line.contains("panicked at"))?;
         let lines: Vec<&str> = tail.iter().skip(at).take(2).map(String::as_str).collect();
         Some(shorten(&lines.join(" "), MAX_TEXT).into_owned())
@@ -130,6 +132,7 @@ impl FailureContext<'_> {
                 "cpu_time_ms": millis(self.usage.cpu_time),
             }),
         );
+        // Left out when empty: the details travel to DMS, and an empty field says nothing.
         if !tail.is_empty() {
             let tail: Vec<String> = tail.iter().map(|line| shorten(line, MAX_LINE).into_owned()).collect();
             details.insert("last_output".to_owned(), json!(tail));
@@ -159,6 +162,7 @@ pub(crate) fn limit_of(
     if error.chain().any(too_many) {
         return Some(limits.reached(Limit::Instances));
     }
+    // Last, since a refusal may have been coped with; an error that names its limit is the surer cause.
     refused.cloned()
 }
 
@@ -174,6 +178,7 @@ fn is_deep_recursion(error: &wasmtime::Error) -> bool {
 fn reached(limit: &LimitReached, details: &mut Map<String, Value>) -> (FailureKind, String) {
     details.insert("limit".to_owned(), limit_json(limit));
     let kind = match limit.limit {
+        // A kind of its own: running out of time may depend on the node, other limits on the task.
         Limit::DeadlineMs => FailureKind::Deadline,
         _ => FailureKind::Limit,
     };

@@ -28,6 +28,7 @@ impl LogStream {
         let mut partial = self.partial.lock().unwrap_or_else(PoisonError::into_inner);
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             let ends = piece.ends_with(b"\n");
+            // A guest that never ends a line must not make the host hold more than two lines of it.
             for chunk in piece.chunks(MAX_LINE) {
                 partial.extend_from_slice(chunk);
                 if ends || partial.len() >= MAX_LINE {
@@ -63,6 +64,7 @@ impl StdoutStream for LogStream {
 impl AsyncWrite for LogStream {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<std::io::Result<usize>> {
         self.push(buf);
+        // Never pending: what is over the budget is dropped and counted, and a guest can't block on its output.
         Poll::Ready(Ok(buf.len()))
     }
 

@@ -61,6 +61,7 @@ impl ResourceLimiter for MemoryLimiter {
             self.refused = Some(LimitReached { limit: Limit::MemoryBytes, value: self.memory_bytes });
             return Ok(false);
         }
+        // Never given back: linear memory can't shrink, and it lives as long as its store.
         self.memory_used = used;
         Ok(true)
     }

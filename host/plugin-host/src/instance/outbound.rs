@@ -69,6 +69,7 @@ impl Outbound {
     /// The client and the URL of a request that may be sent.
     fn admit(&mut self, uri: &http::Uri) -> Result<(reqwest::Client, Url), Error> {
         let url = Url::parse(&uri.to_string()).map_err(|_| Error::HttpRequestUriInvalid)?;
+        // Any other scheme could make the client do something that the rules on hosts and ports do not cover.
         let default_port = match url.scheme() {
             "https" => 443,
             "http" => 80,
@@ -82,11 +83,13 @@ impl Outbound {
         };
         let port = url.port().unwrap_or(default_port);
         let allowed = |rules: &[HostRule]| rules.iter().any(|rule| rule.allows(&host, port, default_port));
+        // First, since this permission includes the other: any address, public ones too.
         let private = allowed(&self.private_hosts);
         if !private && !allowed(&self.hosts) {
             self.warn(&format!("the runner may not reach {host}:{port}: the host was not granted"));
             return Err(Error::HttpRequestDenied);
         }
+        // The client would turn them into an `Authorization` header that the runner did not set.
         if !url.username().is_empty() || url.password().is_some() {
             return Err(Error::HttpRequestUriInvalid);
         }
@@ -96,6 +99,7 @@ impl Outbound {
             return Err(Error::DestinationIpProhibited);
         }
         let used_up = || limit_error(&self.limits.reached(Limit::HttpRequests));
+        // After the checks: a refused request reaches no server and takes nothing from the budget.
         self.requests_left = self.requests_left.checked_sub(1).ok_or_else(used_up)?;
         Ok((self.client(private)?, url))
     }
@@ -106,6 +110,7 @@ impl Outbound {
         if let Some(client) = made.get() {
             return Ok(client.clone());
         }
+        // A proxy would resolve names itself, and the addresses that were checked here would not be used.
         let client = client_builder().no_proxy().dns_resolver(Arc::new(CheckedResolver { private })).build();
         let client = client.map_err(|error| Error::InternalError(Some(error.to_string())))?;
         Ok(made.get_or_init(|| client).clone())
@@ -137,9 +142,11 @@ impl WasiHttpHooks for Outbound {
             let (parts, content) = request.into_parts();
             let has_body = !http_body::Body::is_end_stream(&content);
             let mut call = client.request(parts.method, url).headers(parts.headers).timeout(most);
+            // An empty stream would still be sent as a chunked body, which some servers refuse on a GET.
             if has_body {
                 call = call.body(budget.outgoing(content));
             }
+            // A runner may shorten the operator's limit, never extend it.
             let wait = options.and_then(|options| options.first_byte_timeout).unwrap_or(most).min(most);
             let connect = options.and_then(|options| options.connect_timeout).unwrap_or(CONNECT_TIMEOUT);
             let sent = tokio::time::timeout(wait.max(connect), call.send()).await;

@@ -47,6 +47,7 @@ impl OutputsContext {
 
     /// Starts an artifact. One whose announced size does not fit is refused before the first byte is sent.
     pub(crate) async fn create(&mut self, spec: ArtifactSpec) -> Result<OpenArtifact, PortFailure> {
+        // Before the budget: a path that is refused must not use up one of the artifacts.
         check_path(&spec.path)?;
         self.budget.start_artifact(spec.size_hint)?;
         let path = spec.path.clone();
@@ -60,6 +61,7 @@ impl OutputsContext {
         bytes: Bytes,
     ) -> Result<Artifact, PortFailure> {
         check_chunk(&spec.path, bytes.len())?;
+        // The real size replaces whatever the guest announced.
         spec.size_hint = Some(bytes.len() as u64);
         let mut artifact = self.create(spec).await?;
         artifact.write(bytes, &mut self.budget).await?;
@@ -74,6 +76,7 @@ impl OutputsContext {
     ) -> Result<Artifact, PortFailure> {
         let failed =
             |error: std::io::Error| PortError::other(format!("reading {file:?} of the sandbox: {error}"));
+        // Opened before the artifact is started, so that a missing file uses up none.
         let mut source = sandbox_file::open(self.scratch.dirs()?, file)?;
         spec.size_hint = Some(source.metadata().map_err(failed)?.len());
         let mut artifact = self.create(spec).await?;

@@ -35,6 +35,7 @@ pub(crate) fn new_state(
     log: RunnerLog,
 ) -> RunState {
     let mut table = ResourceTable::new();
+    // Each handle costs the host memory that the limit of linear memory does not see.
     table.set_max_capacity(usize::try_from(limits.handles).unwrap_or(usize::MAX));
     let scratch = Arc::new(Scratch::new(call.disk, dirs, limits));
     RunState {
@@ -67,6 +68,7 @@ pub(crate) async fn make_dirs(task_dir: PathBuf) -> io::Result<SandboxDirs> {
         }
         Ok(dirs)
     };
+    // File system calls may block for long on a slow disk; an async worker thread must not wait for them.
     tokio::task::spawn_blocking(make).await.map_err(io::Error::other)?
 }
 
@@ -89,6 +91,7 @@ pub(crate) fn wasi_of_run(
         Err(error) => Err(format!("opening {} for the runner as {name}: {error:#}", folder.display())),
     };
     open(&dirs.work, "/work", FsPerms::ReadWrite)?;
+    // Read only: `read-at` reads the same files on the host's side after they were materialised.
     open(&dirs.inputs, "/work/inputs", FsPerms::ReadOnly)?;
     for (name, folder) in &grant.directories {
         open(folder, &format!("/data/{name}"), FsPerms::ReadOnly)?;

@@ -24,6 +24,7 @@ impl TokenBucket {
     pub(crate) fn take(&mut self) -> bool {
         let now = Instant::now();
         let gained = now.duration_since(self.last).as_secs_f64() * self.per_second;
+        // The cap keeps a long silence from adding up to a flood.
         self.tokens = (self.tokens + gained).min(self.per_second * BURST_SECONDS);
         self.last = now;
         let taken = self.tokens >= 1.0;

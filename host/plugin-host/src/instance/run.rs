@@ -38,6 +38,7 @@ pub(crate) async fn run(
     let limits = &grant.limits;
     let span = tracing::info_span!("runner", runner = %label, task_id = %task_call.task.id);
     let log = RunnerLog::new(limits.log_bytes, span);
+    // Before anything can be printed: the file is to have every line from the first on.
     if let Some(path) = task_call.log_file.clone() {
         keep_in_file(&log, path).await;
     }
@@ -47,6 +48,7 @@ pub(crate) async fn run(
     })?;
     let (stdout, stderr) = (LogStream::new(&log, "stdout"), LogStream::new(&log, "stderr"));
     let wasi = wasi_of_run(&dirs, grant, environment, [&stdout, &stderr]).map_err(RunFailure::host)?;
+    // Converted here because `new_state` takes the whole call.
     let task = wit::task(&task_call.task);
     let outbound = Outbound::new(grant, log.clone());
     let state = new_state(wasi, limits, outbound, task_call, Some(dirs), log.clone());
@@ -54,6 +56,7 @@ pub(crate) async fn run(
         runner.posemesh_runner_entry().call_run(store, &task).await
     })
     .await;
+    // Before the failure is put together: a panic's last line often has no line end, and it tells the cause.
     stdout.finish();
     stderr.finish();
     log.close();

@@ -84,8 +84,10 @@ impl RunnerLog {
 
     fn take(&self, stream: &'static str, level: Level, line: &str, keep: bool) {
         let mut state = self.state();
+        // One for the line end: empty or very short lines must not be free.
         let cost = line.len() as u64 + 1;
         if state.bytes_left < cost {
+            // Nothing shorter gets through later: what is kept is a beginning without gaps.
             state.bytes_left = 0;
             state.dropped_lines += 1;
             return;
@@ -97,6 +99,7 @@ impl RunnerLog {
             }
             state.tail.push_back(line.to_owned());
         }
+        // Before the rate is asked: that one protects the node's log only, the file keeps every line.
         if let Some(file) = &mut state.file {
             file.write(stream, line);
         }
@@ -104,6 +107,7 @@ impl RunnerLog {
             state.skipped += 1;
             return;
         }
+        // Said with the next line that gets through, so that a gap in the log is seen where it is.
         let skipped = std::mem::take(&mut state.skipped);
         drop(state);
         self.span.in_scope(|| {

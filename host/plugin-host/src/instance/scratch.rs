@@ -45,6 +45,7 @@ pub(crate) struct FolderSize {
 impl Scratch {
     /// Limits what may lie in an empty directory.
     pub(crate) fn new(disk: TaskDisk, dirs: Option<SandboxDirs>, limits: &Limits) -> Self {
+        // The disk is shared with what the node writes for the task, so the limit lives there.
         disk.set_limit(limits.scratch_bytes);
         Self {
             disk,
@@ -128,6 +129,7 @@ pub(crate) async fn measure(dir: &Path, most_files: u64) -> FolderSize {
         let mut folders = vec![dir];
         while let Some(folder) = folders.pop() {
             for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+                // Counted before its metadata is read, so that a file which is removed at once counts too.
                 found.files += 1;
                 if found.files > most_files {
                     return found;

@@ -27,11 +27,13 @@ fn default_failure_share() -> f64 {
 
 fn share<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     let share = ratio(deserializer)?;
+    // A share of 0 would give the canary no task, and its trial would never end.
     if share > 0.0 { Ok(share) } else { Err(serde::de::Error::custom("must be above 0 and at most 1")) }
 }
 
 fn ratio<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     let ratio = f64::deserialize(deserializer)?;
+    // A range rather than two comparisons that refuse: NaN lies in no range.
     let fits = (0.0..=1.0).contains(&ratio);
     if fits { Ok(ratio) } else { Err(serde::de::Error::custom("must be from 0 to 1")) }
 }

@@ -123,6 +123,7 @@ fn check_capabilities(mut capabilities: Vec<String>) -> Result<Vec<String>, Stri
         }
         check_text("capability", capability, 200)?;
     }
+    // Sorted, since `dedup` only finds neighbours.
     capabilities.sort();
     capabilities.dedup();
     Ok(capabilities)

@@ -65,11 +65,13 @@ impl FromStr for HostRule {
         if !plain || url.fragment().is_some() || !matches!(url.path(), "" | "/") || rest.ends_with('/') {
             return Err(wrong("it is a host and maybe a port, nothing more"));
         }
+        // Once more as a scheme that the parser knows: only then are names lower-cased and addresses recognised.
         let https = url::Url::parse(&format!("https://{rest}")).map_err(|error| wrong(&error.to_string()))?;
         let host = match https.host() {
             Some(url::Host::Domain(name)) if name.contains(['*', '%']) => {
                 return Err(wrong("a * stands at the beginning only"));
             }
+            // A dot at the end names the same host; requests are compared without it.
             Some(url::Host::Domain(name)) => name.trim_end_matches('.').to_owned(),
             Some(url::Host::Ipv4(address)) if !any_below => address.to_string(),
             Some(url::Host::Ipv6(address)) if !any_below => address.to_string(),
@@ -86,6 +88,7 @@ impl fmt::Display for HostRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let host = &self.host;
         let star = if self.any_below { "*." } else { "" };
+        // Only IPv6 addresses have colons; without brackets their end could be read as a port.
         if host.contains(':') {
             write!(f, "[{host}]")?
         } else {
@@ -129,6 +132,7 @@ pub(crate) fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
         IpAddr::V6(address) => match address.to_ipv4_mapped() {
+            // The kernel connects such an address by IPv4, so the rules of IPv4 decide.
             Some(mapped) => is_public_v4(mapped),
             None => is_public_v6(address),
         },

@@ -223,8 +223,10 @@ fn grant_one(
     [default, maximum]: [u64; 2],
     reduced: &mut Vec<ReducedLimit>,
 ) -> u64 {
+    // The maximum comes last: an operator's file for one runner can't lift what holds for the whole node.
     let ceiling = set.unwrap_or(maximum).min(maximum);
     let granted = asked.or(set).unwrap_or(default).min(ceiling);
+    // The message must name the one setting whose change would help.
     let by = if set.is_some_and(|set| set <= maximum) { POLICY } else { limit.variable() };
     let mut note = |source, wanted, by| {
         reduced.push(ReducedLimit { limit, source, wanted, granted, by });

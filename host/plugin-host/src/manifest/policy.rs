@@ -110,6 +110,7 @@ impl Policy {
     pub fn read(path: &Path) -> Result<Self, PolicyError> {
         let invalid = |what: String| PolicyError::Invalid { path: path.to_owned(), what };
         let mut text = String::new();
+        // One byte more than allowed is enough to tell, and a huge file is never read whole.
         match File::open(path).and_then(|file| file.take(MAX_POLICY + 1).read_to_string(&mut text)) {
             Ok(bytes) if bytes as u64 > MAX_POLICY => {
                 Err(invalid(format!("it has more than {MAX_POLICY} bytes")))
@@ -118,12 +119,14 @@ impl Policy {
                 let policy: Self = toml::from_str(&text).map_err(|error| invalid(error.to_string()))?;
                 policy.check().map(|()| policy).map_err(invalid)
             }
+            // Only a missing file means the defaults: one that can't be read may forbid what they allow.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
             Err(error) => Err(PolicyError::Read { path: path.to_owned(), error }),
         }
     }
 
     fn check(&self) -> Result<(), String> {
+        // Refused rather than left out: the operator must learn that this name can't be granted.
         if let Some(secret) = self.environment.iter().find(|name| SECRETS.contains(&name.as_str())) {
             return Err(format!("environment: {secret} holds a secret of the node, which no runner may see"));
         }
@@ -148,6 +151,7 @@ impl Policy {
             asked.environment.iter().cloned().partition(|name| self.environment.contains(name));
         not_granted.extend(refused.into_iter().map(|name| format!("environment variable {name}")));
 
+        // A runner does not know which hosts are private, so one list of wishes meets both permissions.
         let network_hosts = agreed(&asked.network_hosts, &self.network_hosts);
         let private_network_hosts = agreed(&asked.network_hosts, &self.private_network_hosts);
         for host in &asked.network_hosts {

@@ -17,6 +17,7 @@ pub(crate) struct Claim {
 
 /// Why a runner can't go live beside the others, if it can't.
 pub(crate) fn conflict(claim: &Claim, others: &[Claim]) -> Option<String> {
+    // The same name is left out: a new generation of a runner claims what the old one serves.
     let rivals = others.iter().filter(|other| other.name != claim.name && other.priority == claim.priority);
     let mut clashes = rivals.flat_map(|other| {
         let both = claim.capabilities.iter().filter(|capability| other.capabilities.contains(capability));
@@ -36,6 +37,7 @@ pub(crate) fn conflict(claim: &Claim, others: &[Claim]) -> Option<String> {
 /// The name of the runner that serves a capability.
 pub(crate) fn owner<'a>(capability: &str, claims: &'a [Claim]) -> Option<&'a str> {
     let claimants = claims.iter().filter(|claim| claim.capabilities.iter().any(|one| one == capability));
+    // There is no tie: `conflict` keeps two of one priority from claiming the same.
     claimants.max_by_key(|claim| claim.priority).map(|claim| claim.name.as_str())
 }
 

@@ -62,6 +62,7 @@ impl RunInProgress<'_> {
     pub(crate) fn ended(self, result: &Result<(), RunFailure>) {
         let count = match result {
             Ok(()) => &self.0.completed,
+            // Bad input or a server that is down would fail under any generation, so a canary is not judged by it.
             Err(failure) if speaks_against_the_runner(failure.kind) => &self.0.failed,
             Err(_) => &self.0.other,
         };
@@ -76,6 +77,7 @@ impl Drop for RunInProgress<'_> {
 }
 
 fn speaks_against_the_runner(kind: FailureKind) -> bool {
+    // A list of what counts rather than of what does not: a new kind must not roll canaries back unnoticed.
     matches!(
         kind,
         FailureKind::RunnerError

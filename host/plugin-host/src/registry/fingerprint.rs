@@ -36,7 +36,9 @@ impl FileFingerprint {
 }
 
 fn stamp(path: &Path) -> Option<FileStamp> {
+    // Links are followed: a runner may be a link to a file elsewhere, and its content is what counts.
     let file = std::fs::metadata(path).ok().filter(Metadata::is_file)?;
+    // Without a time, size and inode number are still compared.
     let modified = file.modified().unwrap_or(SystemTime::UNIX_EPOCH);
     Some(FileStamp { modified, bytes: file.len(), number: file.ino() })
 }
@@ -46,6 +48,7 @@ pub(crate) fn find_runners(dir: &Path) -> io::Result<BTreeMap<String, FileFinger
     let mut found = BTreeMap::new();
     for entry in std::fs::read_dir(dir)? {
         let path = entry?.path();
+        // Copying tools write to a file with a dot in front and rename it once it is complete.
         let hidden = path.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'));
         if hidden || path.extension().is_none_or(|extension| extension != "wasm") {
             continue;
@@ -56,6 +59,7 @@ pub(crate) fn find_runners(dir: &Path) -> io::Result<BTreeMap<String, FileFinger
             continue;
         };
         let fingerprint = FileFingerprint::at(&path);
+        // A folder with such a name is no runner, nor is a file that was removed since it was listed.
         if fingerprint.component.is_some() {
             found.insert(name.to_owned(), fingerprint);
         }

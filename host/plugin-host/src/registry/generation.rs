@@ -73,10 +73,13 @@ impl Generation {
         let raw = described.map_err(|cause| LoadError::Describe { path: path.to_owned(), cause })?;
         let description =
             Description::check(raw).map_err(|what| LoadError::Description { path: path.to_owned(), what })?;
+        // Only now: what is granted depends on what the runner asked for in its description.
         let grant = policy.grant(&description, loader.maximum());
+        // Read once, so that all tasks of a generation see the same values. An unset variable is left out.
         let environment =
             grant.environment.iter().filter_map(|name| Some((name.clone(), environment(name)?))).collect();
         let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        // After the checks of the description: a runner whose description is refused has not passed the probe.
         reached(LoadStage::Probed);
         Ok(Self {
             name,

@@ -31,6 +31,7 @@ impl Runner for GenerationHandle {
     async fn run(&self, call: RunnerCall) -> Result<(), RunFailure> {
         // It is there until the handle is dropped.
         let Some(generation) = &self.generation else { return Ok(()) };
+        // A guard, so that a run whose future is dropped halfway stops counting as running.
         let running = generation.counters.start();
         let result = generation.run(call).await;
         running.ended(&result);

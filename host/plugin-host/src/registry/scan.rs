@@ -96,6 +96,8 @@ impl Scanner {
             if candidates.is_empty() {
                 break;
             }
+            // Results come in order: of two newcomers that claim the same, the first by name wins, not the one that
+            // compiles faster.
             let mut loads = stream::iter(candidates)
                 .map(async |candidate| {
                     let loaded = self.load(&candidate).await;
@@ -117,6 +119,7 @@ impl Scanner {
     }
 
     fn withdraw_missing(&self, seen: &mut SeenFiles, found: &BTreeMap<String, FileFingerprint>) {
+        // Forgotten as well as withdrawn: the same file put back later counts as new.
         for (name, _) in seen.loaded.extract_if(.., |name, _| !found.contains_key(name)) {
             self.table.withdraw(&name, "its file was removed", None);
         }
@@ -133,15 +136,18 @@ impl Scanner {
         let mut candidates = Vec::new();
         for (name, fingerprint) in found {
             let unchanged = seen.loaded.get(name) == Some(fingerprint);
+            // Nothing to do; a file that changed and was changed back has nothing pending any more.
             if unchanged && !self.table.may_retry(name, |refusal| may_retry(refusal, scan)) {
                 seen.pending.remove(name);
                 continue;
             }
+            // It may still be being written; it is taken once two scans in a row see the same fingerprint.
             if !unchanged && scan == Scan::Careful && seen.pending.get(name) != Some(fingerprint) {
                 seen.pending.insert(name.clone(), fingerprint.clone());
                 continue;
             }
             seen.pending.remove(name);
+            // Noted before the load, whatever comes of it: a file that is refused must not be loaded at each scan.
             seen.loaded.insert(name.clone(), fingerprint.clone());
             seen.loads += 1;
             let (name, fingerprint) = (name.clone(), fingerprint.clone());
@@ -164,9 +170,11 @@ impl Scanner {
             path: path.clone(),
             what: format!("reading its policy: {error}"),
         })??;
+        // Before the component is read: a disabled one may be broken, and compiling it would be in vain.
         if !policy.enabled {
             return Ok(LoadOutcome::Disabled);
         }
+        // These are the node's to give: a runner that asks for them needs no permission in its own policy.
         policy.environment.extend(self.environment.keys().cloned());
         let value = |name: &str| {
             let fixed = self.environment.get(name).cloned();
@@ -184,6 +192,7 @@ impl Scanner {
         loaded: Result<LoadOutcome, LoadError>,
     ) {
         let LoadCandidate { name, number, fingerprint } = candidate;
+        // The load may have read half of an old and half of a new file, so its outcome says nothing then.
         let now = FileFingerprint::now(self.component(&name)).await;
         let passed = self.table.load_ended(&name);
         if now.is_ok_and(|now| now != fingerprint) {
@@ -194,6 +203,7 @@ impl Scanner {
         }
         match loaded {
             Ok(LoadOutcome::Ready(generation, canary)) => {
+                // Only a warning: a runner may do without, and the operator can read here what it lacks.
                 for asked in &generation.grant.not_granted {
                     tracing::warn!(runner = %generation.label(), "asked for and not granted: {asked}");
                 }
@@ -204,11 +214,13 @@ impl Scanner {
             Ok(LoadOutcome::Disabled) => {
                 let reason = "disabled by its policy".to_owned();
                 let refusal = LoadRefusal { number, passed, reason, retry: RetryWhen::Requested };
+                // Unlike a failed load, this takes the live generation out: the operator has said so.
                 self.table.withdraw(&name, "its policy says enabled = false", Some(refusal));
             }
             Err(error) => {
                 let retry = match error.is_the_files_fault() {
                     true => RetryWhen::Requested,
+                    // A read that failed or a compiler that took too long may go well later with the same file.
                     false => RetryWhen::After(Instant::now() + RETRY_DELAY),
                 };
                 self.table.refuse(&name, LoadRefusal { number, passed, reason: error.to_string(), retry });
@@ -227,6 +239,7 @@ fn may_retry(refusal: &LoadRefusal, scan: Scan) -> bool {
         // A rollback is the operator's word; it is not undone by another scan.
         RetryWhen::Requested => requested && !matches!(refusal.passed, LoadStage::Live | LoadStage::Canary),
         RetryWhen::After(time) => requested || Instant::now() >= time,
+        // The table decides on these by the claims of the moment and does not ask here.
         RetryWhen::Unclaimed(_) => false,
     }
 }

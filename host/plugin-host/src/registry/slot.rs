@@ -80,6 +80,7 @@ impl RunnerSlot {
         canary: Option<CanaryPolicy>,
     ) -> Vec<StageChange> {
         let mut changes = self.drop_canary();
+        // A newer file has passed, so the reason why an older one was refused would only mislead.
         self.refused = None;
         // Without a live generation nothing could serve the rest of the tasks, so there is no trial.
         match canary.filter(|_| self.live.is_some()) {
@@ -97,6 +98,7 @@ impl RunnerSlot {
         let canary = self.canary.as_ref()?;
         let verdict = canary.trial.verdict(canary.generation.counters.counts());
         let changes = match &verdict {
+            // No change, so nothing is logged or counted each time the trial is looked at.
             CanaryVerdict::Open => return None,
             CanaryVerdict::GoLive => {
                 let canary = self.canary.take()?;
@@ -105,6 +107,7 @@ impl RunnerSlot {
             CanaryVerdict::RollBack(why) => {
                 let number = canary.generation.number;
                 let changes = self.drop_canary();
+                // Kept as a refusal, so that whoever looks at the runner sees why its newest file does not serve.
                 self.refuse(number, LoadStage::Canary, format!("rolled back: {why}"));
                 changes
             }
@@ -118,12 +121,14 @@ impl RunnerSlot {
     /// # Errors
     /// When there is nothing to go back to.
     pub(crate) fn roll_back(&mut self) -> Result<Vec<StageChange>, String> {
+        // A canary is the newest; taking it back leaves the live generation and the previous one as they were.
         if let Some(canary) = &self.canary {
             let number = canary.generation.number;
             let changes = self.drop_canary();
             self.refuse(number, LoadStage::Canary, "rolled back by the operator".to_owned());
             return Ok(changes);
         }
+        // Taken first, since `go_live` puts the generation that it replaces into this place.
         let Some(previous) = self.previous.take() else {
             return Err("it has no previous generation to go back to".to_owned());
         };
@@ -152,16 +157,19 @@ impl RunnerSlot {
     pub(crate) fn pick(&mut self, capability: &str) -> Option<Arc<Generation>> {
         let serves = |generation: &Generation| generation.serves(capability);
         let canary = self.canary.as_mut().filter(|canary| serves(&canary.generation));
+        // Asked last: `takes_next` spends the share, which only a task that the canary could serve may do.
         if let Some(canary) = canary.filter(|_| self.live.is_some())
             && canary.trial.takes_next()
         {
             return Some(canary.generation.clone());
         }
+        // The owner of a capability is found by claims; checked again so that no task reaches a runner without it.
         self.live.clone().filter(|live| serves(live))
     }
 
     /// Forgets those that nobody holds any more.
     pub(crate) fn sweep(&mut self) -> Vec<StageChange> {
+        // Only tasks hold a draining generation, so no holder means that its last task has ended.
         let gone = self.draining.extract_if(.., |old| old.generation.strong_count() == 0);
         gone.map(|old| (old.label, LoadStage::Gone)).collect()
     }
@@ -180,6 +188,7 @@ impl RunnerSlot {
         let mut changes = vec![(generation.label(), LoadStage::Live)];
         if let Some(old) = self.live.replace(generation) {
             changes.push((old.label(), LoadStage::Previous));
+            // One is kept for a rollback and no more: each keeps its compiled code in memory.
             if let Some(older) = self.previous.replace(old) {
                 changes.push(self.drain(&older));
             }
@@ -194,6 +203,7 @@ impl RunnerSlot {
 
     fn drain(&mut self, generation: &Arc<Generation>) -> StageChange {
         let label = generation.label();
+        // Weak, so that this list does not keep the code loaded after the last task has ended.
         self.draining
             .push(DrainingGeneration { label: label.clone(), generation: Arc::downgrade(generation) });
         (label, LoadStage::Draining)

@@ -71,6 +71,7 @@ impl RunnerTable {
         // A canary that has failed enough must not get one more task.
         self.conclude_trials();
         let mut state = self.state();
+        // Claims and slot are read under one lock: the owner can't be withdrawn between the two.
         let name = owner(capability, &state.claims())?.to_owned();
         state.slot(&name).pick(capability)
     }
@@ -116,12 +117,14 @@ impl RunnerTable {
     /// Ends the trials of canaries of which enough is known, and forgets what is gone.
     pub(crate) fn conclude_trials(&self) {
         let mut state = self.state();
+        // The names are copied because the loop removes slots from the map and notes changes in the same state.
         let names: Vec<String> = state.slots.keys().cloned().collect();
         for name in names {
             let slot = state.slot(&name);
             let judged = slot.judge();
             let mut changes = slot.sweep();
             let empty = slot.is_empty();
+            // The verdict is logged before the changes that it causes, so that the log reads in order.
             if let Some((verdict, judged)) = judged {
                 match verdict {
                     CanaryVerdict::RollBack(why) => {
@@ -160,7 +163,9 @@ impl RunnerTable {
     ) -> Result<(), LoadRefusal> {
         let mut state = self.state();
         let claim = generation.claim(name);
+        // Checked under the lock that lets it in: two that load at the same time can't both pass.
         if let Some(reason) = conflict(&claim, &state.claims()) {
+            // Nothing is wrong with the file, so it is loaded again as soon as the other claim is gone.
             let (number, retry) = (generation.number, RetryWhen::Unclaimed(claim));
             return Err(LoadRefusal { number, passed: LoadStage::Probed, reason, retry });
         }
@@ -175,6 +180,7 @@ impl RunnerTable {
         let mut state = self.state();
         state.count(LoadStage::Refused);
         let slot = state.slot(name);
+        // An operator who reads of a refusal must also see whether the older generation still serves.
         let kept = slot.live.as_ref().map(|live| live.label());
         tracing::error!(runner = name, kept, passed = %refusal.passed, "runner refused: {}", refusal.reason);
         slot.refused = Some(refusal);
@@ -209,6 +215,7 @@ impl RunnerTable {
     /// the later one is published last.
     fn publish(&self, state: &TableState) {
         let served = served(&state.claims(), &self.withheld);
+        // Receivers act on each change, so a publication that changes nothing must not wake them.
         self.capabilities.send_if_modified(|now| {
             let changed = *now != served;
             *now = served;
@@ -217,6 +224,7 @@ impl RunnerTable {
     }
 
     fn state(&self) -> MutexGuard<'_, TableState> {
+        // A panic elsewhere must not take every runner out of service with it.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

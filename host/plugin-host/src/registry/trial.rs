@@ -38,6 +38,7 @@ impl CanaryTrial {
         let CanaryPolicy { tasks, max_failure_share, .. } = self.policy;
         // Counts are far below 2^52.
         let most = max_failure_share * tasks as f64;
+        // Measured against all tasks of the trial, not those so far: one early failure alone proves little.
         if counts.failed as f64 > most {
             return CanaryVerdict::RollBack(format!(
                 "{} of its first {} tasks failed, and `canary.max_failure_share` is {max_failure_share}",

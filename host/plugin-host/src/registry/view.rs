@@ -82,8 +82,10 @@ impl RunnerView {
         if let Some(previous) = &slot.previous {
             generations.push(GenerationView::new(previous, LoadStage::Previous));
         }
+        // Those that are gone but not swept yet are left out: nothing is left to tell of them.
         let draining = slot.draining.iter().filter_map(|old| old.generation.upgrade());
         generations.extend(draining.map(|generation| GenerationView::new(&generation, LoadStage::Draining)));
+        // After a rollback the live one may be older than the previous one, so the order above is not enough.
         generations.sort_by_key(|generation| std::cmp::Reverse(generation.number));
         Self {
             name: name.to_owned(),

@@ -48,6 +48,7 @@ impl DirectoryWatch {
                 // What changed before the watch began is looked for now.
                 self.changed.notify_one();
             }
+            // Warned of once: it is tried again at each renewal and would fill the log.
             Err(error) if !self.failed => {
                 self.failed = true;
                 let every = self.rescan_interval;
@@ -70,6 +71,7 @@ fn start(dir: &Path, changed: Arc<Notify>) -> notify::Result<RecommendedWatcher>
             changed.notify_one();
         }
     })?;
+    // Runners lie directly in the directory; folders below it are never scanned.
     watcher.watch(dir, RecursiveMode::NonRecursive)?;
     Ok(watcher)
 }

@@ -50,9 +50,11 @@ pub(super) async fn begin(
     request: BeginRequest,
     announced: Option<bool>,
 ) -> Result<Option<BegunSession>, DomainError> {
+    // A request that is dropped half-way may have begun a session whose id nobody would ever learn.
     let background = Arc::clone(context);
     let (mut answer, begun) = oneshot::channel();
     context.aborts.spawn(&Handle::current(), async move {
+        // While the caller waits, only the request's own limits count; the timeout begins when it has gone.
         let result = tokio::select! {
             result = initiate(&background, request) => result,
             () = async { answer.closed().await; sleep(ABORT_TIMEOUT).await } => {
@@ -66,6 +68,7 @@ pub(super) async fn begin(
         let result = match result {
             // A server that says that it has sessions means something else by 404: the domain, or the data.
             Err(error) if error.status() == Some(404) && announced == Some(true) => Err(error),
+            // Servers without sessions route differently; each of these says that the call does not exist.
             Err(error) if matches!(error.status(), Some(404 | 405 | 501)) => Ok(None),
             other => other.map(Some),
         };
@@ -94,6 +97,7 @@ async fn initiate(context: &UploadContext, request: BeginRequest) -> Result<Begu
     let answer = match client.fetch(&call(&existing)?).await {
         Err(error) if error.status() == Some(409) && existing.id().is_none() => {
             existing = lookup::find_existing(client, &target.name, &target.data_type).await?;
+            // The lookup found nothing to update, so a second request would be refused in the same way.
             if existing.id().is_none() {
                 return Err(error);
             }
@@ -118,12 +122,14 @@ async fn initiate(context: &UploadContext, request: BeginRequest) -> Result<Begu
 
 /// Reads the part size that the server dictates for an artifact of this size, or says why it can't be used.
 fn accept_part_size(settings: &UploadSettings, said: &Value, artifact: Option<u64>) -> Result<u64, String> {
+    // A part size of zero would never use up the artifact.
     let Some(size) = said.as_u64().filter(|size| *size > 0) else {
         return Err("it is not a number of bytes above 0".to_owned());
     };
     if size > settings.max_part_size {
         return Err(format!("{} bytes are the most that this node takes", settings.max_part_size));
     }
+    // Known before the first byte is sent; with an unknown size it shows only when the parts run out.
     if artifact.is_some_and(|artifact| artifact.div_ceil(size) > u64::from(MAX_PARTS)) {
         return Err(format!("a session can have {MAX_PARTS} parts, and the artifact needs more"));
     }

@@ -43,6 +43,7 @@ impl Completion<'_> {
             Ok(answer) => wire::decode(WHAT, &answer)?,
             Err(error) => self.find_completed(client, error).await?,
         };
+        // Only after success: until then, dropping the session has to abort it.
         session.close();
         StoredData::from_answer(answer, &self.target.name, self.existing, self.size)
     }
@@ -53,6 +54,7 @@ impl Completion<'_> {
     /// # Errors
     /// The failure itself when the data is not there.
     async fn find_completed(&self, client: &TaskClient, error: DomainError) -> Result<Metadata, DomainError> {
+        // A first attempt cannot have been preceded by one that succeeded, so its refusal is meant.
         let may_be_complete = matches!(&error, DomainError::Status { status, attempt, .. }
             if *attempt > 1 && [404, 409, 410].contains(&status.as_u16()));
         if !may_be_complete {

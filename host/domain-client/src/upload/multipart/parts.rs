@@ -48,6 +48,7 @@ impl PartUploads {
     pub(super) async fn write(&mut self, mut bytes: Bytes) -> Result<(), DomainError> {
         while !bytes.is_empty() {
             let room = usize::try_from(self.part_size - self.filling.size()).unwrap_or(usize::MAX);
+            // Never past the end of the part: its size is the server's to choose, not the writer's.
             let mut piece = bytes.split_to(bytes.len().min(room));
             let mut wait = DiskWait::default();
             while let Err(error) = self.push(&mut piece).await {
@@ -90,6 +91,7 @@ impl PartUploads {
         if !matches!(error, DomainError::Disk(_)) {
             return Err(error);
         }
+        // The artifact's own parts first: waiting for them also shows if one has failed.
         if self.join_part().await? {
             return Ok(());
         }
@@ -127,6 +129,7 @@ impl PartUploads {
         let empty = empty_buffer(&self.budget, self.on_disk);
         let buffer = std::mem::replace(&mut self.filling, empty);
         self.sent += 1;
+        // Only now: a slot that was taken earlier would stand idle while the content is written to disk.
         let slot = self.budget.part_slot().await?;
         let call = ApiCall::new(WHAT, Method::PUT, self.session.part_url(self.sent));
         let part =

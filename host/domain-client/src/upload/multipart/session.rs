@@ -41,6 +41,7 @@ impl OpenSession {
         Self {
             client: Arc::clone(&context.client),
             aborts: context.aborts.clone(),
+            // The id is the server's text: unencoded it could add parameters of its own to each request.
             upload_id: byte_serialize(upload_id.as_bytes()).collect(),
             parts: JoinSet::new(),
             is_closed: false,

@@ -47,6 +47,7 @@ impl TokenManager {
         if state.stopped {
             return Some(Err(AuthError::Stopped));
         }
+        // An expired token is of no use to the caller: DMS would only answer 401.
         if let Some(held) = state.held.as_ref().filter(|held| Instant::now() < held.expires_at) {
             return Some(Ok(held.token.clone()));
         }
@@ -67,7 +68,9 @@ impl TokenManager {
 impl MachineAuth for TokenManager {
     async fn bearer(&self) -> Result<Secret, AuthError> {
         let mut state = self.state.subscribe();
+        // Only failures while this caller waits count: earlier ones say nothing about the login in flight.
         let failures_before = state.borrow().failures;
+        // One deadline for all rounds: otherwise each change of the state would make the wait longer.
         let deadline = Instant::now() + LONGEST_WAIT;
         loop {
             if let Some(answer) = self.answer(&state.borrow_and_update(), failures_before) {
@@ -83,6 +86,7 @@ impl MachineAuth for TokenManager {
 
     fn on_unauthorized(&self, refused: &Secret) {
         self.state.send_if_modified(|state| {
+            // Several requests may be refused with the same token, and only the first may cost a login.
             let current = state.held.as_ref().is_some_and(|held| held.token == *refused);
             if current {
                 state.held = None;

@@ -48,6 +48,7 @@ impl TokenRefresher {
         settings: TokenSettings,
         clock: SharedClock,
     ) -> Self {
+        // With a base of zero the back-off would never grow.
         let base = settings.jitter.max(Duration::from_millis(100));
         Self {
             state,
@@ -68,6 +69,7 @@ impl TokenRefresher {
     async fn refresh_for_ever(&mut self) {
         loop {
             self.wait_until_due().await;
+            // Counted from the start of the login, so that a slow one does not add to the spacing.
             let earliest_next = Instant::now() + MIN_SPACING;
             let result = self.login.login().await.and_then(|granted| self.hold(granted));
             let wait = match result {
@@ -75,6 +77,7 @@ impl TokenRefresher {
                 Err(error) => self.failed(error),
             };
             self.not_before = earliest_next.max(Instant::now() + wait);
+            // Holds even when DMS refuses each token at once: a refusal does not wait for `not_before`.
             sleep_until(earliest_next).await;
         }
     }
@@ -88,6 +91,7 @@ impl TokenRefresher {
                 state.held.as_ref().map_or(self.not_before, |held| held.refresh_at.max(self.not_before));
             (due, state.refusals)
         };
+        // Without a token a login is due at `not_before` anyway, and `wanted` can't make it earlier.
         let has_token = self.state.borrow().held.is_some();
         let refused = async {
             // The sender lives in self: this can't fail.
@@ -95,6 +99,7 @@ impl TokenRefresher {
         };
         let wanted = async {
             self.login.wanted().await;
+            // A wish for a login does not cut a back-off short.
             sleep_until(self.not_before).await;
         };
         tokio::select! {
@@ -155,6 +160,7 @@ impl Drop for TokenRefresher {
 /// How long a token is valid. By the node's clock, unless the clock of DDS shows another time.
 fn lifetime(granted: &MachineToken, now: OffsetDateTime) -> Result<Duration, LoginError> {
     let now = match granted.server_date {
+        // The end of the token is by the clock of DDS: measured by a wrong clock, the lifetime would be wrong too.
         Some(date) if (date - now).abs() > SAME_CLOCK => {
             let ahead_secs = (now - date).whole_seconds();
             tracing::warn!(ahead_secs, "the node's clock differs from the clock of DDS; set it");

@@ -29,6 +29,7 @@ pub(super) fn new_store(
     let scratch = state.scratch.clone();
     let mut store = Store::new(pre.engine(), state);
     store.limiter(|state| &mut state.memory);
+    // Otherwise a guest could make the host copy its whole memory in one call, out of sight of the limiter.
     store.set_hostcall_fuel(HOSTCALL_BYTES);
     // What WASI 0.3 tasks, streams and futures take on the host's side is bounded as other handles are.
     if let Some(table) = store.concurrent_resource_table() {
@@ -44,6 +45,7 @@ pub(super) fn new_store(
         if let Some(limit) = scratch.reached() {
             return Err(limit.into());
         }
+        // Trapped here rather than dropped from outside, so that the failure has a backtrace.
         if started.elapsed() > time {
             return Err(deadline.clone().into());
         }

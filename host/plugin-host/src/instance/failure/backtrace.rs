@@ -35,6 +35,7 @@ impl FrameLines {
             self.frames.push(one_line(without_hash(line), MAX_FRAME));
         }
         self.line.clear();
+        // The error ends the formatting: an endless recursion has far more frames than anybody reads.
         if self.frames.len() < MAX_FRAMES { Ok(()) } else { Err(fmt::Error) }
     }
 }

@@ -48,6 +48,7 @@ impl InputReader {
     pub(crate) async fn next_part(&mut self) -> Result<Option<usize>, PortError> {
         if let Some(current) = self.parts.len().checked_sub(1) {
             let part = self.part(current)?;
+            // The stream can't go back, so what the guest may still read has to be saved before moving on.
             if !part.dropped && part.kept.is_none() && part.cursor < part.info.size {
                 let kept = self.keep_current(current).await?;
                 self.part_mut(current)?.kept = Some(kept);
@@ -66,6 +67,7 @@ impl InputReader {
     pub(crate) fn drop_part(&mut self, index: usize) {
         if let Some(part) = self.parts.get_mut(index) {
             part.dropped = true;
+            // Unless it was materialised, its room in the budget is free at once, not only when the task ends.
             part.kept = None;
         }
     }
@@ -74,6 +76,7 @@ impl InputReader {
     pub(crate) async fn read(&mut self, index: usize, max_bytes: usize) -> Result<Bytes, PortError> {
         let is_current = index + 1 == self.parts.len();
         let part = self.part(index)?;
+        // The announced size says where a part ends: a stream that ends early is an error, not the end.
         let left = part.info.size.saturating_sub(part.cursor);
         let bytes = if left == 0 {
             Bytes::new()
@@ -130,6 +133,7 @@ impl InputReader {
         let is_current = index + 1 == self.parts.len();
         let part = self.part(index)?;
         if !part.kept.as_ref().is_some_and(KeptPart::is_whole) {
+            // Only an untouched part can be had whole from the stream, which spares a second download.
             let kept = if is_current && part.cursor == 0 && part.kept.is_none() {
                 self.keep_current(index).await?
             } else {
@@ -153,12 +157,14 @@ impl InputReader {
 
     async fn download_again(&mut self, index: usize) -> Result<KeptPart, PortError> {
         let wanted = self.part(index)?.info.clone();
+        // By the part's own ID only that part is sent again; without one the whole input has to be gone through.
         let cid = if wanted.data_id.is_empty() { &self.cid } else { &wanted.data_id };
         let mut stream = self.port.open(cid).await?;
         while let Some(info) = stream.next_part().await? {
             if info.data_id != wanted.data_id {
                 continue;
             }
+            // Bytes of two versions must not be mixed: the guest may have read the start of the older one.
             if info.size != wanted.size || info.updated_at != wanted.updated_at {
                 return Err(PortError::corrupt(format!(
                     "part {} had {} bytes and has {} now, or other ones: it was changed while the task was running",

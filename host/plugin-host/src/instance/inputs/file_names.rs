@@ -41,6 +41,7 @@ fn scan_of(name: &str) -> Option<&str> {
 }
 
 fn sanitise(text: &str) -> String {
+    // Only ASCII is kept, so characters are bytes and no dot or slash can make a path lead elsewhere.
     let keep = |c: char| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '_' };
     let clean: String = text.chars().take(MAX_PIECE).map(keep).collect();
     if clean.is_empty() { "part".to_owned() } else { clean }

@@ -45,6 +45,7 @@ impl KeptPart {
             .tempfile_in(&scratch.dirs()?.spool)
             .and_then(|file| file.keep().map_err(|error| error.error))
             .map_err(|error| PortError::other(format!("making a file for an input part: {error}")))?;
+        // With no bytes yet: if the reservation fails, dropping this removes the file and releases nothing.
         let mut kept = Self { file, path, from, bytes: 0, scratch, materialised: false };
         let bytes = size.saturating_sub(from);
         kept.scratch.reserve(bytes).map_err(|error| PortError::limit(error.to_string()))?;
@@ -55,6 +56,7 @@ impl KeptPart {
     /// Fills the file with the rest of the stream's current part, which has `size` bytes in all.
     pub(crate) async fn fill(&mut self, stream: &mut dyn PartStream, size: u64) -> Result<(), PortError> {
         let failed = |error| PortError::other(format!("keeping an input part in the sandbox: {error}"));
+        // Bytes keep the offsets that they have in the part; the hole in front takes no room on the disk.
         self.file.seek(SeekFrom::Start(self.from)).map_err(failed)?;
         let mut at = self.from;
         while at < size {
@@ -92,6 +94,7 @@ impl KeptPart {
             let [spool, inputs] =
                 [&dirs.spool, &dirs.inputs].map(|dir| Dir::open_ambient_dir(dir, ambient_authority()));
             let (spool, inputs) = (spool?, inputs?);
+            // Links count as taken too, which is why this looks at the name itself and not at what it leads to.
             let name = free_name(info, |name| inputs.symlink_metadata(name).is_ok());
             if let Some(parent) = Path::new(&name).parent() {
                 inputs.create_dir_all(parent)?;
@@ -99,11 +102,13 @@ impl KeptPart {
             let mut rights = self.file.metadata()?.permissions();
             rights.set_readonly(true);
             self.file.set_permissions(rights)?;
+            // Both folders belong to one task's directory, so this moves the file without a copy.
             spool.rename(file_name, &inputs, &name)?;
             Ok(format!("/work/inputs/{name}"))
         };
         let path = link()
             .map_err(|error| PortError::other(format!("materialising part {}: {error}", info.data_id)))?;
+        // From here on the runner knows the path: the file and its share of the budget stay until the task ends.
         self.materialised = true;
         Ok(path)
     }

@@ -34,6 +34,7 @@ impl HttpBudget {
 
     /// Takes bytes that have passed.
     fn take(&self, bytes: usize) -> Result<(), LimitReached> {
+        // All or nothing, in one step: bodies of several requests take from the same budget at once.
         let less = |left: u64| left.checked_sub(bytes as u64);
         match self.shared.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less) {
             Ok(_) => Ok(()),
@@ -71,6 +72,7 @@ impl HttpBudget {
     ) -> impl http_body::Body<Data = Bytes, Error = Error> + Send + use<> {
         let budget = self.clone();
         StreamBody::new(body.into_data_stream().map(move |chunk| {
+            // The closure must own the permit, so that it is released with the body and not before.
             let _held = &permit;
             let chunk = chunk.map_err(|error| match error.is_timeout() {
                 true => Error::ConnectionReadTimeout,

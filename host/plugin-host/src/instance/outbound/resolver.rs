@@ -32,6 +32,7 @@ impl Resolve for CheckedResolver {
         let name = name.as_str().trim_end_matches('.').to_owned();
         let private = self.private;
         Box::pin(async move {
+            // Port 0 stands for none: the client puts the URL's port in its place.
             let looked_up = tokio::time::timeout(TIMEOUT, tokio::net::lookup_host((name.as_str(), 0)));
             let addresses: Vec<SocketAddr> = looked_up
                 .await

@@ -28,6 +28,7 @@ impl OpenArtifact {
     pub(crate) async fn write(&mut self, bytes: Bytes, budget: &mut OutputBudget) -> Result<(), PortFailure> {
         check_chunk(&self.path, bytes.len())?;
         let mut writer = self.open_writer()?;
+        // Before the write, so that no byte beyond the limit reaches a server.
         budget.take(bytes.len() as u64)?;
         writer.write(bytes).await?;
         // Only a write that went well leaves the artifact open.

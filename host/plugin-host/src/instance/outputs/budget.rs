@@ -27,6 +27,7 @@ impl OutputBudget {
         if size_hint.is_some_and(|bytes| bytes > self.bytes_left) {
             return Err(self.bytes_reached());
         }
+        // Only after the size was checked: an artifact that is refused is not counted.
         self.artifacts_left = left;
         Ok(())
     }

@@ -22,12 +22,14 @@ pub(crate) fn open(dirs: &SandboxDirs, path: &str) -> Result<File, PortError> {
             .strip_prefix("work/")
             .ok_or_else(|| PortError::invalid(format!("file \"{shown}\": the sandbox directory is /work")))?,
     };
+    // On the host the inputs lie beside the work folder and not in it; only the guest sees them below `/work`.
     let (dir, relative) = match relative.strip_prefix("inputs/") {
         Some(rest) => (&dirs.inputs, rest),
         None => (&dirs.work, relative),
     };
     let open = || {
         let file = Dir::open_ambient_dir(dir, ambient_authority())?.open(Path::new(relative))?;
+        // Asked of the open file: the runner could put something else in its place after a look at the path.
         if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a regular file")) }
     };
     open().map_err(|error| match error.kind() {

@@ -21,6 +21,7 @@ impl LogFile {
     /// # Errors
     /// When it is there already or can't be made.
     pub(crate) fn create(path: &Path) -> io::Result<Self> {
+        // Never an existing file: its lines would be mixed with those of another run.
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
         Ok(Self { file, failed: false })
     }
