@@ -1,32 +1,22 @@
 #![allow(clippy::unwrap_used)]
 
-use std::net::SocketAddr;
 use std::pin::Pin;
 
-use axum::Router;
-use axum::http::StatusCode;
-use axum::response::Redirect;
-use axum::routing::{any, get};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
+use posemesh_http_mock::{MockServer, Reply};
 use tracing::Span;
 
 use super::*;
 
-/// A server on loopback.
-async fn server() -> SocketAddr {
-    let slow = || async {
-        tokio::time::sleep(Duration::from_secs(600)).await;
-        StatusCode::OK
-    };
-    let router = Router::new()
-        .route("/echo", any(|body: Bytes| async { body }))
-        .route("/away", get(|| async { Redirect::temporary("http://169.254.169.254/") }))
-        .route("/slow", get(slow));
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    address
+/// A server on loopback that echoes, redirects, and answers `/slow` never.
+async fn server() -> MockServer {
+    MockServer::start(|request, _| match request.path() {
+        "/echo" => Reply::bytes("application/octet-stream", request.body.clone()),
+        "/away" => Reply::status(307).header("location", "http://169.254.169.254/"),
+        _ => Reply::never(),
+    })
+    .await
 }
 
 fn outbound(public: &[String], private: &[String], limits: Limits) -> Outbound {
@@ -49,7 +39,8 @@ async fn send(outbound: &mut Outbound, uri: &str, body: &[u8]) -> Result<(u16, B
 
 #[tokio::test]
 async fn nothing_is_reached_without_a_grant() {
-    let address = server().await;
+    let server = server().await;
+    let address = server.address();
     let mut outbound = outbound(&["example.com".to_owned()], &[], Limits::default());
     let error = send(&mut outbound, &format!("http://{address}/echo"), b"").await.unwrap_err();
     assert!(matches!(error, Error::HttpRequestDenied), "{error}");
@@ -59,7 +50,8 @@ async fn nothing_is_reached_without_a_grant() {
 
 #[tokio::test]
 async fn a_granted_host_at_a_private_address_is_refused_however_it_is_written() {
-    let port = server().await.port();
+    let server = server().await;
+    let port = server.address().port();
     let hosts = ["localhost", "127.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "10.0.0.1", "169.254.169.254"];
     let rules: Vec<String> = hosts.iter().map(|host| format!("{host}:{port}")).collect();
     let mut outbound = outbound(&rules, &[], Limits::default());
@@ -71,7 +63,8 @@ async fn a_granted_host_at_a_private_address_is_refused_however_it_is_written() 
 
 #[tokio::test]
 async fn what_the_operator_lets_through_is_reached_both_ways() {
-    let port = server().await.port();
+    let server = server().await;
+    let port = server.address().port();
     let mut outbound = outbound(&[], &[format!("localhost:{port}")], Limits::default());
     let (status, body) =
         send(&mut outbound, &format!("http://localhost:{port}/echo"), b"ping").await.unwrap();
@@ -82,7 +75,8 @@ async fn what_the_operator_lets_through_is_reached_both_ways() {
 
 #[tokio::test]
 async fn a_redirect_is_handed_over_and_not_followed() {
-    let address = server().await;
+    let server = server().await;
+    let address = server.address();
     let mut outbound = outbound(&[], &[address.to_string()], Limits::default());
     let (status, _) = send(&mut outbound, &format!("http://{address}/away"), b"").await.unwrap();
     assert_eq!(status, 307);
@@ -90,7 +84,8 @@ async fn a_redirect_is_handed_over_and_not_followed() {
 
 #[tokio::test]
 async fn requests_bytes_and_time_are_bounded_and_the_limit_is_named() {
-    let address = server().await;
+    let server = server().await;
+    let address = server.address();
     let with = |limits| outbound(&[], &[address.to_string()], limits);
     let echo = format!("http://{address}/echo");
 
