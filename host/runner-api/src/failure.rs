@@ -5,6 +5,49 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+/// Whose fault a failure is. It decides who is judged by it: a runner by its own failures alone, the node and the
+/// domain servers by theirs. The words are stable: they stand in `fail.details`, in metrics and in log lines.
+///
+/// ```
+/// use posemesh_runner_api::failure::{Blame, FailureKind};
+///
+/// assert_eq!(FailureKind::Trap.blame(), Blame::Runner);
+/// assert_eq!(FailureKind::DomainServerUnavailable.blame().to_string(), "server");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Blame {
+    /// The task can't be done as it was submitted, or it was cancelled.
+    Task,
+    /// The runner is wrong, or used more than it was granted.
+    Runner,
+    /// This node: a full disk, no memory, no descriptors, a folder that went.
+    Host,
+    /// A server that the task needs.
+    Server,
+}
+
+impl Blame {
+    /// Every case, for metrics.
+    pub const ALL: [Self; 4] = [Self::Task, Self::Runner, Self::Host, Self::Server];
+
+    /// The blame as one word, as in `fail.details.failure.blame` (protocol 3.6).
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Task => "task",
+            Self::Runner => "runner",
+            Self::Host => "host",
+            Self::Server => "server",
+        }
+    }
+}
+
+impl fmt::Display for Blame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// What kind of failure ended a run. The words are stable: they stand in `fail.details`, in metrics and in
 /// the `failure.json` of test cases.
 ///
@@ -72,6 +115,23 @@ impl FailureKind {
             Self::PortError => "port_error",
         }
     }
+
+    /// Whose fault a failure of this kind is as long as nothing else is known of it.
+    pub const fn blame(self) -> Blame {
+        match self {
+            Self::InvalidTask | Self::InvalidInput | Self::InputNotFound | Self::Cancelled => Blame::Task,
+            Self::RunnerError
+            | Self::Trap
+            | Self::Exit
+            | Self::Limit
+            | Self::Deadline
+            | Self::Stuck
+            | Self::PortInvalid
+            | Self::PortDenied => Blame::Runner,
+            Self::Host => Blame::Host,
+            Self::InputCorrupt | Self::DomainServerUnavailable | Self::PortError => Blame::Server,
+        }
+    }
 }
 
 impl fmt::Display for FailureKind {
@@ -84,8 +144,10 @@ impl fmt::Display for FailureKind {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{reason}")]
 pub struct RunFailure {
-    /// Decides whose fault it was: the task's, the runner's, the host's or a server's.
+    /// What kind of failure it was.
     pub kind: FailureKind,
+    /// Whose fault it was: that of the kind, unless more is known.
+    pub blame: Blame,
     /// The chain of causes in one line of bounded length: the `reason` of `fail`.
     pub reason: String,
     /// An object of bounded size for `fail.details.failure`, such as a backtrace, the limit that was
@@ -94,9 +156,20 @@ pub struct RunFailure {
 }
 
 impl RunFailure {
+    /// A failure of this kind, blamed as [`FailureKind::blame`] says, without details.
+    pub fn new(kind: FailureKind, reason: impl Into<String>) -> Self {
+        Self { kind, blame: kind.blame(), reason: reason.into(), details: Value::Null }
+    }
+
     /// A failure of the node's runner host: neither the task nor the runner is to blame.
     pub fn host(reason: impl Into<String>) -> Self {
-        Self { kind: FailureKind::Host, reason: reason.into(), details: Value::Null }
+        Self::new(FailureKind::Host, reason)
+    }
+
+    /// The same failure, blamed on somebody else.
+    #[must_use]
+    pub fn blamed_on(self, blame: Blame) -> Self {
+        Self { blame, ..self }
     }
 }
 

@@ -11,6 +11,8 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use crate::failure::Blame;
+
 /// Bytes that one read returns at most when the runner names no size.
 pub const DEFAULT_CHUNK: usize = 1 << 20;
 /// Bytes that one read or write moves at most.
@@ -37,6 +39,17 @@ pub enum PortErrorKind {
     Other,
 }
 
+impl PortErrorKind {
+    /// Whose fault an error of this kind is as long as nothing else is known of it.
+    pub const fn blame(self) -> Blame {
+        match self {
+            Self::NotFound | Self::Cancelled => Blame::Task,
+            Self::Invalid | Self::Denied | Self::Limit => Blame::Runner,
+            Self::Corrupt | Self::Unavailable | Self::Other => Blame::Server,
+        }
+    }
+}
+
 /// Why a port could not do what the runner asked for.
 ///
 /// ```
@@ -51,6 +64,8 @@ pub enum PortErrorKind {
 pub struct PortError {
     /// The meaning, which runners act on.
     pub kind: PortErrorKind,
+    /// Whose fault it is: that of the kind, unless more is known. A runner does not see it.
+    pub blame: Blame,
     /// What was attempted and how it failed, for people. Holds no secret.
     pub text: String,
 }
@@ -58,7 +73,18 @@ pub struct PortError {
 impl PortError {
     /// Makes an error of any kind.
     pub fn new(kind: PortErrorKind, text: impl Into<String>) -> Self {
-        Self { kind, text: text.into() }
+        Self { kind, blame: kind.blame(), text: text.into() }
+    }
+
+    /// Makes an error of kind [`PortErrorKind::Other`] that is the node's fault: its disk, memory, descriptors.
+    pub fn host(text: impl Into<String>) -> Self {
+        Self::new(PortErrorKind::Other, text).blamed_on(Blame::Host)
+    }
+
+    /// The same error, blamed on somebody else.
+    #[must_use]
+    pub fn blamed_on(self, blame: Blame) -> Self {
+        Self { blame, ..self }
     }
 
     /// Makes an error of kind [`PortErrorKind::NotFound`].
@@ -102,7 +128,7 @@ impl PortError {
     pub fn about(self, what: &str) -> Self {
         match self.kind {
             PortErrorKind::Cancelled => self,
-            kind => Self::new(kind, format!("{what}: {}", self.text)),
+            _ => Self { text: format!("{what}: {}", self.text), ..self },
         }
     }
 }

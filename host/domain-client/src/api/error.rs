@@ -230,7 +230,7 @@ mod tests {
         ));
         assert!(matches!(case(StatusCode::BAD_GATEWAY), PortError { kind: PortErrorKind::Unavailable, .. }));
         assert!(
-            matches!(case(StatusCode::FOUND), PortError { kind: PortErrorKind::Other, text } if text.contains("redirects"))
+            matches!(case(StatusCode::FOUND), PortError { kind: PortErrorKind::Other, text, .. } if text.contains("redirects"))
         );
     }
 }

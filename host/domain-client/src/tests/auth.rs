@@ -103,7 +103,7 @@ async fn a_server_that_is_not_there_is_unavailable() {
     let address = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let error = bench(address, settings()).open(A).await.err().unwrap();
     assert!(
-        matches!(&error, PortError { kind: PortErrorKind::Unavailable, text } if text.contains("connect")),
+        matches!(&error, PortError { kind: PortErrorKind::Unavailable, text, .. } if text.contains("connect")),
         "{error:?}"
     );
 }

@@ -130,7 +130,7 @@ async fn an_id_that_the_server_leaves_out_is_missed() {
     let bench = bench(mock.address(), settings());
     let cid = format!("/api/v1/domains/{DOMAIN}/data?ids={A},{B}");
     match bench.read_all(&cid).await.unwrap_err() {
-        PortError { kind: PortErrorKind::NotFound, text } => assert!(text.contains(B), "{text}"),
+        PortError { kind: PortErrorKind::NotFound, text, .. } => assert!(text.contains(B), "{text}"),
         other => panic!("{other:?}"),
     }
     // The same is fine when a filter may have left it out, and what only resembles it is skipped.
@@ -173,7 +173,7 @@ async fn redirects_are_not_followed() {
     let mock = MockServer::start(move |_, _| Reply::status(307).header("location", &to)).await;
     let error = bench(mock.address(), settings()).open(A).await.err().unwrap();
     assert!(
-        matches!(&error, PortError { kind: PortErrorKind::Other, text } if text.contains("redirect")),
+        matches!(&error, PortError { kind: PortErrorKind::Other, text, .. } if text.contains("redirect")),
         "{error:?}"
     );
     assert!(elsewhere.requests().is_empty());
@@ -224,7 +224,7 @@ async fn only_so_many_inputs_are_open_and_errors_name_the_one_at_fault() {
     let mut first = bench.open(A).await.unwrap();
     let _second = bench.open(A).await.unwrap();
     assert!(
-        matches!(bench.open(A).await.err(), Some(PortError { kind: PortErrorKind::Limit, text }) if text.contains("2 inputs"))
+        matches!(bench.open(A).await.err(), Some(PortError { kind: PortErrorKind::Limit, text, .. }) if text.contains("2 inputs"))
     );
     first.next_part().await.unwrap();
     assert_eq!(read_part(first.as_mut(), 1 << 20).await.unwrap().len(), 8 << 20);
@@ -232,7 +232,7 @@ async fn only_so_many_inputs_are_open_and_errors_name_the_one_at_fault() {
     drop(bench.open(A).await.unwrap());
     let error = bench.open(B).await.err().unwrap();
     assert!(
-        matches!(&error, PortError { kind: PortErrorKind::Denied, text } if text.contains(B) && text.contains("403")),
+        matches!(&error, PortError { kind: PortErrorKind::Denied, text, .. } if text.contains(B) && text.contains("403")),
         "{error:?}"
     );
 }

@@ -130,7 +130,7 @@ async fn parts_that_do_not_fit_into_memory_wait_in_files() {
     bench.disk.set_limit(PART as u64 - 1);
     let error = bench.put("a", &bytes, 100_000).await.unwrap_err();
     assert!(
-        matches!(&error, PortError { kind: PortErrorKind::Limit, text } if text.contains("scratch_bytes")),
+        matches!(&error, PortError { kind: PortErrorKind::Limit, text, .. } if text.contains("scratch_bytes")),
         "{error:?}"
     );
     bench.client.close().await;
@@ -202,7 +202,7 @@ async fn senseless_part_sizes_are_refused_and_the_session_is_aborted() {
         let bench = bench(mock.address(), small_buffer());
         let error = bench.put("a", &noise(2000), 500).await.unwrap_err();
         assert!(
-            matches!(&error, PortError { kind: PortErrorKind::Other, text } if text.contains("parts of")),
+            matches!(&error, PortError { kind: PortErrorKind::Other, text, .. } if text.contains("parts of")),
             "{size}: {error:?}"
         );
         bench.client.close().await;
@@ -300,7 +300,7 @@ async fn a_server_without_sessions_gets_the_artifact_from_a_private_file() {
         bench.disk.set_limit(400_000);
         let error = bench.put("b", &bytes, 40_000).await.unwrap_err();
         assert!(
-            matches!(&error, PortError { kind: PortErrorKind::Limit, text } if text.contains("400000")),
+            matches!(&error, PortError { kind: PortErrorKind::Limit, text, .. } if text.contains("400000")),
             "{error:?}"
         );
         assert_eq!(bench.disk.used(), 0);
@@ -323,7 +323,7 @@ async fn what_a_server_takes_in_no_way_is_a_limit() {
         let stored = bench.put("a", &noise(length), 500).await;
         match &stored {
             Ok(_) => assert!(length < 5000, "{length}"),
-            Err(PortError { kind: PortErrorKind::Limit, text }) => {
+            Err(PortError { kind: PortErrorKind::Limit, text, .. }) => {
                 assert!(length > 5000 && text.contains("5000"), "{text}")
             }
             Err(other) => panic!("{other:?}"),
@@ -349,7 +349,7 @@ async fn a_refusal_for_size_leads_to_a_session() {
         let stored = bench(mock.address(), settings()).put("a", &noise(900), 900).await;
         match stored {
             Ok(_) => assert!(sessions && parts(&mock).0.len() == 3),
-            Err(PortError { kind: PortErrorKind::Limit, text }) => {
+            Err(PortError { kind: PortErrorKind::Limit, text, .. }) => {
                 assert!(!sessions && text.contains("413"), "{text}")
             }
             Err(other) => panic!("{other:?}"),
@@ -386,7 +386,7 @@ async fn what_a_server_says_of_parts_and_artifacts_is_kept_only_if_it_is_short()
     .await;
     let error = bench(mock.address(), small_buffer()).put("a", &noise(2000), 500).await.unwrap_err();
     assert!(
-        matches!(&error, PortError { kind: PortErrorKind::Other, text } if text.contains("etag")),
+        matches!(&error, PortError { kind: PortErrorKind::Other, text, .. } if text.contains("etag")),
         "{error:?}"
     );
 
@@ -446,7 +446,7 @@ async fn a_known_size_that_needs_too_many_parts_is_refused_before_the_first() {
         bench(mock.address(), changed(settings(), |settings| settings.uploads.buffer_bytes = 1 << 20));
     let error = bench.put("a", &noise(10_001), 20_000).await.unwrap_err();
     assert!(
-        matches!(&error, PortError { kind: PortErrorKind::Other, text } if text.contains("10000 parts")),
+        matches!(&error, PortError { kind: PortErrorKind::Other, text, .. } if text.contains("10000 parts")),
         "{error:?}"
     );
     assert_eq!(count(&mock, "PUT"), 0);

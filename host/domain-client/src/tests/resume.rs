@@ -117,7 +117,7 @@ async fn a_server_that_stalls_is_an_error() {
         let bench = bench(mock.address(), impatient.clone());
         let error = bench.read_all(A).await.unwrap_err();
         assert!(
-            matches!(&error, PortError { kind: PortErrorKind::Unavailable, text } if text.contains("no progress")),
+            matches!(&error, PortError { kind: PortErrorKind::Unavailable, text, .. } if text.contains("no progress")),
             "{error:?}"
         );
         assert_eq!(mock.requests().len(), tries, "{sends:?}");

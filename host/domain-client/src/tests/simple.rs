@@ -133,7 +133,7 @@ async fn a_lookup_that_finds_nothing_does_not_hide_a_conflict() {
     .await;
     let error = bench(mock.address(), settings()).put("a.json", b"{}", 9).await.unwrap_err();
     assert!(
-        matches!(&error, PortError { kind: PortErrorKind::Other, text } if text.contains("name exists")),
+        matches!(&error, PortError { kind: PortErrorKind::Other, text, .. } if text.contains("name exists")),
         "{error:?}"
     );
 }
@@ -254,7 +254,7 @@ async fn a_server_that_takes_no_more_of_a_body_is_an_error() {
     });
     let error = bench(address, settings).put("a", &vec![0; 32 << 20], 1 << 20).await.unwrap_err();
     assert!(
-        matches!(&error, PortError { kind: PortErrorKind::Unavailable, text } if text.contains("while sending the request")),
+        matches!(&error, PortError { kind: PortErrorKind::Unavailable, text, .. } if text.contains("while sending the request")),
         "{error:?}"
     );
 }

@@ -147,8 +147,9 @@ fn failure_details(failure: &RunFailure) -> Value {
         Value::Null => Map::new(),
         other => Map::from_iter([("details".to_owned(), other.clone())]),
     };
-    // Inserted last, so that no detail of the same name can pass for the kind.
+    // Inserted last, so that no detail of the same name can pass for these.
     object.insert("kind".to_owned(), failure.kind.as_str().into());
+    object.insert("blame".to_owned(), failure.blame.as_str().into());
     let object = Value::Object(object);
     // Escapes make JSON longer than its strings: only the serialised length is what the request carries.
     let bytes = object.to_string().len();
@@ -158,6 +159,7 @@ fn failure_details(failure: &RunFailure) -> Value {
     // JSON can't be cut like text. The kind stays, since it alone says what sort of failure this was.
     json!({
         "kind": failure.kind,
+        "blame": failure.blame,
         "dropped": format!("{bytes} bytes of details; {MAX_FAILURE_DETAILS} may be sent"),
     })
 }
@@ -219,14 +221,13 @@ mod tests {
         let task = Task::new(Uuid::nil(), "/c/v1");
         let artifacts = [artifact("a", Some("1"))];
         let failure = RunFailure {
-            kind: FailureKind::Trap,
-            reason: "unreachable".to_owned(),
             details: json!({"backtrace": ["f"]}),
+            ..RunFailure::new(FailureKind::Trap, "unreachable")
         };
         let (reason, details) = failed(FinalReport::runner_failed(&task, &artifacts, &failure));
         let FinalReport::Complete(complete) = FinalReport::completed(&task, &artifacts) else { panic!() };
         assert_eq!(reason, "runner failed: unreachable");
-        assert_eq!(details["failure"], json!({"backtrace": ["f"], "kind": "trap"}));
+        assert_eq!(details["failure"], json!({"backtrace": ["f"], "kind": "trap", "blame": "runner"}));
         assert_eq!(details["job"], complete["meta"]["job"]);
         assert_eq!(details["artifacts"], complete["meta"]["artifacts"]);
         assert_eq!(details["job"]["job_id"], Value::Null, "absent ids are null, not missing");
@@ -237,9 +238,8 @@ mod tests {
     fn reasons_and_details_are_bounded_between_characters() {
         let task = Task::new(Uuid::nil(), "/c/v1");
         let failure = RunFailure {
-            kind: FailureKind::Trap,
-            reason: "ü".repeat(MAX_REASON),
             details: json!({"log": "x".repeat(1 << 20)}),
+            ..RunFailure::new(FailureKind::Trap, "ü".repeat(MAX_REASON))
         };
         let (reason, details) = failed(FinalReport::runner_failed(&task, &[], &failure));
         assert!(reason.len() <= MAX_REASON && reason.ends_with("ü…"), "{} bytes", reason.len());

@@ -42,6 +42,7 @@ pub(super) async fn conclude(
             if let Err(failure) = &run.result {
                 info!(
                     kind = failure.kind.as_str(),
+                    blame = failure.blame.as_str(),
                     reason = failure.reason,
                     "the runner ended with its lease"
                 );

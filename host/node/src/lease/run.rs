@@ -10,7 +10,6 @@ use futures_util::future::BoxFuture;
 use posemesh_runner_api::failure::{FailureKind, RunFailure};
 use posemesh_runner_api::reports::{Reports, StopReason};
 use posemesh_runner_api::runner::{Runner, RunnerCall};
-use serde_json::Value;
 use tokio::task::JoinError;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -104,5 +103,5 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
 
 fn aborted(stop_grace: Duration) -> RunFailure {
     let reason = format!("asked to stop, it did not end within {stop_grace:?} and was aborted");
-    RunFailure { kind: FailureKind::Cancelled, reason, details: Value::Null }
+    RunFailure::new(FailureKind::Cancelled, reason)
 }

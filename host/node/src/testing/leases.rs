@@ -5,7 +5,6 @@ use std::time::Duration;
 use posemesh_net::secret::Secret;
 use posemesh_runner_api::failure::{FailureKind, RunFailure};
 use posemesh_runner_api::task::Task;
-use serde_json::Value;
 use time::OffsetDateTime;
 use url::Url;
 use uuid::Uuid;
@@ -67,5 +66,5 @@ pub(crate) fn lost() -> JobServerError {
 
 /// A runner's failure with this reason.
 pub(crate) fn failure(reason: &str) -> RunFailure {
-    RunFailure { kind: FailureKind::RunnerError, reason: reason.to_owned(), details: Value::Null }
+    RunFailure::new(FailureKind::RunnerError, reason)
 }

@@ -140,7 +140,7 @@ impl FailureContext<'_> {
         if dropped_lines > 0 {
             details.insert("dropped_output_lines".to_owned(), json!(dropped_lines));
         }
-        RunFailure { kind, reason, details: Value::Object(details) }
+        RunFailure { details: Value::Object(details), ..RunFailure::new(kind, reason) }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::manifest::limits::LimitSettings;
 pub(crate) fn port_error(failure: PortFailure) -> wasmtime::Result<types::PortError> {
     match failure {
         PortFailure::Trap(error) => Err(error),
-        PortFailure::Returned(PortError { kind, text }) => Ok(match kind {
+        PortFailure::Returned(PortError { kind, text, .. }) => Ok(match kind {
             PortErrorKind::NotFound => types::PortError::NotFound(text),
             PortErrorKind::Invalid => types::PortError::Invalid(text),
             PortErrorKind::Denied => types::PortError::Denied(text),

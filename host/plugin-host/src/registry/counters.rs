@@ -91,12 +91,10 @@ fn speaks_against_the_runner(kind: FailureKind) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Value;
-
     use super::*;
 
     fn failure(kind: FailureKind) -> Result<(), RunFailure> {
-        Err(RunFailure { kind, reason: String::new(), details: Value::Null })
+        Err(RunFailure::new(kind, ""))
     }
 
     #[test]

@@ -141,7 +141,7 @@ async fn keeping_more_than_the_scratch_budget_is_a_limit() {
     let a = download.next_part().await.unwrap().unwrap();
     let error = download.read_at(a, 0, 5).await.unwrap_err();
     assert!(
-        matches!(&error, PortError { kind: PortErrorKind::Limit, text } if text.contains("scratch_bytes")),
+        matches!(&error, PortError { kind: PortErrorKind::Limit, text, .. } if text.contains("scratch_bytes")),
         "{error:?}"
     );
 }
