@@ -11,6 +11,7 @@ use crate::commands::config::ConfigCommand;
 use crate::commands::demo::DemoArgs;
 #[cfg(feature = "devnet")]
 use crate::commands::devnet::DevnetArgs;
+use crate::commands::drain::{DrainArgs, ResumeArgs};
 use crate::commands::key::KeyCommand;
 use crate::commands::plugin::PluginCommand;
 use crate::commands::run::RunArgs;
@@ -42,6 +43,10 @@ pub(crate) enum Command {
     /// Run a local network (DDS, DMS and a domain server on loopback) to develop against.
     #[cfg(feature = "devnet")]
     Devnet(DevnetArgs),
+    /// Make the running node take no new leases; its tasks may take as long as they need.
+    Drain(DrainArgs),
+    /// Undo `drain`.
+    Resume(ResumeArgs),
     /// List, inspect, run and test runners.
     #[command(subcommand)]
     Plugin(PluginCommand),

@@ -8,6 +8,7 @@ mod progress;
 mod runner_list;
 mod runner_loading;
 mod runtime;
+mod systemd;
 
 use std::process::ExitCode;
 
@@ -15,7 +16,7 @@ use anyhow::Result;
 use clap::{CommandFactory as _, Parser as _};
 
 use crate::args::{Cli, Command};
-use crate::commands::{completions, config, key, plugin, run};
+use crate::commands::{completions, config, drain, key, plugin, run};
 #[cfg(feature = "devnet")]
 use crate::commands::{demo, devnet};
 use crate::runtime::block_on;
@@ -38,6 +39,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Demo(args) => block_on(demo::run(args)),
         #[cfg(feature = "devnet")]
         Command::Devnet(args) => block_on(devnet::run(args)),
+        Command::Drain(args) => block_on(async move { drain::run(&args).await }),
+        Command::Resume(args) => block_on(async move { drain::resume(&args).await }),
         Command::Plugin(command) => block_on(plugin::run(command)),
         Command::Config(command) => Ok(config::run(command)),
         Command::Key(command) => key::run(command),

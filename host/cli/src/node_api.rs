@@ -1,13 +1,17 @@
 //! The status API of a running node, for the commands that ask it.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Args;
 use posemesh_net::http::{client_builder, read_body};
 use posemesh_node_core::config::DEFAULT_STATUS_ADDR;
+use posemesh_node_core::node::NodeIdentity;
+use posemesh_node_core::shutdown::AfterDrain;
 use posemesh_plugin_host::registry::RunnerView;
+use posemesh_text::one_line;
 use reqwest::{Method, StatusCode, Url};
 use serde::Deserialize;
 use serde_json::Value;
@@ -33,6 +37,8 @@ pub(crate) struct NodeApiArgs {
 pub(crate) struct NodeApi {
     addr: SocketAddr,
     admin_token: Option<String>,
+    /// `PLUGINS_DIR` of the node that is meant; none if the address was given in so many words, or nothing is known.
+    plugins_dir: Option<PathBuf>,
 }
 
 #[derive(Deserialize)]
@@ -49,13 +55,20 @@ impl NodeApi {
         let environment = args.env_file.environment()?;
         let addr = match (args.status_addr, environment.get("STATUS_ADDR")) {
             (Some(addr), _) => addr,
+            (None, Some(("off", _))) => {
+                bail!(
+                    "STATUS_ADDR=off: this node can't be asked; start it with an address, or give another node's with --status-addr IP:PORT"
+                )
+            }
             (None, Some((text, _))) => text.parse().with_context(|| {
                 format!("STATUS_ADDR={text} is not an address; give the node's with --status-addr IP:PORT")
             })?,
             (None, None) => DEFAULT_STATUS_ADDR,
         };
         let admin_token = environment.get("ADMIN_TOKEN").map(|(token, _)| token.to_owned());
-        Ok(Self { addr, admin_token })
+        let meant = environment.get("PLUGINS_DIR").filter(|_| args.status_addr.is_none());
+        let plugins_dir = meant.map(|(dir, _)| PathBuf::from(dir));
+        Ok(Self { addr, admin_token, plugins_dir })
     }
 
     /// The node's runners.
@@ -86,7 +99,52 @@ impl NodeApi {
         Ok(answer.get("live").and_then(Value::as_str).unwrap_or_default().to_owned())
     }
 
+    /// Has the node take no new leases; how many tasks it has.
+    ///
+    /// # Errors
+    /// When no node answers, or it rejects the call.
+    pub(crate) async fn drain(&self, then: AfterDrain) -> Result<u64> {
+        let path = match then {
+            AfterDrain::Stop => "/api/admin/drain?then=stop",
+            AfterDrain::Stay => "/api/admin/drain?then=stay",
+        };
+        let answer = self.call(Method::POST, path).await?;
+        Ok(answer.get("running").and_then(Value::as_u64).unwrap_or_default())
+    }
+
+    /// Has the node take leases again.
+    ///
+    /// # Errors
+    /// When no node answers, or it rejects the call.
+    pub(crate) async fn resume(&self) -> Result<()> {
+        self.call(Method::POST, "/api/admin/resume").await.map(drop)
+    }
+
     async fn call(&self, method: Method, path: &str) -> Result<Value> {
+        self.check_identity().await?;
+        self.ask(method, path).await
+    }
+
+    /// Another node may have the address: of another folder of runners, it is not the one that is meant.
+    async fn check_identity(&self) -> Result<()> {
+        let Some(meant) = &self.plugins_dir else { return Ok(()) };
+        let node: NodeIdentity = serde_json::from_value(self.ask(Method::GET, "/api/node").await?)
+            .with_context(|| format!("reading which node answers at {}", self.addr))?;
+        let meant = meant.canonicalize().unwrap_or_else(|_| meant.clone());
+        if node.plugins_dir != meant {
+            bail!(
+                "at {} answers another node (process {}, PLUGINS_DIR {}), not the one of PLUGINS_DIR {}; \
+                 set STATUS_ADDR as for the node that you mean, or give its address with --status-addr",
+                self.addr,
+                node.pid,
+                escaped(&node.plugins_dir),
+                escaped(&meant),
+            );
+        }
+        Ok(())
+    }
+
+    async fn ask(&self, method: Method, path: &str) -> Result<Value> {
         let url = format!("http://{}{path}", self.addr);
         let client = client_builder().no_proxy().timeout(TIMEOUT).build()?;
         let needs_token = method == Method::POST;
@@ -120,4 +178,8 @@ impl NodeApi {
 fn runners_in(answer: Value) -> Result<Vec<RunnerView>> {
     let answer: RunnersAnswer = serde_json::from_value(answer).context("reading the node's answer")?;
     Ok(answer.plugins)
+}
+
+fn escaped(path: &Path) -> String {
+    one_line(path.display(), 400)
 }

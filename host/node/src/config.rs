@@ -64,6 +64,11 @@ pub struct Config {
 }
 
 impl Config {
+    /// How long the node may take to end (`SHUTDOWN_GRACE_SECS`).
+    pub fn shutdown_grace(&self) -> Duration {
+        self.worker.shutdown_grace
+    }
+
     /// Reads and checks all settings.
     ///
     /// ```

@@ -13,6 +13,7 @@ mod conclude;
 mod context;
 mod delivery;
 mod ports;
+mod release;
 mod run;
 mod session;
 mod settings;
@@ -21,6 +22,7 @@ mod unreadable;
 
 pub(crate) use context::LeaseContext;
 pub(crate) use ports::{DomainPortOpener, OpenPorts};
+pub(crate) use release::ReleaseOrder;
 pub(crate) use session::{LeaseSession, SessionEnd};
 pub(crate) use settings::LeaseSettings;
 pub(crate) use unreadable::fail_unreadable;

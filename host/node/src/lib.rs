@@ -7,14 +7,13 @@
 //! ```no_run
 //! use posemesh_node_core::config::{Config, environment};
 //! use posemesh_node_core::node::Node;
-//! use posemesh_node_core::shutdown::Shutdown;
+//! use posemesh_node_core::shutdown::{Shutdown, Signals};
 //!
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-//! let config = Config::load(&environment(None)?)?;
 //! let shutdown = Shutdown::new();
-//! let _signals = shutdown.listen()?;
+//! let _listening = Signals::install()?.pass_on(&shutdown);
+//! let config = Config::load(&environment(None)?)?;
 //! let node = Node::start(config).await?;
-//! println!("serving {}", node.capabilities().join(", "));
 //! node.run(&shutdown).await?;
 //! # Ok(())
 //! # }

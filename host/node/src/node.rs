@@ -5,6 +5,7 @@ mod error;
 use std::sync::Arc;
 
 use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
@@ -27,9 +28,10 @@ use posemesh_runner_api::runner::Runners as _;
 use error::StartFailure;
 
 pub use crate::records::LeaseTotals;
+pub use crate::status::NodeIdentity;
 pub use error::NodeError;
 
-/// A node that has its runners and its directories, and has not called any server yet.
+/// A node that has its directories and its status address, and has neither loaded a runner nor called a server yet.
 ///
 /// ```no_run
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -39,29 +41,54 @@ pub use error::NodeError;
 ///
 /// let node = Node::start(Config::load(&environment(None)?)?).await?;
 /// let shutdown = Shutdown::new();
-/// // Until somebody calls `shutdown.drain()`, from another task or by a signal.
+/// // Until somebody calls `shutdown.stop()`, from another task or by a signal.
 /// node.run(&shutdown).await?;
 /// # Ok(())
 /// # }
 /// ```
 pub struct Node {
     config: Config,
+    status_server: Option<StatusServer>,
     registry: Arc<Registry>,
     work_dirs: Arc<WorkDirs>,
     domains: Arc<DomainClient>,
 }
 
 impl Node {
-    /// Makes the directories and loads the runners.
+    /// Takes the status address and makes the directories.
     ///
     /// # Errors
-    /// When a folder can't be used or this machine can't run WebAssembly. A runner that can't be loaded is
-    /// logged with its reason and is no error; the node waits for a better one.
+    /// When the address is taken, a folder can't be used, or this machine can't run WebAssembly.
     pub async fn start(config: Config) -> Result<Self, NodeError> {
+        // First: two nodes at one address would answer for each other.
+        let status_server = StatusServer::bind(&config.status).await?;
         let work_dirs = Arc::new(WorkDirs::open(config.paths.work.clone()).await?);
-        let registry = load_runners(&config).await?;
+        let loader = Loader::open(RunnerEngine::new()?, config.loader.clone()).await?;
+        let settings = RegistrySettings {
+            plugins_dir: config.paths.plugins.clone(),
+            withheld: config.noop.withheld(),
+            environment: config.noop.environment(),
+        };
+        let registry = Arc::new(Registry::new(Arc::new(loader), settings));
         let domains = Arc::new(DomainClient::new(config.storage.clone())?);
-        Ok(Self { config, registry, work_dirs, domains })
+        Ok(Self { config, status_server, registry, work_dirs, domains })
+    }
+
+    /// Loads the runners that are there now; [`Node::run`] does so as well. A runner that can't be loaded is
+    /// logged with its reason and is no error; the node waits for a better one.
+    ///
+    /// # Errors
+    /// When the folder of runners can't be read.
+    pub async fn load_runners(&self) -> Result<(), NodeError> {
+        let dir = &self.config.paths.plugins;
+        self.registry
+            .scan(Scan::Now)
+            .await
+            .map_err(|error| StartFailure::Plugins { dir: dir.display().to_string(), error })?;
+        if self.registry.capabilities().borrow().is_empty() {
+            tracing::warn!(dir = %dir.display(), "no runner is live; waiting for one");
+        }
+        Ok(())
     }
 
     /// The capabilities of its live runners, sorted.
@@ -69,13 +96,14 @@ impl Node {
         self.registry.capabilities().borrow().iter().cloned().collect()
     }
 
-    /// Registers, logs in, and works until the node is to end. Everything it started has ended then.
+    /// Loads the runners, registers, logs in, and works until the node is to end. Everything it started has ended
+    /// then. The status server answers from the beginning.
     ///
     /// # Errors
-    /// When an HTTP client can't be made, or an address can't be listened on.
-    pub async fn run(self, shutdown: &Shutdown) -> Result<LeaseTotals, NodeError> {
+    /// When an HTTP client can't be made, an address can't be listened on, or the folder of runners can't be read.
+    pub async fn run(mut self, shutdown: &Shutdown) -> Result<LeaseTotals, NodeError> {
         let (membership, membership_task) = self.membership()?;
-        let status_server = StatusServer::bind(&self.config.status).await?;
+        let status_server = self.status_server.take();
         let legacy_server = self.legacy_server(&membership).await?;
         let records = TaskRecords::with_logs(self.work_dirs.logs());
         let registered = watch::Sender::new(false);
@@ -85,20 +113,49 @@ impl Node {
         // Token, status and the watch on the runners outlive the work: its last heartbeats need them.
         let stop = CancellationToken::new();
         let work = async {
-            let totals = worker.run(shutdown).await;
-            self.domains.close().await;
-            stop.cancel();
-            totals
+            // Before the node registers: it says what it can do.
+            tokio::select! {
+                loaded = self.load_runners() => if let Err(error) = loaded {
+                    stop.cancel();
+                    return Err(error);
+                },
+                () = shutdown.stopping().cancelled() => {
+                    tracing::info!("stopped before all runners were loaded");
+                    stop.cancel();
+                    return Ok(LeaseTotals::default());
+                }
+            }
+            let work = async {
+                let totals = worker.run(shutdown).await;
+                self.close_domains(shutdown).await;
+                stop.cancel();
+                totals
+            };
+            let (totals, (), (), ()) = tokio::join!(
+                work,
+                membership_task.run(stop.clone()),
+                self.registry.watch(stop.clone()),
+                follow_registration(membership.status(), &registered, stop.clone()),
+            );
+            Ok(totals)
         };
-        let (totals, (), (), (), (), ()) = tokio::join!(
+        let (totals, (), ()) = tokio::join!(
             work,
             serve_status(status_server, sources, stop.clone()),
             serve_legacy(legacy_server, stop.clone()),
-            membership_task.run(stop.clone()),
-            self.registry.watch(stop.clone()),
-            follow_registration(membership.status(), &registered, stop.clone()),
         );
-        Ok(totals)
+        totals
+    }
+
+    /// Lets upload sessions be aborted at their servers, for as long as a node that stops has time.
+    async fn close_domains(&self, shutdown: &Shutdown) {
+        let end = shutdown.stopped_at().map(|stopped| stopped + self.config.worker.shutdown_grace);
+        tokio::select! {
+            () = self.domains.close() => {}
+            () = async { sleep_until(end.unwrap_or_else(Instant::now)).await }, if end.is_some() => {
+                tracing::warn!("stopping: upload sessions may be left at domain servers");
+            }
+        }
     }
 
     fn membership(&self) -> Result<(Arc<Membership>, MembershipTask), NodeError> {
@@ -154,6 +211,7 @@ impl Node {
             max_concurrency: self.config.worker.max_concurrency as u64,
         };
         StatusSources {
+            identity: NodeIdentity::of(&self.config.paths.plugins),
             registry: self.registry.clone(),
             records,
             readiness,
@@ -161,25 +219,6 @@ impl Node {
             admin_token: self.config.status.admin_token.clone(),
         }
     }
-}
-
-async fn load_runners(config: &Config) -> Result<Arc<Registry>, NodeError> {
-    let dir = config.paths.plugins.clone();
-    let settings = RegistrySettings {
-        plugins_dir: dir.clone(),
-        withheld: config.noop.withheld(),
-        environment: config.noop.environment(),
-    };
-    let loader = Loader::open(RunnerEngine::new()?, config.loader.clone()).await?;
-    let registry = Arc::new(Registry::new(Arc::new(loader), settings));
-    registry
-        .scan(Scan::Now)
-        .await
-        .map_err(|error| StartFailure::Plugins { dir: dir.display().to_string(), error })?;
-    if registry.capabilities().borrow().is_empty() {
-        tracing::warn!(dir = %dir.display(), "no runner is live; waiting for one");
-    }
-    Ok(registry)
 }
 
 async fn serve_status(server: Option<StatusServer>, sources: StatusSources, stop: CancellationToken) {

@@ -7,7 +7,8 @@
 //! | `GET /metrics` | counts and gauges in the text format of OpenMetrics ([`metrics`]) |
 //! | `GET /api/plugins` | runners and their generations ([`posemesh_plugin_host::registry::RunnerView`]) |
 //! | `GET /api/tasks`, `/api/tasks/{id}`, `/api/tasks/{id}/log` | the last tasks ([`tasks`]) |
-//! | `POST /api/admin/...` | rescan, rollback, drain ([`admin`]) |
+//! | `GET /api/node` | which node this is ([`node`]) |
+//! | `POST /api/admin/...` | rescan, rollback, drain, resume ([`admin`]) |
 //!
 //! Answers but `/metrics` and logs are JSON; errors are `{"error": "..."}`. On a loopback address only
 //! requests that name one are answered, so that no web page can ask in a user's browser.
@@ -16,6 +17,7 @@ mod admin;
 mod answer;
 mod guard;
 mod metrics;
+mod node;
 mod readiness;
 mod ready;
 mod server;
@@ -23,6 +25,7 @@ mod settings;
 mod sources;
 mod tasks;
 
+pub use node::NodeIdentity;
 pub(crate) use readiness::Readiness;
 pub(crate) use server::{StatusError, StatusServer};
 pub use settings::DEFAULT_ADDR;

@@ -1,13 +1,23 @@
 //! The log: JSON or text lines on standard error (protocol 8.1).
+//!
+//! Nobody who logs ever waits for the log or fails by it: lines go through a bounded queue ([`queue`]).
 
-use std::io::IsTerminal;
+mod queue;
+
+use std::fs::File;
+use std::io::{self, IsTerminal};
+use std::os::fd::AsFd as _;
 
 use tracing_subscriber::EnvFilter;
 
 use posemesh_text::one_line;
 
+pub use queue::{LogGuard, dropped_lines};
+
 /// How many bytes of a wrong filter are quoted.
 const QUOTED_BYTES: usize = 200;
+/// How many bytes of a panic's message are logged.
+const MAX_PANIC_BYTES: usize = 1000;
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -46,27 +56,46 @@ pub enum TelemetryError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Standard error can't be used.
+    #[error("opening standard error for the log: {0}")]
+    Stderr(io::Error),
     /// The process has a subscriber already; it stays.
     #[error("this process has a log subscriber already, which stays in use")]
     Installed,
 }
 
-/// Starts the log of the process; for `filter` see [`LogSettings::filter`].
+/// Starts the log of the process; for `filter` see [`LogSettings::filter`]. Panics are logged as well, instead of
+/// being printed by whoever panics.
 ///
 /// # Errors
 /// When the filter is wrong, or when a subscriber is installed already. A program that embeds the node
 /// can ignore the latter.
-pub fn init(format: LogFormat, filter: &str) -> Result<(), TelemetryError> {
+pub fn init(format: LogFormat, filter: &str) -> Result<LogGuard, TelemetryError> {
+    let filter = parse_filter(filter)?;
+    let stderr = io::stderr();
     // Colour codes are for terminals only: in JSON or in a file they would be in the way of programs.
+    let colour = format == LogFormat::Text && stderr.is_terminal();
+    // A descriptor of its own: the lock of `io::stderr` would be held for as long as a write is held up.
+    let out = File::from(stderr.as_fd().try_clone_to_owned().map_err(TelemetryError::Stderr)?);
+    let (queue, guard) = queue::start(out, format);
+    let losses = queue.losses.clone();
     let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(parse_filter(filter)?)
-        .with_writer(std::io::stderr)
-        .with_ansi(format == LogFormat::Text && std::io::stderr().is_terminal());
+        .with_env_filter(filter)
+        .with_writer(queue)
+        .log_internal_errors(false)
+        .with_ansi(colour);
     match format {
         LogFormat::Json => subscriber.json().flatten_event(true).with_span_list(false).try_init(),
         LogFormat::Text => subscriber.try_init(),
     }
-    .map_err(|_| TelemetryError::Installed)
+    .map_err(|_| TelemetryError::Installed)?;
+    losses.publish();
+    std::panic::set_hook(Box::new(|panic| {
+        let message = panic.payload_as_str().unwrap_or("no message");
+        let at = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(at, "a thread of the node panicked: {}", one_line(message, MAX_PANIC_BYTES));
+    }));
+    Ok(guard)
 }
 
 /// Whether [`init`] would accept the filter.

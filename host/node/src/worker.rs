@@ -5,11 +5,11 @@
 //! first. One loop does all of it; nothing that a lease does can hold it up.
 
 mod active;
-mod drain;
 mod lease_loop;
 mod pacing;
 mod poll;
 mod settings;
+mod stop;
 
 pub(crate) use lease_loop::{Worker, WorkerParts};
 pub(crate) use settings::WorkerSettings;

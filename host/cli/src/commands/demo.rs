@@ -12,7 +12,7 @@ use posemesh_devnet::{Devnet, DevnetConfig, TaskState, TaskStatus};
 use posemesh_node_core::auth::wallet::Wallet;
 use posemesh_node_core::config::{Config, Environment};
 use posemesh_node_core::node::Node;
-use posemesh_node_core::shutdown::Shutdown;
+use posemesh_node_core::shutdown::{Shutdown, Signals};
 use posemesh_node_core::telemetry::{self, LogFormat};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -52,19 +52,20 @@ pub(crate) struct DemoArgs {
 /// # Errors
 /// When something can't be started, or the task fails.
 pub(crate) async fn run(args: DemoArgs) -> Result<ExitCode> {
-    telemetry::init(LogFormat::Text, if args.verbose { "info" } else { "error" })?;
+    let _log = telemetry::init(LogFormat::Text, if args.verbose { "info" } else { "error" })?;
     let meta: Value = serde_json::from_str(&args.meta).context("--meta is not JSON")?;
     if !args.scan.is_file() {
         bail!("--scan {}: there is no such file", args.scan.display());
     }
     let shutdown = Shutdown::new();
-    let _listening = shutdown.listen().context("installing signal handlers")?;
+    let _listening = Signals::install().context("installing signal handlers")?.pass_on(&shutdown);
 
     let devnet = Devnet::start(DevnetConfig::default()).await.context("starting the local network")?;
     println!("network  DDS, DMS and a domain server on {}", devnet.domain_server_url());
     let work = tempfile::tempdir().context("creating a folder for the node")?;
     let (config, address) = node_config(&devnet, &args.plugins_dir, work.path())?;
     let node = Node::start(config).await?;
+    node.load_runners().await?;
     println!("node     {address}, serving {}", node.capabilities().join(", "));
     if !node.capabilities().iter().any(|capability| capability == CAPABILITY) {
         bail!("no runner in {} serves {CAPABILITY}", args.plugins_dir.display());
@@ -75,7 +76,7 @@ pub(crate) async fn run(args: DemoArgs) -> Result<ExitCode> {
     });
 
     let result = execute_task(&devnet, &args, meta, &shutdown).await;
-    shutdown.drain();
+    shutdown.stop();
     running.await.context("ending the node")??;
     devnet.shutdown().await;
     result.map(|()| ExitCode::SUCCESS)
@@ -125,7 +126,7 @@ async fn execute_task(devnet: &Devnet, args: &DemoArgs, meta: Value, shutdown: &
     let started = Instant::now();
     let ended = tokio::select! {
         ended = follow(devnet, task) => ended?,
-        () = shutdown.draining().cancelled() => bail!("interrupted"),
+        () = shutdown.stopping().cancelled() => bail!("interrupted"),
     };
     if let Some(failure) = ended.failures.last() {
         bail!("the task failed: {}\n{:#}", failure.reason, failure.details);

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use posemesh_devnet::{Devnet, DevnetConfig};
 use posemesh_node_core::auth::wallet::Wallet;
-use posemesh_node_core::shutdown::Shutdown;
+use posemesh_node_core::shutdown::{Shutdown, Signals};
 use posemesh_node_core::telemetry::{self, LogFormat};
 
 /// Leases that one node may have at a time: enough for any MAX_CONCURRENCY that a machine can bear.
@@ -33,9 +33,10 @@ pub(crate) struct DevnetArgs {
 /// # Errors
 /// When the servers can't be started.
 pub(crate) async fn run(args: DevnetArgs) -> Result<ExitCode> {
-    telemetry::init(LogFormat::Text, &std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned()))?;
+    let _log =
+        telemetry::init(LogFormat::Text, &std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned()))?;
     let shutdown = Shutdown::new();
-    let _listening = shutdown.listen().context("installing signal handlers")?;
+    let _listening = Signals::install().context("installing signal handlers")?.pass_on(&shutdown);
     let config = DevnetConfig {
         addr: args.addr,
         data_dir: args.data_dir,
@@ -45,7 +46,7 @@ pub(crate) async fn run(args: DevnetArgs) -> Result<ExitCode> {
     };
     let devnet = Devnet::start(config).await?;
     print!("{}", instructions(&devnet));
-    shutdown.draining().cancelled().await;
+    shutdown.stopping().cancelled().await;
     devnet.shutdown().await;
     Ok(ExitCode::SUCCESS)
 }

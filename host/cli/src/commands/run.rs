@@ -5,11 +5,12 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use clap::Args;
 use posemesh_node_core::node::Node;
-use posemesh_node_core::shutdown::Shutdown;
+use posemesh_node_core::shutdown::{Shutdown, Signals};
 use posemesh_node_core::telemetry;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::env_file::EnvFileArgs;
+use crate::systemd;
 
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
@@ -22,6 +23,10 @@ pub(crate) struct RunArgs {
 /// # Errors
 /// When the node can't be started, or its identity is rejected for good.
 pub(crate) async fn run(args: RunArgs) -> Result<ExitCode> {
+    // Before everything else: a signal must not end the process, nor wait for the start.
+    let signals = Signals::install().context("installing signal handlers")?;
+    let shutdown = Shutdown::new();
+    let _listening = signals.pass_on(&shutdown);
     let config = match args.env_file.config() {
         Ok(config) => config,
         Err(error) => {
@@ -29,23 +34,35 @@ pub(crate) async fn run(args: RunArgs) -> Result<ExitCode> {
             return Ok(ExitCode::from(2));
         }
     };
-    telemetry::init(config.log.format, &config.log.filter)?;
+    let _log = telemetry::init(config.log.format, &config.log.filter)?;
     raise_open_file_limit();
-    let shutdown = Shutdown::new();
-    let _listening = shutdown.listen().context("installing signal handlers")?;
-    // A signal must not wait for the start: a folder of runners may take minutes to compile.
+    let _systemd = systemd::tell(&shutdown, config.shutdown_grace());
+    let ended = tokio::select! {
+        biased;
+        () = shutdown.killed().cancelled() => return Ok(ExitCode::FAILURE),
+        ended = start_and_run(config, &shutdown) => ended,
+    };
+    Ok(ended.map_or_else(
+        |error| {
+            // By the log, which can't be held up, and not by `main`, which prints to the same descriptor.
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        },
+        |()| ExitCode::SUCCESS,
+    ))
+}
+
+async fn start_and_run(config: posemesh_node_core::config::Config, shutdown: &Shutdown) -> Result<()> {
     let node = tokio::select! {
         node = Node::start(config) => node?,
-        () = shutdown.draining().cancelled() => {
-            tracing::info!("stopped by a signal before all runners were loaded");
-            return Ok(ExitCode::SUCCESS);
+        () = shutdown.stopping().cancelled() => {
+            tracing::info!("stopped by a signal before the node was started");
+            return Ok(());
         }
     };
-    tokio::select! {
-        biased;
-        () = shutdown.killed().cancelled() => Ok(ExitCode::FAILURE),
-        result = node.run(&shutdown) => result.map(|_| ExitCode::SUCCESS).map_err(Into::into),
-    }
+    systemd::ready();
+    node.run(shutdown).await?;
+    Ok(())
 }
 
 /// Raises the limit on open files to the maximum that the system allows: each task has connections and files

@@ -18,9 +18,8 @@ const FEWEST_CHARACTERS: usize = 8;
 
 pub(super) fn read(reader: &mut SettingsReader<'_>) -> StatusSettings {
     let default = StatusSettings::default();
-    let required = reader.raw("STATUS_ADDR").is_some();
     let addr = read_addr(reader, default.addr);
-    StatusSettings { addr, required, admin_token: read_token(reader) }
+    StatusSettings { addr, admin_token: read_token(reader) }
 }
 
 fn read_addr(reader: &mut SettingsReader<'_>, default: Option<SocketAddr>) -> Option<SocketAddr> {
@@ -29,7 +28,7 @@ fn read_addr(reader: &mut SettingsReader<'_>, default: Option<SocketAddr>) -> Op
         Group::Status,
         "STATUS_ADDR",
         "Where the status server listens: health, readiness, metrics, runners and tasks. `plugin list`, \
-         `plugin rescan` and `plugin rollback` ask there. If it is set and can't be had, the node does not start.",
+         `plugin rescan`, `plugin rollback`, `drain` and `resume` ask there. If it is taken, the node does not start.",
     );
     let default = default.map_or_else(|| "off".to_owned(), |addr| addr.to_string());
     let shown = reader.value(&variable, default, ALLOWED, |text| {
@@ -43,7 +42,7 @@ fn read_token(reader: &mut SettingsReader<'_>) -> Option<Secret> {
     let variable = Variable::new(
         Group::Status,
         "ADMIN_TOKEN",
-        "What calls to `/api/admin/` must carry as their bearer: rescan, rollback, drain. Without it there are \
+        "What calls to `/api/admin/` must carry as their bearer: rescan, rollback, drain, resume. Without it there are \
          no such calls.",
     )
     .secret();

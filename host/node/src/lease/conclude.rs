@@ -9,7 +9,7 @@ use tracing::{info, warn};
 use crate::dms::FinalReport;
 use crate::heartbeat::{Heartbeats, LeaseState};
 use crate::lease::context::LeaseContext;
-use crate::lease::delivery::{deliver_in_time, release_timeout};
+use crate::lease::delivery::deliver_in_time;
 use crate::records::LeaseOutcome;
 
 /// A run that has ended.
@@ -33,7 +33,7 @@ pub(super) async fn conclude(
     // Reports go out first: the final report ends the lease, and after it the server takes no heartbeat.
     tokio::select! {
         () = heartbeats.flush() => {}
-        () = release_timeout(context) => warn!("shutting down: the last progress and events may be missing"),
+        () = context.release.share_is_over() => warn!("shutting down: the last progress and events may be missing"),
     }
     // Asked after the flush, which may be what found out that the lease is over.
     match heartbeats.state() {

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use posemesh_runner_api::runner::Runners;
-use tokio_util::sync::CancellationToken;
 
 use crate::dms::JobServer;
 use crate::lease::ports::OpenPorts;
+use crate::lease::release::ReleaseOrder;
 use crate::lease::settings::LeaseSettings;
 use crate::workdir::WorkDirs;
 
@@ -18,7 +18,6 @@ pub(crate) struct LeaseContext {
     pub(crate) ports: Arc<dyn OpenPorts>,
     pub(crate) work_dirs: Arc<WorkDirs>,
     pub(crate) settings: LeaseSettings,
-    /// Fires when the grace time of a shutdown is over: runners are stopped, and what is not finished is
-    /// released, that is, failed with `node_shutdown` (protocol 5.3).
-    pub(crate) release: CancellationToken,
+    /// Given when a node that stops gives its leases back.
+    pub(crate) release: ReleaseOrder,
 }

@@ -66,7 +66,7 @@ pub(super) async fn deliver_in_time(
         () = sleep(timeout) => {
             return Ok(LeaseOutcome::Lost { reason: format!("the final report could not be delivered for {timeout:?}") });
         }
-        () = release_timeout(context) => {
+        () = context.release.is_over() => {
             let reason = "the node shut down before the final report was delivered".to_owned();
             return Ok(LeaseOutcome::Lost { reason });
         }
@@ -87,12 +87,6 @@ pub(super) async fn deliver_in_time(
         FinalReport::Complete(_) => LeaseOutcome::Completed { confirmed },
         FinalReport::Fail { reason, .. } => LeaseOutcome::Failed { reason: reason.clone(), confirmed },
     })
-}
-
-/// Ends when the node has been releasing its leases for as long as that may take.
-pub(super) async fn release_timeout(context: &LeaseContext) {
-    context.release.cancelled().await;
-    sleep(context.settings.release_timeout).await;
 }
 
 /// Tries until the server has the report, until it says that the lease is lost, or until `over` says how

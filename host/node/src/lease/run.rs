@@ -12,9 +12,10 @@ use posemesh_runner_api::reports::{Reports, StopReason};
 use posemesh_runner_api::runner::{Runner, RunnerCall};
 use tokio::task::JoinError;
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, error, warn};
+
+use crate::lease::release::ReleaseOrder;
 
 /// How long an aborted run may take to end.
 const ABORT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -37,13 +38,13 @@ impl RunEnd {
     }
 }
 
-/// Runs a runner to its end. Once the runner is asked to stop, by its reports or because `release` fires,
+/// Runs a runner to its end. Once the runner is asked to stop, by its reports or because `release` is given,
 /// it has `stop_grace` to end; then the run is aborted.
 pub(super) async fn run(
     runner: Arc<dyn Runner>,
     call: RunnerCall,
     stop_grace: Duration,
-    release: &CancellationToken,
+    release: &ReleaseOrder,
 ) -> RunEnd {
     let reports = call.reports.clone();
     // A plain join handle would let the run go on when its session is dropped.
@@ -55,6 +56,8 @@ pub(super) async fn run(
         joined = &mut task => return RunEnd::of(result_of(joined)),
         () = stopped(&reports, release) => {}
     }
+    // Less when the node stops: the report needs time too.
+    let stop_grace = release.share(stop_grace);
     // By reference: a run that does not end in time must still be there to be aborted and watched.
     if let Ok(joined) = timeout(stop_grace, &mut task).await {
         return RunEnd::of(result_of(joined));
@@ -75,10 +78,10 @@ pub(super) async fn run(
     }
 }
 
-async fn stopped(reports: &Reports, release: &CancellationToken) {
+async fn stopped(reports: &Reports, release: &ReleaseOrder) {
     tokio::select! {
         () = reports.stop_token().cancelled() => {}
-        () = release.cancelled() => reports.stop(StopReason::Shutdown),
+        () = release.given() => reports.stop(StopReason::Shutdown),
     }
 }
 

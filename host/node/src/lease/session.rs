@@ -120,7 +120,10 @@ impl LeaseSession {
             );
         }
         // Aborting upload sessions needs the task token, which ends with the lease.
-        ports.outputs.wait_for_aborts().await;
+        tokio::select! {
+            () = ports.outputs.wait_for_aborts() => {}
+            () = context.release.share_is_over() => warn!("stopping: upload sessions may be left at the server"),
+        }
         let finished =
             FinishedRun { task: lease.task, result: end.result, artifacts: ports.outputs.finished() };
         let outcome = conclude(&context, finished, &heartbeats, reports.stop_reason()).await;

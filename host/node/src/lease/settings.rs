@@ -19,8 +19,6 @@ pub(crate) struct LeaseSettings {
     /// How long the delivery of a final report is tried while heartbeats do get through. A server that
     /// accepts heartbeats but never the report occupies a slot no longer than that.
     pub(crate) delivery_timeout: Duration,
-    /// The same, and the limit for the last reports, once the node releases its leases at a shutdown.
-    pub(crate) release_timeout: Duration,
 }
 
 impl Default for LeaseSettings {
@@ -31,7 +29,6 @@ impl Default for LeaseSettings {
             // Must not run out before the plugin host has ended the runner, or has reported that it can't.
             stop_grace: Duration::from_secs(20),
             delivery_timeout: Duration::from_secs(15 * 60),
-            release_timeout: Duration::from_secs(10),
         }
     }
 }

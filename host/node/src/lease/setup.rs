@@ -117,7 +117,7 @@ async fn unless_over<T>(
         biased;
         // Before the release: that one reports `node_shutdown`, and here nothing may be reported any more.
         () = superseded.cancelled() => Err(SetupError::LeaseOver(LeaseState::superseded())),
-        () = context.release.cancelled() => Err(SetupError::Shutdown),
+        () = context.release.given() => Err(SetupError::Shutdown),
         result = step => Ok(result),
     }
 }

@@ -1,16 +1,19 @@
-//! The admin calls: rescan the runners, roll one back, drain. They need the `ADMIN_TOKEN`.
+//! The admin calls: rescan the runners, roll one back, drain and resume. They need the `ADMIN_TOKEN`.
 
 use axum::Json;
-use axum::extract::{Path, Request, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::AUTHORIZATION;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use super::answer::error;
 use super::sources::StatusSources;
+use crate::shutdown::AfterDrain;
 use posemesh_plugin_host::registry::Scan;
 
 /// Lets only calls through that carry the token.
@@ -45,8 +48,34 @@ pub(super) async fn rollback(State(sources): State<StatusSources>, Path(name): P
     }
 }
 
-pub(super) async fn drain(State(sources): State<StatusSources>) -> Response {
-    sources.shutdown.drain();
+/// What `POST /api/admin/drain` may be called with.
+#[derive(Debug, Deserialize)]
+pub(super) struct DrainQuery {
+    /// `stop`, the default, or `stay`.
+    #[serde(default)]
+    then: AfterDrain,
+}
+
+pub(super) async fn drain(
+    State(sources): State<StatusSources>,
+    query: Result<Query<DrainQuery>, QueryRejection>,
+) -> Response {
+    let Ok(Query(DrainQuery { then })) = query else {
+        return error(StatusCode::BAD_REQUEST, "`then` is `stop`, the default, or `stay`");
+    };
+    sources.shutdown.drain(then);
+    lease_taking(&sources, true)
+}
+
+pub(super) async fn resume(State(sources): State<StatusSources>) -> Response {
+    if sources.shutdown.stopping().is_cancelled() {
+        return error(StatusCode::CONFLICT, "the node is stopping, which can't be undone");
+    }
+    sources.shutdown.resume();
+    lease_taking(&sources, false)
+}
+
+fn lease_taking(sources: &StatusSources, draining: bool) -> Response {
     let running = sources.records.totals().running();
-    (StatusCode::ACCEPTED, Json(json!({"draining": true, "running": running}))).into_response()
+    (StatusCode::ACCEPTED, Json(json!({"draining": draining, "running": running}))).into_response()
 }

@@ -68,6 +68,8 @@ impl Collector for Scrape {
         let out = &mut encoder;
         self.tasks(out)?;
         self.runners(out)?;
+        let lost = crate::telemetry::dropped_lines();
+        counter(out, "log_lines_dropped", "Log lines that could not be written", lost)?;
         self.membership(out)
     }
 }

@@ -35,8 +35,11 @@ impl Readiness {
     pub(crate) fn missing(&self) -> Vec<String> {
         // Goes on after the first finding: whoever mends one thing should not learn of the next only then.
         let mut missing = Vec::new();
-        if self.shutdown.draining().is_cancelled() {
-            missing.push("it is draining: it takes no more work".to_owned());
+        if self.shutdown.stopping().is_cancelled() {
+            missing.push("it is stopping: it takes no more work".to_owned());
+        }
+        if self.shutdown.draining().is_some() {
+            missing.push("it is draining: it takes no new lease until it is resumed".to_owned());
         }
         let registration = *self.registration.borrow();
         if registration != RegistrationStatus::Registered {

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::answer::error;
 use super::settings::StatusSettings;
 use super::sources::StatusSources;
-use super::{admin, guard, metrics, ready, tasks};
+use super::{admin, guard, metrics, node, ready, tasks};
 
 /// Time for requests in flight to end when the node ends.
 const LAST_REQUESTS: Duration = Duration::from_secs(2);
@@ -28,36 +28,27 @@ pub(crate) struct StatusServer {
 
 /// Why the status server can't listen.
 #[derive(Debug, thiserror::Error)]
-#[error("listening on STATUS_ADDR={addr}: {error}; choose a free address of this machine, or `off`")]
+#[error(
+    "listening on STATUS_ADDR={addr}: {error}; another node may have this address: choose a free one of this machine, or `off`"
+)]
 pub(crate) struct StatusError {
     addr: SocketAddr,
     error: std::io::Error,
 }
 
 impl StatusServer {
-    /// Binds the address. None if it is off, or if it is the default and not free.
+    /// Binds the address. None if it is off.
     ///
     /// # Errors
-    /// When an address that the operator chose is not free.
+    /// When the address is not free: whoever asks there would be answered by another node.
     pub(crate) async fn bind(settings: &StatusSettings) -> Result<Option<Self>, StatusError> {
         let Some(addr) = settings.addr else { return Ok(None) };
-        let bound = TcpListener::bind(addr).await.and_then(|listener| {
-            // For port 0 the kernel chooses one, and that is the address to show.
-            let addr = listener.local_addr()?;
-            Ok(Self { listener, addr })
-        });
-        match bound {
-            Ok(server) => {
-                tracing::info!(addr = %server.addr, "the status server listens");
-                Ok(Some(server))
-            }
-            Err(error) if settings.required => Err(StatusError { addr, error }),
-            // A second node on the machine finds the default taken, which must not keep it from working.
-            Err(error) => {
-                tracing::warn!(%addr, %error, "there is no status server; STATUS_ADDR chooses another address");
-                Ok(None)
-            }
-        }
+        let fail = |error| StatusError { addr, error };
+        let listener = TcpListener::bind(addr).await.map_err(fail)?;
+        // For port 0 the kernel chooses one, and that is the address to show.
+        let addr = listener.local_addr().map_err(fail)?;
+        tracing::info!(%addr, "the status server listens");
+        Ok(Some(Self { listener, addr }))
     }
 
     /// Serves until `stop` fires; requests in flight then get a moment.
@@ -87,12 +78,14 @@ fn router(sources: StatusSources, addr: SocketAddr) -> Router {
         .route("/rescan", post(admin::rescan))
         .route("/rollback/{name}", post(admin::rollback))
         .route("/drain", post(admin::drain))
+        .route("/resume", post(admin::resume))
         .route_layer(middleware::from_fn_with_state(sources.clone(), admin::check));
     // The guard is added last, which makes it the outermost layer: it holds for unknown paths too.
     Router::new()
         .route("/health", get(async || Json(json!({"status": "ok"}))))
         .route("/ready", get(ready::answer))
         .route("/metrics", get(metrics::answer))
+        .route("/api/node", get(node::answer))
         .route("/api/plugins", get(plugins))
         .route("/api/tasks", get(tasks::all))
         .route("/api/tasks/{id}", get(tasks::one))

@@ -12,14 +12,12 @@ pub const DEFAULT_ADDR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALH
 pub(crate) struct StatusSettings {
     /// Where it listens; nowhere if none.
     pub(crate) addr: Option<SocketAddr>,
-    /// Whether the node must not start without it: the operator chose the address.
-    pub(crate) required: bool,
     /// The bearer of admin calls; without one there are no admin calls.
     pub(crate) admin_token: Option<Secret>,
 }
 
 impl Default for StatusSettings {
     fn default() -> Self {
-        Self { addr: Some(DEFAULT_ADDR), required: false, admin_token: None }
+        Self { addr: Some(DEFAULT_ADDR), admin_token: None }
     }
 }

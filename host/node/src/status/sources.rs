@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::node::NodeIdentity;
 use super::readiness::Readiness;
 use crate::records::TaskRecords;
 use crate::shutdown::Shutdown;
@@ -11,6 +12,8 @@ use posemesh_plugin_host::registry::Registry;
 /// The parts of the node that the status server reads and commands.
 #[derive(Clone)]
 pub(crate) struct StatusSources {
+    /// Which node this is.
+    pub(crate) identity: NodeIdentity,
     /// The runners.
     pub(crate) registry: Arc<Registry>,
     /// The tasks.

@@ -6,10 +6,9 @@ use std::sync::Arc;
 use posemesh_runner_api::failure::RunFailure;
 use posemesh_runner_api::runner::RunnerCall;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use crate::dms::Lease;
-use crate::lease::{LeaseContext, LeaseSession, LeaseSettings, SessionEnd};
+use crate::lease::{LeaseContext, LeaseSession, LeaseSettings, ReleaseOrder, SessionEnd};
 use crate::records::TaskRecords;
 use crate::testing::job_server::ScriptedJobServer;
 use crate::testing::ports::FakePorts;
@@ -40,7 +39,7 @@ impl LeaseFixture {
             ports: Arc::new(FakePorts),
             work_dirs: Arc::new(WorkDirs::open(work_dir.path().to_owned()).await.unwrap()),
             settings: LeaseSettings::default(),
-            release: CancellationToken::new(),
+            release: ReleaseOrder::default(),
         };
         Self { server, runners, context, records: TaskRecords::default(), work_dir }
     }

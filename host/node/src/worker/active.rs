@@ -86,13 +86,13 @@ impl ActiveLeases {
         self.sessions.join_next().await
     }
 
-    /// Asks all runners to stop; what they have not finished is failed with `node_shutdown`.
-    pub(super) fn release_all(&self) {
-        self.context.release.cancel();
+    /// Asks all runners to stop; what they have not finished is failed with `node_shutdown`, all of it by `end`.
+    pub(super) fn release_all(&self, end: Instant) {
+        self.context.release.give(end);
     }
 
     pub(super) fn are_released(&self) -> bool {
-        self.context.release.is_cancelled()
+        self.context.release.is_given()
     }
 
     /// Drops all sessions. Their leases expire at the server.

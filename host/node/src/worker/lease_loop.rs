@@ -7,19 +7,18 @@ use posemesh_runner_api::runner::Runners;
 use tokio::sync::watch;
 use tokio::task::JoinError;
 use tokio::time::{Instant, sleep_until};
-use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use crate::dms::{JobServer, LeaseAnswer};
-use crate::lease::{LeaseContext, OpenPorts, SessionEnd};
+use crate::lease::{LeaseContext, OpenPorts, ReleaseOrder, SessionEnd};
 use crate::records::{LeaseTotals, TaskRecords};
-use crate::shutdown::Shutdown;
+use crate::shutdown::{AfterDrain, Shutdown};
 use crate::workdir::WorkDirs;
 use crate::worker::active::ActiveLeases;
-use crate::worker::drain::drain;
 use crate::worker::pacing::PollPacing;
 use crate::worker::poll::{Poll, PollResult};
 use crate::worker::settings::WorkerSettings;
+use crate::worker::stop::stop;
 
 /// What the worker works with.
 pub(crate) struct WorkerParts {
@@ -56,8 +55,8 @@ impl Worker {
             ports,
             work_dirs,
             settings: settings.lease,
-            // Not a token of the shutdown itself: it fires only when the grace time is over.
-            release: CancellationToken::new(),
+            // Not the shutdown itself: it is given only when the grace time runs out.
+            release: ReleaseOrder::default(),
         };
         Self {
             server,
@@ -71,17 +70,26 @@ impl Worker {
         }
     }
 
-    /// Takes leases until the node is to shut down, then ends what is running within the grace time. All
-    /// tasks that it started have ended when it returns.
+    /// Takes leases until the node is to stop, then ends what is running within the grace time; or until it has
+    /// drained. All tasks that it started have ended when it returns.
     pub(crate) async fn run(mut self, shutdown: &Shutdown) -> LeaseTotals {
         info!(max_concurrency = self.settings.max_concurrency, "the worker takes leases");
+        let mut drain = LastValue::new(shutdown.watch_drain());
         loop {
+            let draining = *drain.borrow();
+            // A request that is under way may still bring a lease, which is worked on like the others.
+            let idle = self.active.is_empty() && !self.poll.is_under_way();
+            if draining == Some(AfterDrain::Stop) && idle {
+                info!("drained");
+                break;
+            }
             // Anew in each round: every branch may free a slot, or take away what a poll requires.
-            let due = self.poll_due();
+            let due = self.poll_due().filter(|_| draining.is_none());
             tokio::select! {
                 biased;
-                // First: once the node drains, no request is sent any more.
-                () = shutdown.draining().cancelled() => break,
+                // First: once the node stops, no request is sent any more.
+                () = shutdown.stopping().cancelled() => break,
+                () = drain.changed() => {}
                 // Before the answer to a poll, which is judged by how many leases are worked on.
                 Some(ended) = self.active.next_end() => self.session_ended(ended),
                 result = self.poll.answer() => self.answered(result),
@@ -94,7 +102,7 @@ impl Worker {
                 }
             }
         }
-        drain(&mut self.active, &mut self.poll, &self.settings, shutdown).await;
+        stop(&mut self.active, &mut self.poll, &self.settings, shutdown).await;
         let totals = self.records.totals();
         info!(?totals, "the worker has stopped");
         totals

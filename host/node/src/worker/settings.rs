@@ -13,7 +13,7 @@ pub(crate) struct WorkerSettings {
     pub(crate) poll_backoff_min: Duration,
     /// The longest wait between requests for work (`POLL_BACKOFF_MS_MAX`).
     pub(crate) poll_backoff_max: Duration,
-    /// How long leases may go on after a request to shut down, before they are released
+    /// How long the end of the node may take from the request to stop, giving its leases back included
     /// (`SHUTDOWN_GRACE_SECS`).
     pub(crate) shutdown_grace: Duration,
     /// How each lease is worked on.
@@ -27,7 +27,8 @@ impl Default for WorkerSettings {
             max_concurrency: 1,
             poll_backoff_min: Duration::from_secs(1),
             poll_backoff_max: Duration::from_secs(30),
-            shutdown_grace: Duration::from_secs(30),
+            // Kubernetes kills after 30 s.
+            shutdown_grace: Duration::from_secs(25),
             lease: LeaseSettings::default(),
         }
     }

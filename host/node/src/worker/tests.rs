@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::*;
 use crate::dms::{JobServerError, LeaseAnswer};
 use crate::records::LeaseTotals;
-use crate::shutdown::Shutdown;
+use crate::shutdown::{AfterDrain, Shutdown};
 use crate::testing::{CAPABILITY, LeaseFixture, lease};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -54,7 +54,7 @@ impl RunningWorker {
 
     /// Asks it to stop and waits until it has.
     async fn stop(self) -> LeaseTotals {
-        self.shutdown.drain();
+        self.shutdown.stop();
         self.worker.await.unwrap()
     }
 }

@@ -24,7 +24,7 @@ async fn a_failure_is_reported_with_its_reason_and_what_was_stored() {
     assert!(ended.is_progress(), "a failed task is work done");
     let (reason, details) = fixture.server.failure();
     assert_eq!(reason, "runner failed: no such input: caused by: 404");
-    assert_eq!(details["failure"], json!({"kind": "runner_error"}));
+    assert_eq!(details["failure"], json!({"kind": "runner_error", "blame": "runner"}));
     assert_eq!(details["artifacts"][0]["id"], "id-a");
     assert_eq!(details["job"]["capability"], CAPABILITY);
     assert_eq!(fixture.server.words(), "heartbeat fail");
@@ -161,7 +161,7 @@ async fn work_that_is_released_is_failed_as_node_shutdown() {
     let release = fixture.context.release.clone();
     tokio::spawn(async move {
         sleep(10 * SECOND).await;
-        release.cancel();
+        release.give(Instant::now() + 10 * SECOND);
     });
     let ended = fixture.work(lease(CAPABILITY)).await;
     let expected = LeaseOutcome::Failed { reason: "node_shutdown".to_owned(), confirmed: true };
@@ -175,7 +175,7 @@ async fn a_runner_that_ignores_the_shutdown_is_aborted_and_its_lease_released() 
     let release = fixture.context.release.clone();
     tokio::spawn(async move {
         sleep(SECOND).await;
-        release.cancel();
+        release.give(Instant::now() + 10 * SECOND);
     });
     let began = Instant::now();
     let ended = fixture.work(lease(CAPABILITY)).await;
@@ -195,7 +195,7 @@ async fn a_runner_that_makes_it_just_in_time_is_completed() {
     let release = fixture.context.release.clone();
     tokio::spawn(async move {
         sleep(SECOND).await;
-        release.cancel();
+        release.give(Instant::now() + 10 * SECOND);
     });
     assert_eq!(fixture.work(lease(CAPABILITY)).await.outcome, LeaseOutcome::Completed { confirmed: true });
 }
@@ -207,7 +207,7 @@ async fn a_lease_that_is_still_being_set_up_is_released_too() {
     let release = fixture.context.release.clone();
     tokio::spawn(async move {
         sleep(SECOND).await;
-        release.cancel();
+        release.give(Instant::now() + 10 * SECOND);
     });
     let ended = fixture.work(lease(CAPABILITY)).await;
     let expected = LeaseOutcome::Failed { reason: "node_shutdown".to_owned(), confirmed: true };

@@ -9,7 +9,9 @@ use tokio::time::sleep;
 use super::*;
 use crate::testing::broken;
 
-const GRACE: Duration = Duration::from_secs(30);
+/// The default grace time, and when leases are given back then.
+const GRACE: Duration = Duration::from_secs(25);
+const RELEASE: Duration = Duration::from_secs(15);
 
 /// A runner that takes this long.
 async fn takes(time: Duration) -> LeaseFixture {
@@ -45,7 +47,7 @@ async fn a_node_that_is_not_registered_yet_stops_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_running_may_finish_within_the_grace_time() {
-    let running = RunningWorker::start(takes(GRACE - SECOND).await, WorkerSettings::default());
+    let running = RunningWorker::start(takes(RELEASE - SECOND).await, WorkerSettings::default());
     running.fixture.server.saw("heartbeat", 1).await;
     let server = running.fixture.server.clone();
     let totals = running.stop().await;
@@ -63,7 +65,7 @@ async fn what_is_not_finished_after_the_grace_time_is_released() {
     let totals = running.stop().await;
     assert_eq!(totals, LeaseTotals { leased: 1, failed: 1, ..LeaseTotals::default() });
     assert_eq!(server.failure().0, "node_shutdown");
-    assert!(began.elapsed() >= GRACE && began.elapsed() < GRACE + 22 * SECOND, "{:?}", began.elapsed());
+    assert!(began.elapsed() >= RELEASE && began.elapsed() < GRACE, "{:?}", began.elapsed());
     assert_eq!(records.list()[0].state.word(), "failed");
 }
 
@@ -78,14 +80,14 @@ async fn a_server_that_accepts_no_report_does_not_keep_the_node() {
     let began = Instant::now();
     let totals = running.stop().await;
     assert_eq!(totals, LeaseTotals { leased: 1, lost: 1, ..LeaseTotals::default() });
-    assert!(began.elapsed() < GRACE + 45 * SECOND, "{:?}", began.elapsed());
+    assert!(began.elapsed() < GRACE, "{:?}", began.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_second_signal_ends_it_at_once() {
     let running = RunningWorker::start(takes(3600 * SECOND).await, WorkerSettings::default());
     running.fixture.server.saw("heartbeat", 1).await;
-    running.shutdown.drain();
+    running.shutdown.stop();
     sleep(SECOND).await;
     running.shutdown.kill();
     let began = Instant::now();
@@ -112,7 +114,7 @@ async fn a_lease_that_is_granted_during_the_shutdown_is_released() {
 
 #[tokio::test(start_paused = true)]
 async fn a_request_for_work_that_is_never_answered_is_dropped_soon_whatever_the_grace_time() {
-    for grace in [GRACE, Duration::ZERO] {
+    for grace in [GRACE, 8 * SECOND] {
         let fixture = LeaseFixture::new(|_| pending()).await;
         fixture.server.on_lease(3600 * SECOND, Ok(LeaseAnswer::NoWork));
         let settings = WorkerSettings { shutdown_grace: grace, ..WorkerSettings::default() };
@@ -126,8 +128,8 @@ async fn a_request_for_work_that_is_never_answered_is_dropped_soon_whatever_the_
 
 #[tokio::test(start_paused = true)]
 async fn while_a_lease_is_worked_on_a_slow_answer_is_waited_for_and_its_lease_released() {
-    let fixture = takes(20 * SECOND).await;
-    fixture.server.on_lease(15 * SECOND, work());
+    let fixture = takes(12 * SECOND).await;
+    fixture.server.on_lease(8 * SECOND, work());
     let settings = WorkerSettings { max_concurrency: 2, ..WorkerSettings::default() };
     let running = RunningWorker::start(fixture, settings);
     running.fixture.server.saw("lease", 2).await;
@@ -135,4 +137,55 @@ async fn while_a_lease_is_worked_on_a_slow_answer_is_waited_for_and_its_lease_re
     let totals = running.stop().await;
     assert_eq!(totals, LeaseTotals { leased: 2, completed: 1, failed: 1, ..LeaseTotals::default() });
     assert_eq!(server.failure().0, "node_shutdown");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_runner_that_ignores_the_stop_is_given_back_within_every_grace_time() {
+    for grace in [SECOND * 8, SECOND * 2, Duration::ZERO] {
+        let settings = WorkerSettings { shutdown_grace: grace, ..WorkerSettings::default() };
+        let running = RunningWorker::start(takes(3600 * SECOND).await, settings);
+        running.fixture.server.saw("heartbeat", 1).await;
+        let server = running.fixture.server.clone();
+        let began = Instant::now();
+        let totals = running.stop().await;
+        assert_eq!(totals, LeaseTotals { leased: 1, failed: 1, ..LeaseTotals::default() }, "{grace:?}");
+        assert_eq!(server.failure().0, "node_shutdown");
+        assert!(began.elapsed() <= grace.max(2 * SECOND), "{:?} of {grace:?}", began.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_waits_as_long_as_the_task_takes_and_then_ends() {
+    let running = RunningWorker::start(takes(86_400 * SECOND).await, WorkerSettings::default());
+    running.fixture.server.saw("heartbeat", 1).await;
+    running.shutdown.drain(AfterDrain::Stop);
+    let server = running.fixture.server.clone();
+    let totals = running.worker.await.unwrap();
+    assert_eq!(totals, LeaseTotals { leased: 1, completed: 1, ..LeaseTotals::default() });
+    assert_eq!(server.count("lease"), 1, "nothing more is leased");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_is_undone() {
+    let running = RunningWorker::start(takes(60 * SECOND).await, WorkerSettings::default());
+    running.fixture.server.saw("heartbeat", 1).await;
+    running.shutdown.drain(AfterDrain::Stop);
+    sleep(30 * SECOND).await;
+    running.shutdown.resume();
+    running.fixture.server.saw("lease", 2).await;
+    assert_eq!(running.stop().await.completed, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drained_node_may_stay_and_takes_leases_again() {
+    let running = RunningWorker::start(takes(SECOND).await, WorkerSettings::default());
+    running.fixture.server.saw("complete", 1).await;
+    running.shutdown.drain(AfterDrain::Stay);
+    sleep(SECOND).await;
+    let asked = running.fixture.server.count("lease");
+    sleep(3600 * SECOND).await;
+    assert_eq!(running.fixture.server.count("lease"), asked, "no lease is asked for in an hour");
+    running.shutdown.resume();
+    running.fixture.server.saw("lease", asked + 1).await;
+    running.stop().await;
 }

@@ -1,0 +1,48 @@
+//! `drain` and `resume`: make the running node take no new leases, and take them again.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+use posemesh_node_core::shutdown::AfterDrain;
+
+use crate::node_api::{NodeApi, NodeApiArgs};
+
+#[derive(Debug, Args)]
+pub(crate) struct DrainArgs {
+    /// Let the node stay when its last task has ended, until it is resumed or stopped; otherwise it ends then.
+    #[arg(long)]
+    stay: bool,
+    #[command(flatten)]
+    node: NodeApiArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ResumeArgs {
+    #[command(flatten)]
+    node: NodeApiArgs,
+}
+
+/// Drains the node and prints how many tasks it still has.
+///
+/// # Errors
+/// When no node answers, or it rejects the call.
+pub(crate) async fn run(args: &DrainArgs) -> Result<ExitCode> {
+    let then = if args.stay { AfterDrain::Stay } else { AfterDrain::Stop };
+    let running = NodeApi::new(&args.node)?.drain(then).await?;
+    let after = if args.stay { "stays idle then" } else { "ends then" };
+    println!(
+        "draining: {running} tasks are running, no new lease is taken; the node {after}. `resume` undoes it"
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Lets the node take leases again.
+///
+/// # Errors
+/// When no node answers, or it rejects the call.
+pub(crate) async fn resume(args: &ResumeArgs) -> Result<ExitCode> {
+    NodeApi::new(&args.node)?.resume().await?;
+    println!("the node takes leases again");
+    Ok(ExitCode::SUCCESS)
+}

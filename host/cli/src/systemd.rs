@@ -1,0 +1,32 @@
+//! What a service manager that understands `sd_notify` is told: that the node is up, and how long its end takes.
+
+use std::time::Duration;
+
+use posemesh_node_core::shutdown::Shutdown;
+use sd_notify::NotifyState;
+use tokio_util::task::AbortOnDropHandle;
+
+/// What the end of the process takes beyond the grace time.
+const MARGIN: Duration = Duration::from_secs(5);
+
+/// Tells that the node is up. Does nothing without `NOTIFY_SOCKET`.
+pub(crate) fn ready() {
+    notify(&[NotifyState::Ready]);
+}
+
+/// Tells, when the node is to stop, how long that may take, so that it is not killed before.
+pub(crate) fn tell(shutdown: &Shutdown, grace: Duration) -> AbortOnDropHandle<()> {
+    let shutdown = shutdown.clone();
+    AbortOnDropHandle::new(tokio::spawn(async move {
+        shutdown.stopping().cancelled().await;
+        let micros = u32::try_from((grace + MARGIN).as_micros()).unwrap_or(u32::MAX);
+        notify(&[NotifyState::Stopping, NotifyState::ExtendTimeoutUsec(micros)]);
+    }))
+}
+
+fn notify(state: &[NotifyState<'_>]) {
+    // One small datagram to the manager of this machine.
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::debug!(%error, "the service manager could not be told");
+    }
+}

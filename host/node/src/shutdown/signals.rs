@@ -1,0 +1,152 @@
+//! The signals that a node listens to.
+
+use std::fs::File;
+use std::io;
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use tokio_util::task::AbortOnDropHandle;
+use tracing::{info, warn};
+
+use super::{AfterDrain, Shutdown};
+
+/// Signals that follow the first within this time are the same wish: `timeout` and terminals send theirs to the
+/// process and to its group.
+const SAME_WISH: Duration = Duration::from_secs(1);
+/// How often the terminal is looked at. Its end is not always signalled.
+const TERMINAL_INTERVAL: Duration = Duration::from_secs(2);
+
+/// The signals of this process, from the moment this is made; none of them ends the process by itself any more.
+#[derive(Debug)]
+pub struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hang_up: Signal,
+    drain: Signal,
+    resume: Signal,
+    has_terminal: bool,
+}
+
+impl Signals {
+    /// Installs the handlers. Call it before anything that takes time.
+    ///
+    /// # Errors
+    /// When the handlers can't be installed.
+    pub fn install() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
+            drain: signal(SignalKind::user_defined1())?,
+            resume: signal(SignalKind::user_defined2())?,
+            has_terminal: has_terminal(),
+        })
+    }
+
+    /// Passes the signals on to `shutdown` until the returned handle is dropped.
+    pub fn pass_on(self, shutdown: &Shutdown) -> AbortOnDropHandle<()> {
+        let shutdown = shutdown.clone();
+        AbortOnDropHandle::new(tokio::spawn(self.listen(shutdown)))
+    }
+
+    async fn listen(mut self, shutdown: Shutdown) {
+        let mut terminal = interval(TERMINAL_INTERVAL);
+        terminal.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // Each acts first and is logged after that.
+        loop {
+            tokio::select! {
+                biased;
+                name = end(&mut self.interrupt, &mut self.terminate) => {
+                    shutdown.stop();
+                    info!(signal = name, "stopping within the grace time; a second signal ends the node at once");
+                    break;
+                }
+                _ = self.drain.recv() => {
+                    shutdown.drain(AfterDrain::Stop);
+                    info!(signal = "SIGUSR1", "draining: no new leases; SIGUSR2 takes leases again");
+                }
+                _ = self.resume.recv() => {
+                    shutdown.resume();
+                    info!(signal = "SIGUSR2", "taking leases again");
+                }
+                // The registry listens to this signal as well: it scans the runners.
+                _ = self.hang_up.recv() => self.look_at_the_terminal(&shutdown).await,
+                _ = terminal.tick(), if self.has_terminal => self.look_at_the_terminal(&shutdown).await,
+            }
+        }
+        let first = Instant::now();
+        loop {
+            let name = end(&mut self.interrupt, &mut self.terminate).await;
+            if first.elapsed() >= SAME_WISH {
+                shutdown.kill();
+                warn!(signal = name, "ending at once; the next start gives running leases back");
+                return;
+            }
+        }
+    }
+
+    async fn look_at_the_terminal(&mut self, shutdown: &Shutdown) {
+        if self.has_terminal && !spawn_blocking(has_terminal).await.unwrap_or(true) {
+            // A hang-up and the end of the session are two moments; a look in between must not mislead.
+            sleep(Duration::from_millis(100)).await;
+            if !spawn_blocking(has_terminal).await.unwrap_or(true) {
+                self.has_terminal = false;
+                shutdown.drain(AfterDrain::Stop);
+                warn!("the terminal is gone: draining; SIGUSR2 takes leases again");
+            }
+        }
+    }
+}
+
+async fn end(interrupt: &mut Signal, terminate: &mut Signal) -> &'static str {
+    // Either signal counts: a SIGINT that follows a SIGTERM is the second one.
+    tokio::select! {
+        _ = interrupt.recv() => "SIGINT",
+        _ = terminate.recv() => "SIGTERM",
+    }
+}
+
+/// Whether the process has a controlling terminal. A process that never had one, a service, can't lose it.
+fn has_terminal() -> bool {
+    File::open("/dev/tty").is_ok()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::process::Command;
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    fn send(signal: &str) {
+        let own_pid = std::process::id().to_string();
+        assert!(Command::new("kill").args([signal, &own_pid]).status().unwrap().success());
+    }
+
+    // One test: signals reach every listener of the process.
+    #[tokio::test]
+    async fn signals_drain_resume_stop_and_kill() {
+        let shutdown = Shutdown::new();
+        let _listening = Signals::install().unwrap().pass_on(&shutdown);
+        let limit = Duration::from_secs(60);
+        let mut drain = shutdown.watch_drain();
+        for (signal, wish) in [("-USR1", Some(AfterDrain::Stop)), ("-USR2", None)] {
+            send(signal);
+            timeout(limit, drain.wait_for(|drain| *drain == wish)).await.unwrap().unwrap();
+        }
+        // Does not end the process.
+        send("-HUP");
+        send("-TERM");
+        timeout(limit, shutdown.stopping().cancelled()).await.unwrap();
+        send("-INT");
+        sleep(Duration::from_millis(50)).await;
+        assert!(!shutdown.killed().is_cancelled(), "a repeat within a second is the same wish");
+        sleep(SAME_WISH).await;
+        send("-INT");
+        timeout(limit, shutdown.killed().cancelled()).await.unwrap();
+    }
+}

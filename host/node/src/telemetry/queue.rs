@@ -1,0 +1,289 @@
+//! The way of a line to standard error: through a bounded queue, so that nobody who logs ever waits or fails.
+//!
+//! A thread of its own takes lines from the queue and writes them. When it is held up, by a pipe that nobody reads
+//! or a terminal that is paused, the queue fills and further lines are dropped and counted; when a write fails, the
+//! line is counted as well. The first line that gets through again is preceded by one that says how many are missing.
+
+use std::io::{self, ErrorKind, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::Duration;
+
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::fmt::MakeWriter;
+
+use super::LogFormat;
+
+/// How many lines wait at most.
+const QUEUED_LINES: usize = 2048;
+/// The longest line in bytes; together with the number of lines it bounds the queue's memory.
+const MAX_LINE: usize = 16 << 10;
+/// The wait before a descriptor that takes no more bytes is tried again.
+const FULL_WAIT: Duration = Duration::from_millis(20);
+
+/// The losses of the log of this process.
+static LOSSES: OnceLock<Arc<Losses>> = OnceLock::new();
+
+/// Lines of the log that are lost since the process started: the queue was full, or they could not be written.
+pub fn dropped_lines() -> u64 {
+    LOSSES.get().map(|losses| losses.count()).unwrap_or_default()
+}
+
+/// What one queue has lost.
+#[derive(Debug, Default)]
+pub(super) struct Losses {
+    /// Lines that could not be written.
+    failed: AtomicU64,
+    /// Lines that found the queue full.
+    full: OnceLock<ErrorCounter>,
+}
+
+impl Losses {
+    fn count(&self) -> u64 {
+        let full = self.full.get().map(ErrorCounter::dropped_lines).unwrap_or_default();
+        self.failed.load(Ordering::Relaxed).saturating_add(full as u64)
+    }
+
+    fn failed(&self) {
+        self.failed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Makes these the ones that [`dropped_lines`] counts.
+    pub(super) fn publish(self: &Arc<Self>) {
+        let _ = LOSSES.set(self.clone());
+    }
+}
+
+/// Keeps the thread that writes the log. Dropping it writes what waits, for at most about a second.
+#[must_use = "the log ends with it"]
+#[derive(Debug)]
+pub struct LogGuard(#[expect(dead_code, reason = "held for its drop")] WorkerGuard);
+
+/// Starts the thread that writes lines to `out`.
+pub(super) fn start(out: impl Write + Send + 'static, format: LogFormat) -> (LineQueue, LogGuard) {
+    let losses = Arc::new(Losses::default());
+    let sink = Sink { out, format, losses: losses.clone(), told: 0, mid_line: false };
+    let (queue, guard) = NonBlockingBuilder::default()
+        .lossy(true)
+        .buffered_lines_limit(QUEUED_LINES)
+        .thread_name("log")
+        .finish(sink);
+    let _ = losses.full.set(queue.error_counter());
+    (LineQueue { queue, format, losses }, LogGuard(guard))
+}
+
+/// Takes whole lines and never fails.
+#[derive(Clone)]
+pub(super) struct LineQueue {
+    queue: NonBlocking,
+    format: LogFormat,
+    pub(super) losses: Arc<Losses>,
+}
+
+impl Write for LineQueue {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if line.len() > MAX_LINE {
+            let text = format!("a log line of {} bytes was left out; {MAX_LINE} are the most", line.len());
+            self.queue.write_all(notice(self.format, &text).as_bytes())?;
+        } else {
+            self.queue.write_all(line)?;
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for LineQueue {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        self.clone()
+    }
+}
+
+/// The end of the queue: writes, and counts what it can't write.
+struct Sink<W> {
+    out: W,
+    format: LogFormat,
+    losses: Arc<Losses>,
+    /// How many lost lines the log has told of.
+    told: u64,
+    /// Whether the last write failed within a line.
+    mid_line: bool,
+}
+
+impl<W: Write> Sink<W> {
+    fn put(&mut self, line: &[u8]) -> io::Result<()> {
+        if self.mid_line {
+            self.put_all(b"\n")?;
+            self.mid_line = false;
+        }
+        self.put_all(line)
+    }
+
+    fn put_all(&mut self, mut rest: &[u8]) -> io::Result<()> {
+        let whole = rest.len();
+        while !rest.is_empty() {
+            match self.out.write(rest) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(written) => rest = rest.get(written..).unwrap_or_default(),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // Whoever shares the descriptor may have made it non-blocking. This thread may wait.
+                Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(FULL_WAIT),
+                Err(error) => {
+                    self.mid_line |= rest.len() < whole;
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<W: Write> Write for Sink<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let lost = self.losses.count();
+        if lost > self.told {
+            let text = format!("the log flows again; {} lines before this one are lost", lost - self.told);
+            if self.put(notice(self.format, &text).as_bytes()).is_err() {
+                // It does not flow yet.
+                self.losses.failed();
+                return Ok(line.len());
+            }
+            self.told = lost;
+        }
+        if self.put(line).is_err() {
+            self.losses.failed();
+        }
+        // Never an error: the queue's thread would leave out the lines that follow, uncounted.
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        // Nothing is buffered here.
+        Ok(())
+    }
+}
+
+/// A line of the log's own.
+fn notice(format: LogFormat, text: &str) -> String {
+    let now = OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default();
+    let target = module_path!();
+    match format {
+        LogFormat::Json => {
+            let line =
+                serde_json::json!({"timestamp": now, "level": "WARN", "message": text, "target": target});
+            format!("{line}\n")
+        }
+        LogFormat::Text => format!("{now}  WARN {target}: {text}\n"),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::Mutex;
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// A reader that answers only when it is told to, as a pipe that nobody drains.
+    struct HeldUp {
+        go_on: mpsc::Receiver<()>,
+        written: Arc<Mutex<Vec<u8>>>,
+    }
+
+    impl Write for HeldUp {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            // The sender is gone: the reader has come back for good.
+            let _ = self.go_on.recv();
+            self.written.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_pipe_that_nobody_drains_holds_up_nobody_and_what_is_lost_is_told() {
+        let (reader, go_on) = mpsc::channel();
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let (mut queue, guard) = start(HeldUp { go_on, written: written.clone() }, LogFormat::Json);
+        for number in 0..QUEUED_LINES + 500 {
+            queue.write_all(format!("{{\"line\":{number}}}\n").as_bytes()).unwrap();
+        }
+        assert!(queue.losses.count() >= 498, "all but the queue's are dropped");
+        drop(reader);
+        // What waited is written by the thread; a line that comes then is preceded by the notice.
+        while !String::from_utf8_lossy(&written.lock().unwrap()).contains("\"line\":2000}") {
+            thread::yield_now();
+        }
+        queue.write_all(b"{\"last\":true}\n").unwrap();
+        drop(guard);
+        let written = String::from_utf8(written.lock().unwrap().clone()).unwrap();
+        assert!(written.contains("the log flows again"), "{written}");
+        assert!(written.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()));
+    }
+
+    #[test]
+    fn a_disk_that_is_full_for_a_while_costs_lines_and_nothing_else() {
+        /// Takes half of a line and then refuses, twice.
+        struct Full(u32, Arc<Mutex<Vec<u8>>>);
+        impl Write for Full {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.0 += 1;
+                match self.0 {
+                    1 => {
+                        let half = bytes.len() / 2;
+                        self.1.lock().unwrap().extend_from_slice(&bytes[..half]);
+                        Ok(half)
+                    }
+                    2 | 3 => Err(ErrorKind::StorageFull.into()),
+                    _ => {
+                        self.1.lock().unwrap().extend_from_slice(bytes);
+                        Ok(bytes.len())
+                    }
+                }
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let mut sink = Sink {
+            out: Full(0, written.clone()),
+            format: LogFormat::Text,
+            losses: Arc::default(),
+            told: 0,
+            mid_line: false,
+        };
+        for line in ["first half is there\n", "lost\n", "well again\n"] {
+            sink.write_all(line.as_bytes()).unwrap();
+        }
+        let written = String::from_utf8(written.lock().unwrap().clone()).unwrap();
+        let lines: Vec<&str> = written.lines().collect();
+        assert!(lines[0].starts_with("first"), "{written}");
+        assert!(lines[1].contains("2 lines before this one are lost"), "{written}");
+        assert_eq!(lines[2], "well again", "a line begins where a line should begin");
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_replaced() {
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let (reader, go_on) = mpsc::channel();
+        drop(reader);
+        let (mut queue, guard) = start(HeldUp { go_on, written: written.clone() }, LogFormat::Json);
+        queue.write_all(&vec![b'x'; MAX_LINE + 1]).unwrap();
+        drop(guard);
+        let written = String::from_utf8(written.lock().unwrap().clone()).unwrap();
+        assert!(written.contains("a log line of 16385 bytes was left out"), "{written}");
+    }
+}
