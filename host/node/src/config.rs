@@ -53,6 +53,8 @@ pub struct Config {
     pub(crate) request_timeout: Duration,
     pub(crate) membership: MembershipSettings,
     pub(crate) worker: WorkerSettings,
+    /// The memory that all tasks may use together, in bytes; none to go by the machine.
+    pub(crate) memory_budget: Option<u64>,
     pub(crate) storage: DomainSettings,
     pub(crate) noop: NoopSettings,
     pub(crate) paths: Paths,
@@ -137,6 +139,7 @@ impl Config {
         let max_concurrency = worker::read_max_concurrency(reader);
         let storage = storage::read(reader, client_id, servers.allow_insecure_http);
         let shutdown_grace = worker::read_shutdown_grace(reader);
+        let memory_budget = worker::read_memory_budget(reader);
         let noop = noop::read(reader);
         let loader = loader::read(reader, paths.as_ref());
         let status = status::read(reader);
@@ -160,6 +163,7 @@ impl Config {
             request_timeout,
             membership,
             worker,
+            memory_budget,
             storage,
             noop,
             paths: paths?,

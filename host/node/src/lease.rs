@@ -12,6 +12,7 @@
 mod conclude;
 mod context;
 mod delivery;
+mod orphan;
 mod ports;
 mod release;
 mod run;
@@ -21,6 +22,7 @@ mod setup;
 mod unreadable;
 
 pub(crate) use context::LeaseContext;
+pub(crate) use orphan::give_back;
 pub(crate) use ports::{DomainPortOpener, OpenPorts};
 pub(crate) use release::ReleaseOrder;
 pub(crate) use session::{LeaseSession, SessionEnd};

@@ -21,10 +21,12 @@
 
 #![deny(unsafe_code)]
 
+mod admission;
 pub mod auth;
 pub mod config;
 mod dms;
 mod heartbeat;
+mod journal;
 mod lease;
 pub mod node;
 mod noop;

@@ -5,11 +5,14 @@ mod error;
 use std::sync::Arc;
 
 use tokio::sync::watch;
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use crate::admission::{Admission, MemoryBudget, TroubleBoard, scratch_share};
 use crate::config::Config;
 use crate::dms::DmsClient;
+use crate::journal::OrphanedLease;
 use crate::lease::DomainPortOpener;
 use crate::records::TaskRecords;
 use crate::registration::legacy::LegacyServer;
@@ -21,7 +24,7 @@ use crate::workdir::WorkDirs;
 use crate::worker::{Worker, WorkerParts};
 use posemesh_domain_client::DomainClient;
 use posemesh_net::clock::SystemClock;
-use posemesh_plugin_host::load::{Loader, RunnerEngine};
+use posemesh_plugin_host::load::{Loader, LoaderSettings, RunnerEngine};
 use posemesh_plugin_host::registry::{Registry, RegistrySettings, Scan};
 use posemesh_runner_api::runner::Runners as _;
 
@@ -51,6 +54,11 @@ pub struct Node {
     status_server: Option<StatusServer>,
     registry: Arc<Registry>,
     work_dirs: Arc<WorkDirs>,
+    /// Leases that a dead process held.
+    orphans: Vec<OrphanedLease>,
+    budget: MemoryBudget,
+    /// Why no leases are taken.
+    board: TroubleBoard,
     domains: Arc<DomainClient>,
 }
 
@@ -62,8 +70,10 @@ impl Node {
     pub async fn start(config: Config) -> Result<Self, NodeError> {
         // First: two nodes at one address would answer for each other.
         let status_server = StatusServer::bind(&config.status).await?;
-        let work_dirs = Arc::new(WorkDirs::open(config.paths.work.clone()).await?);
-        let loader = Loader::open(RunnerEngine::new()?, config.loader.clone()).await?;
+        let (work_dirs, orphans) = WorkDirs::open(config.paths.work.clone()).await?;
+        let work_dirs = Arc::new(work_dirs);
+        let (budget, loader) = limits_of_machine(&config, &work_dirs).await;
+        let loader = Loader::open(RunnerEngine::new()?, loader).await?;
         let settings = RegistrySettings {
             plugins_dir: config.paths.plugins.clone(),
             withheld: config.noop.withheld(),
@@ -71,7 +81,8 @@ impl Node {
         };
         let registry = Arc::new(Registry::new(Arc::new(loader), settings));
         let domains = Arc::new(DomainClient::new(config.storage.clone())?);
-        Ok(Self { config, status_server, registry, work_dirs, domains })
+        let board = TroubleBoard::default();
+        Ok(Self { config, status_server, registry, work_dirs, orphans, budget, board, domains })
     }
 
     /// Loads the runners that are there now; [`Node::run`] does so as well. A runner that can't be loaded is
@@ -174,7 +185,7 @@ impl Node {
     }
 
     fn worker(
-        &self,
+        &mut self,
         membership: &Arc<Membership>,
         records: TaskRecords,
         registered: watch::Receiver<bool>,
@@ -187,6 +198,15 @@ impl Node {
             runners: self.registry.clone(),
             ports: Arc::new(DomainPortOpener { client: self.domains.clone() }),
             work_dirs: self.work_dirs.clone(),
+            admission: Arc::new(Admission::new(
+                self.budget,
+                self.registry.clone(),
+                self.work_dirs.clone(),
+                self.board.clone(),
+            )),
+            board: self.board.clone(),
+            journal: self.work_dirs.journal(),
+            orphans: std::mem::take(&mut self.orphans),
             registered,
             records,
         };
@@ -205,6 +225,7 @@ impl Node {
             token: Arc::new(move || token.token_status()),
             runners: self.registry.clone(),
             records: records.clone(),
+            board: self.board.clone(),
             shutdown: shutdown.clone(),
             // A poll may wait, be sent, and be tried again once.
             longest_silence: 2 * (self.config.worker.poll_backoff_max + self.config.request_timeout),
@@ -219,6 +240,28 @@ impl Node {
             admin_token: self.config.status.admin_token.clone(),
         }
     }
+}
+
+/// The memory for all tasks, and the limits of runners that follow from what the machine has: no runner gets more memory
+/// than there is, and one that says nothing of its scratch space gets its share of the disk at most.
+async fn limits_of_machine(config: &Config, work_dirs: &Arc<WorkDirs>) -> (MemoryBudget, LoaderSettings) {
+    let (set, tasks) = (config.memory_budget, config.worker.max_concurrency);
+    let dirs = work_dirs.clone();
+    // These ask the kernel and a file system, which may take a while.
+    let asked = spawn_blocking(move || {
+        let budget = set.map_or_else(MemoryBudget::of_machine, MemoryBudget::of);
+        (budget, scratch_share(dirs.path(), tasks))
+    });
+    let (budget, share) = asked.await.unwrap_or((MemoryBudget::of(u64::MAX / 2), u64::MAX));
+    let mut loader = config.loader.clone();
+    loader.maximum.memory_bytes = loader.maximum.memory_bytes.min(budget.largest_runner());
+    loader.defaults.scratch_bytes = loader.defaults.scratch_bytes.min(share);
+    tracing::info!(
+        memory_budget = budget.bytes(),
+        scratch_bytes = loader.defaults.scratch_bytes,
+        "what tasks may use"
+    );
+    (budget, loader)
 }
 
 async fn serve_status(server: Option<StatusServer>, sources: StatusSources, stop: CancellationToken) {

@@ -2,6 +2,7 @@
 //!
 //! Nobody who logs ever waits for the log or fails by it: lines go through a bounded queue ([`queue`]).
 
+mod format;
 mod queue;
 
 use std::fs::File;
@@ -12,22 +13,13 @@ use tracing_subscriber::EnvFilter;
 
 use posemesh_text::one_line;
 
+pub use format::LogFormat;
 pub use queue::{LogGuard, dropped_lines};
 
 /// How many bytes of a wrong filter are quoted.
 const QUOTED_BYTES: usize = 200;
 /// How many bytes of a panic's message are logged.
 const MAX_PANIC_BYTES: usize = 1000;
-
-/// How log lines look.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum LogFormat {
-    /// One JSON object a line.
-    #[default]
-    Json,
-    /// Text for people, in colour on a terminal.
-    Text,
-}
 
 /// How the log looks, and what is in it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,6 +5,7 @@
 
 mod fixture;
 mod job_server;
+mod journal;
 mod leases;
 mod ports;
 mod runners;

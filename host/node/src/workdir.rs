@@ -1,38 +1,52 @@
 //! Private directories: one a task, all of them in one a process, gone when their owner is.
 //!
 //! ```text
-//! WORK_DIR/sweep.lock               held while a process sweeps and makes its own directory
-//! WORK_DIR/node-<pid>-<random>/lock held for as long as the process lives
+//! WORK_DIR/                               locked while a process sweeps and makes its own directory
+//! WORK_DIR/node-<pid>-<random>/           locked for as long as the process lives
 //! WORK_DIR/node-<pid>-<random>/task-<random>/
-//! WORK_DIR/node-<pid>-<random>/logs/  what the runners of the last tasks printed
+//! WORK_DIR/node-<pid>-<random>/logs/      what the runners of the last tasks printed
+//! WORK_DIR/node-<pid>-<random>/leases     the journal of the leases that the process holds
 //! ```
-//! A directory whose lock can be taken belongs to a process that ended without cleaning up. Process ids are
-//! in the names for people only: the system reuses them.
+//! The directories themselves are locked, and no files in them: whoever cleans up temporary files can delete a file
+//! and let a second process take the directory of a living one. A directory whose lock can be taken belongs to a
+//! process that ended without cleaning up. Process ids are in the names for people only: the system reuses them.
+//!
+//! A directory that goes while the node runs is made again, under its name.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+mod journal;
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt as _, OpenOptionsExt as _, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use posemesh_runner_api::disk::TaskDisk;
+use rustix::fs::OFlags;
 use tempfile::TempDir;
 use tokio::task::spawn_blocking;
 use tracing::{info, warn};
 
+use crate::journal::OrphanedLease;
+
+pub(crate) use journal::FileJournal;
+
 // The sweep removes nothing without this prefix: `WORK_DIR` may hold what belongs to others.
 const PROCESS_PREFIX: &str = "node-";
 const TASK_PREFIX: &str = "task-";
-// Never removed: a process that holds the lock of a removed file keeps nobody out.
-const SWEEP_LOCK: &str = "sweep.lock";
 const LOGS: &str = "logs";
-const PROCESS_LOCK: &str = "lock";
+const JOURNAL: &str = "leases";
 
 /// The directory of this process under `WORK_DIR`; removed when this is dropped.
 #[derive(Debug)]
 pub(crate) struct WorkDirs {
-    own: TempDir,
-    /// Shows other processes that the directory is in use. The system releases it if the process dies.
-    _lock: File,
+    root: PathBuf,
+    /// The directory of this process.
+    own: PathBuf,
+    /// The open directory. Its lock shows other processes that it is in use; the system releases it if the process
+    /// dies.
+    held: Mutex<File>,
+    journal: Arc<FileJournal>,
 }
 
 /// What can be wrong with `WORK_DIR`.
@@ -46,48 +60,79 @@ pub(crate) struct WorkDirError {
 
 impl WorkDirs {
     /// Makes `root` if it does not exist, removes what dead processes left in it, and makes the directory
-    /// of this process.
+    /// of this process. Returns the leases that the dead processes held as well.
     ///
     /// # Errors
     /// When that can't be done in `root`. What can't be removed is logged and left.
-    pub(crate) async fn open(root: PathBuf) -> Result<Self, WorkDirError> {
+    pub(crate) async fn open(root: PathBuf) -> Result<(Self, Vec<OrphanedLease>), WorkDirError> {
         let at = root.clone();
         // The lock may be waited for as long as another process sweeps, and a sweep removes whole trees.
-        spawn_blocking(move || Self::open_blocking(&root)).await.unwrap_or_else(|error| {
+        spawn_blocking(move || Self::open_blocking(root)).await.unwrap_or_else(|error| {
             Err(WorkDirError { what: "could not prepare", path: at, source: io::Error::other(error) })
         })
     }
 
-    fn open_blocking(root: &Path) -> Result<Self, WorkDirError> {
-        let fail = |what, path: &Path| {
-            let path = path.to_owned();
-            move |source| WorkDirError { what, path, source }
-        };
-        // Private from the start: a mode that is set later leaves a moment in which others can look in.
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(root)
-            .map_err(fail("could not make", root))?;
-        let sweep_path = root.join(SWEEP_LOCK);
-        let sweep_lock = lock_file(&sweep_path).map_err(fail("could not open", &sweep_path))?;
+    fn open_blocking(root: PathBuf) -> Result<(Self, Vec<OrphanedLease>), WorkDirError> {
         // Held until this returns, so that nobody sweeps the new directory before it is locked.
-        sweep_lock.lock().map_err(fail("could not lock", &sweep_path))?;
-        sweep(root);
-        let own = private_dir(root, &format!("{PROCESS_PREFIX}{}-", std::process::id()))
-            .map_err(fail("could not make a directory in", root))?;
-        let lock_path = own.path().join(PROCESS_LOCK);
-        let lock = lock_file(&lock_path).map_err(fail("could not open", &lock_path))?;
-        // Does not wait: nobody else opens this file while the sweep lock is held.
-        lock.lock().map_err(fail("could not lock", &lock_path))?;
-        let logs = own.path().join(LOGS);
-        fs::DirBuilder::new().mode(0o700).create(&logs).map_err(fail("could not make", &logs))?;
-        Ok(Self { own, _lock: lock })
+        let _root_lock = lock_root(&root)?;
+        let own = private_dir(&root, &format!("{PROCESS_PREFIX}{}-", std::process::id()))
+            .map_err(failed("could not make a directory in", &root))?
+            .keep();
+        let held = hold(&own)?;
+        make_logs(&own)?;
+        let dead = dead_processes(&root, &own);
+        let orphans = dead.iter().flat_map(|dir| journal::read(&dir.join(JOURNAL))).collect::<Vec<_>>();
+        // Taken over before their folders go: if this process dies as well, the next one finds them here.
+        let journal = Arc::new(FileJournal::open(own.join(JOURNAL), &orphans));
+        for dir in dead {
+            remove_dead(&dir);
+        }
+        Ok((Self { root, own, held: Mutex::new(held), journal }, orphans))
+    }
+
+    /// Whether the directory works: that it is there (it is made again if it went), and that a directory and a file
+    /// with bytes can be made in it.
+    ///
+    /// # Errors
+    /// When it does not work; the text says why. Blocks.
+    pub(crate) fn check(&self) -> Result<(), WorkDirError> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = |there: &fs::Metadata, held: &fs::Metadata| {
+            (there.dev(), there.ino()) == (held.dev(), held.ino())
+        };
+        let there =
+            fs::metadata(&self.own).is_ok_and(|own| held.metadata().is_ok_and(|held| same(&own, &held)));
+        if !there {
+            warn!(path = %self.own.display(), "the node's directory in WORK_DIR has gone; it is made again");
+            let _root_lock = lock_root(&self.root)?;
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(&self.own)
+                .map_err(failed("could not make", &self.own))?;
+            *held = hold(&self.own)?;
+            self.journal.write_anew();
+        }
+        make_logs(&self.own)?;
+        let probe =
+            private_dir(&self.own, "probe-").map_err(failed("could not make a directory in", &self.own))?;
+        fs::write(probe.path().join("file"), [0; 4096]).map_err(failed("could not write in", &self.own))?;
+        probe.close().map_err(failed("could not remove a directory in", &self.own))
+    }
+
+    /// The folder that all of it is in.
+    pub(crate) fn path(&self) -> &Path {
+        &self.own
     }
 
     /// Where logs are kept that outlive their tasks.
     pub(crate) fn logs(&self) -> PathBuf {
-        self.own.path().join(LOGS)
+        self.own.join(LOGS)
+    }
+
+    /// The journal of the leases that this process holds.
+    pub(crate) fn journal(&self) -> Arc<FileJournal> {
+        self.journal.clone()
     }
 
     /// Makes an empty private directory (0700) for a task.
@@ -95,11 +140,47 @@ impl WorkDirs {
     /// # Errors
     /// When it can't be made.
     pub(crate) async fn task_dir(&self) -> io::Result<TaskDir> {
-        let parent = self.own.path().to_owned();
+        let parent = self.own.clone();
         let dir =
             spawn_blocking(move || private_dir(&parent, TASK_PREFIX)).await.map_err(io::Error::other)??;
         Ok(TaskDir { disk: TaskDisk::new(dir.path()), dir: Some(dir) })
     }
+}
+
+impl Drop for WorkDirs {
+    fn drop(&mut self) {
+        // A node that was ended at once still holds leases: the next start gives them back.
+        if self.journal.is_empty()
+            && let Err(error) = fs::remove_dir_all(&self.own)
+        {
+            warn!(path = %self.own.display(), %error, "the node's directory could not be removed; the next start tries again");
+        }
+    }
+}
+
+fn failed<'a>(what: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> WorkDirError + use<'a> {
+    move |source| WorkDirError { what, path: path.to_owned(), source }
+}
+
+/// Makes `WORK_DIR` if it is not there, and locks it.
+fn lock_root(root: &Path) -> Result<File, WorkDirError> {
+    // Private from the start: a mode that is set later leaves a moment in which others can look in.
+    DirBuilder::new().recursive(true).mode(0o700).create(root).map_err(failed("could not make", root))?;
+    let lock = File::open(root).map_err(failed("could not open", root))?;
+    lock.lock().map_err(failed("could not lock", root))?;
+    Ok(lock)
+}
+
+/// Locks the directory of this process. Does not wait: nobody else locks it while `WORK_DIR` is locked.
+fn hold(own: &Path) -> Result<File, WorkDirError> {
+    let held = File::open(own).map_err(failed("could not open", own))?;
+    held.lock().map_err(failed("could not lock", own))?;
+    Ok(held)
+}
+
+fn make_logs(own: &Path) -> Result<(), WorkDirError> {
+    let logs = own.join(LOGS);
+    DirBuilder::new().recursive(true).mode(0o700).create(&logs).map_err(failed("could not make", &logs))
 }
 
 /// The private directory of one task; removed, off the runtime's threads, when this is dropped.
@@ -148,51 +229,49 @@ fn private_dir(parent: &Path, prefix: &str) -> io::Result<TempDir> {
     tempfile::Builder::new().prefix(prefix).permissions(fs::Permissions::from_mode(0o700)).tempdir_in(parent)
 }
 
-fn lock_file(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)
-}
-
-/// Removes the directories of dead processes. Called with the sweep lock held, so no directory is seen
-/// between its making and its locking.
-fn sweep(root: &Path) {
+/// The directories of dead processes. Called with `WORK_DIR` locked, so no directory is seen between its making and
+/// its locking.
+fn dead_processes(root: &Path, own: &Path) -> Vec<PathBuf> {
     // No reason not to start: what dead processes left costs space only.
-    let Ok(entries) = fs::read_dir(root) else { return };
+    let Ok(entries) = fs::read_dir(root) else { return Vec::new() };
+    let mut dead = Vec::new();
     for entry in entries.flatten() {
         let is_process = entry.file_name().to_string_lossy().starts_with(PROCESS_PREFIX);
         // Not following links: a link is not a directory here.
-        if !is_process || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+        if !is_process || !entry.file_type().is_ok_and(|kind| kind.is_dir()) || entry.path() == own {
             continue;
         }
         let path = entry.path();
         match is_dead(&path) {
             Ok(false) => {}
-            Ok(true) => match fs::remove_dir_all(&path) {
-                Ok(()) => {
-                    info!(path = %path.display(), "removed what a process left that ended without cleaning up")
-                }
-                Err(error) => {
-                    warn!(path = %path.display(), %error, "could not remove what a dead process left")
-                }
-            },
+            Ok(true) => dead.push(path),
             // Left alone: to remove what a living process uses would be worse than to leave rubbish.
             Err(error) => {
-                warn!(path = %path.display(), %error, "can't tell whether this directory is in use")
+                warn!(path = %path.display(), %error, "can't tell whether this directory is in use; it is left")
             }
         }
     }
+    dead
 }
 
 fn is_dead(process_dir: &Path) -> io::Result<bool> {
-    let lock = match File::open(process_dir.join(PROCESS_LOCK)) {
-        Ok(lock) => lock,
-        // It died between making the directory and its lock: the sweep lock hides that moment of a living one.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
-        Err(error) => return Err(error),
-    };
-    match lock.try_lock() {
+    // Anything may lie there by now: neither links nor pipes are followed.
+    let flags = (OFlags::DIRECTORY | OFlags::NONBLOCK | OFlags::NOFOLLOW).bits().cast_signed();
+    match OpenOptions::new().read(true).custom_flags(flags).open(process_dir)?.try_lock() {
         Ok(()) => Ok(true),
         Err(TryLockError::WouldBlock) => Ok(false),
         Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+fn remove_dead(path: &Path) {
+    match fs::remove_dir_all(path) {
+        Ok(()) => {
+            info!(path = %path.display(), "removed what a process left that ended without cleaning up")
+        }
+        Err(error) => {
+            warn!(path = %path.display(), %error, "could not remove what a dead process left")
+        }
     }
 }
 
@@ -205,7 +284,6 @@ mod tests {
         let mut names: Vec<_> = fs::read_dir(root)
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .filter(|name| name != SWEEP_LOCK)
             .collect();
         names.sort();
         names
@@ -214,12 +292,12 @@ mod tests {
     #[tokio::test]
     async fn task_directories_are_private_empty_and_gone_afterwards() {
         let root = tempfile::tempdir().unwrap();
-        let dirs = WorkDirs::open(root.path().join("made/for/us")).await.unwrap();
+        let (dirs, _) = WorkDirs::open(root.path().join("made/for/us")).await.unwrap();
         let task = dirs.task_dir().await.unwrap();
         let path = task.disk().path().to_owned();
         assert!(path.file_name().unwrap().to_str().unwrap().starts_with(TASK_PREFIX));
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
-        assert_eq!(fs::metadata(dirs.own.path()).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(fs::metadata(&dirs.own).unwrap().permissions().mode() & 0o777, 0o700);
         fs::create_dir_all(path.join("sandbox/deep")).unwrap();
         fs::write(path.join("sandbox/deep/file"), "x").unwrap();
         task.remove().await;
@@ -231,19 +309,18 @@ mod tests {
     #[tokio::test]
     async fn a_sweep_removes_what_dead_processes_left_and_nothing_else() {
         let root = tempfile::tempdir().unwrap();
-        let alive = WorkDirs::open(root.path().to_owned()).await.unwrap();
+        let (alive, _) = WorkDirs::open(root.path().to_owned()).await.unwrap();
         let alive_task = alive.task_dir().await.unwrap();
-        for dead in ["node-1-locked", "node-2-never-locked", "someone-elses"] {
+        for dead in ["node-1-dead", "node-2-dead", "someone-elses"] {
             fs::create_dir_all(root.path().join(dead).join("task-x")).unwrap();
         }
-        fs::write(root.path().join("node-1-locked").join(PROCESS_LOCK), "").unwrap();
         fs::write(root.path().join("node-file"), "").unwrap();
         std::os::unix::fs::symlink(root.path().join("someone-elses"), root.path().join("node-link")).unwrap();
 
-        let second = WorkDirs::open(root.path().to_owned()).await.unwrap();
+        let (second, _) = WorkDirs::open(root.path().to_owned()).await.unwrap();
         assert!(alive_task.disk().path().exists(), "a living process keeps its directories");
         assert!(root.path().join("someone-elses/task-x").exists(), "links are not followed");
-        let mut want: Vec<_> = [alive.own.path(), second.own.path()]
+        let mut want: Vec<_> = [&alive.own, &second.own]
             .map(|path| path.file_name().unwrap().to_str().unwrap().to_owned())
             .into_iter()
             .chain(["node-file", "node-link", "someone-elses"].map(str::to_owned))
@@ -259,5 +336,47 @@ mod tests {
         fs::write(&file, "").unwrap();
         let error = WorkDirs::open(file.clone()).await.unwrap_err().to_string();
         assert!(error.contains(&*file.to_string_lossy()) && error.contains("WORK_DIR"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_cleaner_of_temporary_files_does_not_give_a_living_nodes_directory_away() {
+        let root = tempfile::tempdir().unwrap();
+        let (alive, _) = WorkDirs::open(root.path().to_owned()).await.unwrap();
+        let task = alive.task_dir().await.unwrap();
+        // Every file that is there goes; the directories are in use.
+        for entry in fs::read_dir(&alive.own).unwrap().map(Result::unwrap) {
+            if entry.file_type().unwrap().is_file() {
+                fs::remove_file(entry.path()).unwrap();
+            }
+        }
+        let (_second, _) = WorkDirs::open(root.path().to_owned()).await.unwrap();
+        assert!(task.disk().path().exists(), "the second node leaves what the first one uses");
+    }
+
+    #[tokio::test]
+    async fn a_directory_that_goes_is_made_again_and_locked() {
+        let root = tempfile::tempdir().unwrap();
+        let work = root.path().join("work");
+        let (dirs, _) = WorkDirs::open(work.clone()).await.unwrap();
+        dirs.check().unwrap();
+        fs::remove_dir_all(&work).unwrap();
+        assert!(dirs.task_dir().await.is_err());
+        dirs.check().unwrap();
+        assert!(dirs.logs().is_dir());
+        let task = dirs.task_dir().await.unwrap();
+        let (_second, _) = WorkDirs::open(work).await.unwrap();
+        assert!(task.disk().path().exists(), "the directory that was made again is locked like the first");
+    }
+
+    #[tokio::test]
+    async fn a_directory_that_can_not_be_written_to_is_an_error_with_its_cure() {
+        let root = tempfile::tempdir().unwrap();
+        let work = root.path().join("work");
+        let (dirs, _) = WorkDirs::open(work.clone()).await.unwrap();
+        fs::remove_dir_all(&work).unwrap();
+        // Not even root can make a directory below a file.
+        fs::write(&work, "").unwrap();
+        let error = dirs.check().unwrap_err().to_string();
+        assert!(error.contains("WORK_DIR"), "{error}");
     }
 }

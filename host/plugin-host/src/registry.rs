@@ -29,7 +29,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use posemesh_runner_api::runner::{Runner, Runners};
+use posemesh_runner_api::runner::{Runner, RunnerNeeds, Runners};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, watch as channel};
 use tokio::time::sleep;
@@ -186,6 +186,10 @@ impl Runners for Registry {
     fn pick(&self, capability: &str) -> Option<Arc<dyn Runner>> {
         let generation = self.table.pick(capability)?;
         Some(Arc::new(GenerationHandle::new(generation, self.task_changed.clone())))
+    }
+
+    fn needs(&self) -> RunnerNeeds {
+        self.table.needs()
     }
 
     fn stuck(&self) -> usize {

@@ -25,9 +25,37 @@ pub trait Runners: Send + Sync {
     /// its code, limits and grants for as long as it is referenced, whatever is swapped meanwhile.
     fn pick(&self, capability: &str) -> Option<Arc<dyn Runner>>;
 
+    /// The most that the next task may use, whichever live runner it is for.
+    fn needs(&self) -> RunnerNeeds {
+        RunnerNeeds::default()
+    }
+
     /// How many runners could not be ended and still hold a thread now. Falls again when such a thread
     /// is released; above 0 the node is not ready.
     fn stuck(&self) -> usize;
+}
+
+/// What a task may use of the machine at most, by the limits of its runner.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RunnerNeeds {
+    /// Bytes of memory.
+    pub memory_bytes: u64,
+    /// Bytes in the task's directory.
+    pub scratch_bytes: u64,
+    /// Files in the task's directory.
+    pub scratch_files: u64,
+}
+
+impl RunnerNeeds {
+    /// The larger of each.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        Self {
+            memory_bytes: self.memory_bytes.max(other.memory_bytes),
+            scratch_bytes: self.scratch_bytes.max(other.scratch_bytes),
+            scratch_files: self.scratch_files.max(other.scratch_files),
+        }
+    }
 }
 
 /// One generation of a runner.
@@ -35,6 +63,11 @@ pub trait Runners: Send + Sync {
 pub trait Runner: Send + Sync {
     /// Name, version and generation, for logs: `pointcloud 0.1.0 #3`.
     fn label(&self) -> String;
+
+    /// The most that one task may use: the runner's limits.
+    fn needs(&self) -> RunnerNeeds {
+        RunnerNeeds::default()
+    }
 
     /// Runs one task to its end. Ends by itself within the runner's deadline, and soon after
     /// [`Reports::stop`]; never panics. Dropping the future ends the runner at once.

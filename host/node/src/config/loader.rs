@@ -25,7 +25,8 @@ pub(super) fn read(reader: &mut SettingsReader<'_>, paths: Option<&Paths>) -> Lo
         MIB..=GIB,
     );
     let compiler = read_compiler(reader, default.compiler);
-    LoaderSettings { maximum, component_bytes, compiler, cache: paths.map(|paths| paths.cache.clone()) }
+    let cache = paths.map(|paths| paths.cache.clone());
+    LoaderSettings { maximum, component_bytes, compiler, cache, ..default }
 }
 
 fn limit_variable(limit: Limit) -> Variable {

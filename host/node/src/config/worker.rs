@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::byte_size::ByteSize;
 use super::reader::SettingsReader;
 use super::variable::{Group, Variable};
 use crate::heartbeat::HeartbeatPolicy;
@@ -72,6 +73,27 @@ pub(super) fn read_max_concurrency(reader: &mut SettingsReader<'_>) -> usize {
         WorkerSettings::default().max_concurrency,
         1..=256,
     )
+}
+
+/// The memory that all tasks may use together; none to go by the machine.
+pub(super) fn read_memory_budget(reader: &mut SettingsReader<'_>) -> Option<u64> {
+    const LEAST: ByteSize = ByteSize(64 << 20);
+    const MOST: ByteSize = ByteSize(1 << 48);
+    let variable = Variable::new(
+        Group::Work,
+        "MEMORY_BUDGET",
+        "The memory that all tasks may use together. No lease is asked for unless what the next task may use \
+         (`memory_bytes` of its runner and 48 MiB) is left of it; no runner gets more. Without it: nine tenths of the \
+         memory of the machine or of the container, and at least 128 MiB less than all.",
+    );
+    let allowed = format!("{LEAST} to {MOST}");
+    let budget = reader.optional(&variable, "by the machine", &allowed, |text| {
+        let size: ByteSize =
+            text.parse().map_err(|()| format!("not an amount of bytes; allowed: {allowed}"))?;
+        let fits = (LEAST.0..=MOST.0).contains(&size.0);
+        fits.then_some(size).ok_or_else(|| format!("out of range; allowed: {allowed}"))
+    });
+    budget.map(|size| size.0)
 }
 
 pub(super) fn read_shutdown_grace(reader: &mut SettingsReader<'_>) -> Duration {

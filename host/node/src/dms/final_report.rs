@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use posemesh_runner_api::failure::RunFailure;
+use posemesh_runner_api::failure::{Blame, RunFailure};
 use posemesh_runner_api::ports::Artifact;
 use posemesh_runner_api::task::Task;
 use posemesh_text::shorten;
@@ -64,7 +64,8 @@ impl FinalReport {
     /// The runner has failed, for a reason other than a shutdown of the node.
     pub(crate) fn runner_failed(task: &Task, artifacts: &[Artifact], failure: &RunFailure) -> Self {
         // The prefix keeps a runner's text apart from the node's own words, such as `node_shutdown`.
-        let reason = format!("runner failed: {}", failure.reason);
+        let who = if failure.blame == Blame::Host { "node" } else { "runner" };
+        let reason = format!("{who} failed: {}", failure.reason);
         Self::failed(&reason, details(task, artifacts, Some(failure)))
     }
 
@@ -72,6 +73,12 @@ impl FinalReport {
     pub(crate) fn node_shutdown(task: &Task, artifacts: &[Artifact], failure: Option<&RunFailure>) -> Self {
         // A bare word: giving a task back is not the runner's failure. How the runner ended is in the details.
         Self::failed("node_shutdown", details(task, artifacts, failure))
+    }
+
+    /// The process that held the lease died; this is sent by the one that came after it.
+    pub(crate) fn node_crashed() -> Self {
+        let details = json!({ "failure": { "kind": "host", "blame": Blame::Host } });
+        Self::failed("node_crashed", details)
     }
 
     /// The task could not be started on this node.

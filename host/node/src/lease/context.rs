@@ -5,6 +5,7 @@ use std::sync::Arc;
 use posemesh_runner_api::runner::Runners;
 
 use crate::dms::JobServer;
+use crate::journal::LeaseJournal;
 use crate::lease::ports::OpenPorts;
 use crate::lease::release::ReleaseOrder;
 use crate::lease::settings::LeaseSettings;
@@ -17,6 +18,8 @@ pub(crate) struct LeaseContext {
     pub(crate) runners: Arc<dyn Runners>,
     pub(crate) ports: Arc<dyn OpenPorts>,
     pub(crate) work_dirs: Arc<WorkDirs>,
+    /// Remembers the leases beyond the life of the process.
+    pub(crate) journal: Arc<dyn LeaseJournal>,
     pub(crate) settings: LeaseSettings,
     /// Given when a node that stops gives its leases back.
     pub(crate) release: ReleaseOrder,

@@ -3,17 +3,22 @@
 use std::sync::Arc;
 
 use posemesh_domain_client::TaskToken;
+use posemesh_runner_api::failure::Blame;
 use posemesh_runner_api::reports::Reports;
 use posemesh_runner_api::runner::RunnerCall;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
+use uuid::Uuid;
 
+use crate::admission::Promise;
 use crate::dms::{FinalReport, Lease};
 use crate::heartbeat::{HeartbeatSender, Heartbeats, LeaseClock, LeaseState};
+use crate::journal::LeaseJournal;
 use crate::lease::conclude::{FinishedRun, conclude};
 use crate::lease::context::LeaseContext;
 use crate::lease::delivery::deliver_in_time;
+use crate::lease::release::ReleaseOrder;
 use crate::lease::run::run;
 use crate::lease::setup::{RunSetup, SetupError, set_up};
 use crate::records::{LeaseOutcome, OpenRecord};
@@ -31,9 +36,14 @@ pub(crate) struct LeaseSession {
 /// How a session ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SessionEnd {
+    pub(crate) task_id: Uuid,
     pub(crate) outcome: LeaseOutcome,
     /// Whether the runner was started.
     pub(crate) started: bool,
+    /// Whose fault it is that the task failed, as far as that is known.
+    pub(crate) blame: Option<Blame>,
+    /// The domain server that the task worked with, without a path.
+    pub(crate) server: Option<String>,
 }
 
 impl SessionEnd {
@@ -41,6 +51,18 @@ impl SessionEnd {
     /// nowhere the next may be the same one again.
     pub(crate) fn is_progress(&self) -> bool {
         self.started && !matches!(self.outcome, LeaseOutcome::Lost { .. })
+    }
+
+    pub(crate) fn is_completed(&self) -> bool {
+        matches!(self.outcome, LeaseOutcome::Completed { .. })
+    }
+
+    /// Why the task failed or the lease was lost, for people.
+    pub(crate) fn reason(&self) -> &str {
+        match &self.outcome {
+            LeaseOutcome::Failed { reason, .. } | LeaseOutcome::Lost { reason } => reason,
+            LeaseOutcome::Completed { .. } | LeaseOutcome::Cancelled => "",
+        }
     }
 }
 
@@ -62,15 +84,26 @@ impl LeaseSession {
 
     /// Works on the lease until it ends. When this returns, everything that it started has ended, and the
     /// task's directory is removed.
-    pub(crate) async fn run(mut self, record: OpenRecord) -> SessionEnd {
+    ///
+    /// `promise` is what was set aside for the task; it is given back when the task has ended.
+    pub(crate) async fn run(mut self, record: OpenRecord, promise: Promise) -> SessionEnd {
         let began = Instant::now();
         info!(lease_ttl = ?self.sender.clock().ttl(), "leased");
-        let set_up = set_up(&self.context, &mut self.lease, &mut self.sender, &self.superseded).await;
-        let (outcome, started) = match set_up {
-            Ok(setup) => (self.work(setup, &record).await, true),
-            Err(error) => (self.end_unstarted(error).await, false),
+        let close = Closing::begin(&self, record, began);
+        let set_up =
+            set_up(&self.context, &mut self.lease, &mut self.sender, &self.superseded, &promise).await;
+        let server = server_of(&self.lease);
+        let (outcome, started, blame) = match set_up {
+            Ok(setup) => {
+                let (outcome, blame) = self.work(setup, &close.record).await;
+                (outcome, true, blame)
+            }
+            Err(error) => {
+                let blame = error.blame();
+                (self.end_unstarted(error).await, false, blame)
+            }
         };
-        close(record, outcome, started, began)
+        close.end(outcome, started, blame, server)
     }
 
     /// Ends the lease without working on it: the node shuts down (protocol 5.3).
@@ -83,12 +116,13 @@ impl LeaseSession {
         } else {
             SetupError::Shutdown
         };
+        let close = Closing::begin(&self, record, began);
         let outcome = self.end_unstarted(error).await;
-        close(record, outcome, false, began)
+        close.end(outcome, false, None, None)
     }
 
-    /// Runs the runner with heartbeats beside it, and delivers the final report.
-    async fn work(self, setup: RunSetup, record: &OpenRecord) -> LeaseOutcome {
+    /// Runs the runner with heartbeats beside it, and delivers the final report. Says whose fault a failure is.
+    async fn work(self, setup: RunSetup, record: &OpenRecord) -> (LeaseOutcome, Option<Blame>) {
         let Self { context, lease, sender, superseded } = self;
         let RunSetup { runner, ports, dir } = setup;
         let reports = sender.reports().clone();
@@ -124,6 +158,7 @@ impl LeaseSession {
             () = ports.outputs.wait_for_aborts() => {}
             () = context.release.share_is_over() => warn!("stopping: upload sessions may be left at the server"),
         }
+        let blame = end.result.as_ref().err().map(|failure| failure.blame);
         let finished =
             FinishedRun { task: lease.task, result: end.result, artifacts: ports.outputs.finished() };
         let outcome = conclude(&context, finished, &heartbeats, reports.stop_reason()).await;
@@ -131,7 +166,7 @@ impl LeaseSession {
         drop(heartbeats);
         // Waited for: when the session ends and its slot is free, its disk space is free too.
         dir.remove().await;
-        outcome
+        (outcome, blame)
     }
 
     /// Ends a lease that did not get to its runner. No heartbeats are sent meanwhile: if the final
@@ -139,7 +174,7 @@ impl LeaseSession {
     async fn end_unstarted(&self, error: SetupError) -> LeaseOutcome {
         let report = match error {
             SetupError::LeaseOver(state) => return state.into(),
-            SetupError::Failed { stage, error } => FinalReport::setup_failed(stage, &error),
+            SetupError::Failed { stage, error, .. } => FinalReport::setup_failed(stage, &error),
             SetupError::Shutdown => FinalReport::node_shutdown(&self.lease.task, &[], None),
         };
         let deadline = self.sender.clock().deadline();
@@ -158,12 +193,50 @@ impl LeaseSession {
     }
 }
 
-fn close(record: OpenRecord, outcome: LeaseOutcome, started: bool, began: Instant) -> SessionEnd {
-    let took = began.elapsed();
-    match &outcome {
-        LeaseOutcome::Completed { .. } | LeaseOutcome::Cancelled => info!(?took, "lease {outcome}"),
-        LeaseOutcome::Failed { .. } | LeaseOutcome::Lost { .. } => warn!(?took, "lease {outcome}"),
+/// What is to be done when a lease has ended, however it ends.
+struct Closing {
+    task_id: Uuid,
+    record: OpenRecord,
+    journal: Arc<dyn LeaseJournal>,
+    release: ReleaseOrder,
+    superseded: CancellationToken,
+    began: Instant,
+}
+
+impl Closing {
+    fn begin(session: &LeaseSession, record: OpenRecord, began: Instant) -> Self {
+        let LeaseSession { context, lease, superseded, .. } = session;
+        let (journal, release) = (context.journal.clone(), context.release.clone());
+        journal.begin(lease.task.id);
+        Self { task_id: lease.task.id, record, journal, release, superseded: superseded.clone(), began }
     }
-    record.end(outcome.clone());
-    SessionEnd { outcome, started }
+
+    fn end(
+        self,
+        outcome: LeaseOutcome,
+        started: bool,
+        blame: Option<Blame>,
+        server: Option<String>,
+    ) -> SessionEnd {
+        let took = self.began.elapsed();
+        match &outcome {
+            LeaseOutcome::Completed { .. } | LeaseOutcome::Cancelled => info!(?took, "lease {outcome}"),
+            LeaseOutcome::Failed { .. } | LeaseOutcome::Lost { .. } => {
+                warn!(?took, blame = blame.map(Blame::as_str), "lease {outcome}");
+            }
+        }
+        // A lease that could not be given back in time is left in the journal: the next start tries again. A lease
+        // that was superseded lives on under the same id.
+        let left = self.release.is_given() && matches!(outcome, LeaseOutcome::Lost { .. });
+        if !left && !self.superseded.is_cancelled() {
+            self.journal.end(self.task_id);
+        }
+        self.record.end(outcome.clone(), blame);
+        SessionEnd { task_id: self.task_id, outcome, started, blame, server }
+    }
+}
+
+/// The domain server of a lease, as tasks of other leases name it too: without a path.
+fn server_of(lease: &Lease) -> Option<String> {
+    lease.domain_server_url.get().ok().map(|url| url.origin().ascii_serialization())
 }

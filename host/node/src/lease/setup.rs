@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use posemesh_domain_client::DomainPorts;
+use posemesh_runner_api::failure::Blame;
 use posemesh_runner_api::runner::Runner;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use crate::admission::Promise;
 use crate::dms::{HeartbeatAnswer, JobServerErrorKind, Lease, SetupStage};
 use crate::heartbeat::{HeartbeatResult, HeartbeatSender, LeaseState};
 use crate::lease::context::LeaseContext;
@@ -27,11 +29,23 @@ pub(super) enum SetupError {
         stage: SetupStage,
         /// What failed, for `details.error` (protocol 3.6).
         error: String,
+        /// Whose fault it is, if that is known.
+        blame: Option<Blame>,
     },
     /// The node shuts down.
     Shutdown,
     /// The lease is over; never [`LeaseState::Active`].
     LeaseOver(LeaseState),
+}
+
+impl SetupError {
+    /// Whose fault it is, if that is known.
+    pub(super) fn blame(&self) -> Option<Blame> {
+        match self {
+            Self::Failed { blame, .. } => *blame,
+            Self::Shutdown | Self::LeaseOver(_) => None,
+        }
+    }
 }
 
 /// Picks the runner, sends the initial heartbeat, merges its answer into the lease, and makes the task's
@@ -41,6 +55,7 @@ pub(super) async fn set_up(
     lease: &mut Lease,
     sender: &mut HeartbeatSender,
     superseded: &CancellationToken,
+    promise: &Promise,
 ) -> Result<RunSetup, SetupError> {
     // Before anything else: a task that was cancelled before its lease gets no call at all (protocol 5, step 1).
     if lease.cancel {
@@ -54,18 +69,21 @@ pub(super) async fn set_up(
     if lease.task.capability != capability {
         runner = pick(context, &lease.task.capability)?;
     }
+    promise.settle(runner.needs());
     // Not before the answer: it may cancel the task, and then there is nothing to clean up.
     let dir = context.work_dirs.task_dir().await.map_err(|error| SetupError::Failed {
         stage: SetupStage::BuildPorts,
         error: format!("could not make the task's directory: {error}"),
+        blame: Some(Blame::Host),
     })?;
+    promise.uses(dir.disk());
     let stop = sender.reports().stop_token().clone();
     match context.ports.open(lease, sender.token().clone(), stop, dir.disk().clone()) {
         Ok(ports) => Ok(RunSetup { runner, ports, dir }),
         Err(error) => {
             // Waited for instead of left to `drop`, so that the directory is gone before the failure is reported.
             dir.remove().await;
-            Err(SetupError::Failed { stage: SetupStage::BuildPorts, error: error.to_owned() })
+            Err(SetupError::Failed { stage: SetupStage::BuildPorts, error: error.to_owned(), blame: None })
         }
     }
 }
@@ -77,6 +95,7 @@ fn pick(context: &LeaseContext, capability: &str) -> Result<Arc<dyn Runner>, Set
         SetupError::Failed {
             stage: SetupStage::StartSession,
             error: format!("no live runner for capability {capability}; live are: {}", live.join(", ")),
+            blame: None,
         }
     })
 }
@@ -100,7 +119,11 @@ async fn initial_heartbeat(
         };
         // Judged by when the next attempt would start: waiting for one too late would eat the time to report.
         if error.kind == JobServerErrorKind::Fatal || Instant::now() + retry_in >= last_attempt {
-            return Err(SetupError::Failed { stage: SetupStage::InitialHeartbeat, error: error.text });
+            return Err(SetupError::Failed {
+                stage: SetupStage::InitialHeartbeat,
+                error: error.text,
+                blame: None,
+            });
         }
         warn!(%error, ?retry_in, "the initial heartbeat failed");
         unless_over(context, superseded, sleep(retry_in)).await?;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use posemesh_domain_client::Traffic;
+use posemesh_runner_api::failure::Blame;
 use posemesh_runner_api::reports::Reports;
 use tokio::time::Instant;
 
@@ -29,6 +30,8 @@ struct RecordStore {
     /// The directory for log files, which are removed with their records.
     logs: Option<PathBuf>,
     totals: LeaseTotals,
+    /// Failed tasks by whose fault it was.
+    blamed: BTreeMap<Blame, u64>,
     /// Seconds that all ended leases took together.
     seconds: f64,
     /// When the server last answered a request for work.
@@ -117,6 +120,11 @@ impl TaskRecords {
         self.store().seconds
     }
 
+    /// How many tasks have failed by this fault.
+    pub(crate) fn blamed(&self, blame: Blame) -> u64 {
+        self.store().blamed.get(&blame).copied().unwrap_or_default()
+    }
+
     /// How leases ended so far, and what was moved, also by leases that have not ended.
     pub(crate) fn totals(&self) -> LeaseTotals {
         let store = self.store();
@@ -195,7 +203,10 @@ impl OpenRecord {
     }
 
     /// Closes the record.
-    pub(crate) fn end(mut self, outcome: LeaseOutcome) {
+    pub(crate) fn end(mut self, outcome: LeaseOutcome, blame: Option<Blame>) {
+        if let Some(blame) = blame {
+            *self.records.store().blamed.entry(blame).or_default() += 1;
+        }
         // `drop` does the rest: however a record is left, it is closed once and in one way.
         self.outcome = outcome;
     }

@@ -23,7 +23,7 @@ async fn a_record_shows_progress_while_it_runs_and_keeps_the_last() {
     let record = records.list().pop().unwrap();
     assert_eq!((record.state, record.took), (RecordState::Running, Duration::from_secs(2)));
     assert_eq!(record.progress, json!({"percent": 50}));
-    open.end(LeaseOutcome::Completed { confirmed: true });
+    open.end(LeaseOutcome::Completed { confirmed: true }, None);
     let record = records.list().pop().unwrap();
     assert_eq!((record.state.word(), record.progress), ("completed", json!({"percent": 50})));
     assert_eq!(records.totals(), LeaseTotals { leased: 1, completed: 1, ..LeaseTotals::default() });
@@ -36,12 +36,12 @@ fn only_the_last_tasks_that_ended_are_kept_but_all_are_counted() {
     let records = TaskRecords::default();
     let first = records.begin(&lease("first"));
     for _ in 0..MAX_RECORDS {
-        records.begin(&lease("next")).end(LeaseOutcome::Cancelled);
+        records.begin(&lease("next")).end(LeaseOutcome::Cancelled, None);
     }
     assert_eq!(records.list().len(), MAX_RECORDS);
     assert_eq!(records.list()[0].capability, "first", "what goes on is not forgotten");
-    first.end(LeaseOutcome::Cancelled);
-    records.begin(&lease("next")).end(LeaseOutcome::Cancelled);
+    first.end(LeaseOutcome::Cancelled, None);
+    records.begin(&lease("next")).end(LeaseOutcome::Cancelled, None);
     assert_eq!(records.list().len(), MAX_RECORDS);
     assert!(records.list().iter().all(|record| record.capability == "next"));
     assert_eq!(records.totals().cancelled, MAX_RECORDS as u64 + 2);

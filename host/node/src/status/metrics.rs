@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use posemesh_runner_api::failure::Blame;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text};
 use prometheus_client::metrics::counter::ConstCounter;
@@ -15,6 +16,7 @@ use prometheus_client::registry::Registry;
 
 use super::answer::error;
 use super::sources::StatusSources;
+use crate::admission::Cause;
 use crate::registration::RegistrationStatus;
 use posemesh_plugin_host::load::LoadStage;
 use posemesh_plugin_host::registry::RunnerView;
@@ -45,6 +47,16 @@ impl std::fmt::Debug for Scrape {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct EndingLabel {
     ending: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BlameLabel {
+    blame: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CauseLabel {
+    cause: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -90,6 +102,15 @@ impl Scrape {
             "Leases by how they ended",
             ended.map(|(ending, n)| (EndingLabel { ending }, n)),
         )?;
+        let failed =
+            Blame::ALL.map(|blame| (BlameLabel { blame: blame.as_str() }, self.0.records.blamed(blame)));
+        counters(out, "tasks_failed", "Failed tasks by whose fault it was", failed)?;
+        let troubles = self.0.readiness.board.list();
+        let paused = Cause::ALL.map(|cause| {
+            let now = troubles.iter().any(|trouble| trouble.cause == cause);
+            (CauseLabel { cause: cause.as_str() }, f64::from(u8::from(now)))
+        });
+        gauges(out, "leasing_paused", "1 for each cause that keeps the node from taking leases", paused)?;
         gauge(out, "tasks_running", "Leases that are worked on", totals.running() as f64)?;
         let seconds = ConstCounter::new(self.0.records.seconds());
         metric(out, "task_seconds", "Time that ended leases took together", &seconds)?;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use posemesh_runner_api::runner::Runners;
 use tokio::sync::watch;
 
+use crate::admission::TroubleBoard;
 use crate::auth::token::TokenStatus;
 use crate::records::TaskRecords;
 use crate::registration::RegistrationStatus;
@@ -22,6 +23,8 @@ pub(crate) struct Readiness {
     pub(crate) runners: Arc<dyn Runners>,
     /// Say how many slots are free, and when the server last answered.
     pub(crate) records: TaskRecords,
+    /// Says why no leases are taken.
+    pub(crate) board: TroubleBoard,
     /// A draining node takes no more work.
     pub(crate) shutdown: Shutdown,
     /// While there are free slots, the server must have answered a request for work within that time.
@@ -64,6 +67,7 @@ impl Readiness {
                 }
             });
         }
+        missing.extend(self.board.list().iter().map(ToString::to_string));
         let stuck = self.stuck_runners();
         if stuck > 0 {
             missing.push(format!(
@@ -97,6 +101,7 @@ mod tests {
             token: Arc::new(move || valid.clone()),
             runners: runners.clone(),
             records,
+            board: TroubleBoard::default(),
             shutdown: Shutdown::new(),
             longest_silence: Duration::from_secs(60),
             max_concurrency: 1,

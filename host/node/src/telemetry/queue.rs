@@ -15,7 +15,7 @@ use time::format_description::well_known::Rfc3339;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::fmt::MakeWriter;
 
-use super::LogFormat;
+use super::format::LogFormat;
 
 /// How many lines wait at most.
 const QUEUED_LINES: usize = 2048;

@@ -7,10 +7,13 @@ use posemesh_runner_api::failure::RunFailure;
 use posemesh_runner_api::runner::RunnerCall;
 use tokio::time::Instant;
 
+use crate::admission::{Promise, TroubleBoard};
 use crate::dms::Lease;
+use crate::journal::OrphanedLease;
 use crate::lease::{LeaseContext, LeaseSession, LeaseSettings, ReleaseOrder, SessionEnd};
 use crate::records::TaskRecords;
 use crate::testing::job_server::ScriptedJobServer;
+use crate::testing::journal::{FakeAdmission, FakeJournal};
 use crate::testing::ports::FakePorts;
 use crate::testing::runners::FakeRunners;
 use crate::workdir::WorkDirs;
@@ -19,6 +22,11 @@ use crate::workdir::WorkDirs;
 pub(crate) struct LeaseFixture {
     pub(crate) server: Arc<ScriptedJobServer>,
     pub(crate) runners: Arc<FakeRunners>,
+    pub(crate) journal: Arc<FakeJournal>,
+    pub(crate) admission: Arc<FakeAdmission>,
+    pub(crate) board: TroubleBoard,
+    /// Leases that a dead process held.
+    pub(crate) orphans: Vec<OrphanedLease>,
     pub(crate) context: LeaseContext,
     pub(crate) records: TaskRecords,
     work_dir: tempfile::TempDir,
@@ -33,21 +41,33 @@ impl LeaseFixture {
         let work_dir = tempfile::tempdir().unwrap();
         let server = Arc::new(ScriptedJobServer::default());
         let runners = Arc::new(FakeRunners::new(run));
+        let journal = Arc::new(FakeJournal::default());
         let context = LeaseContext {
             server: server.clone(),
             runners: runners.clone(),
             ports: Arc::new(FakePorts),
-            work_dirs: Arc::new(WorkDirs::open(work_dir.path().to_owned()).await.unwrap()),
+            work_dirs: Arc::new(WorkDirs::open(work_dir.path().to_owned()).await.unwrap().0),
+            journal: journal.clone(),
             settings: LeaseSettings::default(),
             release: ReleaseOrder::default(),
         };
-        Self { server, runners, context, records: TaskRecords::default(), work_dir }
+        Self {
+            server,
+            runners,
+            journal,
+            admission: Arc::default(),
+            board: TroubleBoard::default(),
+            orphans: Vec::new(),
+            context,
+            records: TaskRecords::default(),
+            work_dir,
+        }
     }
 
     /// Works on one lease to its end.
     pub(crate) async fn work(&self, lease: Lease) -> SessionEnd {
         let record = self.records.begin(&lease);
-        LeaseSession::new(self.context.clone(), lease, Instant::now()).run(record).await
+        LeaseSession::new(self.context.clone(), lease, Instant::now()).run(record, Promise::default()).await
     }
 
     /// How many task directories there are.

@@ -1,23 +1,42 @@
 //! The leases that are worked on.
 
+use std::sync::Arc;
+
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, info_span, warn};
 use uuid::Uuid;
 
+use crate::admission::Promise;
 use crate::dms::Lease;
-use crate::lease::{LeaseContext, LeaseSession, SessionEnd, fail_unreadable};
+use crate::journal::OrphanedLease;
+use crate::lease::{LeaseContext, LeaseSession, SessionEnd, fail_unreadable, give_back};
 use crate::records::TaskRecords;
 
 /// The sessions of all leases that are worked on, each in a task of its own.
 pub(super) struct ActiveLeases {
     context: LeaseContext,
     records: TaskRecords,
-    sessions: JoinSet<SessionEnd>,
+    sessions: JoinSet<ActiveEnd>,
+    /// Cloned into each task that gives a lease back.
+    giving_back: Arc<()>,
     /// Finds the session of a task that is leased once more. Entries of sessions that have ended are
     /// removed with the next lease.
     started: Vec<ActiveLease>,
+}
+
+/// What has ended.
+#[derive(Debug)]
+pub(super) enum ActiveEnd {
+    /// The work on a lease.
+    Session(SessionEnd),
+    /// The delivery of a report for which there was no work: of a lease that could not be read, or that a dead process
+    /// held.
+    Report {
+        /// Whether the lease came from the last request for work.
+        unreadable: bool,
+    },
 }
 
 /// A lease whose session was started.
@@ -29,7 +48,7 @@ struct ActiveLease {
 
 impl ActiveLeases {
     pub(super) fn new(context: LeaseContext, records: TaskRecords) -> Self {
-        Self { context, records, sessions: JoinSet::new(), started: Vec::new() }
+        Self { context, records, sessions: JoinSet::new(), giving_back: Arc::default(), started: Vec::new() }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -44,7 +63,7 @@ impl ActiveLeases {
     ///
     /// If the server has leased a task anew that is still worked on here, the earlier lease was over
     /// (protocol 5, "Leased again"), and its session falls silent.
-    pub(super) fn start(&mut self, lease: Lease, sent: Instant) {
+    pub(super) fn start(&mut self, lease: Lease, sent: Instant, promise: Promise) {
         let task_id = lease.task.id;
         // Where the list grows it is also cleared, so that it stays about as long as there are leases.
         self.started.retain(|earlier| !earlier.task.is_finished());
@@ -57,7 +76,8 @@ impl ActiveLeases {
         let span = task_span(&lease);
         let session = LeaseSession::new(self.context.clone(), lease, sent);
         let superseded = session.superseded();
-        let task = self.sessions.spawn(session.run(record).instrument(span));
+        let work = async move { ActiveEnd::Session(session.run(record, promise).await) };
+        let task = self.sessions.spawn(work.instrument(span));
         self.started.push(ActiveLease { task_id, superseded, task });
     }
 
@@ -67,7 +87,26 @@ impl ActiveLeases {
         let span = task_span(&lease);
         let session = LeaseSession::new(self.context.clone(), lease, sent);
         // Not in `started`: no poll follows during a shutdown, so nothing can supersede it.
-        self.sessions.spawn(session.release(record).instrument(span));
+        let work = async move { ActiveEnd::Session(session.release(record).await) };
+        self.sessions.spawn(work.instrument(span));
+    }
+
+    /// Gives back the leases that a dead process of this node held (protocol 5.3).
+    pub(super) fn give_back(&mut self, orphans: Vec<OrphanedLease>) {
+        for orphan in orphans {
+            let (context, holder) = (self.context.clone(), self.giving_back.clone());
+            self.sessions.spawn(async move {
+                give_back(&context, orphan).await;
+                drop(holder);
+                ActiveEnd::Report { unreadable: false }
+            });
+        }
+    }
+
+    /// Whether leases of a dead process are being given back. No lease is asked for meanwhile: it could be on a task
+    /// that is about to be failed.
+    pub(super) fn is_giving_back(&self) -> bool {
+        Arc::strong_count(&self.giving_back) > 1
     }
 
     /// Fails the task of a lease that can't be read.
@@ -77,12 +116,12 @@ impl ActiveLeases {
         self.sessions.spawn(async move {
             let outcome = fail_unreadable(&context, task_id, &error).await;
             records.count_unreadable(&outcome);
-            SessionEnd { outcome, started: false }
+            ActiveEnd::Report { unreadable: true }
         });
     }
 
     /// Waits until a session ends; none if there is no session.
-    pub(super) async fn next_end(&mut self) -> Option<Result<SessionEnd, JoinError>> {
+    pub(super) async fn next_end(&mut self) -> Option<Result<ActiveEnd, JoinError>> {
         self.sessions.join_next().await
     }
 

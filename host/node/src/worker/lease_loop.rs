@@ -9,14 +9,17 @@ use tokio::task::JoinError;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, error, info, warn};
 
+use crate::admission::{Admit, Refusal, TroubleBoard};
 use crate::dms::{JobServer, LeaseAnswer};
-use crate::lease::{LeaseContext, OpenPorts, ReleaseOrder, SessionEnd};
+use crate::journal::{LeaseJournal, OrphanedLease};
+use crate::lease::{LeaseContext, OpenPorts, ReleaseOrder};
 use crate::records::{LeaseTotals, TaskRecords};
 use crate::shutdown::{AfterDrain, Shutdown};
 use crate::workdir::WorkDirs;
-use crate::worker::active::ActiveLeases;
+use crate::worker::active::{ActiveEnd, ActiveLeases};
 use crate::worker::pacing::PollPacing;
-use crate::worker::poll::{Poll, PollResult};
+use crate::worker::pauses::{Pauses, Wait};
+use crate::worker::poll::{Poll, PollAnswer, PollResult};
 use crate::worker::settings::WorkerSettings;
 use crate::worker::stop::stop;
 
@@ -26,6 +29,14 @@ pub(crate) struct WorkerParts {
     pub(crate) runners: Arc<dyn Runners>,
     pub(crate) ports: Arc<dyn OpenPorts>,
     pub(crate) work_dirs: Arc<WorkDirs>,
+    /// Decides whether there is what a task may need.
+    pub(crate) admission: Arc<dyn Admit>,
+    /// Where it is shown why no lease is taken.
+    pub(crate) board: TroubleBoard,
+    /// Remembers the leases.
+    pub(crate) journal: Arc<dyn LeaseJournal>,
+    /// Leases that a dead process of this node held.
+    pub(crate) orphans: Vec<OrphanedLease>,
     /// Whether the node is registered; no work is asked for while it is not.
     pub(crate) registered: watch::Receiver<bool>,
     /// Where the status server reads what the worker does.
@@ -39,7 +50,11 @@ pub(crate) struct Worker {
     records: TaskRecords,
     registered: LastValue<bool>,
     capabilities: LastValue<BTreeSet<String>>,
+    admission: Arc<dyn Admit>,
+    /// To be given back once the node is registered.
+    orphans: Vec<OrphanedLease>,
     pacing: PollPacing,
+    pauses: Pauses,
     active: ActiveLeases,
     poll: Poll,
 }
@@ -47,13 +62,25 @@ pub(crate) struct Worker {
 impl Worker {
     /// A worker that does nothing before [`Worker::run`].
     pub(crate) fn new(parts: WorkerParts, settings: WorkerSettings) -> Self {
-        let WorkerParts { server, runners, ports, work_dirs, registered, records } = parts;
+        let WorkerParts {
+            server,
+            runners,
+            ports,
+            work_dirs,
+            admission,
+            board,
+            journal,
+            orphans,
+            registered,
+            records,
+        } = parts;
         let capabilities = LastValue::new(runners.capabilities());
         let context = LeaseContext {
             server: server.clone(),
             runners,
             ports,
             work_dirs,
+            journal,
             settings: settings.lease,
             // Not the shutdown itself: it is given only when the grace time runs out.
             release: ReleaseOrder::default(),
@@ -62,6 +89,9 @@ impl Worker {
             server,
             active: ActiveLeases::new(context, records.clone()),
             records,
+            admission,
+            orphans,
+            pauses: Pauses::new(board),
             registered: LastValue::new(registered),
             capabilities,
             pacing: PollPacing::new(settings.poll_backoff_min, settings.poll_backoff_max),
@@ -83,6 +113,9 @@ impl Worker {
                 info!("drained");
                 break;
             }
+            if *self.registered.borrow() {
+                self.active.give_back(std::mem::take(&mut self.orphans));
+            }
             // Anew in each round: every branch may free a slot, or take away what a poll requires.
             let due = self.poll_due().filter(|_| draining.is_none());
             tokio::select! {
@@ -92,13 +125,16 @@ impl Worker {
                 () = drain.changed() => {}
                 // Before the answer to a poll, which is judged by how many leases are worked on.
                 Some(ended) = self.active.next_end() => self.session_ended(ended),
-                result = self.poll.answer() => self.answered(result),
+                result = self.poll.answer() => match result {
+                    PollResult::Refused(refusal) => self.refused(&refusal),
+                    PollResult::Answered(answer) => self.answered(answer),
+                },
                 // A change needs no handler: the next round asks `poll_due` again.
                 () = self.registered.changed() => {}
                 () = self.capabilities.changed() => {}
                 // The fallback is never waited for: `select!` evaluates this even if the condition is false.
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
-                    self.poll.start(self.server.clone());
+                    self.poll.start(self.server.clone(), self.admission.clone());
                 }
             }
         }
@@ -113,18 +149,34 @@ impl Worker {
         let may_ask = !self.poll.is_under_way()
             && self.active.len() < self.settings.max_concurrency.max(1)
             && *self.registered.borrow()
-            && !self.capabilities.borrow().is_empty();
-        may_ask.then(|| self.pacing.next())
+            && !self.capabilities.borrow().is_empty()
+            && self.orphans.is_empty()
+            && !self.active.is_giving_back();
+        let wait = match self.pauses.wait() {
+            Wait::ForTrial => return None,
+            Wait::Until(moment) => moment,
+            Wait::Not => self.pacing.next(),
+        };
+        may_ask.then(|| self.pacing.next().max(wait))
     }
 
-    fn answered(&mut self, result: PollResult) {
+    fn refused(&mut self, refusal: &Refusal) {
+        // Trouble is logged by the board, once.
+        if let Refusal::Busy(why) = refusal {
+            debug!(running = self.active.len(), why, "the running tasks have what the next one may need");
+        }
+        self.pacing.refused(self.active.len());
+    }
+
+    fn answered(&mut self, result: PollAnswer) {
         if result.answer.is_ok() {
             self.records.poll_answered();
         }
         match result.answer {
             Ok(LeaseAnswer::Lease(lease)) => {
                 self.pacing.leased();
-                self.active.start(*lease, result.sent);
+                self.pauses.leased(lease.task.id);
+                self.active.start(*lease, result.sent, result.promise);
             }
             Ok(LeaseAnswer::NoWork) => {
                 debug!("no work");
@@ -148,15 +200,22 @@ impl Worker {
         }
     }
 
-    fn session_ended(&mut self, ended: Result<SessionEnd, JoinError>) {
+    fn session_ended(&mut self, ended: Result<ActiveEnd, JoinError>) {
         match ended {
-            Ok(end) if end.is_progress() => self.pacing.progress(),
-            Ok(_) => {
-                let retry_in = self.pacing.no_progress();
-                debug!(?retry_in, "the lease got nowhere");
+            Ok(ActiveEnd::Session(end)) => {
+                self.pauses.ended(&end);
+                if end.is_progress() {
+                    self.pacing.progress();
+                } else {
+                    let retry_in = self.pacing.no_progress();
+                    debug!(?retry_in, "the lease got nowhere");
+                }
             }
+            Ok(ActiveEnd::Report { unreadable: true }) => drop(self.pacing.no_progress()),
+            Ok(ActiveEnd::Report { unreadable: false }) => {}
             // A session that broke down has dropped its record, which thereby counts the lease as lost.
             Err(_) => {
+                self.pauses.broke_down();
                 self.pacing.no_progress();
                 error!("the task of a lease broke down; the lease is left to expire");
             }

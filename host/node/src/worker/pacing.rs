@@ -7,6 +7,8 @@ use tokio::time::Instant;
 
 /// The longest `Retry-After` that is obeyed.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(300);
+/// The longest wait before the machine is looked at again: it may be well by then.
+const LONGEST_LOOK: Duration = Duration::from_secs(10);
 
 /// Decides when the next `GET /tasks` is due.
 #[derive(Debug)]
@@ -17,6 +19,8 @@ pub(super) struct PollPacing {
     errors: Backoff,
     /// Grows with leases in a row that got nowhere.
     fruitless: Backoff,
+    /// Grows with looks in a row that found something missing.
+    looks: Backoff,
     next: Instant,
     /// Whether `next` must be kept even if a lease ends before.
     hold: bool,
@@ -28,7 +32,16 @@ impl PollPacing {
         let (min, max) = (one.min(other), one.max(other));
         // Twice the shortest wait, because the wait is drawn from the upper half: it never falls below `min`.
         let backoff = Backoff::new((2 * min).min(max), max, Jitter::UPPER_HALF);
-        Self { min, max, errors: backoff.clone(), fruitless: backoff, next: Instant::now(), hold: false }
+        let looks = Backoff::new((2 * min).min(LONGEST_LOOK), LONGEST_LOOK, Jitter::UPPER_HALF);
+        Self {
+            min,
+            max,
+            errors: backoff.clone(),
+            fruitless: backoff,
+            looks,
+            next: Instant::now(),
+            hold: false,
+        }
     }
 
     /// When the next poll is due.
@@ -39,6 +52,7 @@ impl PollPacing {
     /// A lease was granted: if there is a slot for another, the next poll is due at once.
     pub(super) fn leased(&mut self) {
         self.errors.reset();
+        self.looks.reset();
         self.set(Duration::ZERO, false);
     }
 
@@ -66,6 +80,13 @@ impl PollPacing {
         // Held: the end of a lease says nothing about whether the server answers polls again.
         self.set(wait, true);
         wait
+    }
+
+    /// No request was sent: what a task may need is not there. If leases are worked on here, the end of one may bring
+    /// it.
+    pub(super) fn refused(&mut self, active: usize) {
+        let wait = if active > 0 { self.max.min(LONGEST_LOOK) } else { self.looks.next_delay() };
+        self.set(wait, false);
     }
 
     /// A lease ended after its runner had worked: the next poll is due at once, unless polls fail.

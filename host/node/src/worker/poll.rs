@@ -6,6 +6,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
+use crate::admission::{Admit, Promise, Refusal};
 use crate::dms::{JobServer, JobServerError, LeaseAnswer};
 
 /// At most one request for work. A request that was sent is never dropped while the node runs: it might
@@ -13,11 +14,21 @@ use crate::dms::{JobServer, JobServerError, LeaseAnswer};
 #[derive(Default)]
 pub(super) struct Poll(Option<BoxFuture<'static, PollResult>>);
 
+/// What became of a request for work.
+pub(super) enum PollResult {
+    /// It was not sent: what a task may need is not there.
+    Refused(Refusal),
+    /// It was answered.
+    Answered(PollAnswer),
+}
+
 /// The answer to a request for work.
-pub(super) struct PollResult {
+pub(super) struct PollAnswer {
     /// When the request was sent: a lease counts from then.
     pub(super) sent: Instant,
     pub(super) answer: Result<LeaseAnswer, JobServerError>,
+    /// What is set aside for the task.
+    pub(super) promise: Promise,
 }
 
 impl Poll {
@@ -25,11 +36,15 @@ impl Poll {
         self.0.is_some()
     }
 
-    /// Sends a request.
-    pub(super) fn start(&mut self, server: Arc<dyn JobServer>) {
+    /// Sends a request if the node has what a task may need.
+    pub(super) fn start(&mut self, server: Arc<dyn JobServer>, admission: Arc<dyn Admit>) {
         let request = async move {
+            let promise = match admission.admit().await {
+                Ok(promise) => promise,
+                Err(refusal) => return PollResult::Refused(refusal),
+            };
             let sent = Instant::now();
-            PollResult { sent, answer: server.request_lease().await }
+            PollResult::Answered(PollAnswer { sent, answer: server.request_lease().await, promise })
         };
         self.0 = Some(request.boxed());
     }

@@ -9,7 +9,7 @@ use tracing::{info, warn};
 use crate::dms::LeaseAnswer;
 use crate::shutdown::Shutdown;
 use crate::worker::active::ActiveLeases;
-use crate::worker::poll::{Poll, PollResult};
+use crate::worker::poll::{Poll, PollAnswer, PollResult};
 use crate::worker::settings::WorkerSettings;
 
 /// How long a request for work may hold up the end of an idle node. Dropped, the request might leave a
@@ -83,8 +83,9 @@ pub(super) async fn stop(
 
 /// A request that was sent before the stop was answered: a lease that it brought can't be started.
 fn release(active: &mut ActiveLeases, result: PollResult) {
-    match result.answer {
-        Ok(LeaseAnswer::Lease(lease)) => active.release(*lease, result.sent),
+    let PollResult::Answered(PollAnswer { sent, answer, .. }) = result else { return };
+    match answer {
+        Ok(LeaseAnswer::Lease(lease)) => active.release(*lease, sent),
         Ok(LeaseAnswer::Unreadable { task_id: Some(task_id), error }) => {
             active.fail_unreadable(task_id, error);
         }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod admission;
 mod polling;
 mod stopping;
 
@@ -37,6 +38,10 @@ impl RunningWorker {
             runners: fixture.runners.clone(),
             ports: fixture.context.ports.clone(),
             work_dirs: fixture.context.work_dirs.clone(),
+            admission: fixture.admission.clone(),
+            board: fixture.board.clone(),
+            journal: fixture.journal.clone(),
+            orphans: fixture.orphans.clone(),
             registered: is_registered,
             records: fixture.records.clone(),
         };

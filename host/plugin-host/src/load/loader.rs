@@ -30,6 +30,8 @@ pub struct LoaderSettings {
     pub cache: Option<PathBuf>,
     /// The most that any runner gets of each limit, whatever its policy says.
     pub maximum: Limits,
+    /// What a runner gets of each limit if neither it nor its policy says anything.
+    pub defaults: Limits,
 }
 
 impl Default for LoaderSettings {
@@ -39,6 +41,7 @@ impl Default for LoaderSettings {
             compiler: CompilerSettings::default(),
             cache: None,
             maximum: Limits::node_maximum(),
+            defaults: Limits::default(),
         }
     }
 }
@@ -51,6 +54,7 @@ pub struct Loader {
     compiler: Compiler,
     cache: Option<Cache>,
     maximum: Limits,
+    defaults: Limits,
 }
 
 /// A component that is ready to be instantiated.
@@ -82,6 +86,7 @@ impl Loader {
             compiler,
             cache,
             maximum: settings.maximum,
+            defaults: settings.defaults,
         })
     }
 
@@ -93,6 +98,11 @@ impl Loader {
     /// The most that any runner gets.
     pub(crate) fn maximum(&self) -> &Limits {
         &self.maximum
+    }
+
+    /// What a runner gets of which nothing is said.
+    pub(crate) fn defaults(&self) -> &Limits {
+        &self.defaults
     }
 
     /// Reads, verifies, compiles and links a component, and calls `reached` with each stage.

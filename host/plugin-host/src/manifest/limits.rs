@@ -204,9 +204,10 @@ impl Limits {
         asked: &LimitSettings,
         set: &LimitSettings,
         maximum: &Self,
+        defaults: &Self,
     ) -> (Self, Vec<ReducedLimit>) {
         let mut reduced = Vec::new();
-        let mut defaults = Self::default();
+        let mut defaults = defaults.clone();
         // A runner that gets a longer deadline only means to compute for that long.
         let deadline = asked.deadline_ms.or(set.deadline_ms).unwrap_or(defaults.deadline_ms);
         defaults.cpu_time_ms = defaults.cpu_time_ms.max(deadline);

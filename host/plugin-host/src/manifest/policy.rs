@@ -141,11 +141,12 @@ impl Policy {
         Ok(())
     }
 
-    /// What a runner gets of what it asked for: never more than `maximum`, the node's own.
+    /// What a runner gets of what it asked for: never more than `maximum`, the node's own; `defaults` where nothing is
+    /// said.
     ///
     /// A pure function, so that what a policy means can be tested without a runner.
-    pub(crate) fn grant(&self, asked: &Description, maximum: &Limits) -> Grant {
-        let (limits, reduced) = Limits::grant(&asked.limits, &self.limits, maximum);
+    pub(crate) fn grant(&self, asked: &Description, maximum: &Limits, defaults: &Limits) -> Grant {
+        let (limits, reduced) = Limits::grant(&asked.limits, &self.limits, maximum, defaults);
         let mut not_granted = Vec::new();
         let (environment, refused): (Vec<_>, Vec<_>) =
             asked.environment.iter().cloned().partition(|name| self.environment.contains(name));

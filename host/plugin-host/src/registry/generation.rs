@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use posemesh_runner_api::failure::RunFailure;
-use posemesh_runner_api::runner::{Runner, RunnerCall};
+use posemesh_runner_api::runner::{Runner, RunnerCall, RunnerNeeds};
 use posemesh_text::one_line;
 
 use crate::instance::bindings::RunnerPre;
@@ -74,7 +74,7 @@ impl Generation {
         let description =
             Description::check(raw).map_err(|what| LoadError::Description { path: path.to_owned(), what })?;
         // Only now: what is granted depends on what the runner asked for in its description.
-        let grant = policy.grant(&description, loader.maximum());
+        let grant = policy.grant(&description, loader.maximum(), loader.defaults());
         // Read once, so that all tasks of a generation see the same values. An unset variable is left out.
         let environment =
             grant.environment.iter().filter_map(|name| Some((name.clone(), environment(name)?))).collect();
@@ -120,6 +120,15 @@ impl fmt::Debug for Generation {
 impl Runner for Generation {
     fn label(&self) -> String {
         format!("{} {} #{}", self.name, self.description.version, self.number)
+    }
+
+    fn needs(&self) -> RunnerNeeds {
+        let limits = &self.grant.limits;
+        RunnerNeeds {
+            memory_bytes: limits.memory_bytes,
+            scratch_bytes: limits.scratch_bytes,
+            scratch_files: limits.scratch_files,
+        }
     }
 
     async fn run(&self, call: RunnerCall) -> Result<(), RunFailure> {

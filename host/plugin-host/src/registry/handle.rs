@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use posemesh_runner_api::failure::RunFailure;
-use posemesh_runner_api::runner::{Runner, RunnerCall};
+use posemesh_runner_api::runner::{Runner, RunnerCall, RunnerNeeds};
 use tokio::sync::Notify;
 
 use crate::registry::generation::Generation;
@@ -26,6 +26,10 @@ impl GenerationHandle {
 impl Runner for GenerationHandle {
     fn label(&self) -> String {
         self.generation.as_ref().map(|generation| generation.label()).unwrap_or_default()
+    }
+
+    fn needs(&self) -> RunnerNeeds {
+        self.generation.as_ref().map(|generation| generation.needs()).unwrap_or_default()
     }
 
     async fn run(&self, call: RunnerCall) -> Result<(), RunFailure> {

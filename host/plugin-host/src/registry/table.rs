@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use posemesh_runner_api::runner::Runner as _;
+use posemesh_runner_api::runner::{Runner as _, RunnerNeeds};
 use tokio::sync::watch as channel;
 
 use crate::load::stage::LoadStage;
@@ -74,6 +74,14 @@ impl RunnerTable {
         // Claims and slot are read under one lock: the owner can't be withdrawn between the two.
         let name = owner(capability, &state.claims())?.to_owned();
         state.slot(&name).pick(capability)
+    }
+
+    /// The most that a task may use, of any generation that new tasks may get.
+    pub(crate) fn needs(&self) -> RunnerNeeds {
+        let state = self.state();
+        let canary = |slot: &RunnerSlot| slot.canary.as_ref().map(|canary| canary.generation.needs());
+        let of = |slot: &RunnerSlot| [slot.live.as_ref().map(|live| live.needs()), canary(slot)];
+        state.slots.values().flat_map(of).flatten().fold(RunnerNeeds::default(), RunnerNeeds::max)
     }
 
     pub(crate) fn view(&self) -> Vec<RunnerView> {

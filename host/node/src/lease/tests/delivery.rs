@@ -36,7 +36,7 @@ async fn a_panic_fails_the_task_and_nothing_else() {
     let ended = fixture.work(lease(CAPABILITY)).await;
     assert!(matches!(ended.outcome, LeaseOutcome::Failed { confirmed: true, .. }), "{ended:?}");
     let (reason, details) = fixture.server.failure();
-    assert!(reason.starts_with("runner failed: ") && reason.contains("boom"), "{reason}");
+    assert!(reason.starts_with("node failed: ") && reason.contains("boom"), "{reason}");
     assert_eq!(details["failure"]["kind"], "host");
     assert_eq!(fixture.task_dirs(), 0);
 }

@@ -6,7 +6,7 @@ fn settings(memory_bytes: Option<u64>) -> LimitSettings {
 
 fn memory(asked: Option<u64>, set: Option<u64>, maximum: u64) -> (u64, Vec<ReducedLimit>) {
     let maximum = Limits { memory_bytes: maximum, ..Limits::node_maximum() };
-    let (granted, reduced) = Limits::grant(&settings(asked), &settings(set), &maximum);
+    let (granted, reduced) = Limits::grant(&settings(asked), &settings(set), &maximum, &Limits::default());
     (granted.memory_bytes, reduced)
 }
 
@@ -49,7 +49,8 @@ fn without_a_wish_the_operators_setting_counts_and_then_the_default() {
 #[test]
 fn a_longer_deadline_brings_the_processor_time_for_it() {
     let asked = LimitSettings { deadline_ms: Some(30 * MINUTE), ..Default::default() };
-    let (granted, _) = Limits::grant(&asked, &LimitSettings::default(), &Limits::node_maximum());
+    let (granted, _) =
+        Limits::grant(&asked, &LimitSettings::default(), &Limits::node_maximum(), &Limits::default());
     assert_eq!(granted.cpu_time_ms, 30 * MINUTE);
 }
 

@@ -35,7 +35,7 @@ fn without_a_policy_nothing_is_granted_and_everything_asked_is_reported() {
         limits: LimitSettings { handles: Some(u64::MAX), ..LimitSettings::default() },
         ..description()
     };
-    let grant = policy.grant(&asked, &Limits::node_maximum());
+    let grant = policy.grant(&asked, &Limits::node_maximum(), &Limits::default());
     assert!(grant.environment.is_empty() && grant.network_hosts.is_empty() && grant.directories.is_empty());
     let reported = grant.not_granted.join("; ");
     for part in ["variable MODEL", "host example.com", "directory models", "handles of", "RUNNER_MAX_HANDLES"]
@@ -59,7 +59,7 @@ fn what_is_granted_is_what_was_asked_for_and_allowed() {
         directories: vec!["models".to_owned()],
         ..description()
     };
-    let grant = policy.grant(&asked, &Limits::node_maximum());
+    let grant = policy.grant(&asked, &Limits::node_maximum(), &Limits::default());
     assert_eq!(grant.environment, ["MODEL"], "what nobody asked for is not given");
     assert_eq!(grant.network_hosts, ["a.example.com".parse().unwrap()]);
     assert_eq!(grant.private_network_hosts, ["127.0.0.1:8080".parse().unwrap()]);

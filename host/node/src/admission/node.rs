@@ -1,0 +1,193 @@
+//! The node's own admission: its folder, its machine, its promises.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use posemesh_runner_api::runner::{RunnerNeeds, Runners};
+use posemesh_text::one_line;
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::{Instant, timeout};
+
+use super::board::{Cause, Trouble, TroubleBoard};
+use super::budget::MemoryBudget;
+use super::machine::{self, FreeSpace};
+use super::promises::{Promise, Promises};
+use super::{Admit, Refusal};
+use crate::workdir::WorkDirs;
+
+/// How long an answer of the machine is good: many small tasks need not look each time.
+const FRESH: Duration = Duration::from_secs(1);
+/// How long the machine has to answer. A file system that hangs is trouble as well.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(10);
+/// Free space that is left alone: logs, the cache and other programs need some.
+const SPARE_BYTES: u64 = 16 << 20;
+/// Inodes that are left alone.
+const SPARE_INODES: u64 = 64;
+/// Descriptors that one task may need beside its runner's files: connections, pipes, the task's directory.
+const TASK_DESCRIPTORS: u64 = 32;
+/// Threads that one task needs.
+const TASK_THREADS: u64 = 4;
+/// The longest cause in a text.
+const MAX_CAUSE: usize = 400;
+/// The causes that are judged here.
+const CAUSES: [Cause; 5] = [Cause::WorkDir, Cause::Disk, Cause::Memory, Cause::Descriptors, Cause::Threads];
+
+/// What was seen of the machine.
+#[derive(Debug, Clone)]
+struct Look {
+    at: Instant,
+    /// None if it works.
+    work_dir: Option<String>,
+    space: Option<FreeSpace>,
+    memory: u64,
+    descriptors: Option<u64>,
+    threads: Option<u64>,
+}
+
+/// Looks at the machine before each lease.
+pub(crate) struct Admission {
+    budget: MemoryBudget,
+    runners: Arc<dyn Runners>,
+    work_dirs: Arc<WorkDirs>,
+    promises: Promises,
+    board: TroubleBoard,
+    seen: Mutex<Option<Look>>,
+    /// A look that has not come back yet.
+    looking: tokio::sync::Mutex<Option<JoinHandle<Look>>>,
+}
+
+impl Admission {
+    pub(crate) fn new(
+        budget: MemoryBudget,
+        runners: Arc<dyn Runners>,
+        work_dirs: Arc<WorkDirs>,
+        board: TroubleBoard,
+    ) -> Self {
+        Self {
+            budget,
+            runners,
+            work_dirs,
+            promises: Promises::new(budget),
+            board,
+            seen: Mutex::default(),
+            looking: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// What the machine has now, or had a second ago at most; none if it does not answer.
+    async fn look(&self) -> Option<Look> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(seen) = seen.filter(|seen| seen.at.elapsed() < FRESH) {
+            return Some(seen);
+        }
+        // One at a time: each that hangs keeps a thread.
+        let mut looking = self.looking.lock().await;
+        let work_dirs = self.work_dirs.clone();
+        let look = looking.get_or_insert_with(|| spawn_blocking(move || look_at(&work_dirs)));
+        let look = timeout(LOOK_TIMEOUT, look).await.ok()?;
+        *looking = None;
+        let look = look.ok()?;
+        // What is in trouble is looked at anew each time.
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(look.clone()).filter(|look| look.work_dir.is_none());
+        Some(look)
+    }
+
+    /// What is missing for a task that needs `next`, beside what is promised and still `open`.
+    fn judge(&self, look: &Look, open: RunnerNeeds, next: RunnerNeeds) -> Vec<Trouble> {
+        let mut troubles = Vec::new();
+        if let Some(error) = &look.work_dir {
+            troubles.push(Trouble::new(Cause::WorkDir, error.clone()));
+        }
+        if let Some(space) = look.space {
+            let folder = one_line(self.work_dirs.path().display(), MAX_CAUSE);
+            let wanted = open.scratch_bytes.saturating_add(next.scratch_bytes).saturating_add(SPARE_BYTES);
+            if space.bytes < wanted {
+                troubles.push(Trouble::new(Cause::Disk, format!(
+                    "{} are free in {folder}, and {} may be needed: {} by running tasks, {} by the next one (scratch_bytes of \
+                     its runner); free some space, choose another WORK_DIR, or set scratch_bytes in NAME.toml, [limits]",
+                    mib(space.bytes), mib(wanted), mib(open.scratch_bytes), mib(next.scratch_bytes),
+                )));
+            }
+            // Each file is there when it is made: counting what may be made would refuse small file systems for nothing.
+            if space.inodes.is_some_and(|inodes| inodes < SPARE_INODES) {
+                troubles.push(Trouble::new(
+                    Cause::Disk,
+                    format!(
+                        "{} inodes are free in {folder}; remove some files or choose another WORK_DIR",
+                        space.inodes.unwrap_or_default(),
+                    ),
+                ));
+            }
+        }
+        let budget = self.budget;
+        let wanted = budget.of_task(next.memory_bytes);
+        let left = budget.bytes().saturating_sub(open.memory_bytes);
+        if left < wanted {
+            troubles.push(Trouble::new(Cause::Memory, format!(
+                "{} of MEMORY_BUDGET ({}) are left, and the next task may need {}; wait for running tasks to end, or set \
+                 memory_bytes in NAME.toml, [limits], or a larger MEMORY_BUDGET",
+                mib(left), mib(budget.bytes()), mib(wanted),
+            )));
+        } else if look.memory < wanted {
+            troubles.push(Trouble::new(Cause::Memory, format!(
+                "{} of memory are available on this machine, and the next task may need {}; end other programs, or set \
+                 memory_bytes in NAME.toml, [limits]",
+                mib(look.memory), mib(wanted),
+            )));
+        }
+        if let Some(free) = look.descriptors.filter(|free| *free < TASK_DESCRIPTORS) {
+            troubles.push(Trouble::new(Cause::Descriptors, format!(
+                "{free} more files can be opened, and a task may need {TASK_DESCRIPTORS}; raise the limit on open files \
+                 (`ulimit -n`, LimitNOFILE=) or lower MAX_CONCURRENCY",
+            )));
+        }
+        if let Some(free) = look.threads.filter(|free| *free < TASK_THREADS) {
+            troubles.push(Trouble::new(Cause::Threads, format!(
+                "{free} more threads can be started, and a task needs {TASK_THREADS}; raise the limit of the container or \
+                 service (pids.max, TasksMax=)",
+            )));
+        }
+        troubles
+    }
+}
+
+#[async_trait]
+impl Admit for Admission {
+    async fn admit(&self) -> Result<Promise, Refusal> {
+        let next = self.runners.needs();
+        let Some(look) = self.look().await else {
+            let folder = one_line(self.work_dirs.path().display(), MAX_CAUSE);
+            let text = format!("{folder} did not answer within {LOOK_TIMEOUT:?}; is its file system there?");
+            self.board.set(&CAUSES, &[Trouble::new(Cause::WorkDir, text)]);
+            return Err(Refusal::Trouble);
+        };
+        // What would be missing without a running task is trouble; with them, the node is as busy as it may be.
+        let troubles = self.judge(&look, RunnerNeeds::default(), next);
+        self.board.set(&CAUSES, &troubles);
+        if !troubles.is_empty() {
+            return Err(Refusal::Trouble);
+        }
+        match self.judge(&look, self.promises.open(), next).first() {
+            None => Ok(self.promises.add(next)),
+            Some(busy) => Err(Refusal::Busy(busy.text.clone())),
+        }
+    }
+}
+
+fn look_at(work_dirs: &WorkDirs) -> Look {
+    let work_dir = work_dirs.check().err().map(|error| one_line(error, MAX_CAUSE));
+    Look {
+        at: Instant::now(),
+        work_dir,
+        space: machine::free_space(work_dirs.path()).ok(),
+        memory: machine::available_memory(),
+        descriptors: machine::free_descriptors(),
+        threads: machine::free_threads(),
+    }
+}
+
+fn mib(bytes: u64) -> String {
+    format!("{} MiB", bytes >> 20)
+}

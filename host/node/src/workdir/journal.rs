@@ -1,0 +1,220 @@
+//! The journal of leases as a file: a line for each begin (`+ID`) and each end (`-ID`).
+//!
+//! A thread of its own writes it, so that a disk that hangs holds up no lease. The file is emptied whenever no lease is
+//! held.
+
+use std::collections::BTreeSet;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rustix::fs::OFlags;
+use tracing::warn;
+use uuid::Uuid;
+
+use crate::journal::{LeaseJournal, OrphanedLease};
+
+/// How many changes wait for the disk at most; what comes beyond is not remembered.
+const QUEUED: usize = 1024;
+/// The length at which the file is written anew with what is left.
+const MAX_BYTES: u64 = 64 << 10;
+/// How much of a dead process's journal is read.
+const MAX_READ: u64 = 1 << 20;
+
+/// A journal in a file. Dropping it leaves the file.
+#[derive(Debug)]
+pub(crate) struct FileJournal {
+    held: Mutex<BTreeSet<Uuid>>,
+    changes: SyncSender<Change>,
+}
+
+#[derive(Debug)]
+enum Change {
+    Begin(Uuid),
+    End(Uuid),
+    /// The file may have gone.
+    WriteAnew,
+}
+
+impl FileJournal {
+    /// Begins a file with the leases of others that are still to be given back.
+    pub(super) fn open(path: PathBuf, orphans: &[OrphanedLease]) -> Self {
+        let held: BTreeSet<Uuid> = orphans.iter().map(|orphan| orphan.task_id).collect();
+        let (changes, queue) = sync_channel(QUEUED);
+        let mut file = JournalFile { path, file: None, held: held.clone(), bytes: 0, failed: false };
+        // Here and not in the thread: the folders that the leases come from are removed next.
+        file.keep(JournalFile::write_anew);
+        // Without the thread nothing is remembered, which costs a TTL at most.
+        let _ = std::thread::Builder::new().name("journal".to_owned()).spawn(move || file.follow(&queue));
+        Self { held: Mutex::new(held), changes }
+    }
+
+    /// Whether no lease is held.
+    pub(super) fn is_empty(&self) -> bool {
+        self.held().is_empty()
+    }
+
+    /// Has the file written anew: its folder was made again.
+    pub(super) fn write_anew(&self) {
+        self.send(Change::WriteAnew);
+    }
+
+    fn send(&self, change: Change) {
+        // Never waits: a full queue means that the disk hangs.
+        let _ = self.changes.try_send(change);
+    }
+
+    fn held(&self) -> MutexGuard<'_, BTreeSet<Uuid>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl LeaseJournal for FileJournal {
+    fn begin(&self, task_id: Uuid) {
+        self.held().insert(task_id);
+        self.send(Change::Begin(task_id));
+    }
+
+    fn end(&self, task_id: Uuid) {
+        self.held().remove(&task_id);
+        self.send(Change::End(task_id));
+    }
+}
+
+/// The file, as its thread has it.
+struct JournalFile {
+    path: PathBuf,
+    file: Option<File>,
+    held: BTreeSet<Uuid>,
+    bytes: u64,
+    /// Whether the last change could not be written, which is logged once.
+    failed: bool,
+}
+
+impl JournalFile {
+    fn follow(mut self, queue: &Receiver<Change>) {
+        while let Ok(change) = queue.recv() {
+            let line = match change {
+                Change::Begin(task_id) => {
+                    self.held.insert(task_id);
+                    Some(format!("+{task_id}\n"))
+                }
+                Change::End(task_id) => {
+                    self.held.remove(&task_id);
+                    Some(format!("-{task_id}\n"))
+                }
+                Change::WriteAnew => None,
+            };
+            match line.filter(|_| self.file.is_some() && !self.held.is_empty() && self.bytes < MAX_BYTES) {
+                Some(line) => self.keep(|journal| journal.append(&line)),
+                None => self.keep(Self::write_anew),
+            }
+        }
+    }
+
+    fn keep(&mut self, write: impl FnOnce(&mut Self) -> io::Result<()>) {
+        let result = write(self);
+        if let Err(error) = &result {
+            // The next change writes the whole file.
+            self.file = None;
+            if !self.failed {
+                warn!(path = %self.path.display(), %error, "the journal of leases can't be written: after a crash they would expire instead of being given back");
+            }
+        }
+        self.failed = result.is_err();
+    }
+
+    fn append(&mut self, line: &str) -> io::Result<()> {
+        let Some(file) = &mut self.file else { return Ok(()) };
+        file.write_all(line.as_bytes())?;
+        self.bytes += line.len() as u64;
+        Ok(())
+    }
+
+    fn write_anew(&mut self) -> io::Result<()> {
+        let mut file =
+            OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&self.path)?;
+        let lines: String = self.held.iter().map(|task_id| format!("+{task_id}\n")).collect();
+        file.write_all(lines.as_bytes())?;
+        self.bytes = lines.len() as u64;
+        self.file = Some(file);
+        Ok(())
+    }
+}
+
+/// The leases that a dead process held, as far as its journal can be read.
+pub(super) fn read(path: &Path) -> Vec<OrphanedLease> {
+    // Anything may lie there: neither links nor pipes are followed.
+    let flags = (OFlags::NONBLOCK | OFlags::NOFOLLOW).bits().cast_signed();
+    let Ok(file) = OpenOptions::new().read(true).custom_flags(flags).open(path) else { return Vec::new() };
+    if !file.metadata().is_ok_and(|file| file.is_file()) {
+        return Vec::new();
+    }
+    let mut bytes = Vec::new();
+    if file.take(MAX_READ).read_to_end(&mut bytes).is_err() {
+        return Vec::new();
+    }
+    let mut held = BTreeSet::new();
+    for line in String::from_utf8_lossy(&bytes).lines() {
+        // A line that was cut off by the end of the process says nothing.
+        match line.split_at_checked(1).map(|(sign, id)| (sign, id.parse::<Uuid>())) {
+            Some(("+", Ok(task_id))) => drop(held.insert(task_id)),
+            Some(("-", Ok(task_id))) => drop(held.remove(&task_id)),
+            _ => {}
+        }
+    }
+    held.into_iter().map(|task_id| OrphanedLease { task_id }).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn until(path: &Path, want: &[Uuid]) {
+        let want: Vec<_> = want.iter().map(|task_id| OrphanedLease { task_id: *task_id }).collect();
+        while read(path) != want {
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn what_is_held_is_read_by_the_next_process() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("leases");
+        let [one, two, three] = [1, 2, 3].map(Uuid::from_u128);
+        let journal = FileJournal::open(path.clone(), &[OrphanedLease { task_id: three }]);
+        journal.begin(one);
+        journal.begin(two);
+        journal.end(one);
+        until(&path, &[two, three]);
+        assert!(!journal.is_empty());
+        // The folder went and was made again.
+        std::fs::remove_file(&path).unwrap();
+        journal.write_anew();
+        until(&path, &[two, three]);
+        journal.end(two);
+        journal.end(three);
+        until(&path, &[]);
+        assert!(journal.is_empty());
+        while std::fs::metadata(&path).unwrap().len() > 0 {
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn whatever_lies_in_its_place_is_no_journal() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("leases");
+        assert_eq!(read(&path), []);
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RUSR).unwrap();
+        assert_eq!(read(&path), []);
+        std::fs::remove_file(&path).unwrap();
+        let id = Uuid::from_u128(7);
+        std::fs::write(&path, format!("nonsense\n+\n\u{e9}{id}\n+{id}\n-{}", &id.to_string()[..8])).unwrap();
+        assert_eq!(read(&path), [OrphanedLease { task_id: id }], "a line that was cut off is left out");
+    }
+}

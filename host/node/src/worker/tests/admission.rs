@@ -1,0 +1,123 @@
+//! What keeps the worker from taking leases, and what it gives back first.
+
+use posemesh_runner_api::failure::{FailureKind, RunFailure};
+use tokio::time::sleep;
+use uuid::Uuid;
+
+use super::*;
+use crate::admission::{Cause, Refusal};
+use crate::journal::OrphanedLease;
+use crate::testing::{ServerCall, broken, failure, lost};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// A worker whose tasks all fail in this way, and that gets a lease for the asking.
+async fn failing(with: RunFailure, settings: WorkerSettings) -> RunningWorker {
+    let fixture = LeaseFixture::new(move |_| {
+        let failure = with.clone();
+        async move { Err(failure) }
+    })
+    .await;
+    for _ in 0..10_000 {
+        fixture.server.on_lease(Duration::ZERO, work());
+    }
+    RunningWorker::start(fixture, settings)
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_asked_for_while_something_is_missing_and_it_heals_by_itself() {
+    let fixture = LeaseFixture::new(|_| async { Ok(()) }).await;
+    fixture.admission.refuse(Some(Refusal::Trouble));
+    let running = RunningWorker::start(fixture, WorkerSettings::default());
+    sleep(60 * MINUTE).await;
+    assert_eq!(running.fixture.server.count("lease"), 0);
+    running.fixture.admission.refuse(None);
+    let began = Instant::now();
+    running.fixture.server.saw("lease", 1).await;
+    assert!(began.elapsed() <= 10 * SECOND, "{:?}", began.elapsed());
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_in_trouble_of_its_own_does_not_eat_the_queue() {
+    let settings = WorkerSettings { max_concurrency: 8, ..WorkerSettings::default() };
+    let running = failing(RunFailure::host("no space left on the device"), settings).await;
+    sleep(60 * MINUTE).await;
+    let shown = running.fixture.board.list();
+    assert!(shown.iter().any(|trouble| trouble.cause == Cause::Host), "{shown:?}");
+    let failed = running.stop().await.failed;
+    // Those that ran at once, and one for each pause, the longest of which are five minutes.
+    assert!((8..35).contains(&failed), "{failed} of 10,000 tasks failed in an hour");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_domain_server_that_refuses_everything_does_not_let_the_node_eat_the_queue() {
+    let failure = RunFailure::new(FailureKind::DomainServerUnavailable, "403");
+    let running = failing(failure, WorkerSettings::default()).await;
+    sleep(60 * MINUTE).await;
+    assert_eq!(running.fixture.board.list()[0].cause, Cause::Server);
+    let failed = running.stop().await.failed;
+    assert!((4..35).contains(&failed), "{failed} of 10,000 tasks failed in an hour");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_runners_do_wrong_is_not_the_nodes_trouble() {
+    let running = failing(failure("the runner is broken"), WorkerSettings::default()).await;
+    running.fixture.server.saw("fail", 100).await;
+    assert_eq!(running.fixture.board.list(), []);
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_leases_of_a_dead_process_are_given_back_before_anything_is_asked_for() {
+    let mut fixture = LeaseFixture::new(|_| async { Ok(()) }).await;
+    fixture.orphans = [1, 2].map(|id| OrphanedLease { task_id: Uuid::from_u128(id) }).to_vec();
+    fixture.server.on_fail(Err(broken()));
+    fixture.server.on_fail(Err(lost()));
+    let running = RunningWorker::start(fixture, WorkerSettings::default());
+    running.fixture.server.saw("lease", 1).await;
+    let server = &running.fixture.server;
+    assert_eq!(
+        server.words(),
+        "fail fail fail lease",
+        "the one that broke is tried again; the other is over"
+    );
+    let ServerCall::Fail { reason, .. } = &server.calls()[0].1 else { panic!("the first call is `fail`") };
+    assert_eq!(reason, "node_crashed");
+    let totals = running.stop().await;
+    assert_eq!(totals, LeaseTotals::default(), "they were not leased to this process");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_takes_no_report_of_an_old_lease_keeps_the_node_no_longer_than_its_ttl() {
+    let mut fixture = LeaseFixture::new(|_| async { Ok(()) }).await;
+    fixture.orphans = vec![OrphanedLease { task_id: Uuid::from_u128(1) }];
+    for _ in 0..1000 {
+        fixture.server.on_fail(Err(broken()));
+    }
+    let running = RunningWorker::start(fixture, WorkerSettings::default());
+    running.fixture.server.saw("lease", 1).await;
+    assert!(running.began.elapsed() <= 2 * MINUTE, "{:?}", running.began.elapsed());
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_is_in_the_journal_for_as_long_as_it_is_held_and_stays_there_when_the_node_is_killed() {
+    let fixture = LeaseFixture::new(|_| async {
+        sleep(MINUTE).await;
+        Ok(())
+    })
+    .await;
+    for _ in 0..2 {
+        fixture.server.on_lease(Duration::ZERO, work());
+    }
+    let running = RunningWorker::start(fixture, WorkerSettings::default());
+    running.fixture.server.saw("heartbeat", 1).await;
+    assert_eq!(running.fixture.journal.held().len(), 1);
+    running.fixture.server.saw("lease", 2).await;
+    sleep(SECOND).await;
+    let journal = running.fixture.journal.clone();
+    running.shutdown.kill();
+    running.worker.await.unwrap();
+    assert_eq!(journal.held().len(), 1, "the next start finds it");
+}
