@@ -16,6 +16,7 @@
 mod admin;
 mod answer;
 mod guard;
+mod identity;
 mod metrics;
 mod node;
 mod readiness;
@@ -25,7 +26,7 @@ mod settings;
 mod sources;
 mod tasks;
 
-pub use node::NodeIdentity;
+pub use identity::NodeIdentity;
 pub(crate) use readiness::Readiness;
 pub(crate) use server::{StatusError, StatusServer};
 pub use settings::DEFAULT_ADDR;

@@ -1,34 +1,10 @@
 //! `GET /api/node`: which node answers at this address, so that a command never speaks to another one.
 
-use std::path::{Path, PathBuf};
-
 use axum::Json;
 use axum::extract::State;
-use serde::{Deserialize, Serialize};
 
+use super::identity::NodeIdentity;
 use super::sources::StatusSources;
-
-/// Which node answers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NodeIdentity {
-    /// The id of its process.
-    pub pid: u32,
-    /// The version of the program.
-    pub version: String,
-    /// Its `PLUGINS_DIR`, without links and relative parts.
-    pub plugins_dir: PathBuf,
-}
-
-impl NodeIdentity {
-    /// This process, with this `PLUGINS_DIR`.
-    pub(crate) fn of(plugins_dir: &Path) -> Self {
-        Self {
-            pid: std::process::id(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            plugins_dir: plugins_dir.canonicalize().unwrap_or_else(|_| plugins_dir.to_owned()),
-        }
-    }
-}
 
 pub(super) async fn answer(State(sources): State<StatusSources>) -> Json<NodeIdentity> {
     Json(sources.identity)

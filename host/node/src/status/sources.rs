@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::node::NodeIdentity;
+use super::identity::NodeIdentity;
 use super::readiness::Readiness;
 use crate::records::TaskRecords;
 use crate::shutdown::Shutdown;
