@@ -54,14 +54,35 @@ struct Log {
 impl NodeProcess {
     /// Starts a program with these arguments, and with these variables as its whole environment.
     pub fn start(program: &Path, args: &[&str], variables: &BTreeMap<String, String>) -> Self {
+        let mut node = Self::with_log_to(Stdio::piped(), program, args, variables);
+        node.read_log();
+        node
+    }
+
+    /// As [`NodeProcess::start`], with the log going elsewhere. A pipe is left unread.
+    pub fn with_log_to(
+        stderr: Stdio,
+        program: &Path,
+        args: &[&str],
+        variables: &BTreeMap<String, String>,
+    ) -> Self {
         let mut command = Command::new(program);
         command.args(args).env_clear().envs(variables).env("RUST_BACKTRACE", "1").current_dir(root());
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr).kill_on_drop(true);
         let mut child = command.spawn().unwrap_or_else(|error| panic!("starting {program:?}: {error}"));
         let log = Arc::new(Log::default());
         collect(child.stdout.take().expect("a pipe"), log.clone());
-        collect(child.stderr.take().expect("a pipe"), log.clone());
         Self { child, log }
+    }
+
+    /// Reads the pipe of the log from now on.
+    pub fn read_log(&mut self) {
+        collect(self.child.stderr.take().expect("a pipe"), self.log.clone());
+    }
+
+    /// Closes the reading end of the pipe of the log.
+    pub fn close_log(&mut self) {
+        drop(self.child.stderr.take().expect("a pipe"));
     }
 
     /// Starts the node under test.

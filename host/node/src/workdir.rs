@@ -84,6 +84,12 @@ impl WorkDirs {
         let orphans = dead.iter().flat_map(|dir| journal::read(&dir.join(JOURNAL))).collect::<Vec<_>>();
         // Taken over before their folders go: if this process dies as well, the next one finds them here.
         let journal = Arc::new(FileJournal::open(own.join(JOURNAL), &orphans));
+        if !orphans.is_empty() {
+            info!(
+                leases = orphans.len(),
+                "the process before this one died with leases; they are given back"
+            );
+        }
         for dir in dead {
             remove_dead(&dir);
         }

@@ -6,4 +6,7 @@ mod crash;
 mod dds;
 mod dms;
 mod lease;
+mod log;
+mod machine;
+mod stop;
 mod thousand;

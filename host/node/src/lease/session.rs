@@ -89,7 +89,7 @@ impl LeaseSession {
     pub(crate) async fn run(mut self, record: OpenRecord, promise: Promise) -> SessionEnd {
         let began = Instant::now();
         info!(lease_ttl = ?self.sender.clock().ttl(), "leased");
-        let close = Closing::begin(&self, record, began);
+        let close = Closing::begin(&self, record, began).await;
         let set_up =
             set_up(&self.context, &mut self.lease, &mut self.sender, &self.superseded, &promise).await;
         let server = server_of(&self.lease);
@@ -116,7 +116,7 @@ impl LeaseSession {
         } else {
             SetupError::Shutdown
         };
-        let close = Closing::begin(&self, record, began);
+        let close = Closing::begin(&self, record, began).await;
         let outcome = self.end_unstarted(error).await;
         close.end(outcome, false, None, None)
     }
@@ -204,10 +204,10 @@ struct Closing {
 }
 
 impl Closing {
-    fn begin(session: &LeaseSession, record: OpenRecord, began: Instant) -> Self {
+    async fn begin(session: &LeaseSession, record: OpenRecord, began: Instant) -> Self {
         let LeaseSession { context, lease, superseded, .. } = session;
         let (journal, release) = (context.journal.clone(), context.release.clone());
-        journal.begin(lease.task.id);
+        journal.begin(lease.task.id).await;
         Self { task_id: lease.task.id, record, journal, release, superseded: superseded.clone(), began }
     }
 

@@ -20,8 +20,9 @@ impl FakeJournal {
     }
 }
 
+#[async_trait]
 impl LeaseJournal for FakeJournal {
-    fn begin(&self, task_id: Uuid) {
+    async fn begin(&self, task_id: Uuid) {
         self.0.lock().unwrap().insert(task_id);
     }
 

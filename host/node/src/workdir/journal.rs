@@ -10,8 +10,12 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use async_trait::async_trait;
 use rustix::fs::OFlags;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 use tracing::warn;
 use uuid::Uuid;
 
@@ -21,6 +25,8 @@ use crate::journal::{LeaseJournal, OrphanedLease};
 const QUEUED: usize = 1024;
 /// The length at which the file is written anew with what is left.
 const MAX_BYTES: u64 = 64 << 10;
+/// How long a lease waits for its line.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
 /// How much of a dead process's journal is read.
 const MAX_READ: u64 = 1 << 20;
 
@@ -33,7 +39,8 @@ pub(crate) struct FileJournal {
 
 #[derive(Debug)]
 enum Change {
-    Begin(Uuid),
+    /// The sender is dropped when it is written.
+    Begin(Uuid, oneshot::Sender<()>),
     End(Uuid),
     /// The file may have gone.
     WriteAnew,
@@ -72,10 +79,14 @@ impl FileJournal {
     }
 }
 
+#[async_trait]
 impl LeaseJournal for FileJournal {
-    fn begin(&self, task_id: Uuid) {
+    async fn begin(&self, task_id: Uuid) {
         self.held().insert(task_id);
-        self.send(Change::Begin(task_id));
+        let (writing, written) = oneshot::channel();
+        self.send(Change::Begin(task_id, writing));
+        // A lease does not wait long for a disk that hangs.
+        let _ = timeout(WRITE_TIMEOUT, written).await;
     }
 
     fn end(&self, task_id: Uuid) {
@@ -97,16 +108,17 @@ struct JournalFile {
 impl JournalFile {
     fn follow(mut self, queue: &Receiver<Change>) {
         while let Ok(change) = queue.recv() {
-            let line = match change {
-                Change::Begin(task_id) => {
+            // Dropped at the end of the round, when the line is written.
+            let (line, _writing) = match change {
+                Change::Begin(task_id, writing) => {
                     self.held.insert(task_id);
-                    Some(format!("+{task_id}\n"))
+                    (Some(format!("+{task_id}\n")), Some(writing))
                 }
                 Change::End(task_id) => {
                     self.held.remove(&task_id);
-                    Some(format!("-{task_id}\n"))
+                    (Some(format!("-{task_id}\n")), None)
                 }
-                Change::WriteAnew => None,
+                Change::WriteAnew => (None, None),
             };
             match line.filter(|_| self.file.is_some() && !self.held.is_empty() && self.bytes < MAX_BYTES) {
                 Some(line) => self.keep(|journal| journal.append(&line)),
@@ -181,14 +193,15 @@ mod tests {
         }
     }
 
-    #[test]
-    fn what_is_held_is_read_by_the_next_process() {
+    #[tokio::test]
+    async fn what_is_held_is_read_by_the_next_process() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("leases");
         let [one, two, three] = [1, 2, 3].map(Uuid::from_u128);
         let journal = FileJournal::open(path.clone(), &[OrphanedLease { task_id: three }]);
-        journal.begin(one);
-        journal.begin(two);
+        journal.begin(one).await;
+        assert_eq!(read(&path).len(), 2, "it is written when the call returns");
+        journal.begin(two).await;
         journal.end(one);
         until(&path, &[two, three]);
         assert!(!journal.is_empty());

@@ -5,7 +5,7 @@ use std::io::{self, Read as _, Write as _};
 use std::process::ExitCode;
 
 use posemesh_text::one_line;
-use rustix::process::{Resource, Rlimit, nice, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, nice, setrlimit};
 
 use crate::load::engine::compiling_engine;
 use crate::load::error::MAX_CAUSE;
@@ -83,6 +83,8 @@ impl ChildLimits {
             (Resource::Nofile, MAX_DESCRIPTORS),
         ];
         for (resource, most) in limits {
+            // The node itself may have less, which can't be raised.
+            let most = getrlimit(resource).maximum.map_or(most, |allowed| allowed.min(most));
             // The hard limit too: code that took over the compiler could otherwise raise the soft one again.
             setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?;
         }
