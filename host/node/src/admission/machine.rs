@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::{Resource, getrlimit};
 
+/// Free space that is left alone: logs, the cache and other programs need some.
+pub(super) const SPARE_BYTES: u64 = 16 << 20;
+
 /// What is free in the file system of a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct FreeSpace {
@@ -25,7 +28,7 @@ pub(super) fn free_space(path: &Path) -> io::Result<FreeSpace> {
 /// What one of so many tasks at a time can be given of the free space below this folder, in bytes; a tenth is left alone.
 /// `u64::MAX` if the file system does not say.
 pub(crate) fn scratch_share(path: &Path, tasks: usize) -> u64 {
-    let share = |space: FreeSpace| space.bytes / 10 * 9 / (tasks.max(1) as u64);
+    let share = |space: FreeSpace| space.bytes.saturating_sub(SPARE_BYTES) / 10 * 9 / (tasks.max(1) as u64);
     free_space(path).map_or(u64::MAX, share)
 }
 

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout};
 
 use super::board::{Cause, Trouble, TroubleBoard};
 use super::budget::MemoryBudget;
-use super::machine::{self, FreeSpace};
+use super::machine::{self, FreeSpace, SPARE_BYTES};
 use super::promises::{Promise, Promises};
 use super::{Admit, Refusal};
 use crate::workdir::WorkDirs;
@@ -20,8 +20,6 @@ use crate::workdir::WorkDirs;
 const FRESH: Duration = Duration::from_secs(1);
 /// How long the machine has to answer. A file system that hangs is trouble as well.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(10);
-/// Free space that is left alone: logs, the cache and other programs need some.
-const SPARE_BYTES: u64 = 16 << 20;
 /// Inodes that are left alone.
 const SPARE_INODES: u64 = 64;
 /// Descriptors that one task may need beside its runner's files: connections, pipes, the task's directory.
