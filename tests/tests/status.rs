@@ -223,6 +223,8 @@ async fn the_command_line_lists_and_rolls_back_through_it() {
     let scene = Scene::new().await;
     put(&scene.plugins(), "swap.wasm", &versioned(1_000_001, Does::Work, 0));
     let status_node = StatusNode::start(scene).await;
+    // Its runners are loaded after it answers.
+    status_node.until_ready_is(true).await;
     let text = |output: &Output| {
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
     };
@@ -254,4 +256,56 @@ async fn the_command_line_lists_and_rolls_back_through_it() {
     );
     let nobody = status_node.plugin(&["list", "--env-file", "/nonexistent"], "").await;
     assert!(!nobody.status.success() && text(&nobody).contains("/nonexistent"), "{}", text(&nobody));
+}
+
+#[tokio::test]
+async fn a_drain_may_stay_and_is_resumed() {
+    let status_node = StatusNode::start(Scene::new().await).await;
+    status_node.until_ready_is(true).await;
+    let auth = format!("Bearer {ADMIN_TOKEN}");
+    let admin = async |path: &str| {
+        let (status, body) = status_node.call(Method::POST, path, &[("authorization", &auth)]).await;
+        (status, body)
+    };
+    assert_eq!(admin("/api/admin/drain?then=never").await.0, StatusCode::BAD_REQUEST);
+    assert_eq!(admin("/api/admin/drain?then=stay").await.0, StatusCode::ACCEPTED);
+    let missing = status_node.until_ready_is(false).await.join("\n");
+    assert!(missing.contains("draining"), "{missing}");
+    let task = status_node.scene.submit_noop(Duration::ZERO);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(status_node.scene.task(task).leases.len(), 0, "a drained node takes no lease");
+    assert_eq!(admin("/api/admin/resume").await.0, StatusCode::ACCEPTED);
+    let ended = status_node.scene.wait_for_end(task, &status_node.node).await;
+    assert_eq!(ended.status, TaskStatus::Completed);
+}
+
+#[tokio::test]
+async fn the_command_line_never_speaks_to_another_node_than_the_one_meant() {
+    let status_node = StatusNode::start(Scene::new().await).await;
+    let run = async |plugins_dir: &std::path::Path| {
+        let mut command = Command::new(node_binary());
+        command
+            .args(["plugin", "list"])
+            .env("STATUS_ADDR", &status_node.addr)
+            .env("PLUGINS_DIR", plugins_dir);
+        let ran = tokio::task::spawn_blocking(move || command.output()).await;
+        ran.expect("it ran").expect("an output")
+    };
+    let other = tempfile::tempdir().expect("a folder");
+    let refused = run(other.path()).await;
+    let text = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && text.contains("another node"), "{text}");
+    let listed = run(&status_node.scene.plugins()).await;
+    assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
+}
+
+#[tokio::test]
+async fn the_status_server_answers_while_runners_are_still_loaded() {
+    let scene = Scene::new().await;
+    let status_node = StatusNode::start(scene).await;
+    let (status, body) = status_node.call(Method::GET, "/health", &[]).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    let log = status_node.node.log();
+    let at = |text: &str| log.find(text).unwrap_or(usize::MAX);
+    assert!(at("the status server listens") < at("runner live"), "{log}");
 }

@@ -1,0 +1,27 @@
+//! Which node answers at an address.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// Which node answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeIdentity {
+    /// The id of its process.
+    pub pid: u32,
+    /// The version of the program.
+    pub version: String,
+    /// Its `PLUGINS_DIR`, without links and relative parts.
+    pub plugins_dir: PathBuf,
+}
+
+impl NodeIdentity {
+    /// This process, with this `PLUGINS_DIR`.
+    pub(crate) fn of(plugins_dir: &Path) -> Self {
+        Self {
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            plugins_dir: plugins_dir.canonicalize().unwrap_or_else(|_| plugins_dir.to_owned()),
+        }
+    }
+}
