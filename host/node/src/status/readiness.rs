@@ -56,8 +56,11 @@ impl Readiness {
         if self.runners.capabilities().borrow().is_empty() {
             missing.push("no runner is live; PLUGINS_DIR is where they are taken from".to_owned());
         }
-        // With all slots taken the node asks for no work, so silence then says nothing about DMS.
-        let free = self.records.totals().running() < self.max_concurrency;
+        let troubles = self.board.list();
+        // Without a free slot, or in trouble, the node asks for no work, so silence then says nothing about DMS.
+        let free = self.records.totals().running() < self.max_concurrency
+            && troubles.is_empty()
+            && self.shutdown.draining().is_none();
         let silence = self.records.since_answer();
         if free && silence.is_none_or(|silence| silence > self.longest_silence) {
             missing.push(match silence {
@@ -67,7 +70,7 @@ impl Readiness {
                 }
             });
         }
-        missing.extend(self.board.list().iter().map(ToString::to_string));
+        missing.extend(troubles.iter().map(ToString::to_string));
         let stuck = self.stuck_runners();
         if stuck > 0 {
             missing.push(format!(
