@@ -89,7 +89,7 @@ async fn runs(generation: &Generation, dir: &Path) -> Result<Sample> {
 /// A call with a task without inputs that asks for a sleep.
 pub(crate) fn call(capability: &str, sleep_ms: u64, work_dir: &Path) -> RunnerCall {
     let mut task = Task::new(Uuid::new_v4(), capability);
-    task.meta = serde_json::json!({ "sleep_ms": sleep_ms });
+    task.meta = serde_json::json!({ "sleep_ms": sleep_ms }).into();
     let id = task.id.to_string();
     RunnerCall {
         task,

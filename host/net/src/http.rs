@@ -54,31 +54,22 @@ pub enum BodyError {
 ///
 /// # Errors
 /// When it is larger, whatever its `Content-Length` says, or when the connection fails.
-pub async fn read_body(response: reqwest::Response, limit: usize) -> Result<Bytes, BodyError> {
-    match read_body_as_far(response, limit).await {
-        (body, None) => Ok(body),
-        (_, Some(error)) => Err(error),
-    }
-}
-
-/// Like [`read_body`], but returns what did arrive of a body that can't be read to its end, with the reason.
-pub async fn read_body_as_far(mut response: reqwest::Response, limit: usize) -> (Bytes, Option<BodyError>) {
+pub async fn read_body(mut response: reqwest::Response, limit: usize) -> Result<Bytes, BodyError> {
     // An honest length saves reading a body that is refused anyway.
     if response.content_length().is_some_and(|length| length > limit as u64) {
-        return (Bytes::new(), Some(BodyError::TooLarge(limit)));
+        return Err(BodyError::TooLarge(limit));
     }
     // Grows with what comes: a length that the server merely claims must not allocate memory.
     let mut body = BytesMut::new();
-    let error = loop {
+    loop {
         match response.chunk().await {
             // Counted as well as announced: a chunked answer has no length that could be checked first.
-            Ok(Some(chunk)) if body.len() + chunk.len() > limit => break Some(BodyError::TooLarge(limit)),
+            Ok(Some(chunk)) if body.len() + chunk.len() > limit => return Err(BodyError::TooLarge(limit)),
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-            Ok(None) => break None,
-            Err(error) => break Some(BodyError::Transport(cause(&error))),
+            Ok(None) => return Ok(body.freeze()),
+            Err(error) => return Err(BodyError::Transport(cause(&error))),
         }
-    };
-    (body.freeze(), error)
+    }
 }
 
 /// The chain of causes of a transport error in one line. Without URLs: their queries may carry what

@@ -4,6 +4,9 @@
 //! field and what belongs there, never what came. As everywhere in the protocol, unknown fields are ignored;
 //! a field that may be absent is an [`Option`], for which `null` is the same as absent.
 
+mod error;
+mod fields;
+
 use std::fmt;
 
 use serde::de::{self, DeserializeOwned, Unexpected, Visitor};
@@ -12,32 +15,10 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// Why an answer is not what the protocol says. Holds nothing of the answer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum JsonError {
-    /// It does not parse.
-    #[error("the answer is not JSON (line {line}, column {column})")]
-    Syntax {
-        /// The line of the first error, from 1.
-        line: usize,
-        /// The column in that line.
-        column: usize,
-    },
-    /// It is JSON of another kind.
-    #[error("the answer is not a JSON object")]
-    NotAnObject,
-    /// A required field is missing or null.
-    #[error("the answer lacks the field `{0}`")]
-    Missing(String),
-    /// A field holds something else.
-    #[error("the field `{field}` of the answer is not {expected}")]
-    Invalid {
-        /// The field's path: `task.id`.
-        field: String,
-        /// What belongs there, with an article.
-        expected: String,
-    },
-}
+use error::describe;
+
+pub use error::JsonError;
+pub use fields::Fields;
 
 /// Reads a body that is a JSON object.
 ///
@@ -84,23 +65,6 @@ pub fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, JsonError> {
         let path = error.path().to_string();
         describe(&path, &error.inner().to_string())
     })
-}
-
-/// Takes from serde's message what is ours: the field and what was expected, not the value.
-fn describe(path: &str, message: &str) -> JsonError {
-    if let Some(field) = message.strip_prefix("missing field `").and_then(|rest| rest.split('`').next()) {
-        // A missing field is reported at the object that lacks it, so the path ends one step too early.
-        let field = if path == "." { field.to_owned() } else { format!("{path}.{field}") };
-        return JsonError::Missing(field);
-    }
-    // The type's author says what is expected, and says so last; what came stands before it.
-    let expected = message.rsplit_once(", expected ").map(|(_, expected)| expected.to_owned());
-    // For the protocol a null is an absent field, so the error should say that it is missing.
-    if message.starts_with("invalid type: null") {
-        return JsonError::Missing(path.to_owned());
-    }
-    let expected = expected.unwrap_or_else(|| "what the protocol says".to_owned());
-    JsonError::Invalid { field: path.to_owned(), expected }
 }
 
 /// A moment in an answer, in the form of RFC 3339.
@@ -157,6 +121,23 @@ where
     // Parsed as any JSON first, so that the reader is past the whole value even if it does not fit.
     let value = Value::deserialize(deserializer)?;
     Ok(serde_json::from_value(value).ok())
+}
+
+/// For `#[serde(default, deserialize_with = "blank_is_absent")]`: a field that may be absent, and for which blank
+/// text is the same as absent.
+///
+/// # Errors
+/// When it is neither absent nor what belongs there.
+pub fn blank_is_absent<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    T: DeserializeOwned,
+    D: Deserializer<'de>,
+{
+    let value = Value::deserialize(deserializer)?;
+    if value.is_null() || value.as_str().is_some_and(|text| text.trim().is_empty()) {
+        return Ok(None);
+    }
+    serde_json::from_value(value).map(Some).map_err(de::Error::custom)
 }
 
 #[cfg(test)]

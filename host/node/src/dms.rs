@@ -9,6 +9,7 @@ mod client;
 mod error;
 mod final_report;
 mod lease;
+mod lease_body;
 mod server;
 mod wire;
 

@@ -2,6 +2,7 @@
 
 pub mod disk;
 pub mod failure;
+pub mod json_text;
 pub mod ports;
 pub mod reports;
 pub mod runner;

@@ -1,7 +1,8 @@
 //! The unit of work, as every part of the node sees it (protocol 3.3 `task`).
 
-use serde_json::Value;
 use uuid::Uuid;
+
+use crate::json_text::JsonText;
 
 /// A leased task. The DMS client makes it of the wire form; runners see it through the WIT.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,8 +15,8 @@ pub struct Task {
     pub domain_id: Option<Uuid>,
     /// What a runner must be able to do, such as `/posemesh/pointcloud/v1`.
     pub capability: String,
-    /// Further demands of the submitter, for the runner; null when there are none.
-    pub capability_filters: Value,
+    /// Further demands of the submitter, for the runner, as they were written; null when there are none.
+    pub capability_filters: JsonText,
     /// The inputs: data ids or data URLs (protocol 6.4).
     pub inputs_cids: Vec<String>,
     /// Put before the path of every artifact (protocol 6.10).
@@ -24,8 +25,8 @@ pub struct Task {
     pub label: Option<String>,
     /// The stage of the job that the task belongs to; edges between stages order a job's tasks.
     pub stage: Option<String>,
-    /// The runner's parameters; null when there are none.
-    pub meta: Value,
+    /// The runner's parameters, as the submitter wrote them; null when there are none.
+    pub meta: JsonText,
     /// Earlier attempts, on any node.
     pub attempts: Option<u32>,
     /// Attempts after which the task has failed for good.
@@ -48,12 +49,12 @@ impl Task {
             job_id: None,
             domain_id: None,
             capability: capability.into(),
-            capability_filters: Value::Null,
+            capability_filters: JsonText::default(),
             inputs_cids: Vec::new(),
             outputs_prefix: None,
             label: None,
             stage: None,
-            meta: Value::Null,
+            meta: JsonText::default(),
             attempts: None,
             max_attempts: None,
         }

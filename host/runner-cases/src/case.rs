@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use posemesh_runner_api::failure::FailureKind;
+use posemesh_runner_api::json_text::JsonText;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 use crate::compare::Comparison;
 
@@ -29,9 +29,9 @@ pub struct Case {
 pub struct CaseTask {
     /// Capability of the task; the runner's only one if absent.
     pub capability: Option<String>,
-    /// Parameters of the task.
+    /// Parameters of the task; they reach the runner as they are written here.
     #[serde(default)]
-    pub meta: Value,
+    pub meta: JsonText,
     /// The inputs, by file name in `inputs/` or key of `files`; if absent, all of them in the order of names.
     pub inputs_cids: Option<Vec<String>>,
     /// Prefix of the paths of artifacts.

@@ -104,7 +104,7 @@ pub(crate) fn live(view: Option<&RunnerView>) -> Option<String> {
 pub(crate) async fn run_task(runner: &dyn Runner, sleep: Duration) -> Result<(String, String), String> {
     let out = tempfile::tempdir().expect("a folder");
     let mut task = Task::new(Uuid::new_v4(), capability(0));
-    task.meta = json!({"sleep_ms": u64::try_from(sleep.as_millis()).expect("a short time")});
+    task.meta = json!({"sleep_ms": u64::try_from(sleep.as_millis()).expect("a short time")}).into();
     let reports = Reports::new(ReportLimits::default());
     let file_run = FileRun { task, inputs: Default::default(), out: out.path().to_owned() };
     match run(runner, file_run, reports.clone()).await {

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use posemesh_net::clock::server_date;
-use posemesh_net::http::{self as node_http, MAX_JSON_BODY, cause, read_body, read_body_as_far};
+use posemesh_net::http::{self as node_http, MAX_JSON_BODY, cause, read_body};
 use posemesh_net::retry::retry_after;
 use posemesh_net::secret::Secret;
 use posemesh_net::url::join;
@@ -23,6 +23,7 @@ use crate::dms::call::DmsCall;
 use crate::dms::error::JobServerError;
 use crate::dms::final_report::FinalReport;
 use crate::dms::lease::{HeartbeatAnswer, LeaseAnswer};
+use crate::dms::lease_body::{LeaseBody, read_lease_body};
 use crate::dms::server::JobServer;
 use crate::dms::wire;
 
@@ -127,14 +128,14 @@ impl JobServer for DmsClient {
         let response = successful(call, response)?;
         // An expiry means something only by the clock that wrote it: the `Date` of the same answer.
         let date = server_date(response.headers());
-        let answer = match read_body_as_far(response, MAX_JSON_BODY).await {
-            (body, None) => wire::decode_lease(&body, date),
+        let answer = match read_lease_body(response).await {
+            LeaseBody::Whole(body) => wire::decode_lease(&body, date),
             // The lease is granted even if its description did not arrive. What did may name the task.
-            (part, Some(error)) => match wire::find_task_id(&part) {
-                Some(id) => LeaseAnswer::Unreadable { task_id: Some(id), error: error.to_string() },
-                // Nothing can be failed without an id: the lease has to expire, and polls back off meanwhile.
-                None => return Err(JobServerError::body(call, &error)),
-            },
+            LeaseBody::Broken { task_id: Some(id), error } => {
+                LeaseAnswer::Unreadable { task_id: Some(id), error: error.to_string() }
+            }
+            // Nothing can be failed without an id: the lease has to expire, and polls back off meanwhile.
+            LeaseBody::Broken { task_id: None, error } => return Err(JobServerError::body(call, &error)),
         };
         if let LeaseAnswer::Lease(lease) = &answer {
             tracing::debug!(

@@ -46,7 +46,7 @@ pub(crate) struct Lease {
 /// with the reason.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) enum DomainServerUrl {
-    /// An http(s) URL with a host.
+    /// An http(s) URL with a host, and without a user name or password.
     Valid(Url),
     /// No such field, or null.
     #[default]
@@ -56,6 +56,23 @@ pub(crate) enum DomainServerUrl {
 }
 
 impl DomainServerUrl {
+    /// Reads the text of the field.
+    pub(super) fn read(text: &str) -> Self {
+        match Url::parse(text) {
+            // Other schemes, URLs without a host and URLs with credentials parse as well, but no request is made to
+            // them. Told here, the task fails with this reason instead of starting a runner that can read nothing.
+            Ok(url)
+                if matches!(url.scheme(), "http" | "https")
+                    && url.has_host()
+                    && url.username().is_empty()
+                    && url.password().is_none() =>
+            {
+                Self::Valid(url)
+            }
+            _ => Self::Invalid,
+        }
+    }
+
     /// The URL.
     ///
     /// # Errors
@@ -65,7 +82,9 @@ impl DomainServerUrl {
         match self {
             Self::Valid(url) => Ok(url),
             Self::Missing => Err("the lease has no domain_server_url"),
-            Self::Invalid => Err("the domain_server_url of the lease is not an http(s) URL with a host"),
+            Self::Invalid => Err(
+                "the domain_server_url of the lease is not an http(s) URL with a host and without a user name",
+            ),
         }
     }
 }
@@ -120,8 +139,9 @@ impl HeartbeatAnswer {
             task.max_attempts = self.max_attempts.or(task.max_attempts);
         }
         lease.task.domain_id = self.domain_id.or(lease.task.domain_id);
-        // An unusable URL replaces a good one: the server meant another place, so the old one is not to be used.
-        if self.domain_server_url != DomainServerUrl::Missing {
+        // An unusable URL does not replace a good one: the lease named that one, and nothing says that it has moved.
+        let usable = matches!(self.domain_server_url, DomainServerUrl::Valid(_));
+        if usable || lease.domain_server_url == DomainServerUrl::Missing {
             lease.domain_server_url = self.domain_server_url;
         }
         lease.access_token = self.access_token.or(lease.access_token.take());

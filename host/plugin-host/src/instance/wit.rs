@@ -45,12 +45,12 @@ pub(crate) fn task(task: &Task) -> types::Task {
         job_id: task.job_id.map(|id| id.to_string()),
         domain_id: task.domain_id.map(|id| id.to_string()),
         capability: task.capability.clone(),
-        capability_filters: task.capability_filters.to_string(),
+        capability_filters: task.capability_filters.as_str().to_owned(),
         inputs_cids: task.inputs_cids.clone(),
         outputs_prefix: task.outputs_prefix.clone(),
         label: task.label.clone(),
         stage: task.stage.clone(),
-        meta: task.meta.to_string(),
+        meta: task.meta.as_str().to_owned(),
         attempts: task.attempts,
         max_attempts: task.max_attempts,
     }
@@ -110,5 +110,25 @@ pub(crate) fn stored_artifact(artifact: Artifact) -> outputs::StoredArtifact {
         data_type: artifact.data_type,
         id: artifact.id,
         size: artifact.size,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use posemesh_runner_api::json_text::JsonText;
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn a_runner_gets_parameters_and_filters_as_they_were_written() {
+        let meta = r#"{ "z": 51.248178375505404, "a": 123456789012345678901234567890, "z": 1e400 }"#;
+        let mut ours = Task::new(Uuid::nil(), "/c/v1");
+        ours.meta = JsonText::parse(meta).unwrap();
+        ours.capability_filters = JsonText::parse("[ 1.0 ]").unwrap();
+        let guests = task(&ours);
+        assert_eq!((guests.meta.as_str(), guests.capability_filters.as_str()), (meta, "[ 1.0 ]"));
+        assert_eq!(task(&Task::new(Uuid::nil(), "/c/v1")).meta, "null");
     }
 }

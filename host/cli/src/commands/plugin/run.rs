@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Error, Result, bail};
 use clap::Args;
+use posemesh_runner_api::json_text::JsonText;
 use posemesh_runner_api::reports::{ReportLimits, Reports, StopReason};
 use posemesh_runner_api::task::Task;
 use posemesh_runner_cases::run::{FileRun, FileRunError, choose_capability, run as run_on_files};
@@ -46,7 +47,7 @@ pub(crate) async fn run(args: PluginRunArgs) -> Result<ExitCode> {
         Some(path) => std::fs::read_to_string(path).with_context(|| format!("reading --meta {path}"))?,
         None => args.meta.clone(),
     };
-    let meta = serde_json::from_str(&meta).context("--meta is not JSON")?;
+    let meta = JsonText::parse(&meta).context("--meta is not JSON")?;
     let (cids, inputs) = parse_inputs(&args.inputs)?;
     let runner = load(&args.component).await?;
     let capability = choose_capability(&runner.description.capabilities, args.capability.as_deref())

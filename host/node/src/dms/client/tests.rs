@@ -181,6 +181,36 @@ async fn huge_answers_are_refused_whether_announced_or_not() {
 }
 
 #[tokio::test]
+async fn a_lease_over_4_mib_still_gives_its_task_id() {
+    let filler = "x".repeat(MAX_JSON_BODY);
+    for body in [
+        format!(r#"{{"task":{{"id":"{TASK}","meta":"{filler}"}}}}"#),
+        format!(r#"{{"task":{{"meta":{{"id":7,"s":"{filler}"}},"id":"{TASK}"}}}}"#),
+        format!(r#"{{"note":"{filler}","task":{{"capability":"/c/v1","id":"{TASK}"}}}}"#),
+        format!(r#"{{"note":"{filler}","task_id":"{TASK}"}}"#),
+    ] {
+        let announced = Bytes::from(body);
+        let in_pieces = announced.clone();
+        let streamed = move || {
+            let (sender, chunks) = mpsc::channel(1);
+            let body = in_pieces.clone();
+            tokio::spawn(async move {
+                for piece in body.chunks(9973) {
+                    let _ = sender.send(Ok(Bytes::copy_from_slice(piece))).await;
+                }
+            });
+            Reply::stream("application/json", chunks)
+        };
+        let announced = move || Reply::bytes("application/json", announced.clone());
+        for answer in [lease_answered(announced).await, lease_answered(streamed).await] {
+            let Ok(LeaseAnswer::Unreadable { task_id, error }) = answer else { panic!("{answer:?}") };
+            assert_eq!(task_id, Some(TASK));
+            assert_eq!(error, format!("the answer has more than {MAX_JSON_BODY} bytes"));
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_empty_heartbeat_answer_is_an_error_that_may_be_retried() {
     for status in [200, 204] {
         let mock = MockServer::start(move |_, _| Reply::status(status)).await;
