@@ -9,6 +9,7 @@ mod clock;
 mod driver;
 mod policy;
 mod sender;
+mod spacing;
 mod state;
 
 pub(crate) use clock::{DEFAULT_TTL, LeaseClock};

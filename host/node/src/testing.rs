@@ -13,6 +13,6 @@ mod runners;
 pub(crate) use fixture::LeaseFixture;
 pub(crate) use job_server::{ScriptedJobServer, ServerCall};
 pub(crate) use leases::{
-    CAPABILITY, TTL, broken, cut_off, error, extended, failure, lease, lost, server_date,
+    CAPABILITY, TTL, broken, cut_off, error, extended, failure, lease, lost, perhaps_lost, server_date,
 };
 pub(crate) use runners::FakeRunners;

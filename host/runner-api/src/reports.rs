@@ -203,6 +203,13 @@ impl Reports {
         state.version > state.delivered
     }
 
+    /// Whether the events that wait fill half of the queue: if no heartbeat takes them soon, some are dropped.
+    pub fn is_half_full(&self) -> bool {
+        let (state, limits) = (self.state(), self.shared.limits);
+        let full = |used: usize, limit: usize| used > 0 && used >= limit / 2;
+        full(state.events.len(), limits.pending_events) || full(state.event_bytes, limits.pending_event_bytes)
+    }
+
     /// How many events were dropped because the queue was full or they came too fast.
     pub fn dropped_events(&self) -> u64 {
         self.state().dropped

@@ -35,6 +35,11 @@ pub(crate) enum JobServerErrorKind {
     Unauthorized,
     /// The lease does not belong to this node any more.
     Lost,
+    /// Perhaps the lease does not belong to this node any more, perhaps an ingress on the way answers so while DMS is
+    /// being replaced. To be believed when it is said again.
+    PerhapsLost,
+    /// The request is larger than the server takes: a smaller one may be accepted.
+    TooLarge,
     /// The same call would fail again, or the node is stopping.
     Fatal,
 }
@@ -49,7 +54,11 @@ impl JobServerError {
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self.kind {
             JobServerErrorKind::Retryable { retry_after, .. } => retry_after,
-            JobServerErrorKind::Unauthorized | JobServerErrorKind::Lost | JobServerErrorKind::Fatal => None,
+            JobServerErrorKind::Unauthorized
+            | JobServerErrorKind::Lost
+            | JobServerErrorKind::PerhapsLost
+            | JobServerErrorKind::TooLarge
+            | JobServerErrorKind::Fatal => None,
         }
     }
 
@@ -80,8 +89,11 @@ impl JobServerError {
     /// An answer that is not 2xx.
     pub(super) fn status(call: DmsCall, status: StatusCode, retry_after: Option<Duration>) -> Self {
         let kind = match status.as_u16() {
-            // This is about the lease and not about the request: asking again can't bring the lease back.
-            403 | 404 | 409 | 410 => JobServerErrorKind::Lost,
+            // Only DMS says these: asking again can't bring the lease back.
+            409 | 410 => JobServerErrorKind::Lost,
+            // DMS says these too, but so does whatever stands in front of it, about any path, while DMS is away.
+            403 | 404 => JobServerErrorKind::PerhapsLost,
+            413 => JobServerErrorKind::TooLarge,
             // The client has tried a second token by now. No lost lease: it is the machine token that is refused.
             401 => JobServerErrorKind::Unauthorized,
             _ if is_transient(status) => JobServerErrorKind::Retryable {
@@ -128,11 +140,13 @@ mod tests {
     #[test]
     fn statuses_mean_what_they_mean_for_the_lease() {
         for (kind, statuses) in [
-            (JobServerErrorKind::Lost, &[403_u16, 404, 409, 410][..]),
+            (JobServerErrorKind::Lost, &[409_u16, 410][..]),
+            (JobServerErrorKind::PerhapsLost, &[403, 404]),
+            (JobServerErrorKind::TooLarge, &[413]),
             (JobServerErrorKind::Unauthorized, &[401]),
             (retryable(false), &[425, 429, 500, 503]),
             (retryable(true), &[408, 502, 504]),
-            (JobServerErrorKind::Fatal, &[301, 400, 413, 415, 422]),
+            (JobServerErrorKind::Fatal, &[301, 400, 415, 422]),
         ] {
             for status in statuses {
                 assert_eq!(kind_of(*status), kind, "{status}");

@@ -11,6 +11,8 @@ use serde_json::{Map, Value, json};
 
 /// The most bytes of a `reason`, and of the error in the details of a failed set-up (protocol 3.6).
 const MAX_REASON: usize = 2048;
+/// The most bytes of the reason when the server takes no more.
+const SMALLEST_REASON: usize = 128;
 /// The most bytes of JSON that a runner's failure may add to `details` (protocol 3.6).
 const MAX_FAILURE_DETAILS: usize = 64 << 10;
 
@@ -94,6 +96,30 @@ impl FinalReport {
         Self::failed(&format!("complete was refused: {refusal}"), details(task, artifacts, None))
     }
 
+    /// The server takes no request of the size of `complete` (protocol 3.5). Small: without the artifacts that made
+    /// it large.
+    pub(crate) fn complete_too_large(task: &Task, artifacts: &[Artifact], refusal: &str) -> Self {
+        let details = json!({ "job": job(task), "artifact_count": last_of_each_path(artifacts).len() });
+        Self::failed(&format!("complete was refused: {refusal}"), details)
+    }
+
+    /// What can be sent in place of a report that the server finds too large: of a `fail` the reason alone, then its
+    /// start; none if there is nothing smaller.
+    pub(crate) fn smaller(&self) -> Option<Self> {
+        match self {
+            // Without its artifacts it would say that the task has none.
+            Self::Complete(_) => None,
+            Self::Fail { reason, details } if !details.is_null() => {
+                Some(Self::Fail { reason: reason.clone(), details: Value::Null })
+            }
+            Self::Fail { reason, .. } if reason.len() > SMALLEST_REASON => {
+                let reason = shorten(reason, SMALLEST_REASON).into_owned();
+                Some(Self::Fail { reason, details: Value::Null })
+            }
+            Self::Fail { .. } => None,
+        }
+    }
+
     /// The last part of the request's path.
     pub(crate) fn verb(&self) -> &'static str {
         match self {
@@ -117,12 +143,6 @@ fn details(task: &Task, artifacts: &[Artifact], failure: Option<&RunFailure>) ->
 }
 
 fn job_and_artifacts(task: &Task, artifacts: &[&Artifact]) -> Map<String, Value> {
-    let job = json!({
-        "task_id": task.id,
-        "job_id": task.job_id,
-        "domain_id": task.domain_id,
-        "capability": task.capability,
-    });
     let artifacts: Vec<Value> = artifacts
         .iter()
         .map(|artifact| {
@@ -134,7 +154,16 @@ fn job_and_artifacts(task: &Task, artifacts: &[&Artifact]) -> Map<String, Value>
             })
         })
         .collect();
-    Map::from_iter([("job".to_owned(), job), ("artifacts".to_owned(), Value::Array(artifacts))])
+    Map::from_iter([("job".to_owned(), job(task)), ("artifacts".to_owned(), Value::Array(artifacts))])
+}
+
+fn job(task: &Task) -> Value {
+    json!({
+        "task_id": task.id,
+        "job_id": task.job_id,
+        "domain_id": task.domain_id,
+        "capability": task.capability,
+    })
 }
 
 fn last_of_each_path(artifacts: &[Artifact]) -> Vec<&Artifact> {
@@ -252,6 +281,23 @@ mod tests {
         assert!(reason.len() <= MAX_REASON && reason.ends_with("ü…"), "{} bytes", reason.len());
         assert_eq!(details["failure"]["kind"], "trap");
         assert!(details.to_string().len() < 1024, "oversized details are replaced by a note");
+    }
+
+    #[test]
+    fn what_is_sent_in_place_of_a_report_that_is_too_large_is_ever_smaller() {
+        let task = Task::new(Uuid::nil(), "/c/v1");
+        let artifacts: Vec<Artifact> = (0..5000).map(|n| artifact(&format!("p{n}"), Some("1"))).collect();
+        let report = FinalReport::complete_too_large(&task, &artifacts, &"ü".repeat(MAX_REASON));
+        let size = |report: &FinalReport| serde_json::to_vec(report).unwrap().len();
+        assert!(size(&report) < 4096, "{} bytes", size(&report));
+        let smaller = report.smaller().unwrap();
+        let smallest = smaller.smaller().unwrap();
+        assert!(size(&report) > size(&smaller) && size(&smaller) > size(&smallest));
+        assert!(size(&smallest) < 200, "{} bytes", size(&smallest));
+        assert_eq!(smallest.smaller(), None);
+        let (reason, details) = failed(smallest);
+        assert!(reason.starts_with("complete was refused: ") && details.is_null(), "{reason}");
+        assert_eq!(FinalReport::completed(&task, &artifacts).smaller(), None);
     }
 
     #[test]

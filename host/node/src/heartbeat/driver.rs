@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use posemesh_runner_api::reports::StopReason;
+use posemesh_runner_api::reports::{Reports, StopReason};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -12,9 +12,11 @@ use uuid::Uuid;
 
 use crate::heartbeat::policy::{HeartbeatPolicy, MIN_SPACING};
 use crate::heartbeat::sender::{HeartbeatResult, HeartbeatSender};
+use crate::heartbeat::spacing::ReportSpacing;
 use crate::heartbeat::state::LeaseState;
 
-/// How long the last reports may hold up the result of a task; at most half of what the lease has left.
+/// How long the last reports may hold up the result of a task, unless the server asked to be left alone for longer; at
+/// most half of what the lease has left.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The running heartbeats of one lease. Dropping this ends them.
@@ -46,7 +48,10 @@ impl Heartbeats {
             sender,
             policy,
             early: None,
+            urgent: None,
+            spacing: ReportSpacing::default(),
             retry: None,
+            not_before: None,
             // The initial heartbeat has just been answered, so the spacing holds for whatever follows it.
             last: Instant::now(),
             state: state_tx,
@@ -93,11 +98,17 @@ struct HeartbeatDriver {
     policy: HeartbeatPolicy,
     /// When the lease is to be renewed.
     renewal: Instant,
-    /// When a heartbeat is wanted before the renewal: for new reports, or because the domain server
-    /// refused the task token.
+    /// When a heartbeat is wanted before the renewal, for new reports.
     early: Option<Instant>,
+    /// When a heartbeat is wanted before the renewal, and without the longer spacing of reports: the domain server
+    /// refused the task token, or events would be dropped.
+    urgent: Option<Instant>,
+    /// How far apart heartbeats are that carry nothing but reports.
+    spacing: ReportSpacing,
     /// After a failure: when the next attempt is made, and not before.
     retry: Option<Instant>,
+    /// After a failure: until when the server asked to be left alone, as far as the lease allows.
+    not_before: Option<Instant>,
     /// When the last heartbeat started.
     last: Instant,
     state: watch::Sender<LeaseState>,
@@ -145,12 +156,12 @@ impl HeartbeatDriver {
                 }
                 () = reports.changed() => {
                     // The last heartbeat may have carried the change already.
-                    if reports.is_pending() {
-                        self.request_early(Instant::now() + self.policy.debounce());
-                    }
+                    self.request_for_reports(&reports);
                 }
                 // Not gathered for a while like reports: a request to the domain server is waiting for the token.
-                () = token.refresh_wanted() => self.request_early(Instant::now()),
+                () = token.refresh_wanted() => {
+                    self.urgent.get_or_insert_with(Instant::now);
+                }
             }
         }
     }
@@ -163,17 +174,27 @@ impl HeartbeatDriver {
         }
         // The spacing holds for renewals too: a TTL of milliseconds must not become a flood.
         let renewal = self.renewal.max(self.last + MIN_SPACING);
-        match self.early {
-            // An early request may bring the heartbeat forward, but its spacing must not put the renewal off.
-            Some(early) => renewal.min(early.max(self.last + self.policy.spacing())),
-            None => renewal,
-        }
+        let shortest = self.policy.spacing();
+        // An early request may bring the heartbeat forward, but its spacing must not put the renewal off.
+        let early = self.early.map(|at| at.max(self.last + self.spacing.distance(at, shortest)));
+        let urgent = self.urgent.map(|at| at.max(self.last + shortest));
+        [early, urgent].into_iter().flatten().fold(renewal, Instant::min)
     }
 
-    /// Requests a heartbeat before the renewal. Further requests until then are served by the same one.
-    fn request_early(&mut self, at: Instant) {
+    /// Requests a heartbeat before the renewal if there is something to deliver. Further requests until then are served
+    /// by the same one.
+    fn request_for_reports(&mut self, reports: &Reports) {
+        // The last heartbeat may have carried the change already.
+        if !reports.is_pending() {
+            return;
+        }
+        let at = Instant::now() + self.policy.debounce();
         // The earlier of both: a steady flow of reports would otherwise put its heartbeat off again and again.
         self.early = Some(self.early.map_or(at, |early| early.min(at)));
+        // Not spaced like others: what does not fit into the queue is lost.
+        if reports.is_half_full() {
+            self.urgent.get_or_insert_with(Instant::now);
+        }
     }
 
     fn is_active(&self) -> bool {
@@ -183,13 +204,19 @@ impl HeartbeatDriver {
     async fn send(&mut self) {
         // Taken before the request, since spacing and renewals are counted from the starts of heartbeats.
         self.last = Instant::now();
+        // Others carry the reports too, but they come anyway: they use up nothing of the burst.
+        if self.early.is_some() && self.urgent.is_none() && self.retry.is_none() && self.last < self.renewal {
+            self.spacing.sent(self.last);
+        }
         match self.sender.send().await {
             HeartbeatResult::Extended(_) => self.extended(),
             HeartbeatResult::Cancelled => self.end(LeaseState::Cancelled),
             HeartbeatResult::Lost(reason) => self.end(LeaseState::Lost(reason)),
             HeartbeatResult::Failed { retry_in, error } => {
                 warn!(%error, ?retry_in, lease_left = ?self.sender.clock().remaining(), "heartbeat failed");
-                self.retry = Some(Instant::now() + retry_in);
+                let now = Instant::now();
+                self.retry = Some(now + retry_in);
+                self.not_before = error.retry_after().map(|asked| now + asked.min(retry_in));
             }
         }
     }
@@ -198,21 +225,27 @@ impl HeartbeatDriver {
         if self.retry.take().is_some() {
             info!("heartbeats get through again");
         }
-        self.early = None;
+        (self.early, self.urgent, self.not_before) = (None, None, None);
         // What was reported while the heartbeat was under way was not part of it.
-        if self.sender.reports().is_pending() {
-            self.request_early(Instant::now() + self.policy.debounce());
-        }
+        let reports = self.sender.reports().clone();
+        self.request_for_reports(&reports);
         self.renewal = self.last + self.policy.renewal(self.sender.clock().ttl());
         let task_id = self.sender.task_id();
         self.task_id.send_if_modified(|current| std::mem::replace(current, task_id) != task_id);
     }
 
     async fn flush(&mut self) {
-        // The other half is for the final report: a lease that expires meanwhile would lose the result.
-        let deadline = Instant::now() + FLUSH_TIMEOUT.min(self.sender.clock().remaining() / 2);
+        let now = Instant::now();
         if !self.sender.reports().is_pending() {
             return;
+        }
+        // The other half is for the final report: a lease that expires meanwhile would lose the result.
+        let latest = now + self.sender.clock().remaining() / 2;
+        let mut deadline = latest.min(now + FLUSH_TIMEOUT);
+        if let Some(asked) = self.not_before.filter(|asked| *asked > now) {
+            // The server asked to be left alone, and a heartbeat before that would only be refused as well.
+            deadline = latest.min(deadline.max(asked));
+            sleep_until(asked.min(deadline)).await;
         }
         // One heartbeat that gets through carries everything: the runner has ended.
         loop {

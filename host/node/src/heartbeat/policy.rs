@@ -8,6 +8,10 @@ use posemesh_net::retry::uniform;
 /// The shortest time between the starts of two heartbeats, whatever asks for them.
 pub(crate) const MIN_SPACING: Duration = Duration::from_millis(250);
 
+/// The longest time from one heartbeat to the next, whatever the TTL: a cancellation is in the answer to a heartbeat, and
+/// nobody waits a quarter of an hour to be heard.
+pub(crate) const MAX_INTERVAL: Duration = Duration::from_secs(30);
+
 /// A renewal later than this part of the TTL would leave no time for a second attempt.
 const MAX_RATIO: f64 = 0.8;
 
@@ -37,8 +41,12 @@ impl HeartbeatPolicy {
             if ratio.is_nan() { 0.0 } else { ratio.clamp(0.0, MAX_RATIO) }
         });
         let (low, high) = (one.min(other), one.max(other));
+        // As if the TTL were one whose latest renewal is the longest interval: so the moment stays spread.
+        let ttl = if ttl.mul_f64(high) > MAX_INTERVAL { MAX_INTERVAL.div_f64(high) } else { ttl };
         // A ratio of 0 would be a flood, hence the floor; one above the TTL would come after the lease's end.
-        ttl.mul_f64((low + fastrand::f64() * (high - low)).clamp(0.0, MAX_RATIO)).max(MIN_SPACING.min(ttl))
+        ttl.mul_f64((low + fastrand::f64() * (high - low)).clamp(0.0, MAX_RATIO))
+            .min(MAX_INTERVAL)
+            .max(MIN_SPACING.min(ttl))
     }
 
     /// How long reports are gathered before they go out together.
@@ -46,7 +54,8 @@ impl HeartbeatPolicy {
         uniform(self.jitter / 2, self.jitter)
     }
 
-    /// The shortest time between the starts of two heartbeats of which the second carries reports.
+    /// The shortest time between the starts of two heartbeats of which the second carries reports; a runner that goes
+    /// on reporting gets longer ones.
     pub(crate) fn spacing(&self) -> Duration {
         // A long jitter widens the spacing, but a jitter of 0 does not lift the floor.
         self.jitter.max(MIN_SPACING)
@@ -65,6 +74,21 @@ mod tests {
             let delay = HeartbeatPolicy::default().renewal(MINUTE);
             assert!(delay >= Duration::from_secs(15) && delay <= Duration::from_secs(21), "{delay:?}");
         }
+    }
+
+    #[test]
+    fn a_long_lease_has_a_heartbeat_every_30_seconds_at_least() {
+        for ttl in [2 * MINUTE, 10 * MINUTE, 60 * MINUTE] {
+            let delays: Vec<_> = (0..200).map(|_| HeartbeatPolicy::default().renewal(ttl)).collect();
+            assert!(delays.iter().all(|delay| *delay <= MAX_INTERVAL), "{ttl:?}: {delays:?}");
+            assert!(
+                delays.iter().all(|delay| *delay >= Duration::from_secs(21)),
+                "no flood: {ttl:?}: {delays:?}"
+            );
+            assert!(delays.iter().any(|delay| *delay != MAX_INTERVAL), "nodes don't come in step");
+        }
+        let tiny = HeartbeatPolicy { min_ratio: 1e-300, max_ratio: 1e-300, ..HeartbeatPolicy::default() };
+        assert_eq!(tiny.renewal(MINUTE), MIN_SPACING);
     }
 
     #[test]

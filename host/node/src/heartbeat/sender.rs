@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use posemesh_domain_client::TaskToken;
-use posemesh_net::retry::{Backoff, Jitter};
+use posemesh_net::retry::{Backoff, Jitter, uniform};
 use posemesh_runner_api::reports::{ReportSnapshot, Reports};
 use serde_json::Value;
 use tokio::time::{Instant, timeout};
@@ -19,6 +19,8 @@ use crate::heartbeat::policy::MIN_SPACING;
 const MAX_ATTEMPT: Duration = Duration::from_secs(30);
 /// Shortest timeout of one attempt, unless the lease ends before.
 const MIN_ATTEMPT: Duration = Duration::from_secs(1);
+/// Ceiling of the wait before a server that perhaps knows no such lease is asked once more.
+const DOUBT_WAIT: Duration = Duration::from_secs(5);
 /// Ceiling of the wait between attempts.
 const MAX_RETRY_WAIT: Duration = Duration::from_secs(10);
 
@@ -36,6 +38,8 @@ pub(crate) struct HeartbeatSender {
     accepted: Value,
     /// A progress that the server refused for its content; it is not sent again.
     refused: Option<Value>,
+    /// The last answers were that there is no such lease, and it was not believed yet.
+    doubted: bool,
 }
 
 /// The result of one heartbeat.
@@ -69,7 +73,7 @@ impl HeartbeatSender {
         let accepted = reports.latest_progress();
         // The upper half of twice the spacing: even the shortest wait after a failure keeps the spacing.
         let backoff = Backoff::new(2 * MIN_SPACING, MAX_RETRY_WAIT, Jitter::UPPER_HALF);
-        Self { server, task_id, reports, token, clock, backoff, accepted, refused: None }
+        Self { server, task_id, reports, token, clock, backoff, accepted, refused: None, doubted: false }
     }
 
     pub(crate) fn clock(&self) -> &LeaseClock {
@@ -119,7 +123,16 @@ impl HeartbeatSender {
         };
         match error.kind {
             JobServerErrorKind::Lost => return HeartbeatResult::Lost(error.text),
-            JobServerErrorKind::Fatal => self.withdraw(snapshot, &progress, &error),
+            // Said twice it is believed, whatever else was answered in between.
+            JobServerErrorKind::PerhapsLost if self.doubted => return HeartbeatResult::Lost(error.text),
+            JobServerErrorKind::PerhapsLost => {
+                self.doubted = true;
+                let retry_in = self.doubt_wait();
+                return HeartbeatResult::Failed { retry_in, error };
+            }
+            JobServerErrorKind::Fatal | JobServerErrorKind::TooLarge => {
+                self.withdraw(snapshot, &progress, &error);
+            }
             // A refused machine token too: the node may be registered again while the lease still lives.
             JobServerErrorKind::Retryable { .. } | JobServerErrorKind::Unauthorized => {}
         }
@@ -128,6 +141,7 @@ impl HeartbeatSender {
 
     fn accept(&mut self, sent: Instant, progress: Value, answer: HeartbeatAnswer) -> HeartbeatResult {
         self.backoff.reset();
+        self.doubted = false;
         self.accepted = progress;
         self.clock.extend(sent, answer.lease_expires_at, answer.server_date);
         debug!(
@@ -157,6 +171,12 @@ impl HeartbeatSender {
             warn!(%error, "the server refused a heartbeat; its progress is not sent again");
             self.refused = Some(refused.progress);
         }
+    }
+
+    /// Long enough for an ingress to be replaced, short enough to leave time for more attempts in the lease.
+    fn doubt_wait(&self) -> Duration {
+        let wait = uniform(DOUBT_WAIT / 2, DOUBT_WAIT);
+        wait.min(self.clock.remaining() / 4).max(MIN_SPACING)
     }
 
     /// Grows with every failure, but leaves room for more attempts in what is left of the lease.

@@ -58,12 +58,17 @@ pub(super) async fn conclude(
         Ok(outcome) => return outcome,
         Err(refused) => refused,
     };
-    // There is nothing weaker than `fail` to fall back on.
+    // There is nothing weaker than `fail` to fall back on; a smaller one was tried if the size was to blame.
     if matches!(report, FinalReport::Fail { .. }) {
         return refused.into();
     }
     // The lease lives but its result was not accepted. Failed, the task can at least be tried again.
-    let report = FinalReport::complete_refused(&run.task, &run.artifacts, &refused.to_string());
+    let refusal = refused.to_string();
+    let report = if refused.too_large {
+        FinalReport::complete_too_large(&run.task, &run.artifacts, &refusal)
+    } else {
+        FinalReport::complete_refused(&run.task, &run.artifacts, &refusal)
+    };
     let delivered = deliver_in_time(context, run.task.id, &report, heartbeats.over()).await;
     delivered.unwrap_or_else(LeaseOutcome::from)
 }

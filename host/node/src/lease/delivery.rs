@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use posemesh_net::retry::{Backoff, Jitter};
+use posemesh_net::retry::{Backoff, Jitter, uniform};
 use tokio::time::{sleep, timeout};
 use tracing::warn;
 use uuid::Uuid;
@@ -18,6 +18,9 @@ const FIRST_RETRY_WAIT: Duration = Duration::from_secs(1);
 /// Ceiling of all waits between attempts, also of one that the server asks for.
 const MAX_RETRY_WAIT: Duration = Duration::from_secs(15);
 
+/// Ceiling of the wait before a server that perhaps knows no such lease is asked once more.
+const DOUBT_WAIT: Duration = Duration::from_secs(5);
+
 /// Timeout of one attempt; then it is tried again. The client's own timeout limits a request; an attempt
 /// may also wait for a machine token.
 const MAX_ATTEMPT: Duration = Duration::from_secs(120);
@@ -27,28 +30,34 @@ const MAX_ATTEMPT: Duration = Duration::from_secs(120);
 enum Delivery {
     /// The server said so.
     Confirmed,
-    /// An attempt with an unknown outcome was made, and after it the server said that the lease is lost.
+    /// An attempt with an unknown outcome was made, and after it the server refused the report or said that the
+    /// lease is lost.
     Likely,
     /// The server refuses this report, now and later.
-    Refused(String),
+    Refused(ReportRefused),
     /// The lease was over before the report was delivered.
     LeaseOver(LeaseState),
 }
 
-/// The server refuses a final report for good, with this text; the lease may live on.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(super) struct ReportRefused(String);
+/// The server refuses a final report for good; the lease may live on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub(super) struct ReportRefused {
+    /// The server's answer.
+    text: String,
+    /// Whether it was refused for its size.
+    pub(super) too_large: bool,
+}
 
 impl From<ReportRefused> for LeaseOutcome {
     /// The outcome when there is nothing else to report.
     fn from(refused: ReportRefused) -> Self {
-        Self::Lost { reason: refused.0 }
+        Self::Lost { reason: refused.text }
     }
 }
 
 /// Delivers the report, or stops trying when `over` says how the lease ended, or when the timeouts of the
-/// settings have passed.
+/// settings have passed. A `fail` that is refused for its size is sent smaller.
 ///
 /// # Errors
 /// When the server refuses this report for good.
@@ -62,7 +71,7 @@ pub(super) async fn deliver_in_time(
     let delivery = tokio::select! {
         biased;
         // First: an answer that is there counts for more than a timeout of the same moment.
-        delivery = deliver(context.server.as_ref(), task_id, report, over) => delivery,
+        delivery = deliver_in_some_size(context.server.as_ref(), task_id, report, over) => delivery,
         () = sleep(timeout) => {
             return Ok(LeaseOutcome::Lost { reason: format!("the final report could not be delivered for {timeout:?}") });
         }
@@ -75,12 +84,12 @@ pub(super) async fn deliver_in_time(
         Delivery::Confirmed => true,
         Delivery::Likely => {
             warn!(
-                "an attempt to deliver the final report was cut off, and then the server knew of no such lease: most likely it was delivered"
+                "an attempt to deliver the final report was cut off, and then the server took none: most likely it was delivered"
             );
             false
         }
         // An error, since the lease may live on and the caller may have another report to send.
-        Delivery::Refused(error) => return Err(ReportRefused(error)),
+        Delivery::Refused(refused) => return Err(refused),
         Delivery::LeaseOver(state) => return Ok(state.into()),
     };
     Ok(match report {
@@ -89,28 +98,65 @@ pub(super) async fn deliver_in_time(
     })
 }
 
+/// Delivers the report, or the smaller ones after it for as long as the server finds them too large.
+async fn deliver_in_some_size(
+    server: &dyn JobServer,
+    task_id: Uuid,
+    report: &FinalReport,
+    over: impl Future<Output = LeaseState>,
+) -> Delivery {
+    // Pinned out here: it goes on over all attempts and must not start again with each.
+    let mut over = std::pin::pin!(over);
+    let mut smaller = None;
+    loop {
+        let report = smaller.as_ref().unwrap_or(report);
+        let delivery = deliver(server, task_id, report, over.as_mut()).await;
+        let Delivery::Refused(refused) = &delivery else { return delivery };
+        let next = report.smaller().filter(|_| refused.too_large);
+        let Some(next) = next else { return delivery };
+        warn!(error = %refused, "the final report is too large for the server; a smaller one is sent");
+        smaller = Some(next);
+    }
+}
+
 /// Tries until the server has the report, until it says that the lease is lost, or until `over` says how
 /// the lease ended. An attempt that is under way then is waited for: its answer counts for more.
 async fn deliver(
     server: &dyn JobServer,
     task_id: Uuid,
     report: &FinalReport,
-    over: impl Future<Output = LeaseState>,
+    mut over: std::pin::Pin<&mut impl Future<Output = LeaseState>>,
 ) -> Delivery {
-    // Pinned outside of the loop: it goes on over all waits and must not start again with each.
-    let mut over = std::pin::pin!(over);
     let mut backoff = Backoff::new(FIRST_RETRY_WAIT, MAX_RETRY_WAIT, Jitter::UPPER_HALF);
     let mut may_have_arrived = false;
+    let mut doubted = false;
     loop {
         let error = match attempt(server, task_id, report).await {
             Ok(()) => return Delivery::Confirmed,
             Err(error) => error,
         };
         match error.kind {
-            // A final report ends its lease: that the server knows no such lease is what an arrival looks like.
-            JobServerErrorKind::Lost if may_have_arrived => return Delivery::Likely,
-            JobServerErrorKind::Lost => return Delivery::LeaseOver(LeaseState::Lost(error.text)),
-            JobServerErrorKind::Fatal => return Delivery::Refused(error.text),
+            // Asked once more before it is believed: an ingress that is being replaced must not cost the result.
+            JobServerErrorKind::PerhapsLost if !doubted => doubted = true,
+            // A final report ends its lease: that the server knows no such lease, or wants none of this any more, is
+            // what an arrival looks like. A `fail` now would fail a task that is most likely completed.
+            JobServerErrorKind::Lost
+            | JobServerErrorKind::PerhapsLost
+            | JobServerErrorKind::TooLarge
+            | JobServerErrorKind::Fatal
+                if may_have_arrived =>
+            {
+                return Delivery::Likely;
+            }
+            JobServerErrorKind::Lost | JobServerErrorKind::PerhapsLost => {
+                return Delivery::LeaseOver(LeaseState::Lost(error.text));
+            }
+            JobServerErrorKind::TooLarge => {
+                return Delivery::Refused(ReportRefused { text: error.text, too_large: true });
+            }
+            JobServerErrorKind::Fatal => {
+                return Delivery::Refused(ReportRefused { text: error.text, too_large: false });
+            }
             // Refused before anything was done: it adds no doubt about whether a report has arrived.
             JobServerErrorKind::Unauthorized => {}
             // Once in doubt, always in doubt: a later 503 does not undo an attempt that may have arrived.
@@ -118,7 +164,11 @@ async fn deliver(
         }
         // Capped: the long waits that a server may ask for would use up the time for delivery.
         let requested = error.retry_after().unwrap_or_default().min(MAX_RETRY_WAIT);
-        let retry_in = backoff.next_delay().max(requested);
+        let mut retry_in = backoff.next_delay().max(requested);
+        if error.kind == JobServerErrorKind::PerhapsLost {
+            // Long enough for an ingress to be replaced.
+            retry_in = retry_in.max(uniform(DOUBT_WAIT / 2, DOUBT_WAIT));
+        }
         warn!(%error, ?retry_in, "the final report was not accepted");
         tokio::select! {
             biased;

@@ -4,5 +4,7 @@
 
 mod delivery;
 mod life;
+mod refusals;
 mod rhythm;
 mod setup;
+mod spacing;

@@ -64,6 +64,11 @@ pub(crate) fn lost() -> JobServerError {
     error(JobServerErrorKind::Lost)
 }
 
+/// A 404 or 403, which an ingress may have answered.
+pub(crate) fn perhaps_lost() -> JobServerError {
+    error(JobServerErrorKind::PerhapsLost)
+}
+
 /// A runner's failure with this reason.
 pub(crate) fn failure(reason: &str) -> RunFailure {
     RunFailure::new(FailureKind::RunnerError, reason)
