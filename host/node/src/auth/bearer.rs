@@ -18,6 +18,9 @@ pub(crate) trait MachineAuth: Send + Sync {
     /// if there is a newer token already.
     fn on_unauthorized(&self, refused: &Secret);
 
+    /// DMS took `token`: a later 401 to it means that it has ended, and not that DMS takes no token of DDS.
+    fn on_accepted(&self, _token: &Secret) {}
+
     /// DMS answered 403 to a request for a lease: the node may no longer be registered.
     fn on_forbidden(&self) {}
 }

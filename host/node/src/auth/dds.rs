@@ -16,6 +16,7 @@ use crate::auth::siwe::Challenge;
 use posemesh_net::clock::server_date;
 use posemesh_net::http::{MAX_JSON_BODY, bearer, cause, client_builder, read_body, start_of_body};
 use posemesh_net::json::{self, JsonError, Timestamp};
+use posemesh_net::retry::retry_after;
 use posemesh_net::secret::Secret;
 use posemesh_net::url::join;
 use posemesh_text::excerpt;
@@ -31,6 +32,9 @@ pub(crate) const DEFAULT_BASE_URL: &str = "https://dds.auki.network";
 
 /// How many bytes of an error body are read to make an excerpt.
 const EXCERPT_SOURCE_BYTES: usize = 4096;
+
+/// The longest `Retry-After` that is believed.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
 /// The client for all calls of a node to DDS: connections are reused, and every call has a timeout.
 #[derive(Debug, Clone)]
@@ -174,13 +178,14 @@ impl DdsClient {
         if status.is_success() {
             return Ok(response);
         }
+        let retry_after = retry_after(response.headers(), LONGEST_RETRY_AFTER);
         let excerpt = match secrets {
             Some(secrets) if is_plain_text(response.headers()) => {
                 excerpt(&start_of_body(response, EXCERPT_SOURCE_BYTES).await, secrets)
             }
             _ => String::new(),
         };
-        Err(DdsError::Status { call, status, excerpt })
+        Err(DdsError::Status { call, status, excerpt, retry_after })
     }
 }
 

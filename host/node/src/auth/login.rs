@@ -1,5 +1,7 @@
 //! Logins as the token manager sees them: one can be tried, and it gives a token or an error.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
@@ -34,11 +36,33 @@ pub(crate) struct MachineToken {
 
 /// Why a login failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum LoginError {
+#[error("{reason}")]
+pub(crate) struct LoginError {
+    /// Decides how soon the next login is tried.
+    pub(crate) kind: LoginErrorKind,
+    /// What was attempted and how it failed.
+    pub(crate) reason: String,
+    /// How long DDS wants to be left alone, if it said; an hour at most.
+    pub(crate) retry_after: Option<Duration>,
+}
+
+/// Which kind of trouble a login met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LoginErrorKind {
     /// The network, a server error, or an answer that is not what the protocol says.
-    #[error("{0}")]
-    Transient(String),
-    /// DDS refused, or the node does not sign what DDS asks for.
-    #[error("{0}")]
-    Refused(String),
+    Transient,
+    /// DDS refused, the node does not sign what DDS asks for, or DMS takes no token of DDS.
+    Refused,
+}
+
+impl LoginError {
+    /// A trouble that passes.
+    pub(crate) fn transient(reason: impl Into<String>) -> Self {
+        Self { kind: LoginErrorKind::Transient, reason: reason.into(), retry_after: None }
+    }
+
+    /// A refusal.
+    pub(crate) fn refused(reason: impl Into<String>) -> Self {
+        Self { kind: LoginErrorKind::Refused, reason: reason.into(), retry_after: None }
+    }
 }

@@ -67,7 +67,7 @@ impl DmsClient {
     /// Sends with the rule for 401 (protocol 3.1). The answer may have any status.
     async fn send(&self, call: DmsCall, body: Option<Bytes>) -> Result<Response, JobServerError> {
         // Asked for with each call and kept nowhere: it may have been renewed since the last one.
-        let token = self.bearer(call).await?;
+        let mut token = self.bearer(call).await?;
         let mut response = self.send_once(call, body.clone(), &token).await?;
         if response.status() == StatusCode::UNAUTHORIZED {
             if call == DmsCall::Lease {
@@ -77,8 +77,12 @@ impl DmsClient {
             }
             // By the refused token: if another call has brought a new one meanwhile, that one must not be dropped.
             self.auth.on_unauthorized(&token);
-            let token = self.bearer(call).await?;
+            token = self.bearer(call).await?;
             response = self.send_once(call, body, &token).await?;
+        }
+        // No other status proves as much: a proxy answers 503 whatever the token is.
+        if response.status().is_success() {
+            self.auth.on_accepted(&token);
         }
         Ok(response)
     }

@@ -41,7 +41,7 @@ mod tests {
             for status in statuses {
                 for call in [DdsCall::Nonce, DdsCall::RegisterWallet] {
                     let status = StatusCode::from_u16(*status).unwrap();
-                    let error = DdsError::Status { call, status, excerpt: String::new() };
+                    let error = DdsError::Status { call, status, excerpt: String::new(), retry_after: None };
                     assert_eq!(classify(&error), failure, "{status}");
                 }
             }

@@ -146,6 +146,10 @@ impl MachineAuth for Membership {
         self.tokens.on_unauthorized(refused);
     }
 
+    fn on_accepted(&self, token: &Secret) {
+        self.tokens.on_accepted(token);
+    }
+
     fn on_forbidden(&self) {
         self.rearm("DMS answered 403 to a request for a lease");
     }

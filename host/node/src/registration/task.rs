@@ -123,7 +123,10 @@ impl RegistrationTask {
         let failure = classify(error);
         let now = Instant::now();
         let elapsed_ms = millis(now - started);
-        let decision = self.pacing.failed(failure, now, fastrand::f64());
+        let mut decision = self.pacing.failed(failure, now, fastrand::f64());
+        // Longer than our own waits if DDS asks for it; new capabilities don't cut this one short.
+        let asked = error.retry_after().unwrap_or_default();
+        decision.wait = decision.wait.max(asked);
         let retry_in_ms = millis(decision.wait);
         if failure == RegistrationFailure::Conflict {
             let blocked_ms = millis(decision.blocked);
@@ -145,10 +148,11 @@ impl RegistrationTask {
         }
         if failure == RegistrationFailure::SlowRetry {
             // Perhaps it was the capabilities that DDS did not like.
+            sleep(asked).await;
             let current = self.capabilities.borrow().clone();
             tokio::select! {
                 _ = capabilities_other_than(&mut self.capabilities, Some(&current)) => {}
-                () = sleep(decision.wait) => {}
+                () = sleep(decision.wait.saturating_sub(asked)) => {}
             }
         } else {
             sleep(decision.wait).await;

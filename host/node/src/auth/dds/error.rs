@@ -1,10 +1,11 @@
 //! The calls to DDS and how they fail.
 
 use std::fmt;
+use std::time::Duration;
 
 use reqwest::StatusCode;
 
-use crate::auth::login::LoginError;
+use crate::auth::login::{LoginError, LoginErrorKind};
 use crate::auth::siwe::SigningRefusal;
 use posemesh_net::retry::is_transient;
 
@@ -64,6 +65,8 @@ pub(crate) enum DdsError {
         status: StatusCode,
         /// The start of a plain-text body with secrets masked; empty for other bodies.
         excerpt: String,
+        /// How long DDS wants to be left alone, if it said.
+        retry_after: Option<Duration>,
     },
     /// A 2xx answer whose body is not what the protocol says.
     #[error("{call}: {what}")]
@@ -90,6 +93,14 @@ impl DdsError {
         }
     }
 
+    /// How long DDS wants to be left alone, if it said.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Status { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
     /// Whether `call` was answered with one of these statuses.
     pub(crate) fn answered(&self, wanted: DdsCall, statuses: &[u16]) -> bool {
         matches!(self, Self::Status { call, status, .. }
@@ -108,10 +119,7 @@ impl DdsError {
 
 impl From<DdsError> for LoginError {
     fn from(error: DdsError) -> Self {
-        if error.is_transient() {
-            Self::Transient(error.to_string())
-        } else {
-            Self::Refused(error.to_string())
-        }
+        let kind = if error.is_transient() { LoginErrorKind::Transient } else { LoginErrorKind::Refused };
+        Self { kind, reason: error.to_string(), retry_after: error.retry_after() }
     }
 }

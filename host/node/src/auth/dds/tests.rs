@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use time::macros::datetime;
 
 use super::*;
+use crate::auth::login::LoginError;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -170,4 +171,31 @@ async fn a_dds_that_does_not_answer_runs_into_the_timeout() {
     let client = DdsClient::new(base, Duration::from_millis(50)).unwrap();
     let error = client.nonce("0xaa").await.unwrap_err();
     assert!(error.to_string().contains("timed out"), "{error}");
+}
+
+#[tokio::test]
+async fn retry_after_is_heard_as_seconds_and_as_a_date() {
+    let date = time::OffsetDateTime::now_utc() + Duration::from_secs(90);
+    let date = date.format(&time::format_description::well_known::Rfc2822).unwrap().replace("+0000", "GMT");
+    for (text, least, most) in [("7".to_owned(), 7, 7), (date, 85, 91), ("999999".to_owned(), 3600, 3600)] {
+        for status in [429, 503, 403] {
+            let text = text.clone();
+            let answer = verify_answered(move || Reply::status(status).header("retry-after", &text)).await;
+            let error = answer.unwrap_err();
+            let asked = error.retry_after().unwrap().as_secs();
+            assert!((least..=most).contains(&asked), "{status}: {asked}");
+            assert_eq!(LoginError::from(error).retry_after.unwrap().as_secs(), asked);
+        }
+    }
+    assert_eq!(verify_answered(|| Reply::status(503)).await.unwrap_err().retry_after(), None);
+}
+
+#[tokio::test]
+async fn a_blank_access_expires_at_is_the_same_as_a_missing_one() {
+    let blank = || {
+        Reply::json(
+            &json!({"access_token": "t", "access_expires_at": " ", "expires_at": "2026-01-01T00:00:00Z"}),
+        )
+    };
+    assert_eq!(verify_answered(blank).await.unwrap().expires_at, datetime!(2026-01-01 0:00 UTC));
 }

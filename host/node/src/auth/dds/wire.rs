@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::auth::siwe::Challenge;
-use posemesh_net::json::{Timestamp, lenient};
+use posemesh_net::json::{Timestamp, blank_is_absent, lenient};
 use posemesh_net::secret::Secret;
 
 /// Protocol 1.2.
@@ -68,6 +68,7 @@ impl From<NonceAnswer> for Challenge {
 #[derive(Deserialize)]
 pub(super) struct VerifyAnswer {
     pub(super) access_token: Secret,
+    #[serde(default, deserialize_with = "blank_is_absent")]
     pub(super) access_expires_at: Option<Timestamp>,
     #[serde(default, deserialize_with = "lenient")]
     pub(super) expires_at: Option<Timestamp>,

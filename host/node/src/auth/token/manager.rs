@@ -11,7 +11,7 @@ use super::refresh::TokenRefresher;
 use super::settings::TokenSettings;
 use super::state::{TokenState, TokenStatus};
 use crate::auth::bearer::{AuthError, MachineAuth};
-use crate::auth::login::{Login, LoginError};
+use crate::auth::login::{Login, LoginError, LoginErrorKind};
 use posemesh_net::clock::SharedClock;
 use posemesh_net::secret::Secret;
 
@@ -53,8 +53,10 @@ impl TokenManager {
         }
         match &state.last_error {
             // The next login is some time off and unlikely to succeed: nothing to wait for.
-            Some(LoginError::Refused(reason)) => Some(Err(AuthError::Refused(reason.clone()))),
-            Some(LoginError::Transient(reason))
+            Some(LoginError { kind: LoginErrorKind::Refused, reason, .. }) => {
+                Some(Err(AuthError::Refused(reason.clone())))
+            }
+            Some(LoginError { kind: LoginErrorKind::Transient, reason, .. })
                 if state.failures - failures_before > u64::from(self.max_retries) =>
             {
                 Some(Err(AuthError::Unavailable(reason.clone())))
@@ -87,12 +89,29 @@ impl MachineAuth for TokenManager {
     fn on_unauthorized(&self, refused: &Secret) {
         self.state.send_if_modified(|state| {
             // Several requests may be refused with the same token, and only the first may cost a login.
-            let current = state.held.as_ref().is_some_and(|held| held.token == *refused);
-            if current {
-                state.held = None;
-                state.refusals += 1;
+            let Some(held) = state.held.take_if(|held| held.token == *refused) else { return false };
+            state.refusals += 1;
+            state.rejected = if held.was_good() { 0 } else { state.rejected.saturating_add(1) };
+            if state.rejected > 1 {
+                // Told at once instead of waited for: the next login is some time off.
+                let reason = format!(
+                    "DMS has refused the last {} tokens of DDS; do DMS_BASE_URL and DDS_BASE_URL belong together, and \
+                     is the node registered?",
+                    state.rejected
+                );
+                state.last_error = Some(LoginError::refused(reason));
             }
-            current
+            true
+        });
+    }
+
+    fn on_accepted(&self, token: &Secret) {
+        self.state.send_if_modified(|state| {
+            if let Some(held) = state.held.as_mut().filter(|held| !held.accepted && held.token == *token) {
+                held.accepted = true;
+            }
+            // Nobody waits for this.
+            false
         });
     }
 }

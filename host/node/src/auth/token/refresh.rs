@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::settings::TokenSettings;
 use super::state::{HeldToken, TokenState};
-use crate::auth::login::{Login, LoginError, MachineToken};
+use crate::auth::login::{Login, LoginError, LoginErrorKind, MachineToken};
 use posemesh_net::clock::SharedClock;
 use posemesh_net::retry::{Backoff, Jitter};
 
@@ -20,6 +20,9 @@ const MIN_SPACING: Duration = Duration::from_millis(250);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 /// First ceiling and longest wait after DDS refused: asking again soon seldom helps.
 const REFUSED_BACKOFF: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
+/// First ceiling and longest wait after DMS refused the second token in a row that it had never taken: a further login
+/// seldom helps, and a node that logs in with each poll is a burden for DDS.
+const REJECTED_BACKOFF: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(300));
 /// Clocks that differ by less count as the same: the `Date` header has whole seconds.
 const SAME_CLOCK: time::Duration = time::Duration::seconds(2);
 /// Longer lifetimes are cut to this.
@@ -37,8 +40,14 @@ pub(crate) struct TokenRefresher {
     transient: Backoff,
     /// Waits after refusals.
     refused: Backoff,
+    /// Waits after tokens that DMS never took.
+    rejected: Backoff,
     /// No login before this, unless DMS refuses the token.
     not_before: Instant,
+    /// No login before this at all: DDS asked to be left alone.
+    asked_until: Instant,
+    /// The refusals by DMS that have been dealt with.
+    refusals: u64,
 }
 
 impl TokenRefresher {
@@ -57,7 +66,10 @@ impl TokenRefresher {
             clock,
             transient: Backoff::new(base, LONGEST_BACKOFF, Jitter::FULL),
             refused: Backoff::new(REFUSED_BACKOFF.0, REFUSED_BACKOFF.1, Jitter::FULL),
+            rejected: Backoff::new(REJECTED_BACKOFF.0, REJECTED_BACKOFF.1, Jitter::UPPER_HALF),
             not_before: Instant::now(),
+            asked_until: Instant::now(),
+            refusals: 0,
         }
     }
 
@@ -85,17 +97,16 @@ impl TokenRefresher {
     /// Waits for the moment of the next login.
     async fn wait_until_due(&mut self) {
         let mut state = self.state.subscribe();
-        let (due, refusals) = {
+        let due = {
             let state = state.borrow_and_update();
-            let due =
-                state.held.as_ref().map_or(self.not_before, |held| held.refresh_at.max(self.not_before));
-            (due, state.refusals)
+            state.held.as_ref().map_or(self.not_before, |held| held.refresh_at.max(self.not_before))
         };
+        let dealt_with = self.refusals;
         // Without a token a login is due at `not_before` anyway, and `wanted` can't make it earlier.
         let has_token = self.state.borrow().held.is_some();
         let refused = async {
             // The sender lives in self: this can't fail.
-            let _ = state.wait_for(|state| state.refusals != refusals).await;
+            let _ = state.wait_for(|state| state.refusals != dealt_with).await;
         };
         let wanted = async {
             self.login.wanted().await;
@@ -103,10 +114,35 @@ impl TokenRefresher {
             sleep_until(self.not_before).await;
         };
         tokio::select! {
+            // First: a token that was refused before this wait began has no due moment, and may have to wait longer.
+            biased;
+            () = refused => self.wait_after_refusal().await,
             () = sleep_until(due) => {}
-            () = refused => tracing::debug!("the machine token was refused; logging in again"),
             () = wanted, if has_token => {}
         }
+    }
+
+    /// DMS refused the token. The first login after that comes at once (protocol 3.1); if DMS takes none of the new
+    /// tokens either, further ones come ever more rarely.
+    async fn wait_after_refusal(&mut self) {
+        let rejected = {
+            let state = self.state.borrow();
+            self.refusals = state.refusals;
+            state.rejected
+        };
+        let mut at = self.asked_until;
+        if let Some(row) = rejected.checked_sub(1).filter(|row| *row > 0) {
+            let wait = self.rejected.delay_after(row, fastrand::f64());
+            at = at.max(Instant::now() + wait);
+            tracing::warn!(
+                refused_in_a_row = rejected,
+                ?wait,
+                "DMS takes no token that DDS gives; waiting to log in again"
+            );
+        } else {
+            tracing::debug!("the machine token was refused; logging in again");
+        }
+        sleep_until(at).await;
     }
 
     fn succeeded(&mut self, held: HeldToken) -> Duration {
@@ -125,10 +161,13 @@ impl TokenRefresher {
     }
 
     fn failed(&mut self, error: LoginError) -> Duration {
-        let wait = match &error {
-            LoginError::Transient(_) => self.transient.next_delay(),
-            LoginError::Refused(_) => self.refused.next_delay(),
+        let wait = match error.kind {
+            LoginErrorKind::Transient => self.transient.next_delay(),
+            LoginErrorKind::Refused => self.refused.next_delay(),
         };
+        let asked = error.retry_after.unwrap_or_default();
+        self.asked_until = Instant::now() + asked;
+        let wait = wait.max(asked);
         let retry_in_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         tracing::warn!(event = "token.error", error = %error, retry_in_ms, "login with DDS failed");
         self.state.send_modify(|state| {
@@ -144,7 +183,13 @@ impl TokenRefresher {
         let refresh_after =
             refresh_after(lifetime, self.settings.safety_ratio, self.settings.jitter, fastrand::f64());
         let now = Instant::now();
-        Ok(HeldToken { token: granted.token, refresh_at: now + refresh_after, expires_at: now + lifetime })
+        Ok(HeldToken {
+            token: granted.token,
+            refresh_at: now + refresh_after,
+            expires_at: now + lifetime,
+            granted_at: now,
+            accepted: false,
+        })
     }
 }
 
@@ -170,8 +215,8 @@ fn lifetime(granted: &MachineToken, now: OffsetDateTime) -> Result<Duration, Log
     };
     match Duration::try_from(granted.expires_at - now) {
         Ok(lifetime) if !lifetime.is_zero() => Ok(lifetime.min(LONGEST_LIFETIME)),
-        _ => Err(LoginError::Transient(
-            "the token that DDS gave has expired already; check the clock of the node".to_owned(),
+        _ => Err(LoginError::transient(
+            "the token that DDS gave has expired already; check the clock of the node",
         )),
     }
 }

@@ -21,6 +21,7 @@ struct Tokens {
     number: AtomicUsize,
     refused: Mutex<Vec<String>>,
     forbidden: AtomicUsize,
+    accepted: Mutex<Vec<String>>,
 }
 
 #[async_trait]
@@ -32,6 +33,10 @@ impl MachineAuth for Tokens {
     fn on_unauthorized(&self, refused: &Secret) {
         self.refused.lock().unwrap().push(refused.expose().to_owned());
         self.number.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn on_accepted(&self, token: &Secret) {
+        self.accepted.lock().unwrap().push(token.expose().to_owned());
     }
 
     fn on_forbidden(&self) {
@@ -103,6 +108,7 @@ async fn the_first_401_gets_another_token_and_the_same_request_again() {
     let (client, tokens) = client(&mock, "v1");
     assert!(client.heartbeat(TASK, &json!({}), &[json!(1)]).await.unwrap().cancel);
     assert_eq!(*tokens.refused.lock().unwrap(), ["token-0"]);
+    assert_eq!(*tokens.accepted.lock().unwrap(), ["token-1"], "the one that was taken, and no other");
     let seen = mock.requests();
     assert_eq!(seen.len(), 2);
     assert_eq!((&seen[0].target, &seen[0].json()), (&seen[1].target, &seen[1].json()));

@@ -7,6 +7,7 @@ use posemesh_http_mock::{MockServer, Reply};
 use serde_json::json;
 
 use super::*;
+use crate::auth::login::LoginErrorKind;
 
 fn granted() -> Reply {
     Reply::json(&json!({"robot_id": "0b9ad4a4-2c84-4a9c-9d1b-1f6b8e7f6c01", "access_token": "t",
@@ -58,7 +59,7 @@ async fn a_failure_of_verify_that_says_nothing_about_the_robot_does_not_register
     let mock = MockServer::start(|_, before| if before == 1 { Reply::status(401) } else { granted() }).await;
     let (robot, _capabilities) = robot(&mock, &["/a/v1"]);
     robot.login().await.unwrap();
-    assert!(matches!(robot.login().await, Err(LoginError::Refused(_))));
+    assert!(matches!(robot.login().await, Err(LoginError { kind: LoginErrorKind::Refused, .. })));
     robot.login().await.unwrap();
     assert_eq!(verbs(&mock), ["register", "verify", "verify"]);
 }

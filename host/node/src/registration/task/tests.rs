@@ -19,6 +19,8 @@ const INTERVAL: Duration = Duration::from_secs(120);
 struct Script {
     statuses: Mutex<VecDeque<u16>>,
     calls: Mutex<Vec<(Instant, Vec<String>)>>,
+    /// What failures ask for.
+    retry_after: Mutex<Option<Duration>>,
 }
 
 #[async_trait]
@@ -31,6 +33,7 @@ impl Registrar for Script {
                 call: DdsCall::RegisterWallet,
                 status: StatusCode::from_u16(status).unwrap(),
                 excerpt: String::new(),
+                retry_after: *self.retry_after.lock().unwrap(),
             }),
         }
     }
@@ -93,6 +96,20 @@ async fn retryable_failures_back_off_and_conflicts_wait_an_interval() {
         assert!((gap - expected).abs() <= tolerance + 0.01, "{gap} should be about {expected}");
     }
     assert_eq!(at.len(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn retry_after_of_dds_holds_for_registrations_whatever_else_changes() {
+    for (status, asked) in [(503, 90), (403, 500), (409, 300), (503, 1)] {
+        let running = start(&[status], &["/a/v1"]);
+        *running.script.retry_after.lock().unwrap() = Some(asked * SECOND);
+        // New capabilities would otherwise cut the wait after a refusal short.
+        sleep(SECOND / 2).await;
+        running.capabilities.send_replace(set(&["/a/v1", "/b/v1"]));
+        running.wait_for(RegistrationStatus::Registered).await;
+        let gap = running.calls()[1].0;
+        assert!(gap >= asked.into() && gap < f64::from(asked) + 3.0, "{status}: {gap} for {asked} s");
+    }
 }
 
 #[tokio::test(start_paused = true)]
