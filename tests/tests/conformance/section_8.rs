@@ -25,7 +25,7 @@ async fn s8_every_problem_is_told_at_once_with_what_is_allowed_and_the_node_does
         ("TOKEN_SAFETY_RATIO", "NaN"),
         ("HEARTBEAT_MIN_RATIO", "0.9"),
         ("HEARTBEAT_MAX_RATIO", "1.5"),
-        ("POLL_BACKOFF_MS_MIN", "500"),
+        ("POLL_BACKOFF_MS_MIN", "0"),
         ("POLL_BACKOFF_MS_MAX", "100"),
         ("REGISTER_MAX_RETRY", "-2"),
         ("MAX_CONCURRENCY", "0"),

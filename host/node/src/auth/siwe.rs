@@ -57,19 +57,48 @@ impl SigningRefusal {
 }
 
 /// What the operator chooses about signing.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct SigningSettings {
     /// How the signed text is laid out.
     pub(crate) format: SiweFormat,
     /// The one chain that is signed for; any chain if none.
     pub(crate) chain_id: Option<u64>,
+    /// The `host[:port]` that DDS calls itself, if the node reaches it by another name (`SIWE_DOMAIN`).
+    pub(crate) domain: Option<String>,
+    /// The URI that DDS calls itself, likewise (`SIWE_URI`).
+    pub(crate) uri: Option<Url>,
 }
 
 /// What the node signs for: one DDS, and one chain if the operator chose one.
 #[derive(Debug, Clone)]
 pub(crate) struct SignPolicy {
-    base: Url,
+    /// Each of these is the domain of the DDS.
+    domains: Expected,
+    /// Each of these is its URI, without slashes at the end.
+    uris: Expected,
     chain_id: Option<u64>,
+}
+
+/// What a field may hold; the first is the usual form.
+#[derive(Debug, Clone)]
+struct Expected {
+    texts: Vec<String>,
+    /// The variable that says so.
+    variable: &'static str,
+}
+
+impl Expected {
+    fn refusal(&self, field: &'static str, value: &str) -> SigningRefusal {
+        let usual = self.texts.first().map_or("", String::as_str);
+        // An operator whose DDS is behind a tunnel sees here what to set; nobody else should set anything.
+        let help = match self.variable {
+            "DDS_BASE_URL" => {
+                "; SIWE_DOMAIN and SIWE_URI are for a DDS that is reached by another name than its own"
+            }
+            _ => "",
+        };
+        SigningRefusal::new(field, value, format!("`{usual}` of {}{help}", self.variable))
+    }
 }
 
 /// How far `issuedAt` may be from the node's clock: a machine whose clock is wrong can still work, and no text
@@ -77,12 +106,29 @@ pub(crate) struct SignPolicy {
 const MOST_SKEW: Duration = Duration::DAY;
 
 /// The longest nonce that is signed.
-const LONGEST_NONCE: usize = 128;
+const LONGEST_NONCE: usize = 4096;
 
 impl SignPolicy {
-    /// Signs for the DDS at this base URL.
-    pub(crate) fn new(base: Url, chain_id: Option<u64>) -> Self {
-        Self { base, chain_id }
+    /// Signs for the DDS at this base URL, or for the one that the settings name: of domain and URI, the one that is
+    /// not set follows from the other.
+    pub(crate) fn new(base: &Url, settings: &SigningSettings) -> Self {
+        let SigningSettings { domain, uri, chain_id, .. } = settings;
+        let domains = match (domain, uri) {
+            (Some(domain), _) => Expected { texts: vec![domain.clone()], variable: "SIWE_DOMAIN" },
+            (None, Some(uri)) => Expected { texts: authorities(uri).to_vec(), variable: "SIWE_URI" },
+            (None, None) => Expected { texts: authorities(base).to_vec(), variable: "DDS_BASE_URL" },
+        };
+        let path = base.path().trim_end_matches('/');
+        let uris = match (uri, domain) {
+            (Some(uri), _) => Expected { texts: uris(uri), variable: "SIWE_URI" },
+            // The way to a DDS that is known by another name may be plain http on this machine, and the name https.
+            (None, Some(domain)) => {
+                let texts = ["https", base.scheme()].map(|scheme| format!("{scheme}://{domain}{path}"));
+                Expected { texts: texts.to_vec(), variable: "SIWE_DOMAIN" }
+            }
+            (None, None) => Expected { texts: uris(base), variable: "DDS_BASE_URL" },
+        };
+        Self { domains, uris, chain_id: *chain_id }
     }
 
     /// Checks what DDS asks to sign. Returns the skew: how far `issuedAt` is ahead of the node's clock.
@@ -107,25 +153,14 @@ impl SignPolicy {
                 return Err(SigningRefusal::new(field, text, "text without control characters"));
             }
         }
-        let [authority, with_port] = self.authorities();
         // Host names have no case, and the port that the scheme implies may be spelled out.
-        if ![&authority, &with_port].iter().any(|ours| ours.eq_ignore_ascii_case(&challenge.domain)) {
-            return Err(SigningRefusal::new(
-                "domain",
-                &challenge.domain,
-                format!("`{authority}` of DDS_BASE_URL"),
-            ));
+        if !self.domains.texts.iter().any(|ours| ours.eq_ignore_ascii_case(&challenge.domain)) {
+            return Err(self.domains.refusal("domain", &challenge.domain));
         }
         // Compared as text: a parser would forgive what the signed text then still holds.
         let asked = challenge.uri.trim_end_matches('/');
-        let path = self.base.path().trim_end_matches('/');
-        let ours = |authority: &str| format!("{}://{authority}{path}", self.base.scheme());
-        if asked != ours(&authority) && asked != ours(&with_port) {
-            return Err(SigningRefusal::new(
-                "uri",
-                &challenge.uri,
-                format!("`{}` of DDS_BASE_URL", ours(&authority)),
-            ));
+        if !self.uris.texts.iter().any(|ours| ours == asked) {
+            return Err(self.uris.refusal("uri", &challenge.uri));
         }
         // EIP-4361 defines no other version; what a signature of one would mean is not known.
         if challenge.version != "1" {
@@ -149,7 +184,7 @@ impl SignPolicy {
             }
             _ => {}
         }
-        // EIP-4361 asks for at least 8 letters and digits; the upper bound is the node's own.
+        // The grammar of EIP-4361 is `8*( ALPHA / DIGIT )`; the upper bound is the node's own.
         let alphanumeric = challenge.nonce.bytes().all(|byte| byte.is_ascii_alphanumeric());
         if !(8..=LONGEST_NONCE).contains(&challenge.nonce.len()) || !alphanumeric {
             let expected = format!("8 to {LONGEST_NONCE} letters and digits");
@@ -167,19 +202,25 @@ impl SignPolicy {
         }
         Ok(skew)
     }
+}
 
-    /// `host[:port]` of the base URL: without the port if it is the scheme's own, and with it in any case.
-    fn authorities(&self) -> [String; 2] {
-        let host = self.base.host_str().unwrap_or_default();
-        let with_port = match self.base.port_or_known_default() {
-            Some(port) => format!("{host}:{port}"),
-            None => host.to_owned(),
-        };
-        match self.base.port() {
-            Some(_) => [with_port.clone(), with_port],
-            None => [host.to_owned(), with_port],
-        }
+/// `host[:port]` of a URL: without the port if it is the scheme's own, and with it in any case.
+fn authorities(url: &Url) -> [String; 2] {
+    let host = url.host_str().unwrap_or_default();
+    let with_port = match url.port_or_known_default() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    };
+    match url.port() {
+        Some(_) => [with_port.clone(), with_port],
+        None => [host.to_owned(), with_port],
     }
+}
+
+/// A URL without slashes at its end, with each of its authorities.
+fn uris(url: &Url) -> Vec<String> {
+    let path = url.path().trim_end_matches('/');
+    authorities(url).iter().map(|authority| format!("{}://{authority}{path}", url.scheme())).collect()
 }
 
 /// Composes the text that `wallet` signs, with the fields exactly as the challenge has them. Checks the grammar

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use url::Url;
+
 use super::reader::SettingsReader;
+use super::servers;
 use super::variable::{Group, Variable};
 use crate::auth::siwe::{SigningSettings, SiweFormat};
 use crate::auth::token::TokenSettings;
@@ -127,5 +130,43 @@ pub(super) fn read_signing(reader: &mut SettingsReader<'_>) -> SigningSettings {
             _ => Err(format!("invalid integer in SIWE_CHAIN_ID; allowed: {CHAINS}")),
         },
     );
-    SigningSettings { format, chain_id: chain_id.or(default.chain_id) }
+    let domain = reader.optional(
+        &Variable::new(
+            Group::Registration,
+            "SIWE_DOMAIN",
+            "The name that DDS has for itself in the text that a wallet signs, if the node reaches DDS by another one \
+             (a tunnel, an internal address). Nothing that names another domain is signed.",
+        )
+        .section("1.2")
+        .default_in_words("that of `SIWE_URI`, or of `DDS_BASE_URL`"),
+        "that of SIWE_URI, or of DDS_BASE_URL",
+        DOMAINS,
+        check_domain,
+    );
+    let uri = reader.optional(
+        &Variable::new(
+            Group::Registration,
+            "SIWE_URI",
+            "The base URL that DDS has for itself in the text that a wallet signs, if the node reaches DDS by another \
+             one. Nothing that names another URI is signed.",
+        )
+        .section("1.2")
+        .default_in_words("`https://` and `SIWE_DOMAIN`, or `DDS_BASE_URL`"),
+        "that of SIWE_DOMAIN, or DDS_BASE_URL",
+        servers::ALLOWED,
+        // Only signed, never called: what is called, and whether it may be plain http, is for DDS_BASE_URL to say.
+        |text| servers::check("SIWE_URI", text, true),
+    );
+    SigningSettings { format, chain_id: chain_id.or(default.chain_id), domain, uri }
+}
+
+const DOMAINS: &str = "HOST or HOST:PORT";
+
+fn check_domain(text: &str) -> Result<String, String> {
+    // By way of a URL, whose parser knows what a host and a port are; whatever else a URL has would be seen then.
+    let plain = !text.contains(['/', '?', '#', '@', '\\']);
+    match Url::parse(&format!("https://{text}")) {
+        Ok(url) if plain && url.has_host() => Ok(text.to_owned()),
+        _ => Err(format!("not a host with an optional port; allowed: {DOMAINS}, without https:// before it")),
+    }
 }

@@ -76,9 +76,31 @@ impl<'a> SettingsReader<'a> {
         self.settings.push(Setting { name: variable.name, value, source });
     }
 
-    /// Adds a problem. The value of a secret is masked.
+    /// Puts a pair right that was given the wrong way round, as the protocol does (section 4): a node that was started
+    /// with one of both must not stay down for it. The effective configuration shows what counts.
+    pub(super) fn in_order<T: PartialOrd>(
+        &mut self,
+        low: &Variable,
+        high: &Variable,
+        pair: [T; 2],
+    ) -> [T; 2] {
+        let [one, other] = pair;
+        if one <= other {
+            return [one, other];
+        }
+        for setting in &mut self.settings {
+            if setting.name == low.name {
+                setting.name = high.name;
+            } else if setting.name == high.name {
+                setting.name = low.name;
+            }
+        }
+        [other, one]
+    }
+
+    /// Adds a problem. The value of a secret is masked, and so is one that may have a password before an `@`.
     pub(super) fn problem(&mut self, variable: &Variable, value: Option<&str>, message: String) {
-        let value = value.map(|value| match variable.secret {
+        let value = value.map(|value| match variable.secret || value.contains('@') {
             true => REDACTED.to_owned(),
             false => one_line(value, SHOWN_BYTES),
         });

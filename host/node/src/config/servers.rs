@@ -84,7 +84,7 @@ pub(super) fn check_proxies(reader: &mut SettingsReader<'_>) {
     }
 }
 
-const ALLOWED: &str = "http(s)://HOST[:PORT][/PATH]";
+pub(super) const ALLOWED: &str = "http(s)://HOST[:PORT][/PATH]";
 
 /// A base URL: `http` or `https` with a host, and nothing that could carry a secret or break joining.
 fn base_url(reader: &mut SettingsReader<'_>, variable: &Variable, default: &str, plain: bool) -> Option<Url> {
@@ -107,7 +107,7 @@ fn base_url(reader: &mut SettingsReader<'_>, variable: &Variable, default: &str,
     }
 }
 
-fn check(name: &str, text: &str, plain: bool) -> Result<Url, String> {
+pub(super) fn check(name: &str, text: &str, plain: bool) -> Result<Url, String> {
     let invalid = |what: &str| format!("invalid URL in {name}: {what}; allowed: {ALLOWED}");
     let url = Url::parse(text).map_err(|error| invalid(&error.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {

@@ -15,7 +15,7 @@ pub(super) fn read_heartbeat(reader: &mut SettingsReader<'_>) -> HeartbeatPolicy
         Group::Work,
         "HEARTBEAT_MIN_RATIO",
         "The smallest part of a lease's TTL after which the next heartbeat is due; the moment is drawn between \
-         this and `HEARTBEAT_MAX_RATIO`.",
+         this and `HEARTBEAT_MAX_RATIO`, and after 30 s at the latest. The two may be given in either order.",
     )
     .section("4.2");
     let max = Variable::new(
@@ -34,10 +34,7 @@ pub(super) fn read_heartbeat(reader: &mut SettingsReader<'_>) -> HeartbeatPolicy
     let min_ratio = reader.ratio(&min, default.min_ratio);
     let max_ratio = reader.ratio(&max, default.max_ratio);
     let jitter = reader.millis(&jitter, default.jitter, 0..=60_000);
-    if min_ratio > max_ratio {
-        let message = format!("must not be above HEARTBEAT_MAX_RATIO, which is {max_ratio}");
-        reader.problem(&min, Some(&min_ratio.to_string()), message);
-    }
+    let [min_ratio, max_ratio] = reader.in_order(&min, &max, [min_ratio, max_ratio]);
     HeartbeatPolicy { min_ratio, max_ratio, jitter }
 }
 
@@ -47,7 +44,8 @@ pub(super) fn read_poll(reader: &mut SettingsReader<'_>) -> [Duration; 2] {
     let shortest = Variable::new(
         Group::Work,
         "POLL_BACKOFF_MS_MIN",
-        "The shortest wait between two requests for work, in milliseconds; not above `POLL_BACKOFF_MS_MAX`.",
+        "The shortest wait between two requests for work, in milliseconds. This and `POLL_BACKOFF_MS_MAX` may be \
+         given in either order.",
     )
     .section("4.1");
     let longest = Variable::new(
@@ -59,11 +57,7 @@ pub(super) fn read_poll(reader: &mut SettingsReader<'_>) -> [Duration; 2] {
     .section("4.1");
     let min = reader.millis(&shortest, default.poll_backoff_min, 1..=3_600_000);
     let max = reader.millis(&longest, default.poll_backoff_max, 1..=3_600_000);
-    if min > max {
-        let message = format!("must not be above POLL_BACKOFF_MS_MAX, which is {}", max.as_millis());
-        reader.problem(&shortest, Some(&min.as_millis().to_string()), message);
-    }
-    [min, max]
+    reader.in_order(&shortest, &longest, [min, max])
 }
 
 pub(super) fn read_max_concurrency(reader: &mut SettingsReader<'_>) -> usize {

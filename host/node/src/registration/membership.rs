@@ -82,7 +82,7 @@ impl Membership {
                 let public_key_prefix = wallet.public_key_prefix();
                 tracing::info!(address = wallet.address(), public_key_prefix, "the node has a wallet");
                 let sign_in =
-                    Arc::new(SignIn::new(dds, Arc::clone(wallet), settings.signing, Arc::clone(&clock)));
+                    Arc::new(SignIn::new(dds, Arc::clone(wallet), &settings.signing, Arc::clone(&clock)));
                 let registrar = WalletRegistrar {
                     sign_in: Arc::clone(&sign_in),
                     credentials: reg_secret.clone(),

@@ -38,10 +38,10 @@ impl SignIn {
     pub(super) fn new(
         dds: DdsClient,
         wallet: Arc<Wallet>,
-        settings: SigningSettings,
+        settings: &SigningSettings,
         clock: SharedClock,
     ) -> Self {
-        let policy = SignPolicy::new(dds.base().clone(), settings.chain_id);
+        let policy = SignPolicy::new(dds.base(), settings);
         Self { dds, wallet, policy, format: settings.format, clock }
     }
 

@@ -23,7 +23,7 @@ fn b1() -> Challenge {
 }
 
 fn policy(base: &str) -> SignPolicy {
-    SignPolicy::new(Url::parse(base).unwrap(), None)
+    SignPolicy::new(&Url::parse(base).unwrap(), &SigningSettings::default())
 }
 
 #[test]
@@ -97,6 +97,49 @@ fn this_dds_may_ask_and_the_skew_is_told() {
 }
 
 #[test]
+fn a_dds_behind_another_name_may_ask_by_the_name_that_was_set_and_by_no_other() {
+    let name = "dds.auki.network";
+    let uri = "https://dds.auki.network";
+    let settings = |domain: Option<&str>, uri: Option<&str>| SigningSettings {
+        domain: domain.map(str::to_owned),
+        uri: uri.map(|uri| Url::parse(uri).unwrap()),
+        ..SigningSettings::default()
+    };
+    let tunnel = Url::parse("http://127.0.0.1:18080").unwrap();
+    for set in [settings(Some(name), Some(uri)), settings(Some(name), None), settings(None, Some(uri))] {
+        let policy = SignPolicy::new(&tunnel, &set);
+        let own = Challenge { domain: "DDS.auki.network".into(), uri: format!("{uri}/"), ..b1() };
+        assert_eq!(policy.check(&own, NOW), Ok(Duration::seconds(5)), "{set:?}");
+        let refusal = policy.check(&b1(), NOW).unwrap_err().to_string();
+        assert!(refusal.contains("expected `dds.auki.network` of SIWE_"), "{refusal}");
+        for (domain, uri) in
+            [(name, "http://127.0.0.1:18080"), (name, "https://evil.example"), ("evil.example", uri)]
+        {
+            let other = Challenge { domain: domain.into(), uri: uri.into(), ..b1() };
+            policy.check(&other, NOW).unwrap_err();
+        }
+    }
+    let both = SignPolicy::new(&tunnel, &settings(Some("dds"), Some("https://other.example/dds/")));
+    let asked = Challenge { domain: "dds".into(), uri: "https://other.example:443/dds".into(), ..b1() };
+    both.check(&asked, NOW).unwrap();
+    let unset = policy("http://127.0.0.1:18080");
+    let refusal = unset.check(&asked, NOW).unwrap_err().to_string();
+    assert!(refusal.contains("SIWE_DOMAIN and SIWE_URI are for"), "the cure is named: {refusal}");
+}
+
+#[test]
+fn nonces_of_every_length_that_eip_4361_allows_are_signed() {
+    for nonce in ["aB3dE6g8".to_owned(), "0".repeat(32), "Zz9".repeat(100)] {
+        let challenge = Challenge { nonce: nonce.clone(), ..b1() };
+        policy("http://127.0.0.1:18080").check(&challenge, NOW).unwrap();
+        for format in [SiweFormat::Compact, SiweFormat::Eip4361] {
+            let text = compose(&challenge, &wallet_b(), &[], format).unwrap();
+            assert!(text.contains(&format!("\nNonce: {nonce}\n")), "{text}");
+        }
+    }
+}
+
+#[test]
 fn nothing_else_is_signed() {
     type Change = fn(&mut Challenge);
     let changes: [(&str, Change); 20] = [
@@ -115,7 +158,7 @@ fn nothing_else_is_signed() {
         ("chainId", |c| c.chain_id = -1),
         ("nonce", |c| c.nonce = "short12".into()),
         ("nonce", |c| c.nonce = "n0nce-12345678".into()),
-        ("nonce", |c| c.nonce = "x".repeat(129)),
+        ("nonce", |c| c.nonce = "x".repeat(4097)),
         ("issuedAt", |c| c.issued_at = "yesterday".into()),
         ("issuedAt", |c| c.issued_at = "2026-01-04T03:04:06Z".into()),
         ("issuedAt", |c| c.issued_at = "2025-12-31T03:04:04Z".into()),
@@ -128,6 +171,9 @@ fn nothing_else_is_signed() {
         assert_eq!(refusal.field, field, "{refusal}");
         assert!(!refusal.to_string().contains('\n'));
     }
-    let other_chain = SignPolicy::new(Url::parse("http://127.0.0.1:18080").unwrap(), Some(1));
+    let other_chain = SignPolicy::new(
+        &Url::parse("http://127.0.0.1:18080").unwrap(),
+        &SigningSettings { chain_id: Some(1), ..SigningSettings::default() },
+    );
     assert!(other_chain.check(&b1(), NOW).unwrap_err().to_string().contains("`1` of SIWE_CHAIN_ID"));
 }

@@ -140,7 +140,7 @@ async fn three_unauthorized_logins_in_a_row_register_again() {
     let settings = settings(&mock);
     let Identity::Wallet { reg_secret, wallet } = settings.identity else { panic!("should be a wallet") };
     let client = DdsClient::new(mock.url(), TIMEOUT).unwrap();
-    let sign_in = Arc::new(SignIn::new(client, wallet, settings.signing, Arc::new(SystemClock)));
+    let sign_in = Arc::new(SignIn::new(client, wallet, &settings.signing, Arc::new(SystemClock)));
     let registrar =
         WalletRegistrar { sign_in: Arc::clone(&sign_in), credentials: reg_secret, version: "1.0.0".into() };
     let capabilities = watch::Sender::new(BTreeSet::from(["/a/v1".to_owned()]));
