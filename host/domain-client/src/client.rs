@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::api::error::DomainError;
 use crate::api::http::DomainHttp;
 use crate::api::info::InfoCache;
-use crate::api::server::TaskServer;
+use crate::api::server::{TaskServer, refusal};
 use crate::api::task_client::TaskClient;
 use crate::api::token::TaskToken;
 use crate::inputs::DomainInputs;
@@ -84,6 +84,11 @@ impl DomainClient {
         }
         let http = Arc::new(DomainHttp::new(&settings.client_id, settings.requests.clone())?);
         Ok(Self { settings, http, info: Arc::default(), aborts: TaskTracker::new() })
+    }
+
+    /// Why no request would be made to a domain server at this URL; none if it can be used.
+    pub fn refusal(&self, base_url: &Url) -> Option<&'static str> {
+        refusal(base_url, self.settings.allow_plain_http)
     }
 
     /// Makes the ports of a task. Sends nothing: a domain that can't be used shows when a port is used.

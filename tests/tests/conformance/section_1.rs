@@ -5,6 +5,7 @@ use std::time::Duration;
 use posemesh_devnet::Endpoint::{Lease, RegisterWallet, SiweRequest, SiweVerify};
 use posemesh_devnet::{Endpoint, Fault, TaskStatus};
 use posemesh_tests::{Scene, gaps, http_client};
+use reqwest::header::RETRY_AFTER;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -53,6 +54,44 @@ async fn s1_4_and_s1_6_passing_troubles_are_tried_again_with_a_growing_wait() {
         );
         assert!(gaps[1] < Duration::from_secs(30), "{status}: {gaps:?}");
     }
+}
+
+#[tokio::test]
+async fn s1_2_a_dds_behind_another_name_is_signed_for_by_its_own() {
+    for set in [&["SIWE_DOMAIN", "SIWE_URI"][..], &["SIWE_URI"], &["SIWE_DOMAIN"], &[]] {
+        let scene = Scene::new().await;
+        let own = scene.devnet.dds_url();
+        // The same server by another name: what it asks to sign names 127.0.0.1.
+        let mut scene = scene.set("DDS_BASE_URL", own.replace("127.0.0.1", "localhost"));
+        for name in set {
+            let value = if *name == "SIWE_URI" { own.clone() } else { own.replace("http://", "") };
+            scene = scene.set(name, value);
+        }
+        let node = scene.node();
+        if set.is_empty() {
+            node.wait_for_log("SIWE_DOMAIN and SIWE_URI are for a DDS that is reached by another name").await;
+            assert!(scene.requests(RegisterWallet).is_empty(), "nothing was signed: {}", node.log());
+        } else {
+            scene.wait_for_work_wanted(&node).await;
+            scene.assert_goes_on(node).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn s1_4_retry_after_of_dds_is_kept_for_registration_and_login() {
+    let scene = Scene::new().await;
+    for endpoint in [RegisterWallet, SiweVerify] {
+        scene.devnet.faults().add(Fault::answer(503, "not now").on(endpoint).times(1));
+        let seconds = "4".parse().expect("a value");
+        scene.devnet.faults().add(Fault::header(RETRY_AFTER, seconds).on(endpoint).times(1));
+    }
+    let node = scene.node();
+    for endpoint in [RegisterWallet, SiweVerify] {
+        let gap = gaps(&scene.wait_for(endpoint, 2, &node).await)[0];
+        assert!(gap >= Duration::from_secs(4), "{endpoint:?}: {gap:?}");
+    }
+    scene.assert_goes_on(node).await;
 }
 
 #[tokio::test]

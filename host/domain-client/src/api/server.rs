@@ -64,7 +64,7 @@ impl TaskServer {
 }
 
 /// Why a domain server's URL is not acceptable, if it isn't.
-fn refusal(base: &Url, allow_plain_http: bool) -> Option<&'static str> {
+pub(crate) fn refusal(base: &Url, allow_plain_http: bool) -> Option<&'static str> {
     if base.host().is_none() {
         return Some("its URL has no host");
     }

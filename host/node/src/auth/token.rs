@@ -5,6 +5,7 @@
 //! renewal goes on in the background: an outage of DDS that is shorter than what is left of the lifetime is not
 //! noticed.
 
+mod allowance;
 mod manager;
 mod refresh;
 mod settings;

@@ -39,8 +39,13 @@ impl OpenPorts for DomainPortOpener {
         stop: CancellationToken,
         disk: TaskDisk,
     ) -> Result<DomainPorts, &'static str> {
+        let base_url = lease.domain_server_url.get()?.clone();
+        // Told here instead of at the first read: no runner is started for a server that no request goes to.
+        if let Some(why) = self.client.refusal(&base_url) {
+            return Err(why);
+        }
         Ok(self.client.for_task(TaskDomain {
-            base_url: lease.domain_server_url.get()?.clone(),
+            base_url,
             // Missed only here: the initial heartbeat may still have brought it.
             domain_id: lease.task.domain_id.ok_or("the lease has no domain_id, which storage needs")?,
             token,

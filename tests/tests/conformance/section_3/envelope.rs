@@ -55,6 +55,8 @@ async fn s3_3_a_lease_without_a_domain_fails_at_build_ports() {
         ("domain_server_url", Value::Null, "no domain_server_url"),
         ("domain_server_url", json!("not a URL"), "is not an http(s) URL"),
         ("domain_server_url", json!("ftp://host/"), "is not an http(s) URL"),
+        ("domain_server_url", json!("https://user:pw@host/"), "is not an http(s) URL"),
+        ("domain_server_url", json!("http://ds.example/"), "https is needed"),
         ("domain_id", Value::Null, "no domain_id"),
     ] {
         let (scene, node, ended) = changed(json!({field: value}), json!({field: value})).await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use posemesh_devnet::{DevnetConfig, Endpoint, Fault, TaskStatus};
-use posemesh_tests::{NOOP, Scene, assert_ended_once, gaps};
+use posemesh_tests::{NOOP, Scene, assert_ended_once, gaps, leases_of};
 use reqwest::header::{LOCATION, RETRY_AFTER};
 use serde_json::json;
 
@@ -127,6 +127,35 @@ async fn s3_2_a_lease_that_can_be_read_no_further_than_its_task_is_failed_at_onc
         assert_eq!(scene.words_about(task)[0], "fail", "without a heartbeat before");
         scene.assert_goes_on(node).await;
     }
+}
+
+#[tokio::test]
+async fn s3_3_a_lease_over_4_mib_is_failed_at_once_instead_of_waiting_out_its_ttl() {
+    let scene = Scene::with(leases_of(Duration::from_secs(300))).await;
+    for large in [json!({"aaa": "x".repeat(5 << 20)}), json!({"task": {"zzz": "x".repeat(5 << 20)}})] {
+        scene.devnet.faults().add(Fault::merge(large).on(Endpoint::Lease).times(1));
+        let node = scene.node();
+        let task = scene.submit(NOOP, &json!({"sleep_ms": 0}), 1).1;
+        let ended = scene.wait_for_end(task, &node).await;
+        assert_eq!((ended.status, ended.expired_leases), (TaskStatus::Failed, 0), "{}", node.log());
+        assert_ended_once(&ended, &node);
+        let error = ended.failures[0].details["error"].as_str().expect("a text");
+        assert!(error.contains("more than 4194304 bytes"), "{error}");
+        scene.assert_goes_on(node).await;
+    }
+}
+
+#[tokio::test]
+async fn s3_1_a_dms_that_takes_no_token_is_asked_ever_more_rarely() {
+    let scene = Scene::new().await;
+    scene.devnet.faults().add(Fault::answer(401, "unknown token").on(Endpoint::Lease));
+    let node = scene.node();
+    node.wait_for_log("DMS takes no token that DDS gives").await;
+    let logins = scene.wait_for(Endpoint::SiweVerify, 4, &node).await;
+    let waits = [logins[2].at - logins[1].at, logins[3].at - logins[2].at];
+    assert!(waits[0] >= Duration::from_millis(2400) && waits[1] >= Duration::from_millis(4900), "{waits:?}");
+    scene.devnet.faults().clear();
+    scene.assert_goes_on(node).await;
 }
 
 #[tokio::test]

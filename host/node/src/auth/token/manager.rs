@@ -91,7 +91,7 @@ impl MachineAuth for TokenManager {
             // Several requests may be refused with the same token, and only the first may cost a login.
             let Some(held) = state.held.take_if(|held| held.token == *refused) else { return false };
             state.refusals += 1;
-            state.rejected = if held.was_good() { 0 } else { state.rejected.saturating_add(1) };
+            state.rejected = if held.accepted { 0 } else { state.rejected.saturating_add(1) };
             if state.rejected > 1 {
                 // Told at once instead of waited for: the next login is some time off.
                 let reason = format!(
@@ -109,6 +109,7 @@ impl MachineAuth for TokenManager {
         self.state.send_if_modified(|state| {
             if let Some(held) = state.held.as_mut().filter(|held| !held.accepted && held.token == *token) {
                 held.accepted = true;
+                state.rejected = 0;
             }
             // Nobody waits for this.
             false

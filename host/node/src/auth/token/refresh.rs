@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use super::allowance::RefusalAllowance;
 use super::settings::TokenSettings;
 use super::state::{HeldToken, TokenState};
 use crate::auth::login::{Login, LoginError, LoginErrorKind, MachineToken};
@@ -44,6 +45,8 @@ pub(crate) struct TokenRefresher {
     rejected: Backoff,
     /// No login before this, unless DMS refuses the token.
     not_before: Instant,
+    /// What is left of the logins that refusals may cause at once.
+    allowance: RefusalAllowance,
     /// No login before this at all: DDS asked to be left alone.
     asked_until: Instant,
     /// The refusals by DMS that have been dealt with.
@@ -68,6 +71,7 @@ impl TokenRefresher {
             refused: Backoff::new(REFUSED_BACKOFF.0, REFUSED_BACKOFF.1, Jitter::FULL),
             rejected: Backoff::new(REJECTED_BACKOFF.0, REJECTED_BACKOFF.1, Jitter::UPPER_HALF),
             not_before: Instant::now(),
+            allowance: RefusalAllowance::new(),
             asked_until: Instant::now(),
             refusals: 0,
         }
@@ -130,7 +134,7 @@ impl TokenRefresher {
             self.refusals = state.refusals;
             state.rejected
         };
-        let mut at = self.asked_until;
+        let mut at = self.asked_until.max(self.allowance.take(Instant::now()));
         if let Some(row) = rejected.checked_sub(1).filter(|row| *row > 0) {
             let wait = self.rejected.delay_after(row, fastrand::f64());
             at = at.max(Instant::now() + wait);
@@ -187,7 +191,6 @@ impl TokenRefresher {
             token: granted.token,
             refresh_at: now + refresh_after,
             expires_at: now + lifetime,
-            granted_at: now,
             accepted: false,
         })
     }

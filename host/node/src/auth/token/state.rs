@@ -20,7 +20,7 @@ pub(super) struct TokenState {
     pub(super) last_error: Option<LoginError>,
     /// Tokens that DMS refused.
     pub(super) refusals: u64,
-    /// How many of them in a row DMS had never taken, or not for long.
+    /// How many of them in a row DMS had never taken.
     pub(super) rejected: u32,
     /// Set once the refresher has ended: there will be no token any more.
     pub(super) stopped: bool,
@@ -32,19 +32,8 @@ pub(super) struct HeldToken {
     pub(super) token: Secret,
     pub(super) refresh_at: Instant,
     pub(super) expires_at: Instant,
-    pub(super) granted_at: Instant,
     /// Whether DMS has taken it.
     pub(super) accepted: bool,
-}
-
-/// A token that DMS takes is good for longer than this; one that is refused earlier was hardly taken at all.
-const PROVEN: Duration = Duration::from_secs(60);
-
-impl HeldToken {
-    /// Whether a refusal means that the token has ended, and not that DMS takes no token of DDS.
-    pub(super) fn was_good(&self) -> bool {
-        self.accepted && self.granted_at.elapsed() >= PROVEN
-    }
 }
 
 impl TokenState {
