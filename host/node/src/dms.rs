@@ -8,8 +8,8 @@ mod call;
 mod client;
 mod error;
 mod final_report;
+mod large_body;
 mod lease;
-mod lease_body;
 mod server;
 mod wire;
 

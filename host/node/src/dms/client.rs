@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use posemesh_net::clock::server_date;
-use posemesh_net::http::{self as node_http, MAX_JSON_BODY, cause, read_body};
+use posemesh_net::http::{self as node_http, cause};
 use posemesh_net::retry::retry_after;
 use posemesh_net::secret::Secret;
 use posemesh_net::url::join;
@@ -22,10 +22,10 @@ use crate::auth::MachineAuth;
 use crate::dms::call::DmsCall;
 use crate::dms::error::JobServerError;
 use crate::dms::final_report::FinalReport;
+use crate::dms::large_body::{LargeBody, read_or_scan};
 use crate::dms::lease::{HeartbeatAnswer, LeaseAnswer};
-use crate::dms::lease_body::{LeaseBody, read_lease_body};
 use crate::dms::server::JobServer;
-use crate::dms::wire;
+use crate::dms::wire::{self, Outline, TaskIdSearch};
 
 /// The longest `Retry-After` that is believed.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
@@ -132,14 +132,14 @@ impl JobServer for DmsClient {
         let response = successful(call, response)?;
         // An expiry means something only by the clock that wrote it: the `Date` of the same answer.
         let date = server_date(response.headers());
-        let answer = match read_lease_body(response).await {
-            LeaseBody::Whole(body) => wire::decode_lease(&body, date),
+        let answer = match read_or_scan::<TaskIdSearch>(response).await {
+            LargeBody::Whole(body) => wire::decode_lease(&body, date),
             // The lease is granted even if its description did not arrive. What did may name the task.
-            LeaseBody::Broken { task_id: Some(id), error } => {
-                LeaseAnswer::Unreadable { task_id: Some(id), error: error.to_string() }
-            }
-            // Nothing can be failed without an id: the lease has to expire, and polls back off meanwhile.
-            LeaseBody::Broken { task_id: None, error } => return Err(JobServerError::body(call, &error)),
+            LargeBody::Broken { scan, error } => match scan.found() {
+                Some(id) => LeaseAnswer::Unreadable { task_id: Some(id), error: error.to_string() },
+                // Nothing can be failed without an id: the lease has to expire, and polls back off meanwhile.
+                None => return Err(JobServerError::body(call, &error)),
+            },
         };
         if let LeaseAnswer::Lease(lease) = &answer {
             tracing::debug!(
@@ -163,9 +163,15 @@ impl JobServer for DmsClient {
         let response = self.send(call, Some(encode(&HeartbeatRequest { progress, events })?)).await?;
         let response = successful(call, response)?;
         let date = server_date(response.headers());
-        // Unlike a lease's, a part of this body is of no use: the next heartbeat gets an answer of its own.
-        let body = read_body(response, MAX_JSON_BODY).await;
-        let body = body.map_err(|error| JobServerError::body(call, &error))?;
+        let body = match read_or_scan::<Outline>(response).await {
+            LargeBody::Whole(body) => body,
+            // The server has extended the lease. It is the task that is large, with the reports of earlier attempts.
+            LargeBody::Broken { scan, error } => match scan.finish() {
+                Some(outline) => Bytes::from(outline),
+                // A part is of no use: the next heartbeat gets an answer of its own.
+                None => return Err(JobServerError::body(call, &error)),
+            },
+        };
         let answer = wire::decode_heartbeat_answer(&body, date);
         let answer = answer.map_err(|error| JobServerError::decode(call, &error))?;
         tracing::debug!(

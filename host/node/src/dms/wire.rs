@@ -3,6 +3,7 @@
 //! What a run needs is read strictly; in everything else a value that does not fit is the same as a missing field, and
 //! so are `null` and blank text everywhere: a lease that is not understood is a lease that is lost.
 
+mod outline;
 mod parameters;
 mod task_id;
 
@@ -18,6 +19,7 @@ use uuid::Uuid;
 
 use crate::dms::lease::{DomainServerUrl, HeartbeatAnswer, Lease, LeaseAnswer};
 
+pub(super) use outline::Outline;
 pub(super) use task_id::TaskIdSearch;
 
 /// Reads the body of a 2xx to `GET /tasks`.

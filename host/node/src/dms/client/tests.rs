@@ -9,6 +9,8 @@ use posemesh_http_mock::{MockServer, Reply};
 use serde_json::json;
 use tokio::sync::mpsc;
 
+use posemesh_net::http::MAX_JSON_BODY;
+
 use super::*;
 use crate::auth::AuthError;
 use crate::dms::{JobServerErrorKind, SetupStage};
@@ -214,6 +216,27 @@ async fn a_lease_over_4_mib_still_gives_its_task_id() {
             assert_eq!(error, format!("the answer has more than {MAX_JSON_BODY} bytes"));
         }
     }
+}
+
+#[tokio::test]
+async fn a_heartbeat_answer_over_4_mib_extends_the_lease_all_the_same() {
+    let task = format!(
+        r#"{{"id":"{TASK}","capability":"/c/v1","meta":{{"events":["{}"]}}}}"#,
+        "x".repeat(MAX_JSON_BODY)
+    );
+    let body = format!(
+        r#"{{"access_token":"next","task":{task},"cancel":false,"lease_expires_at":"2036-01-01T00:00:00Z"}}"#
+    );
+    let body = Bytes::from(body);
+    let mock = MockServer::start(move |_, _| Reply::bytes("application/json", body.clone())).await;
+    let answer = client(&mock, "").0.heartbeat(TASK, &json!({}), &[]).await.unwrap();
+    assert_eq!(answer.access_token, Some(Secret::new("next")));
+    assert!(answer.lease_expires_at.is_some() && answer.server_date.is_some() && answer.task.is_none());
+
+    let huge = Bytes::from(vec![b'1'; MAX_JSON_BODY + 1]);
+    let mock = MockServer::start(move |_, _| Reply::bytes("application/json", huge.clone())).await;
+    let error = client(&mock, "").0.heartbeat(TASK, &json!({}), &[]).await.unwrap_err();
+    assert!(error.text.contains("more than"), "{error}");
 }
 
 #[tokio::test]

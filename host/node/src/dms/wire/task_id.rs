@@ -2,6 +2,8 @@
 
 use uuid::Uuid;
 
+use crate::dms::large_body::Scan;
+
 /// The longest text that is kept: a UUID has at most 45 characters, the names looked for have fewer.
 const LONGEST_TEXT: usize = 64;
 
@@ -48,25 +50,10 @@ enum Name {
 }
 
 impl TaskIdSearch {
-    /// Reads on.
-    pub(in crate::dms) fn feed(&mut self, piece: &[u8]) {
-        for byte in piece {
-            if self.ended {
-                return;
-            }
-            self.byte(*byte);
-        }
-    }
-
     /// The id, as far as is known.
     pub(in crate::dms) fn found(&self) -> Option<Uuid> {
         // `task_id` counts in whole JSON only: as long as more may come, a `task` may still follow.
         self.task_id.or(self.stand_in.filter(|_| self.ended))
-    }
-
-    /// Whether reading on can bring nothing new, short of a second `task`.
-    pub(in crate::dms) fn is_over(&self) -> bool {
-        self.ended || self.task_id.is_some()
     }
 
     fn byte(&mut self, byte: u8) {
@@ -125,6 +112,22 @@ impl TaskIdSearch {
             (2, false) if self.in_task && *name == Name::Id => self.task_id = text.and_then(parse),
             _ => {}
         }
+    }
+}
+
+impl Scan for TaskIdSearch {
+    fn feed(&mut self, piece: &[u8]) {
+        for byte in piece {
+            if self.ended {
+                return;
+            }
+            self.byte(*byte);
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        // A second `task` might still follow; nobody writes one.
+        self.ended || self.task_id.is_some()
     }
 }
 
