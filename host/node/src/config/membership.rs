@@ -153,9 +153,8 @@ pub(super) fn read_signing(reader: &mut SettingsReader<'_>) -> SigningSettings {
         .section("1.2")
         .default_in_words("`https://` and `SIWE_DOMAIN`, or `DDS_BASE_URL`"),
         "that of SIWE_DOMAIN, or DDS_BASE_URL",
-        servers::ALLOWED,
-        // Only signed, never called: what is called, and whether it may be plain http, is for DDS_BASE_URL to say.
-        |text| servers::check("SIWE_URI", text, true),
+        servers::OWN_URL,
+        |text| servers::read_own_url("SIWE_URI", text),
     );
     SigningSettings { format, chain_id: chain_id.or(default.chain_id), domain, uri }
 }

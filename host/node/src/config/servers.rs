@@ -84,7 +84,7 @@ pub(super) fn check_proxies(reader: &mut SettingsReader<'_>) {
     }
 }
 
-pub(super) const ALLOWED: &str = "http(s)://HOST[:PORT][/PATH]";
+const ALLOWED: &str = "http(s)://HOST[:PORT][/PATH]";
 
 /// A base URL: `http` or `https` with a host, and nothing that could carry a secret or break joining.
 fn base_url(reader: &mut SettingsReader<'_>, variable: &Variable, default: &str, plain: bool) -> Option<Url> {
@@ -107,7 +107,7 @@ fn base_url(reader: &mut SettingsReader<'_>, variable: &Variable, default: &str,
     }
 }
 
-pub(super) fn check(name: &str, text: &str, plain: bool) -> Result<Url, String> {
+fn check(name: &str, text: &str, plain: bool) -> Result<Url, String> {
     let invalid = |what: &str| format!("invalid URL in {name}: {what}; allowed: {ALLOWED}");
     let url = Url::parse(text).map_err(|error| invalid(&error.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
@@ -126,4 +126,13 @@ pub(super) fn check(name: &str, text: &str, plain: bool) -> Result<Url, String> 
             .to_owned());
     }
     Ok(url)
+}
+
+/// What a URL looks like that a server has for itself.
+pub(super) const OWN_URL: &str = ALLOWED;
+
+/// A URL that a server has for itself. It is only signed, never called: what is called, and whether that may be plain
+/// http, is for the base URL to say.
+pub(super) fn read_own_url(name: &str, text: &str) -> Result<Url, String> {
+    check(name, text, true)
 }

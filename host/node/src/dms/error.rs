@@ -98,8 +98,9 @@ impl JobServerError {
             401 => JobServerErrorKind::Unauthorized,
             _ if is_transient(status) => JobServerErrorKind::Retryable {
                 retry_after,
-                // A proxy in between may have stopped waiting for an answer that DMS went on to make.
-                outcome_unknown: matches!(status.as_u16(), 408 | 502 | 504),
+                // A proxy in between may have stopped waiting for an answer that DMS went on to make (some have
+                // statuses of their own from 520 on), and DMS may have failed after it had acted.
+                outcome_unknown: matches!(status.as_u16(), 408 | 500 | 502 | 504 | 520..),
             },
             // Any 3xx is among these: redirects are never followed (protocol 0).
             _ => JobServerErrorKind::Fatal,
@@ -144,8 +145,8 @@ mod tests {
             (JobServerErrorKind::PerhapsLost, &[403, 404]),
             (JobServerErrorKind::TooLarge, &[413]),
             (JobServerErrorKind::Unauthorized, &[401]),
-            (retryable(false), &[425, 429, 500, 503]),
-            (retryable(true), &[408, 502, 504]),
+            (retryable(false), &[425, 429, 501, 503]),
+            (retryable(true), &[408, 500, 502, 504, 520, 524]),
             (JobServerErrorKind::Fatal, &[301, 400, 415, 422]),
         ] {
             for status in statuses {

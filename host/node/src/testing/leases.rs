@@ -49,7 +49,7 @@ pub(crate) fn error(kind: JobServerErrorKind) -> JobServerError {
     JobServerError { kind, text: format!("scripted {kind:?}") }
 }
 
-/// A 500 or 503.
+/// A 503.
 pub(crate) fn broken() -> JobServerError {
     error(JobServerErrorKind::Retryable { retry_after: None, outcome_unknown: false })
 }
