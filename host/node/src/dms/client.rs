@@ -80,8 +80,9 @@ impl DmsClient {
             token = self.bearer(call).await?;
             response = self.send_once(call, body, &token).await?;
         }
-        // No other status proves as much: a proxy answers 503 whatever the token is.
-        if response.status().is_success() {
+        // Others prove less: a proxy answers 404 or 503 whatever the token is. A 409 is about the node's own leases.
+        let status = response.status();
+        if status.is_success() || status == StatusCode::CONFLICT {
             self.auth.on_accepted(&token);
         }
         Ok(response)

@@ -147,6 +147,16 @@ async fn other_failures_are_not_repeated_and_hold_no_body() {
 }
 
 #[tokio::test]
+async fn only_an_answer_that_dms_itself_gave_shows_that_it_takes_the_token() {
+    for (status, taken) in [(200, 1), (204, 1), (409, 1), (403, 0), (404, 0), (429, 0), (503, 0)] {
+        let mock = MockServer::start(move |_, _| Reply::text(status, "{}")).await;
+        let (client, tokens) = client(&mock, "v1");
+        let _ = client.request_lease().await;
+        assert_eq!(tokens.accepted.lock().unwrap().len(), taken, "{status}");
+    }
+}
+
+#[tokio::test]
 async fn lease_statuses_are_told_apart() {
     assert!(matches!(lease_answered(|| Reply::text(409, "busy")).await, Ok(LeaseAnswer::Busy)));
     let retry = || Reply::status(503).header("retry-after", "7");
