@@ -1,6 +1,7 @@
 //! One way to make an HTTP client, to present a token, to read a body that may be hostile, and to describe a
 //! failure without showing secrets.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ::http::header::{HeaderValue, InvalidHeaderValue};
@@ -8,6 +9,9 @@ use bytes::{Bytes, BytesMut};
 use reqwest::redirect::Policy;
 use zeroize::Zeroizing;
 
+use crate::network::Network;
+use crate::proxy::ProxyUrl;
+use crate::roots;
 use crate::secret::Secret;
 
 /// The largest JSON answer that is read from DDS, DMS or a domain server.
@@ -19,12 +23,22 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time for the whole of one request that is answered by a small JSON body, unless the operator sets another.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Starts a client: rustls with ring, proxies from the environment, no redirects (a redirect would
-/// carry a bearer token to a place that nobody configured).
+/// Starts a client: rustls with ring, proxies and trusted certificates as [`Network`] says, no redirects (a redirect
+/// would carry a bearer token to a place that nobody configured).
 pub fn client_builder() -> reqwest::ClientBuilder {
     // An error means that a provider is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder().redirect(Policy::none()).connect_timeout(CONNECT_TIMEOUT)
+    let network = Network::current();
+    let proxies = Arc::clone(&network.proxies);
+    reqwest::Client::builder()
+        .redirect(Policy::none())
+        .connect_timeout(CONNECT_TIMEOUT)
+        // The library would end a connection whose peer takes nothing for 30 s, however long its user is ready to wait.
+        .tcp_user_timeout(None)
+        // Instead of the library's own reading of the environment, which sends requests to this machine to the proxy.
+        .no_proxy()
+        .proxy(reqwest::Proxy::custom(move |url| proxies.for_url(url).map(ProxyUrl::url)))
+        .tls_certs_only(network.trusted().certificates())
 }
 
 /// The header value of a bearer token. It is marked as sensitive, so that no debug output shows it.
@@ -73,7 +87,7 @@ pub async fn read_body(mut response: reqwest::Response, limit: usize) -> Result<
 }
 
 /// The chain of causes of a transport error in one line. Without URLs: their queries may carry what
-/// is not meant for logs.
+/// is not meant for logs. Of a certificate that nobody vouches for it says what helps.
 pub fn cause(error: &reqwest::Error) -> String {
     let kind = if error.is_timeout() {
         "timed out"
@@ -86,17 +100,59 @@ pub fn cause(error: &reqwest::Error) -> String {
     };
     let mut text = kind.to_owned();
     // Begins below the error itself, since its own text is the one that has the URL.
-    let mut source = std::error::Error::source(error);
-    while let Some(inner) = source {
+    for inner in causes(error) {
         let line = inner.to_string();
         // Layers often repeat the text of the one below them.
         if !text.ends_with(&line) {
             text.push_str(": ");
             text.push_str(&line);
         }
-        source = inner.source();
+    }
+    if certificate_fault(error) == Some(CertificateFault::UnknownIssuer) {
+        text.push_str("; the server's certificate is from a CA that this node does not trust: ");
+        text.push_str(roots::CURE);
     }
     text
+}
+
+/// Why a server's certificate was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CertificateFault {
+    /// No trusted CA vouches for it; perhaps because this machine trusts none.
+    UnknownIssuer,
+    /// It has expired, is for another name, or is wrong in another way.
+    Other,
+}
+
+/// Whether a request failed because the server's certificate was refused: it will be refused the next time too.
+pub fn certificate_fault(error: &reqwest::Error) -> Option<CertificateFault> {
+    let refused = causes(error).find_map(|inner| match inner.downcast_ref::<rustls::Error>() {
+        Some(rustls::Error::InvalidCertificate(reason)) => Some(reason.clone()),
+        _ => None,
+    })?;
+    Some(match refused {
+        rustls::CertificateError::UnknownIssuer => CertificateFault::UnknownIssuer,
+        _ => CertificateFault::Other,
+    })
+}
+
+/// The operating system's error that a request failed by, if it was one.
+pub fn os_error(error: &reqwest::Error) -> Option<i32> {
+    causes(error).find_map(|inner| inner.downcast_ref::<std::io::Error>().and_then(std::io::Error::raw_os_error))
+}
+
+/// What is below an error, from the nearest on. An I/O error that only wraps another error stands for both.
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
+    fn below<'a>(
+        inner: &&'a (dyn std::error::Error + 'static),
+    ) -> Option<&'a (dyn std::error::Error + 'static)> {
+        match inner.downcast_ref::<std::io::Error>() {
+            // Its `source` leaves out what it wraps and goes on with the source of that.
+            Some(io) => io.get_ref().map(|wrapped| wrapped as &(dyn std::error::Error + 'static)),
+            None => inner.source(),
+        }
+    }
+    std::iter::successors(std::error::Error::source(error), below)
 }
 
 /// The first `max` bytes of a body, as far as they come; the rest is not read. For error bodies, which are
