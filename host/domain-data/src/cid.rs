@@ -1,8 +1,8 @@
 //! What a CID stands for, and which CIDs are refused (protocol 6.4).
 //!
-//! Requests go to the lease's domain server, with the lease's token, for the lease's domain. A CID that
-//! names another server or another domain is refused rather than changed to fit: the submitter meant data that
-//! this task has no right to.
+//! Requests go to the lease's domain server, with the lease's token, for the lease's domain. So it does not matter
+//! which server a CID names: a domain keeps its data when its server gets another name or learns https. A CID that
+//! names another domain is refused rather than changed to fit: the submitter meant data that this task has no right to.
 //!
 //! ```
 //! use posemesh_domain_data::cid::DataQuery;
@@ -14,7 +14,10 @@
 //! let query = DataQuery::parse("/api/v1/domains/aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa/data?name=scan", &server, domain)?;
 //! assert_eq!(query.to_query_string().as_deref(), Some("name=scan"));
 //!
-//! let error = DataQuery::parse("https://other.example/domains/x/data", &server, domain).unwrap_err();
+//! let moved = "http://old.example:8080/api/v1/domains/aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa/data?name=scan";
+//! assert_eq!(DataQuery::parse(moved, &server, domain)?, query);
+//!
+//! let error = DataQuery::parse("https://ds.example/domains/x/data", &server, domain).unwrap_err();
 //! assert!(error.is_refusal());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -71,17 +74,6 @@ pub enum CidError {
          holds control characters"
     )]
     BadFilter,
-    /// The URL has another scheme, host or port than the lease's domain server.
-    #[error("the input's CID names the server {given}, but the task's domain lies on {ours}: refused")]
-    OtherServer {
-        /// Scheme, host and port of the CID.
-        given: String,
-        /// Scheme, host and port of the lease's domain server.
-        ours: String,
-    },
-    /// The URL has a user name or a password.
-    #[error("the input's CID is a URL with a user name or password in it: refused")]
-    Credentials,
     /// The URL names another domain than the lease's.
     #[error("the input's CID names the domain {given}, but the task works on {ours}: refused")]
     OtherDomain {
@@ -95,16 +87,17 @@ pub enum CidError {
 impl CidError {
     /// Whether the CID asks for something that is not allowed (`denied`), rather than being malformed (`invalid`).
     pub fn is_refusal(&self) -> bool {
-        matches!(self, Self::OtherServer { .. } | Self::OtherDomain { .. } | Self::Credentials)
+        matches!(self, Self::OtherDomain { .. })
     }
 }
 
 impl DataQuery {
     /// Reads a CID: a data id, an absolute URL, or a URL path that starts with `/`. `base` is the lease's domain
-    /// server, `domain` the lease's domain.
+    /// server, `domain` the lease's domain. Of a URL only path and query count ([`other_server`] tells when its server
+    /// is not the lease's).
     ///
     /// # Errors
-    /// When it is malformed, too large, or leads away from `base` and `domain`.
+    /// When it is malformed, too large, or names another domain than `domain`.
     pub fn parse(cid: &str, base: &Url, domain: Uuid) -> Result<Self, CidError> {
         let cid = cid.trim();
         if cid.is_empty() {
@@ -113,24 +106,16 @@ impl DataQuery {
         if cid.len() > MAX_CID_BYTES {
             return Err(CidError::TooLong(cid.len()));
         }
-        let parsed = if cid.contains("://") {
-            Url::parse(cid)
-        } else if cid.starts_with('/') {
-            // `//host/path` is a URL with another host, which is then refused.
-            base.join(cid)
-        } else {
-            return Ok(Self { ids: vec![data_id(cid)?], ..Self::default() });
-        };
-        Self::from_url(&parsed.map_err(|error| CidError::BadUrl(error.to_string()))?, base, domain)
+        match as_url(cid, base) {
+            Some(url) => Self::from_url(&url?, domain),
+            None => Ok(Self { ids: vec![data_id(cid)?], ..Self::default() }),
+        }
     }
 
-    fn from_url(url: &Url, base: &Url, domain: Uuid) -> Result<Self, CidError> {
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(CidError::Credentials);
-        }
-        let server = |url: &Url| (url.scheme().to_owned(), url.host_str().map(str::to_owned));
-        if server(url) != server(base) || url.port_or_known_default() != base.port_or_known_default() {
-            return Err(CidError::OtherServer { given: origin(url), ours: origin(base) });
+    fn from_url(url: &Url, domain: Uuid) -> Result<Self, CidError> {
+        // Such a URL (`data:`) has no path in which a domain could be seen.
+        if url.cannot_be_a_base() {
+            return Err(CidError::BadUrl("it has no path".to_owned()));
         }
         let mut query = Self::default();
         for (key, value) in url.query_pairs() {
@@ -201,6 +186,44 @@ fn filter(text: &str) -> Result<String, CidError> {
         return Err(CidError::BadFilter);
     }
     Ok(text.to_owned())
+}
+
+/// A CID as a URL; none if it is no URL but an id.
+fn as_url(cid: &str, base: &Url) -> Option<Result<Url, CidError>> {
+    let parsed = if cid.contains("://") {
+        Url::parse(cid)
+    } else if cid.starts_with('/') {
+        // `//host/path` names a host too.
+        base.join(cid)
+    } else {
+        return None;
+    };
+    Some(parsed.map_err(|error| CidError::BadUrl(error.to_string())))
+}
+
+/// The server that a CID names, if it names another than the lease's, fit for a log: scheme, host and port, since the
+/// rest may hold secrets. None of an id, and of what is no CID.
+///
+/// ```
+/// use posemesh_domain_data::cid::other_server;
+/// use url::Url;
+///
+/// let server = Url::parse("https://ds.example")?;
+/// let other = |cid| other_server(cid, &server);
+/// assert_eq!(other("http://me:pw@ds.example/x?ids=y").as_deref(), Some("http://ds.example"));
+/// assert_eq!(other("https://ds.example:443/x"), None);
+/// assert_eq!(other("aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa"), None);
+/// # Ok::<(), url::ParseError>(())
+/// ```
+pub fn other_server(cid: &str, base: &Url) -> Option<String> {
+    let cid = cid.trim();
+    if cid.len() > MAX_CID_BYTES {
+        return None;
+    }
+    let url = as_url(cid, base)?.ok()?;
+    let server =
+        |url: &Url| (url.scheme().to_owned(), url.host_str().map(str::to_owned), url.port_or_known_default());
+    (server(&url) != server(base)).then(|| origin(&url))
 }
 
 /// Scheme, host and port only: the rest of a foreign URL may hold secrets, which must not reach logs.

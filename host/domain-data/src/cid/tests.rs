@@ -41,28 +41,54 @@ fn ids_and_urls_of_the_leases_domain_become_queries() {
 }
 
 #[test]
-fn other_servers_and_domains_are_refused() {
+fn the_server_that_a_cid_names_does_not_matter_and_is_told() {
+    let base = Url::parse("https://ds.example/").unwrap();
+    let path = format!("api/v1/domains/{DOMAIN}/data/{A}");
+    for (cid, server) in [
+        (format!("https://other.example/{path}"), "https://other.example"),
+        (format!("http://ds.example/{path}"), "http://ds.example"),
+        (format!("https://ds.example:8443/{path}"), "https://ds.example:8443"),
+        (format!("http://10.0.0.1:8080/prefix/{path}"), "http://10.0.0.1:8080"),
+        (format!("//other.example/{path}"), "https://other.example"),
+        (format!("/\\other.example/{path}"), "https://other.example"),
+        (format!("https://ds.example@other.example/{path}"), "https://other.example"),
+        (format!("http://me:pw@ds.example/{path}"), "http://ds.example"),
+        (format!("file:///{path}"), "file://without a host"),
+        (format!("ipfs://x/{path}"), "ipfs://x"),
+        (format!("https://other.example/?ids={A}"), "https://other.example"),
+    ] {
+        assert_eq!(wire(&cid), format!("ids={A}"), "{cid}");
+        assert_eq!(other_server(&cid, &base).as_deref(), Some(server), "{cid}");
+    }
+    for cid in [format!("https://DS.example:443/{path}"), format!("https://me:pw@ds.example/{path}"), A.to_owned()] {
+        assert_eq!(wire(&cid), format!("ids={A}"), "{cid}");
+        assert_eq!(other_server(&cid, &base), None, "{cid}");
+    }
+    let told = other_server("https://other.example/x?signature=s3cret", &base).unwrap();
+    assert!(!told.contains("s3cret"), "{told}");
+    for endless in [format!("https://{}.example/", "h".repeat(4000)), format!("{}://h/", "s".repeat(4000))] {
+        let told = other_server(&endless, &base).unwrap_or_default();
+        assert!(told.len() < 400, "what is logged should not be as long as the CID: {} bytes", told.len());
+    }
+}
+
+#[test]
+fn another_domain_is_refused_whatever_the_server() {
     for cid in [
-        format!("https://evil.example/api/v1/domains/{DOMAIN}/data/{A}"),
-        format!("http://ds.example/api/v1/domains/{DOMAIN}/data/{A}"),
-        format!("https://ds.example:8443/api/v1/domains/{DOMAIN}/data/{A}"),
-        format!("//evil.example/api/v1/domains/{DOMAIN}/data/{A}"),
-        format!("/\\evil.example/api/v1/domains/{DOMAIN}/data/{A}"),
-        format!("https://ds.example@evil.example/api/v1/domains/{DOMAIN}/data/{A}"),
-        format!("https://me:pw@ds.example/api/v1/domains/{DOMAIN}/data/{A}"),
         format!("https://ds.example/api/v1/domains/{B}/data/{A}"),
+        format!("https://other.example/api/v1/domains/{B}/data/{A}"),
+        format!("http://ds.example/api/v1/domains/{B}/data?ids={A}"),
         format!("/api/v1/domains/{B}/data?ids={A}"),
-        format!("file:///domains/{DOMAIN}/data/{A}"),
+        format!("file:///domains/{B}/data/{A}"),
+        format!("/api/v1/domains/{B}/data/domains/{DOMAIN}/data/{A}"),
     ] {
         let error = parse(&cid).expect_err(&cid);
         assert!(error.is_refusal(), "{cid}: {error}");
     }
-    let error = parse("https://evil.example/x?signature=s3cret").unwrap_err().to_string();
-    assert!(error.contains("https://evil.example") && !error.contains("s3cret"), "{error}");
-    for endless in [format!("https://{}.example/", "h".repeat(4000)), format!("{}://h/", "s".repeat(4000))] {
-        let error = parse(&endless).unwrap_err().to_string();
-        assert!(error.len() < 400, "an error should not be as long as its CID: {} bytes", error.len());
-    }
+    let error = parse(&format!("/domains/{}/data", "d".repeat(4000))).unwrap_err().to_string();
+    assert!(error.len() < 400, "an error should not be as long as its CID: {} bytes", error.len());
+    let opaque = parse(&format!("a:b://domains/{B}/data/{A}?ids={A}"));
+    assert!(matches!(opaque, Err(CidError::BadUrl(_))), "a URL without a path hides its domain: {opaque:?}");
 }
 
 #[test]
