@@ -18,6 +18,7 @@ use crate::api::task_client::TaskClient;
 use crate::api::token::TaskToken;
 use crate::inputs::DomainInputs;
 use crate::outputs::DomainOutputs;
+use crate::servers::{ServerWaits, Servers};
 use crate::settings::DomainSettings;
 use crate::traffic::Traffic;
 use crate::upload::aborts::AbortTracker;
@@ -31,6 +32,7 @@ pub struct DomainClient {
     settings: DomainSettings,
     http: Arc<DomainHttp>,
     info: Arc<InfoCache>,
+    servers: Servers,
     aborts: TaskTracker,
 }
 
@@ -63,6 +65,8 @@ pub struct DomainPorts {
     pub outputs: Arc<dyn OutputPort>,
     /// Counts what passes through both.
     pub traffic: Arc<Traffic>,
+    /// What the task waited for in vain.
+    pub waits: Arc<ServerWaits>,
 }
 
 impl DomainClient {
@@ -83,7 +87,7 @@ impl DomainClient {
             return Err(DomainError::Settings(format!("{name} is 0 or too large")));
         }
         let http = Arc::new(DomainHttp::new(&settings.client_id, settings.requests.clone())?);
-        Ok(Self { settings, http, info: Arc::default(), aborts: TaskTracker::new() })
+        Ok(Self { settings, http, info: Arc::default(), servers: Servers::default(), aborts: TaskTracker::new() })
     }
 
     /// Why no request would be made to a domain server at this URL; none if it can be used.
@@ -95,7 +99,8 @@ impl DomainClient {
     pub fn for_task(&self, domain: TaskDomain) -> DomainPorts {
         let TaskDomain { base_url, domain_id, token, task_id, outputs_prefix, disk, stop } = domain;
         let server = TaskServer::new(base_url, domain_id, self.settings.allow_plain_http);
-        let client = Arc::new(TaskClient::new(Arc::clone(&self.http), server, token, task_id));
+        let servers = self.servers.clone();
+        let client = Arc::new(TaskClient::new(Arc::clone(&self.http), server, token, task_id, servers));
         let inputs = DomainInputs::new(Arc::clone(&client), self.settings.downloads.clone(), stop.clone());
         let uploads = UploadContext {
             client: Arc::clone(&client),
@@ -109,11 +114,17 @@ impl DomainClient {
             inputs: Arc::new(inputs),
             outputs: Arc::new(DomainOutputs::new(uploads, stop)),
             traffic: Arc::clone(client.traffic()),
+            waits: Arc::clone(client.at_server().waits()),
         }
     }
 
+    /// Which domain servers are in trouble.
+    pub fn servers(&self) -> &Servers {
+        &self.servers
+    }
+
     /// Waits until the upload sessions that were begun and not completed are aborted at their servers, at most half a
-    /// minute. ApiCall it when no task is running any more.
+    /// minute. Call it when no task is running any more.
     pub async fn close(&self) {
         self.aborts.close();
         self.aborts.wait().await;

@@ -2,6 +2,7 @@
 
 pub(crate) mod budget;
 mod checks;
+mod cuts;
 pub(crate) mod delivery;
 mod pass_error;
 mod progress;
@@ -14,7 +15,7 @@ use bytes::Bytes;
 use posemesh_domain_data::cid::DataQuery;
 use posemesh_domain_data::multipart::{MultipartEvent, MultipartLimits, MultipartReader};
 use posemesh_net::http::cause;
-use reqwest::header::CONTENT_TYPE;
+use reqwest::header::{CONTENT_TYPE, TRANSFER_ENCODING};
 use reqwest::{Method, Response};
 use tokio::time::{sleep, timeout};
 
@@ -22,10 +23,12 @@ use crate::api::call::ApiCall;
 use crate::api::error::DomainError;
 use crate::api::task_client::TaskClient;
 use crate::download::budget::DownloadBudget;
+use crate::download::cuts::CutCounter;
 use crate::download::delivery::{Deliverer, Deliveries, PartDelivery};
 use crate::download::pass_error::PassError;
 use crate::download::progress::DownloadProgress;
 use crate::download::settings::DownloadSettings;
+use crate::servers::ServerWait;
 
 const WHAT: &str = "downloading an input";
 /// Time for the end of the answer after its closing boundary has come.
@@ -54,30 +57,38 @@ impl InputDownload {
 
     /// Runs until everything was delivered, nobody listens any more, or an error was delivered.
     pub(crate) async fn run(mut self) {
-        let mut cuts = 0;
+        let mut cuts = CutCounter::new(&self.settings);
+        let mut waiting: Option<ServerWait> = None;
         let result = loop {
             let before = self.progress.delivered_bytes();
-            let error = match self.pass().await {
+            let cut = self.pass().await;
+            if self.progress.delivered_bytes() > before {
+                cuts.got_further();
+            }
+            let (error, goes_on) = match cut {
                 Ok(()) => break Ok(()),
                 // Nobody reads the queue any more, so there is nobody to deliver a result to.
                 Err(PassError::Abandoned) => return,
                 Err(PassError::Failed(error)) => break Err(error),
-                Err(PassError::Cut(error)) => error,
+                Err(PassError::Short(error)) => (error, cuts.short()),
+                Err(PassError::Broken(error)) => (error, cuts.broken()),
             };
-            // A pass that got further starts the count anew.
-            cuts = if self.progress.delivered_bytes() > before { 1 } else { cuts + 1 };
             // The cut came after the last byte that was wanted: asking again would bring nothing new.
             if self.progress.is_complete() {
                 break Ok(());
             }
-            if cuts > self.settings.max_resumes {
+            if !goes_on {
                 break Err(error);
             }
             // The retries of `open` do not cover this: an answer that is cut later was a success there.
-            let wait = self.client.settings().retry.backoff(cuts);
-            tracing::debug!(task_id = %self.client.task_id(), %error, cuts, "taking a download up again");
+            let wait = self.client.settings().retry.backoff(cuts.count());
+            tracing::debug!(task_id = %self.client.task_id(), %error, cuts = cuts.count(), "taking a download up again");
+            waiting.get_or_insert_with(|| self.client.at_server().wait()).failed(error.to_string());
             sleep(wait).await;
         };
+        if let Some(waiting) = waiting {
+            waiting.over();
+        }
         self.out.finish(result).await;
     }
 
@@ -92,6 +103,8 @@ impl InputDownload {
             part_bytes: self.settings.max_part_bytes,
             parts: self.settings.max_parts,
         };
+        // Without either, the end of the connection is the end of the answer, and a cut can't be told from it.
+        let has_end = response.content_length().is_some() || response.headers().contains_key(TRANSFER_ENCODING);
         let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let mut reader = MultipartReader::from_content_type(content_type, limits)?;
         let idle_timeout = self.client.settings().idle_timeout;
@@ -100,7 +113,7 @@ impl InputDownload {
             let chunk = match next_chunk(&mut response, limit).await {
                 // All has come; how the connection ends does not matter.
                 Err(_) if reader.is_closed() => break,
-                other => other.map_err(PassError::Cut)?,
+                other => other.map_err(PassError::Broken)?,
             };
             let Some(chunk) = chunk else { break };
             // Counted before parsing: bytes that are skipped or compared after a cut crossed the network too.
@@ -112,7 +125,10 @@ impl InputDownload {
                 self.process(event).await?;
             }
         }
-        self.progress.end_pass(reader.finish()?)
+        match reader.finish().map_err(PassError::from).and_then(|end| self.progress.end_pass(end)) {
+            Err(PassError::Short(error)) if !has_end => Err(PassError::Broken(error)),
+            other => other,
+        }
     }
 
     async fn process(&mut self, event: MultipartEvent) -> Result<(), PassError> {

@@ -1,10 +1,11 @@
 //! The input port of a task: CIDs of the lease's domain (protocol 6.2 and 6.4).
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use posemesh_domain_data::cid::DataQuery;
+use posemesh_domain_data::cid::{DataQuery, other_server};
 use posemesh_runner_api::ports::{InputPort, PartInfo, PartStream, PortError};
 use posemesh_text::one_line;
 use tokio_util::sync::CancellationToken;
@@ -24,12 +25,23 @@ pub(crate) struct DomainInputs {
     settings: DownloadSettings,
     budget: Arc<DownloadBudget>,
     stop: CancellationToken,
+    told_other_server: AtomicBool,
 }
 
 impl DomainInputs {
     pub(crate) fn new(client: Arc<TaskClient>, settings: DownloadSettings, stop: CancellationToken) -> Self {
         let budget = Arc::new(DownloadBudget::new(&settings));
-        Self { client, settings, budget, stop }
+        Self { client, settings, budget, stop, told_other_server: AtomicBool::new(false) }
+    }
+
+    /// Says that a CID names another server, once for the task: its CIDs are likely all of one kind.
+    fn tell_other_server(&self, named: &str) {
+        if !self.told_other_server.swap(true, Ordering::Relaxed) {
+            let (task_id, server) = (self.client.task_id(), self.client.server().origin());
+            tracing::info!(
+                %task_id, named, server, "a CID names another server; the request goes to the lease's domain server"
+            );
+        }
     }
 }
 
@@ -39,12 +51,16 @@ impl InputPort for DomainInputs {
         let server = self.client.server();
         let query =
             DataQuery::parse(cid, server.base_url(), server.domain_id()).map_err(DomainError::from)?;
+        if let Some(named) = other_server(cid, server.base_url()) {
+            self.tell_other_server(&named);
+        }
         // After parsing, so that a CID that is refused takes no place from others.
         let slot = self.budget.open_input().await?;
         // Not the CID as it was given: a URL may hold what is not meant for logs.
         let label = format!("input {}", one_line(query.to_query_string().unwrap_or_default(), 120));
         let (client, budget) = (Arc::clone(&self.client), Arc::clone(&self.budget));
-        let (download, deliveries) = InputDownload::new(client, self.settings.clone(), budget, query);
+        let (download, deliveries) =
+            InputDownload::new(Arc::clone(&client), self.settings.clone(), budget, query);
         let download = AbortOnDropHandle::new(tokio::spawn(async move {
             download.run().await;
             // The place is free when all bytes have come, even if the handle is still there: some languages drop
@@ -52,6 +68,7 @@ impl InputPort for DomainInputs {
             drop(slot);
         }));
         let mut stream = DownloadStream {
+            client,
             stop: self.stop.clone(),
             deliveries,
             download,
@@ -81,6 +98,7 @@ enum StreamPosition {
 
 /// An opened input.
 struct DownloadStream {
+    client: Arc<TaskClient>,
     stop: CancellationToken,
     deliveries: Deliveries,
     /// Ends with the stream: a runner that stops reading stops the download.
@@ -105,7 +123,7 @@ impl DownloadStream {
             self.deliveries.recv().await.unwrap_or_else(|| Err(gone()))
         };
         let result = until_stopped(&self.stop, received).await;
-        let result = result.map_err(|error| PortError::from(error).about(&self.label));
+        let result = result.map_err(|error| self.client.port_error(error).about(&self.label));
         match &result {
             Ok(PartDelivery::Part(_)) => self.position = StreamPosition::InPart,
             Ok(PartDelivery::Data(_)) => {}

@@ -25,8 +25,8 @@
 //!     disk: TaskDisk::new(std::env::temp_dir()),
 //!     stop: CancellationToken::new(),
 //! });
-//! // A CID that leads to another server is refused before any request is sent.
-//! let error = ports.inputs.open("https://other.example/domains/x/data").await.err().unwrap();
+//! // A CID that leads to another domain is refused before any request is sent.
+//! let error = ports.inputs.open("https://ds.example/domains/x/data").await.err().unwrap();
 //! assert_eq!(error.kind, PortErrorKind::Denied);
 //! client.close().await;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -44,6 +44,7 @@
 //! | `inputs`, `outputs` | the two ports of a task |
 //! | `download`, `upload` | one input, one artifact: resuming, buffers, parts |
 //! | `api` | one request: headers, token, timeouts, retries, JSON |
+//! | `servers` | which domain servers are in trouble |
 //! | `traffic` | counters |
 
 mod api;
@@ -51,6 +52,7 @@ mod client;
 mod download;
 mod inputs;
 mod outputs;
+mod servers;
 mod settings;
 mod stop;
 mod traffic;
@@ -62,6 +64,7 @@ pub use api::settings::RequestSettings;
 pub use api::token::{TaskToken, TokenVersion};
 pub use client::{DomainClient, DomainPorts, TaskDomain};
 pub use download::settings::DownloadSettings;
+pub use servers::{ServerTrouble, ServerTroubleKind, ServerWaits, Servers};
 pub use settings::DomainSettings;
 pub use traffic::{Traffic, TrafficView, TransferList, TransferredData};
 pub use upload::settings::UploadSettings;

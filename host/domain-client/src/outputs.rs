@@ -27,7 +27,7 @@ impl DomainOutputs {
 #[async_trait]
 impl OutputPort for DomainOutputs {
     async fn create(&self, spec: ArtifactSpec) -> Result<Box<dyn ArtifactWriter>, PortError> {
-        self.context.client.server().check()?;
+        self.context.client.server().check().map_err(|error| self.context.client.port_error(error))?;
         let slot = self.context.budget.open_artifact()?;
         let target = self.context.index.add(&spec)?;
         Ok(Box::new(DomainArtifact::new(Arc::clone(&self.context), target, slot, self.stop.clone())))

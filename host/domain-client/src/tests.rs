@@ -38,9 +38,10 @@ fn settings() -> DomainSettings {
     changed(DomainSettings::default(), |settings| {
         settings.client_id = "node-1".to_owned();
         settings.requests.token_wait = Duration::from_millis(300);
-        settings.requests.retry.attempts = 3;
+        settings.requests.retry.attempts = Some(3);
         settings.requests.retry.base = Duration::from_millis(2);
         settings.downloads.max_resumes = 2;
+        settings.downloads.cut_patience = Duration::ZERO;
     })
 }
 

@@ -5,9 +5,13 @@ use std::time::Duration;
 use posemesh_domain_data::cid::CidError;
 use posemesh_domain_data::multipart::MultipartError;
 use posemesh_domain_data::name::NameError;
+use posemesh_net::http::{self, CertificateFault};
+use posemesh_net::network::Network;
 use posemesh_runner_api::disk::DiskFull;
+use posemesh_runner_api::failure::Blame;
 use posemesh_runner_api::ports::{PortError, PortErrorKind};
 use reqwest::StatusCode;
+use rustix::io::Errno;
 
 use crate::api::retry;
 
@@ -20,7 +24,7 @@ pub enum DomainError {
     /// No request may be sent to the lease's domain server.
     #[error("the task's domain server is refused: {0}")]
     ServerRefused(String),
-    /// The CID is malformed or leads to another server or domain.
+    /// The CID is malformed or leads to another domain.
     #[error(transparent)]
     Cid(#[from] CidError),
     /// The runner chose a name or type that domain servers refuse.
@@ -56,6 +60,24 @@ pub enum DomainError {
         what: &'static str,
         /// The chain of causes, without URLs.
         cause: String,
+    },
+    /// This node could not open a connection: descriptors, ports or memory have run out.
+    #[error("{what}: this node could not open a connection: {cause}")]
+    NoSocket {
+        /// What was attempted.
+        what: &'static str,
+        /// The chain of causes, without URLs.
+        cause: String,
+    },
+    /// The server's certificate was refused.
+    #[error("{what}: {cause}")]
+    Certificate {
+        /// What was attempted.
+        what: &'static str,
+        /// The chain of causes, without URLs, and what helps.
+        cause: String,
+        /// Whether this node trusts no CA at all, so that it would refuse every certificate.
+        trusts_nobody: bool,
     },
     /// The transfer made no progress for too long.
     #[error("{what}: no progress for {after:?} while {phase}")]
@@ -142,11 +164,47 @@ pub enum DomainError {
 }
 
 impl DomainError {
+    /// What a request that got no answer failed by.
+    pub(crate) fn of_request(what: &'static str, error: &reqwest::Error) -> Self {
+        let cause = http::cause(error);
+        if let Some(fault) = http::certificate_fault(error) {
+            let unknown = fault == CertificateFault::UnknownIssuer;
+            let trusts_nobody = unknown && Network::current().trusted().is_empty();
+            return Self::Certificate { what, cause, trusts_nobody };
+        }
+        match http::os_error(error).is_some_and(is_own_shortage) {
+            true => Self::NoSocket { what, cause },
+            false => Self::Transport { what, cause },
+        }
+    }
+
+    /// Whose fault it is.
+    pub(crate) fn blame(&self) -> Blame {
+        match self {
+            Self::Cid(_) | Self::NoSuchData(_) | Self::TooLarge { .. } | Self::Cancelled => Blame::Task,
+            Self::Name(_) | Self::Invalid(_) | Self::EmptyRefused { .. } => Blame::Runner,
+            Self::Limit(_) | Self::Disk(_) => Blame::Runner,
+            Self::Settings(_) | Self::Spool(_) | Self::NoSocket { .. } => Blame::Host,
+            Self::Certificate { trusts_nobody: true, .. } => Blame::Host,
+            Self::Status { status, .. } => match status.as_u16() {
+                // What is there, what has that name, and how large it is: the data's doing.
+                404 | 409 | 410 | 413 => Blame::Task,
+                400 | 422 => Blame::Runner,
+                _ => Blame::Server,
+            },
+            // A lease whose server or token is of no use comes from a server too.
+            Self::ServerRefused(_) | Self::MissingToken(_) | Self::BadToken(_) => Blame::Server,
+            Self::Transport { .. } | Self::Stalled { .. } | Self::Certificate { .. } => Blame::Server,
+            Self::BadAnswer { .. } | Self::PartSize { .. } | Self::SizeMismatch { .. } => Blame::Server,
+            Self::Multipart(_) | Self::Cut(_) | Self::Inconsistent(_) => Blame::Server,
+        }
+    }
+
     /// Whether the same request may succeed later.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
             Self::Status { status, .. } => retry::is_transient(*status),
-            Self::Transport { .. } | Self::Stalled { .. } => true,
+            Self::Transport { .. } | Self::Stalled { .. } | Self::NoSocket { .. } => true,
             _ => false,
         }
     }
@@ -183,15 +241,23 @@ impl From<DomainError> for PortError {
                 _ if retry::is_transient(*status) => Kind::Unavailable,
                 _ => Kind::Other,
             },
-            E::Transport { .. } | E::Stalled { .. } => Kind::Unavailable,
+            E::Transport { .. } | E::Stalled { .. } | E::Certificate { .. } | E::NoSocket { .. } => {
+                Kind::Unavailable
+            }
             E::Multipart(_) | E::Cut(_) | E::Inconsistent(_) | E::SizeMismatch { .. } => Kind::Corrupt,
             E::NoSuchData(_) => Kind::NotFound,
             E::TooLarge { .. } | E::Limit(_) | E::Disk(_) => Kind::Limit,
             E::Settings(_) | E::BadAnswer { .. } | E::PartSize { .. } | E::Spool(_) => Kind::Other,
             E::Cancelled => Kind::Cancelled,
         };
-        Self::new(kind, error.to_string())
+        Self::new(kind, error.to_string()).blamed_on(error.blame())
     }
+}
+
+/// Whether an error of the operating system says that this process or machine has run out of something.
+fn is_own_shortage(errno: i32) -> bool {
+    let shortages = [Errno::MFILE, Errno::NFILE, Errno::ADDRNOTAVAIL, Errno::NOBUFS, Errno::NOMEM];
+    shortages.iter().any(|shortage| shortage.raw_os_error() == errno)
 }
 
 fn hint(status: StatusCode) -> &'static str {
@@ -207,17 +273,46 @@ fn hint(status: StatusCode) -> &'static str {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
+    fn of_status(status: StatusCode) -> DomainError {
+        DomainError::Status { what: "storing", status, detail: String::new(), retry_after: None, attempt: 1 }
+    }
+
+    #[test]
+    fn a_failure_is_blamed_on_the_server_the_host_the_task_or_the_runner() {
+        let what = "storing";
+        for status in [401, 403, 408, 429, 500, 502, 503, 504, 501, 307, 405] {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(PortError::from(of_status(status)).blame, Blame::Server, "{status}");
+        }
+        let cause = || "refused".to_owned();
+        for (error, blame) in [
+            (DomainError::Transport { what, cause: cause() }, Blame::Server),
+            (DomainError::BadAnswer { what, why: cause() }, Blame::Server),
+            (DomainError::Cut(cause()), Blame::Server),
+            (DomainError::Certificate { what, cause: cause(), trusts_nobody: false }, Blame::Server),
+            (DomainError::Certificate { what, cause: cause(), trusts_nobody: true }, Blame::Host),
+            (DomainError::NoSocket { what, cause: cause() }, Blame::Host),
+            (DomainError::Spool("No space left on device".to_owned()), Blame::Host),
+            (DomainError::Cid(CidError::Empty), Blame::Task),
+            (DomainError::NoSuchData(cause()), Blame::Task),
+            (of_status(StatusCode::NOT_FOUND), Blame::Task),
+            (of_status(StatusCode::BAD_REQUEST), Blame::Runner),
+            (DomainError::Limit(cause()), Blame::Runner),
+            (DomainError::Disk(DiskFull { bytes: 1, limit: 1 }), Blame::Runner),
+            (DomainError::Invalid(cause()), Blame::Runner),
+        ] {
+            assert_eq!(PortError::from(error.clone()).blame, blame, "{error}");
+        }
+        assert!(is_own_shortage(Errno::MFILE.raw_os_error()) && !is_own_shortage(Errno::CONNREFUSED.raw_os_error()));
+    }
+
     #[test]
     fn statuses_become_the_cases_that_a_runner_can_tell_apart() {
-        let case = |status: StatusCode| {
-            let what = "storing";
-            let error =
-                DomainError::Status { what, status, detail: String::new(), retry_after: None, attempt: 1 };
-            PortError::from(error)
-        };
+        let case = |status| PortError::from(of_status(status));
         assert!(matches!(case(StatusCode::BAD_REQUEST), PortError { kind: PortErrorKind::Invalid, .. }));
         assert!(matches!(case(StatusCode::UNAUTHORIZED), PortError { kind: PortErrorKind::Denied, .. }));
         assert!(matches!(case(StatusCode::FORBIDDEN), PortError { kind: PortErrorKind::Denied, .. }));

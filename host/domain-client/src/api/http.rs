@@ -24,6 +24,7 @@ impl DomainHttp {
             .ok_or_else(|| DomainError::Settings("the client id can't be sent in a header".to_owned()))?;
         let client = posemesh_net::http::client_builder()
             .connect_timeout(settings.connect_timeout)
+            .tcp_user_timeout(settings.longest_silence())
             .build()
             .map_err(|error| DomainError::Settings(posemesh_net::http::cause(&error)))?;
         Ok(Self { client, client_id, settings })

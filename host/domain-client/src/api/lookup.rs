@@ -38,7 +38,7 @@ impl ExistingData {
     }
 }
 
-/// Finds the data with exactly this name and type.
+/// Finds the data with exactly this name and type. Asks for as long as it takes, or `attempts` times.
 ///
 /// # Errors
 /// As the request failed.
@@ -46,6 +46,7 @@ pub(crate) async fn find(
     client: &TaskClient,
     name: &str,
     data_type: &str,
+    attempts: Option<u32>,
 ) -> Result<Option<Metadata>, DomainError> {
     const WHAT: &str = "looking an artifact up by its name";
     let query =
@@ -53,8 +54,8 @@ pub(crate) async fn find(
     let url = client.server().data_url(query.to_query_string().as_deref());
     let timeout = client.settings().first_byte_timeout.min(TIMEOUT);
     let call = ApiCall::new(WHAT, Method::GET, url).accept("application/json");
-    // Few attempts: without an answer the artifact is stored all the same, and a 409 then shows what exists.
-    let call = call.max_attempts(2).first_byte_timeout(timeout).max_answer_bytes(MAX_LIST_BYTES);
+    let mut call = call.first_byte_timeout(timeout).max_answer_bytes(MAX_LIST_BYTES);
+    call.max_attempts = attempts;
     let body = match client.fetch(&call).await {
         Err(error) if error.status() == Some(404) => return Ok(None),
         other => other?,
@@ -76,16 +77,32 @@ pub(crate) async fn find_existing(
     name: &str,
     data_type: &str,
 ) -> Result<ExistingData, DomainError> {
-    match find(client, name, data_type).await {
-        Ok(Some(Metadata { id, updated_at, .. })) => {
-            // Data without a usable id cannot be updated, so it is treated as if it were not there.
-            Ok(valid_id(id).map_or(ExistingData::None, |id| ExistingData::Found { id, updated_at }))
-        }
-        Ok(None) => Ok(ExistingData::None),
+    // Few attempts: without an answer the artifact is stored all the same, and a 409 then shows what exists.
+    match find(client, name, data_type, Some(2)).await {
+        Ok(found) => Ok(existing(found)),
         Err(error @ (DomainError::MissingToken(_) | DomainError::ServerRefused(_))) => Err(error),
         Err(error) => {
             tracing::debug!(task_id = %client.task_id(), %error, "going on without knowing");
             Ok(ExistingData::Unknown)
         }
     }
+}
+
+/// What has this name and type, of which the server says that it is taken: without an answer the artifact can't be
+/// stored.
+///
+/// # Errors
+/// As the request failed.
+pub(crate) async fn find_taken(
+    client: &TaskClient,
+    name: &str,
+    data_type: &str,
+) -> Result<ExistingData, DomainError> {
+    find(client, name, data_type, None).await.map(existing)
+}
+
+fn existing(found: Option<Metadata>) -> ExistingData {
+    let Some(Metadata { id, updated_at, .. }) = found else { return ExistingData::None };
+    // Data without a usable id cannot be updated, so it is treated as if it were not there.
+    valid_id(id).map_or(ExistingData::None, |id| ExistingData::Found { id, updated_at })
 }

@@ -58,16 +58,13 @@ impl Payload {
         (self.head.len() + self.tail.len()) as u64 + self.content.size()
     }
 
-    /// The body of one attempt. `on_sent` hears of the bytes that the connection takes.
-    pub(crate) fn to_body(&self, on_sent: impl Fn(usize) + Send + 'static) -> reqwest::Body {
+    /// The body of one attempt. `on_chunk` hears of each chunk that the connection takes, and of one that could not be
+    /// read, which ends the request.
+    pub(crate) fn to_body(&self, on_chunk: impl Fn(&io::Result<Bytes>) + Send + 'static) -> reqwest::Body {
         // Clones of `Bytes` share their memory, so a repeated attempt copies nothing.
         let head = chunks_of(vec![self.head.clone()]);
         let chunks = head.chain(self.content.chunks()).chain(chunks_of(vec![self.tail.clone()]));
-        reqwest::Body::wrap_stream(chunks.inspect(move |chunk| {
-            if let Ok(bytes) = chunk {
-                on_sent(bytes.len());
-            }
-        }))
+        reqwest::Body::wrap_stream(chunks.inspect(on_chunk))
     }
 }
 

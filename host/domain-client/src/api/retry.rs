@@ -8,8 +8,9 @@ use reqwest::StatusCode;
 /// How often a request is repeated, and after which waits.
 #[derive(Debug, Clone, Copy)]
 pub struct RetryPolicy {
-    /// Attempts in all, the first included.
-    pub attempts: u32,
+    /// Attempts in all, the first included; `None` for as many as it takes. A node has no bound: a server that is away
+    /// for a minute must not cost a task an attempt, and the task's end (its lease, its deadline) ends every wait.
+    pub attempts: Option<u32>,
     /// The wait after the first failure; it doubles with each further one.
     pub base: Duration,
     /// The longest wait that doubling leads to.
@@ -21,10 +22,10 @@ pub struct RetryPolicy {
 impl Default for RetryPolicy {
     fn default() -> Self {
         Self {
-            attempts: 5,
+            attempts: None,
             base: Duration::from_millis(250),
-            max: Duration::from_secs(10),
-            retry_after_max: Duration::from_secs(30),
+            max: Duration::from_secs(20),
+            retry_after_max: Duration::from_secs(300),
         }
     }
 }
@@ -33,11 +34,13 @@ impl RetryPolicy {
     /// The wait after so many attempts that failed, at least what the server asked for; `None` if there is to be no
     /// further attempt.
     pub(crate) fn wait_after(&self, attempts: u32, retry_after: Option<Duration>) -> Option<Duration> {
-        if attempts >= self.attempts {
+        if self.attempts.is_some_and(|most| attempts >= most) {
             return None;
         }
         // The server can lengthen the wait, never shorten it: a `Retry-After: 0` must not lead to a busy loop.
         let asked = retry_after.unwrap_or_default().min(self.retry_after_max);
+        // A server tells all its callers the same: spread, so that they don't come back at the same moment.
+        let asked = retry::uniform(asked, asked + asked / 10);
         Some(self.backoff(attempts).max(asked))
     }
 
@@ -48,10 +51,11 @@ impl RetryPolicy {
     }
 }
 
-/// Whether the same request may succeed later. 501 is not transient here: a server that lacks a call will lack it
-/// at the next attempt as well, and the task should not wait for it.
+/// Whether the same request may succeed later. 501 and 505 are not transient here: a server that lacks a call, or speaks
+/// another HTTP, will do so at the next attempt as well, and the task should not wait for it.
 pub(crate) fn is_transient(status: StatusCode) -> bool {
-    retry::is_transient(status) && status != StatusCode::NOT_IMPLEMENTED
+    let lasts = [StatusCode::NOT_IMPLEMENTED, StatusCode::HTTP_VERSION_NOT_SUPPORTED];
+    retry::is_transient(status) && !lasts.contains(&status)
 }
 
 #[cfg(test)]
@@ -69,9 +73,22 @@ mod tests {
     }
 
     #[test]
+    fn a_wish_of_the_server_lengthens_the_wait_up_to_a_bound_and_is_spread() {
+        let policy = RetryPolicy::default();
+        let seconds = Duration::from_secs;
+        for (asked, low, high) in [(60, 60, 66), (100_000, 300, 330), (0, 0, 1)] {
+            let wait = policy.wait_after(1, Some(seconds(asked))).unwrap();
+            assert!((seconds(low)..=seconds(high)).contains(&wait), "{asked} s were asked for: {wait:?}");
+        }
+        assert!(policy.wait_after(100_000, None).is_some(), "there is no last attempt");
+        let bounded = RetryPolicy { attempts: Some(2), ..policy };
+        assert!(bounded.wait_after(1, None).is_some() && bounded.wait_after(2, None).is_none());
+    }
+
+    #[test]
     fn only_what_passes_is_tried_again() {
         for (status, want) in
-            [(408, true), (429, true), (500, true), (503, true), (501, false), (404, false), (413, false)]
+            [(408, true), (429, true), (500, true), (503, true), (501, false), (505, false), (404, false), (413, false)]
         {
             assert_eq!(is_transient(StatusCode::from_u16(status).unwrap()), want, "{status}");
         }

@@ -1,6 +1,7 @@
 //! The domain of one task at its server: addresses, and whether the server may be talked to at all.
 
 use posemesh_net::url::{is_loopback, join};
+use posemesh_text::one_line;
 use url::Url;
 use uuid::Uuid;
 
@@ -25,6 +26,11 @@ impl TaskServer {
 
     pub(crate) fn base_url(&self) -> &Url {
         &self.base_url
+    }
+
+    /// Scheme, host and port, for those who look.
+    pub(crate) fn origin(&self) -> String {
+        one_line(self.base_url.origin().ascii_serialization(), 200)
     }
 
     pub(crate) fn domain_id(&self) -> Uuid {

@@ -25,6 +25,23 @@ pub struct RequestSettings {
     pub info_failure_ttl: Duration,
 }
 
+/// Added to the longest of the timeouts, so that they run out before the kernel gives a connection up.
+const KERNEL_MARGIN: Duration = Duration::from_secs(60);
+
+impl RequestSettings {
+    /// The time for the head of the answer to a request for which the server has much to do.
+    pub(crate) fn long_first_byte_timeout(&self) -> Duration {
+        self.first_byte_timeout.saturating_mul(4)
+    }
+
+    /// How long a connection may be without a sign of life from its peer before the kernel ends it. The timeouts here
+    /// are what counts; without a value the kernel would end it after a quarter of an hour or less.
+    pub(crate) fn longest_silence(&self) -> Duration {
+        let longest = self.idle_timeout.max(self.answer_timeout).max(self.long_first_byte_timeout());
+        longest.saturating_add(KERNEL_MARGIN)
+    }
+}
+
 impl Default for RequestSettings {
     fn default() -> Self {
         Self {
@@ -36,6 +53,26 @@ impl Default for RequestSettings {
             retry: RetryPolicy::default(),
             info_ttl: Duration::from_secs(60),
             info_failure_ttl: Duration::from_secs(60),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_gives_a_connection_up_after_every_timeout_of_ours() {
+        for seconds in [1, 30, 45, 600, 3600] {
+            let time = Duration::from_secs(seconds);
+            for settings in [
+                RequestSettings { idle_timeout: time, ..RequestSettings::default() },
+                RequestSettings { first_byte_timeout: time, ..RequestSettings::default() },
+                RequestSettings { answer_timeout: time, ..RequestSettings::default() },
+            ] {
+                assert!(settings.longest_silence() > time, "{settings:?}");
+                assert!(settings.longest_silence() > settings.long_first_byte_timeout(), "{settings:?}");
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
-//! Notices a request that makes no progress.
+//! Notices a request that makes no progress, or whose body can't be read.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -14,12 +15,14 @@ pub(crate) struct StallDetector {
     last_progress: AtomicU64,
     /// Bytes of the body that the connection has not taken yet.
     unsent: AtomicU64,
+    /// Why the body could not be read from its file.
+    read_error: OnceLock<String>,
 }
 
 impl StallDetector {
     /// Watches a request whose body has `length` bytes.
     pub(crate) fn new(length: u64) -> Self {
-        Self { started: Instant::now(), last_progress: AtomicU64::new(0), unsent: AtomicU64::new(length) }
+        Self { started: Instant::now(), last_progress: AtomicU64::new(0), unsent: AtomicU64::new(length), read_error: OnceLock::new() }
     }
 
     pub(crate) fn sent(&self, bytes: usize) {
@@ -30,6 +33,16 @@ impl StallDetector {
         let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(0);
         self.last_progress.store(now, Ordering::Release);
         self.unsent.store(unsent, Ordering::Release);
+    }
+
+    /// The body can't be read; the first error counts.
+    pub(crate) fn unreadable(&self, error: &std::io::Error) {
+        self.read_error.get_or_init(|| error.to_string());
+    }
+
+    /// Why the body could not be read, if so: the request then failed by this node's fault, whatever its error says.
+    pub(crate) fn read_error(&self) -> Option<&str> {
+        self.read_error.get().map(String::as_str)
     }
 
     /// Waits until the request has made no progress for too long: `idle` while the body is sent, `first_byte`

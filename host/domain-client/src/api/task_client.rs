@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use posemesh_net::http::{BodyError, bearer, cause, read_body, start_of_body};
+use posemesh_net::http::{BodyError, bearer, read_body, start_of_body};
+use posemesh_runner_api::failure::Blame;
+use posemesh_runner_api::ports::PortError;
 use posemesh_text::one_line;
 use reqwest::Response;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
@@ -19,9 +21,10 @@ use crate::api::server::TaskServer;
 use crate::api::settings::RequestSettings;
 use crate::api::stall::StallDetector;
 use crate::api::token::{TaskToken, TokenVersion};
+use crate::servers::{ServerWait, Servers, TaskAtServer};
 use crate::traffic::Traffic;
 
-/// How often a refused token is replaced within one call before the refusal counts.
+/// How often in a row a refused token is replaced within one call before the refusal counts.
 const MAX_REFRESHES: u32 = 2;
 /// Bytes of a plain-text error body that go into an error.
 const DETAIL_BYTES: usize = 256;
@@ -37,6 +40,7 @@ pub(crate) struct TaskClient {
     /// For names and logs.
     task_id: Uuid,
     traffic: Arc<Traffic>,
+    at_server: Arc<TaskAtServer>,
 }
 
 impl TaskClient {
@@ -45,8 +49,10 @@ impl TaskClient {
         server: TaskServer,
         token: Arc<TaskToken>,
         task_id: Uuid,
+        servers: Servers,
     ) -> Self {
-        Self { http, server, token, task_id, traffic: Arc::default() }
+        let at_server = Arc::new(TaskAtServer::new(servers, server.origin(), task_id));
+        Self { http, server, token, task_id, traffic: Arc::default(), at_server }
     }
 
     pub(crate) fn settings(&self) -> &RequestSettings {
@@ -65,7 +71,22 @@ impl TaskClient {
         &self.traffic
     }
 
-    /// Makes the call and reads its small answer. Transient failures are tried again, also when the answer is cut.
+    /// What the node's board of servers hears of this task.
+    pub(crate) fn at_server(&self) -> &Arc<TaskAtServer> {
+        &self.at_server
+    }
+
+    /// The error of a port as its runner gets it. The board hears of it if it is the server's fault.
+    pub(crate) fn port_error(&self, error: DomainError) -> PortError {
+        // Failures that pass were noted call by call.
+        if error.blame() == Blame::Server && !error.is_transient() {
+            self.at_server.refused(&error.to_string());
+        }
+        error.into()
+    }
+
+    /// Makes the call and reads its small answer. Transient failures are tried again, also when the answer is cut, for as
+    /// long as nobody drops the call: its task's end does.
     ///
     /// # Errors
     /// The error of the last attempt.
@@ -101,39 +122,60 @@ impl TaskClient {
     where
         F: Future<Output = Result<T, DomainError>>,
     {
-        let (mut attempts, mut refreshes) = (0, 0);
-        loop {
-            attempts += 1;
+        let (mut attempts, mut refusals) = (0, 0);
+        let mut waiting: Option<ServerWait> = None;
+        let result = loop {
             // Read anew for each attempt, so that a rotation takes effect in the middle of a call.
             let token = self.token.current();
-            let result = match self.attempt(call, &token, attempts).await {
+            let result = match self.attempt(call, &token, attempts + 1).await {
                 Ok(response) => read(response).await,
                 Err(error) => Err(error),
             };
             let error = match result {
-                Ok(value) => return Ok(value),
+                Ok(value) => break Ok(value),
                 Err(error) => error,
             };
-            // Before the ordinary retries, since a 401 does not pass by waiting: only another token helps.
-            if error.status() == Some(401) && call.authorised && refreshes < MAX_REFRESHES {
-                refreshes += 1;
+            // Before the ordinary retries, and not counted with them, since a 401 does not pass by waiting: only another
+            // token helps. A task may live through many rotations while its server is away.
+            if error.status() == Some(401) && call.authorised && refusals < MAX_REFRESHES {
+                refusals += 1;
                 tracing::debug!(task_id = %self.task_id, "{}: the task token was refused", call.what);
                 if self.wait_for_newer_token(token.rotation).await {
                     continue;
                 }
-                return Err(error);
+                break Err(error);
             }
-            let may_repeat = error.is_transient() && call.max_attempts.is_none_or(|most| attempts < most);
-            let wait = self.settings().retry.wait_after(attempts, error.retry_after());
-            match wait.filter(|_| may_repeat) {
-                Some(wait) => {
-                    let wait_ms = wait.as_millis();
-                    tracing::debug!(task_id = %self.task_id, %error, wait_ms, tried = attempts, "trying again");
-                    sleep(wait).await;
+            refusals = 0;
+            attempts += 1;
+            if !error.is_transient() {
+                break Err(error);
+            }
+            let may_repeat = call.max_attempts.is_none_or(|most| attempts < most);
+            let wait = self.settings().retry.wait_after(attempts, error.retry_after()).filter(|_| may_repeat);
+            let Some(wait) = wait else {
+                if error.blame() == Blame::Server {
+                    self.at_server.failed(&error.to_string());
                 }
-                None => return Err(error),
+                break Err(error);
+            };
+            let wait_ms = wait.as_millis();
+            tracing::debug!(task_id = %self.task_id, %error, wait_ms, tried = attempts, "trying again");
+            // A shortage of this node's says nothing about the server.
+            if error.blame() == Blame::Server {
+                waiting.get_or_insert_with(|| self.at_server.wait()).failed(error.to_string());
             }
+            sleep(wait).await;
+        };
+        if let Some(waiting) = waiting {
+            waiting.over();
         }
+        match &result {
+            Ok(_) if call.authorised => self.at_server.succeeded(),
+            Ok(_) => self.at_server.answered(),
+            Err(error) if error.status().is_some() && !error.is_transient() => self.at_server.answered(),
+            Err(_) => {}
+        }
+        result
     }
 
     /// Waits for a newer token than the refused one, and asks the heartbeats for it unless it is there already.
@@ -173,9 +215,12 @@ impl TaskClient {
         let detector = Arc::new(StallDetector::new(length));
         if let Some(payload) = &call.payload {
             let (progress, traffic) = (Arc::clone(&detector), Arc::clone(&self.traffic));
-            let body = payload.to_body(move |bytes| {
-                progress.sent(bytes);
-                traffic.sent(bytes);
+            let body = payload.to_body(move |chunk| match chunk {
+                Ok(bytes) => {
+                    progress.sent(bytes.len());
+                    traffic.sent(bytes.len());
+                }
+                Err(error) => progress.unreadable(error),
             });
             // A streamed body would otherwise go out chunked, without a length that the server can check.
             request = request.header(CONTENT_LENGTH, length).body(body);
@@ -184,7 +229,10 @@ impl TaskClient {
         let first_byte_timeout = call.first_byte_timeout.unwrap_or(settings.first_byte_timeout);
         let response = tokio::select! {
             sent = request.send() => {
-                sent.map_err(|error| DomainError::Transport { what, cause: cause(&error) })?
+                sent.map_err(|error| match detector.read_error() {
+                    Some(why) => DomainError::Spool(why.to_owned()),
+                    None => DomainError::of_request(what, &error),
+                })?
             }
             (phase, after) = detector.stalled(settings.idle_timeout, first_byte_timeout) => {
                 return Err(DomainError::Stalled { what, phase, after });

@@ -7,8 +7,10 @@ use crate::api::error::DomainError;
 /// Why a pass did not reach the end of the answer.
 #[derive(Debug)]
 pub(super) enum PassError {
-    /// The answer was cut; another pass may go on.
-    Cut(DomainError),
+    /// The connection broke or stalled; another pass may go on.
+    Broken(DomainError),
+    /// The answer was whole by the rules of HTTP, and yet not all that it announces; another pass may go on.
+    Short(DomainError),
     /// The answer is broken, or the server refuses: another pass would not help.
     Failed(DomainError),
     /// The runner's side has closed the input.
@@ -31,8 +33,8 @@ impl From<DomainError> for PassError {
 impl From<MultipartError> for PassError {
     fn from(error: MultipartError) -> Self {
         match error {
-            // A body that just ends early is a lost connection; any other fault of the format would come again.
-            MultipartError::Truncated(_) => Self::Cut(error.into()),
+            // A body that just ends early may be longer the next time; any other fault of the format would come again.
+            MultipartError::Truncated(_) => Self::Short(error.into()),
             _ => Self::Failed(error.into()),
         }
     }

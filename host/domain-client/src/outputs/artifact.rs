@@ -59,7 +59,8 @@ impl DomainArtifact {
     }
 
     fn error(&self, error: DomainError) -> PortError {
-        PortError::from(error).about(&format!("artifact {}", one_line(&self.target.logical_path, 120)))
+        let path = one_line(&self.target.logical_path, 120);
+        self.context.client.port_error(error).about(&format!("artifact {path}"))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Downloads that go as they should, and servers that do not.
 
 use super::*;
+use posemesh_runner_api::failure::Blame;
 use posemesh_runner_api::ports::PortErrorKind;
 
 #[tokio::test]
@@ -80,20 +81,39 @@ async fn a_runner_that_does_not_read_holds_the_server_back_and_dropping_ends_it(
 }
 
 #[tokio::test]
-async fn other_servers_and_domains_are_refused_without_any_request() {
+async fn a_cid_of_another_host_is_asked_for_at_the_leases_server() {
+    let other = MockServer::start(|_, _| Reply::status(500)).await;
+    let mock = MockServer::start(|_, _| form(whole(&[part(A, b"x")]))).await;
+    let bench = bench(mock.address(), settings());
+    let cids = [
+        format!("http://{}/api/v1/domains/{DOMAIN}/data/{A}", other.address()),
+        format!("https://{}/api/v1/domains/{DOMAIN}/data/{A}", mock.address()),
+        format!("https://me:pw@old.example:8443/api/v1/domains/{DOMAIN}/data?ids={A}"),
+        format!("//{}/api/v1/domains/{DOMAIN}/data/{A}", other.address()),
+    ];
+    for cid in &cids {
+        assert_eq!(bench.read_all(cid).await.unwrap(), [(A.to_owned(), b"x".to_vec())], "{cid}");
+    }
+    assert_eq!(lines(&mock), vec![format!("GET /data?ids={A}"); cids.len()]);
+    assert!(other.requests().is_empty(), "the token went to another server");
+}
+
+#[tokio::test]
+async fn other_domains_are_refused_without_any_request() {
     let mock = MockServer::start(|_, _| Reply::status(500)).await;
     let bench = bench(mock.address(), settings());
     for (cid, denied) in [
-        (format!("https://evil.example/api/v1/domains/{DOMAIN}/data/{A}"), true),
         (format!("http://{}/api/v1/domains/{B}/data/{A}", mock.address()), true),
-        (format!("//127.0.0.1:1/api/v1/domains/{DOMAIN}/data/{A}"), true),
+        (format!("https://other.example/api/v1/domains/{B}/data/{A}"), true),
         (format!("{A}&name=x"), false),
         (String::new(), false),
     ] {
-        match bench.open(&cid).await.err().unwrap() {
-            PortError { kind: PortErrorKind::Denied, .. } => assert!(denied, "{cid}"),
-            PortError { kind: PortErrorKind::Invalid, .. } => assert!(!denied, "{cid}"),
-            other => panic!("{cid}: {other:?}"),
+        let error = bench.open(&cid).await.err().unwrap();
+        assert_eq!(error.blame, Blame::Task, "{cid}: {error}");
+        match error.kind {
+            PortErrorKind::Denied => assert!(denied, "{cid}"),
+            PortErrorKind::Invalid => assert!(!denied, "{cid}"),
+            _ => panic!("{cid}: {error:?}"),
         }
     }
     assert!(mock.requests().is_empty(), "no request was to be made");

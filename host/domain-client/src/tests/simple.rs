@@ -250,7 +250,7 @@ async fn a_server_that_takes_no_more_of_a_body_is_an_error() {
         settings.requests.idle_timeout = short;
         settings.requests.first_byte_timeout = short;
         settings.uploads.buffer_bytes = 64 << 20;
-        settings.requests.retry = RetryPolicy { attempts: 1, ..RetryPolicy::default() };
+        settings.requests.retry = RetryPolicy { attempts: Some(1), ..RetryPolicy::default() };
     });
     let error = bench(address, settings).put("a", &vec![0; 32 << 20], 1 << 20).await.unwrap_err();
     assert!(

@@ -15,7 +15,7 @@ use crate::upload::target::ArtifactTarget;
 
 const WHAT: &str = "storing an artifact";
 /// Requests for one artifact, in case its name appears and disappears while it is stored.
-const MAX_ROUNDS: u32 = 4;
+pub(super) const MAX_ROUNDS: u32 = 4;
 
 /// The lines around the bytes.
 struct FormFrame {
@@ -70,20 +70,33 @@ pub(super) async fn store(
             Ok(answer) => return StoredData::from_answer(answer, &target.name, &existing, content.size()),
             Err(error) => error,
         };
-        existing = match (error.status(), &existing) {
-            // First, so that no further lookup is made for a request that will not be sent.
-            _ if round >= MAX_ROUNDS => return Err(error),
-            // Another writer took the name after it was looked up, or it could not be looked up at all.
-            (Some(409), ExistingData::None | ExistingData::Unknown) => {
-                match lookup::find_existing(client, &target.name, &target.data_type).await? {
-                    found @ ExistingData::Found { .. } => found,
-                    _ => return Err(error),
-                }
-            }
-            // Only for an id that was looked up: one that the runner gave must not turn into new data.
-            (Some(404), ExistingData::Found { .. }) => ExistingData::None,
+        existing = match after_refusal(client, target, &existing, &error).await? {
+            Some(existing) if round < MAX_ROUNDS => existing,
             _ => return Err(error),
         };
+    }
+}
+
+/// What an artifact replaces after all, if a refusal shows that it is not what was thought; `None` if the refusal says
+/// nothing of that.
+///
+/// # Errors
+/// As the lookup of a name that is taken failed.
+pub(super) async fn after_refusal(
+    client: &TaskClient,
+    target: &ArtifactTarget,
+    existing: &ExistingData,
+    refusal: &DomainError,
+) -> Result<Option<ExistingData>, DomainError> {
+    match (refusal.status(), existing) {
+        // Another writer took the name after it was looked up, or it could not be looked up at all.
+        (Some(409), ExistingData::None | ExistingData::Unknown) => {
+            let found = lookup::find_taken(client, &target.name, &target.data_type).await?;
+            Ok(Some(found).filter(|found| found.id().is_some()))
+        }
+        // Only for an id that was looked up: one that the runner gave must not turn into new data.
+        (Some(404), ExistingData::Found { .. }) => Ok(Some(ExistingData::None)),
+        _ => Ok(None),
     }
 }
 

@@ -11,13 +11,14 @@ use tokio::time::sleep;
 
 use crate::api::call::ApiCall;
 use crate::api::error::DomainError;
-use crate::api::lookup::{self, ExistingData};
+use crate::api::lookup::ExistingData;
 use crate::api::payload::Payload;
 use crate::api::wire::{self, InitiateBody, Initiated, valid_id};
 use crate::upload::context::UploadContext;
 use crate::upload::multipart::abort::ABORT_TIMEOUT;
 use crate::upload::multipart::session::{MAX_PARTS, OpenSession};
 use crate::upload::settings::UploadSettings;
+use crate::upload::simple;
 use crate::upload::target::ArtifactTarget;
 
 const WHAT: &str = "beginning an upload";
@@ -94,16 +95,18 @@ async fn initiate(context: &UploadContext, request: BeginRequest) -> Result<Begu
         let url = client.server().session_url("uploads");
         Ok::<_, DomainError>(ApiCall::new(WHAT, Method::POST, url).body("application/json", payload))
     };
-    let answer = match client.fetch(&call(&existing)?).await {
-        Err(error) if error.status() == Some(409) && existing.id().is_none() => {
-            existing = lookup::find_existing(client, &target.name, &target.data_type).await?;
-            // The lookup found nothing to update, so a second request would be refused in the same way.
-            if existing.id().is_none() {
-                return Err(error);
-            }
-            client.fetch(&call(&existing)?).await?
-        }
-        other => other?,
+    let mut round = 0;
+    let answer = loop {
+        round += 1;
+        let error = match client.fetch(&call(&existing)?).await {
+            Ok(answer) => break answer,
+            Err(error) => error,
+        };
+        existing = match simple::after_refusal(&context.client, &target, &existing, &error).await? {
+            // A name that appears and disappears again and again is somebody else's doing.
+            Some(existing) if round < simple::MAX_ROUNDS => existing,
+            _ => return Err(error),
+        };
     };
     let Initiated { upload_id, part_size, data_id } = wire::decode(WHAT, &answer)?;
     let upload_id = valid_id(Some(upload_id))

@@ -34,11 +34,10 @@ impl Completion<'_> {
     ) -> Result<StoredData, DomainError> {
         let client = session.client();
         let body = wire::encode(WHAT, &CompleteBody { parts })?;
-        // The server may have to put many GiB together; asking again meanwhile would not help it.
+        // The server may have to put many GiB together; asking again too early would not help it.
         let call = ApiCall::new(WHAT, Method::POST, session.url())
             .body("application/json", Payload::from(body))
-            .max_attempts(3)
-            .first_byte_timeout(client.settings().first_byte_timeout * 4);
+            .first_byte_timeout(client.settings().long_first_byte_timeout());
         let answer: Metadata = match client.fetch(&call).await {
             Ok(answer) => wire::decode(WHAT, &answer)?,
             Err(error) => self.find_completed(client, error).await?,
@@ -60,7 +59,7 @@ impl Completion<'_> {
         if !may_be_complete {
             return Err(error);
         }
-        let Ok(Some(found)) = lookup::find(client, &self.target.name, &self.target.data_type).await else {
+        let Ok(Some(found)) = lookup::find(client, &self.target.name, &self.target.data_type, None).await else {
             return Err(error);
         };
         let is_new = match self.existing {

@@ -1,0 +1,119 @@
+//! One task at its server: what it reports to the board, and what it waits for.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use uuid::Uuid;
+
+use crate::servers::health::Servers;
+
+/// What a task waited for in vain. Whoever ends a task asks: a runner that reached its deadline while its server was
+/// away is not to blame for it.
+#[derive(Debug, Default)]
+pub struct ServerWaits {
+    /// The error that a call waited after when it was given up.
+    interrupted: Mutex<Option<String>>,
+}
+
+impl ServerWaits {
+    /// The server's error after which a call of the task waited when it was ended from outside, and no call has
+    /// succeeded since; in one line.
+    pub fn interrupted(&self) -> Option<String> {
+        self.interrupted.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, error: Option<String>) {
+        *self.interrupted.lock().unwrap_or_else(PoisonError::into_inner) = error;
+    }
+}
+
+/// The side of a task that talks to the board.
+#[derive(Debug)]
+pub(crate) struct TaskAtServer {
+    servers: Servers,
+    origin: String,
+    task: Uuid,
+    waits: Arc<ServerWaits>,
+    /// Whether a call has succeeded, and whether an error was the server's fault for good.
+    succeeded: AtomicBool,
+    refused: AtomicBool,
+}
+
+impl TaskAtServer {
+    pub(crate) fn new(servers: Servers, origin: String, task: Uuid) -> Self {
+        let (succeeded, refused) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { servers, origin, task, waits: Arc::default(), succeeded, refused }
+    }
+
+    pub(crate) fn waits(&self) -> &Arc<ServerWaits> {
+        &self.waits
+    }
+
+    /// A call with the task's token succeeded.
+    pub(crate) fn succeeded(&self) {
+        self.succeeded.store(true, Ordering::Relaxed);
+        self.waits.set(None);
+        self.answered();
+    }
+
+    /// The server answered, whatever it said.
+    pub(crate) fn answered(&self) {
+        self.servers.note(|board| board.answered(&self.origin));
+    }
+
+    /// A port ends in an error that is the server's fault and does not pass.
+    pub(crate) fn refused(&self, text: &str) {
+        // Once for each task: a runner may go on and meet the same refusal a hundred times.
+        if !self.refused.swap(true, Ordering::Relaxed) {
+            self.servers.note(|board| board.refused(&self.origin, self.task, text));
+        }
+    }
+
+    /// A call failed in a way that passes, and is given up.
+    pub(crate) fn failed(&self, text: &str) {
+        self.servers.note(|board| board.failed(&self.origin, self.task, text));
+    }
+
+    /// A call begins to wait for the server to get well.
+    pub(crate) fn wait(self: &Arc<Self>) -> ServerWait {
+        self.servers.note(|board| board.waiting(&self.origin, 1));
+        ServerWait { task: Arc::clone(self), error: None }
+    }
+}
+
+impl Drop for TaskAtServer {
+    fn drop(&mut self) {
+        if *self.succeeded.get_mut() && !*self.refused.get_mut() {
+            self.servers.note(|board| board.served(&self.origin));
+        }
+    }
+}
+
+/// A call that waits for the server to get well. Dropped before [`ServerWait::over`], it was ended from outside.
+#[derive(Debug)]
+pub(crate) struct ServerWait {
+    task: Arc<TaskAtServer>,
+    error: Option<String>,
+}
+
+impl ServerWait {
+    /// Another try has failed.
+    pub(crate) fn failed(&mut self, text: String) {
+        self.task.failed(&text);
+        self.error = Some(text);
+    }
+
+    /// The call has come to its end by itself, well or not.
+    pub(crate) fn over(mut self) {
+        self.error = None;
+    }
+}
+
+impl Drop for ServerWait {
+    fn drop(&mut self) {
+        if self.error.is_some() {
+            self.task.waits.set(self.error.take());
+        }
+        self.task.servers.note(|board| board.waiting(&self.task.origin, -1));
+    }
+}
