@@ -87,7 +87,13 @@ impl DomainClient {
             return Err(DomainError::Settings(format!("{name} is 0 or too large")));
         }
         let http = Arc::new(DomainHttp::new(&settings.client_id, settings.requests.clone())?);
-        Ok(Self { settings, http, info: Arc::default(), servers: Servers::default(), aborts: TaskTracker::new() })
+        Ok(Self {
+            settings,
+            http,
+            info: Arc::default(),
+            servers: Servers::default(),
+            aborts: TaskTracker::new(),
+        })
     }
 
     /// Why no request would be made to a domain server at this URL; none if it can be used.

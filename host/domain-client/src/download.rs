@@ -104,7 +104,8 @@ impl InputDownload {
             parts: self.settings.max_parts,
         };
         // Without either, the end of the connection is the end of the answer, and a cut can't be told from it.
-        let has_end = response.content_length().is_some() || response.headers().contains_key(TRANSFER_ENCODING);
+        let has_end =
+            response.content_length().is_some() || response.headers().contains_key(TRANSFER_ENCODING);
         let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let mut reader = MultipartReader::from_content_type(content_type, limits)?;
         let idle_timeout = self.client.settings().idle_timeout;

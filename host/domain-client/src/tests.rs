@@ -5,6 +5,7 @@
 mod auth;
 mod download;
 mod multipart;
+mod outage;
 mod resume;
 mod server;
 mod simple;

@@ -138,7 +138,8 @@ pub fn certificate_fault(error: &reqwest::Error) -> Option<CertificateFault> {
 
 /// The operating system's error that a request failed by, if it was one.
 pub fn os_error(error: &reqwest::Error) -> Option<i32> {
-    causes(error).find_map(|inner| inner.downcast_ref::<std::io::Error>().and_then(std::io::Error::raw_os_error))
+    causes(error)
+        .find_map(|inner| inner.downcast_ref::<std::io::Error>().and_then(std::io::Error::raw_os_error))
 }
 
 /// What is below an error, from the nearest on. An I/O error that only wraps another error stands for both.

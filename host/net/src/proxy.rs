@@ -77,7 +77,10 @@ impl Proxies {
 
 impl fmt::Debug for Proxies {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Proxies").field("http", &self.http).field("https", &self.https).finish_non_exhaustive()
+        f.debug_struct("Proxies")
+            .field("http", &self.http)
+            .field("https", &self.https)
+            .finish_non_exhaustive()
     }
 }
 
@@ -144,7 +147,8 @@ mod tests {
         ] {
             assert!(!proxied(&proxies, url), "{url}");
         }
-        for url in ["http://dds.example", "https://10.0.0.1", "http://localhost.example", "http://128.0.0.1"] {
+        for url in ["http://dds.example", "https://10.0.0.1", "http://localhost.example", "http://128.0.0.1"]
+        {
             assert!(proxied(&proxies, url), "{url}");
         }
     }

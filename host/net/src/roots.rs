@@ -45,7 +45,9 @@ impl TrustRoots {
             return Err(failed("not a regular file".to_owned()));
         }
         if metadata.len() > MAX_FILE_BYTES {
-            return Err(failed(format!("larger than {MAX_FILE_BYTES} bytes, which no file of certificates is")));
+            return Err(failed(format!(
+                "larger than {MAX_FILE_BYTES} bytes, which no file of certificates is"
+            )));
         }
         Self::usable(load_certs_from_paths(Some(path), None)).map_err(failed)
     }
@@ -67,10 +69,16 @@ impl TrustRoots {
             // Not `probe`, which would look at the environment again.
             let folders = openssl_probe::candidate_cert_dirs();
             let bundle = ["ca-certificates.crt", "ca-bundle.crt", "ca-bundle.pem", "cert.pem"];
-            let files = ["/etc/ssl/certs", "/etc/pki/tls/certs", "/etc/ssl", "/etc/pki/tls", "/var/lib/ca-certificates"]
-                .into_iter()
-                .flat_map(|folder| bundle.map(|name| Path::new(folder).join(name)))
-                .filter_map(|file| Self::of_file(&file).ok());
+            let files = [
+                "/etc/ssl/certs",
+                "/etc/pki/tls/certs",
+                "/etc/ssl",
+                "/etc/pki/tls",
+                "/var/lib/ca-certificates",
+            ]
+            .into_iter()
+            .flat_map(|folder| bundle.map(|name| Path::new(folder).join(name)))
+            .filter_map(|file| Self::of_file(&file).ok());
             // A bundle holds what the folder holds, in one file rather than in hundreds.
             let folders = folders.filter_map(|folder| Self::of_folder(folder).ok());
             files.chain(folders).next().unwrap_or_default()
@@ -97,9 +105,11 @@ impl TrustRoots {
     fn usable(read: CertificateResult) -> Result<Self, String> {
         let mut store = RootCertStore::empty();
         // One that can't be parsed would keep the client from being made; the others are still of use.
-        let mut is_usable = |certificate: &CertificateDer<'_>| store.add(certificate.clone().into_owned()).is_ok();
+        let mut is_usable =
+            |certificate: &CertificateDer<'_>| store.add(certificate.clone().into_owned()).is_ok();
         let usable: Vec<_> = read.certs.into_iter().filter(|certificate| is_usable(certificate)).collect();
-        let certificates = usable.iter().filter_map(|der| Certificate::from_der(der).ok()).collect::<Vec<_>>();
+        let certificates =
+            usable.iter().filter_map(|der| Certificate::from_der(der).ok()).collect::<Vec<_>>();
         match (certificates.is_empty(), read.errors.first()) {
             (false, _) => Ok(Self(certificates)),
             (true, Some(error)) => Err(format!("no certificate can be read from it: {error}")),

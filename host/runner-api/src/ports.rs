@@ -159,7 +159,7 @@ pub trait InputPort: Send + Sync {
     ///
     /// # Errors
     /// [`PortErrorKind::NotFound`] when the CID has no part at all; [`PortErrorKind::Denied`] when it leads to
-    /// another server or domain; otherwise as the request failed.
+    /// another domain; otherwise as the request failed.
     async fn open(&self, cid: &str) -> Result<Box<dyn PartStream>, PortError>;
 }
 

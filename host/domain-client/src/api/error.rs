@@ -307,7 +307,10 @@ mod tests {
         ] {
             assert_eq!(PortError::from(error.clone()).blame, blame, "{error}");
         }
-        assert!(is_own_shortage(Errno::MFILE.raw_os_error()) && !is_own_shortage(Errno::CONNREFUSED.raw_os_error()));
+        assert!(
+            is_own_shortage(Errno::MFILE.raw_os_error())
+                && !is_own_shortage(Errno::CONNREFUSED.raw_os_error())
+        );
     }
 
     #[test]

@@ -87,9 +87,16 @@ mod tests {
 
     #[test]
     fn only_what_passes_is_tried_again() {
-        for (status, want) in
-            [(408, true), (429, true), (500, true), (503, true), (501, false), (505, false), (404, false), (413, false)]
-        {
+        for (status, want) in [
+            (408, true),
+            (429, true),
+            (500, true),
+            (503, true),
+            (501, false),
+            (505, false),
+            (404, false),
+            (413, false),
+        ] {
             assert_eq!(is_transient(StatusCode::from_u16(status).unwrap()), want, "{status}");
         }
     }

@@ -22,7 +22,12 @@ pub(crate) struct StallDetector {
 impl StallDetector {
     /// Watches a request whose body has `length` bytes.
     pub(crate) fn new(length: u64) -> Self {
-        Self { started: Instant::now(), last_progress: AtomicU64::new(0), unsent: AtomicU64::new(length), read_error: OnceLock::new() }
+        Self {
+            started: Instant::now(),
+            last_progress: AtomicU64::new(0),
+            unsent: AtomicU64::new(length),
+            read_error: OnceLock::new(),
+        }
     }
 
     pub(crate) fn sent(&self, bytes: usize) {

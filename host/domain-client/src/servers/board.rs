@@ -60,7 +60,13 @@ impl Run {
     }
 
     /// The trouble that this is, from so many tasks on.
-    fn trouble(&self, origin: &str, kind: ServerTroubleKind, least: u32, waiting: usize) -> Option<ServerTrouble> {
+    fn trouble(
+        &self,
+        origin: &str,
+        kind: ServerTroubleKind,
+        least: u32,
+        waiting: usize,
+    ) -> Option<ServerTrouble> {
         let further = self.tasks.checked_sub(least)?;
         let pause = SHORTEST_PAUSE.saturating_mul(1 << further.min(16)).min(LONGEST_PAUSE);
         Some(ServerTrouble {
@@ -117,9 +123,14 @@ impl Board {
 
     pub(super) fn troubles(&self, now: Instant) -> Vec<ServerTrouble> {
         let of = |(origin, entry): (&String, &Entry)| {
-            let away = entry.away.as_ref().and_then(|run| run.trouble(origin, ServerTroubleKind::Away, 1, entry.waiting));
-            let refusing = || entry.refusing.as_ref()?.trouble(origin, ServerTroubleKind::Refusing, REFUSED_TASKS, 0);
-            away.filter(|trouble| lasts(trouble, now)).or_else(|| refusing().filter(|trouble| lasts(trouble, now)))
+            let away = entry
+                .away
+                .as_ref()
+                .and_then(|run| run.trouble(origin, ServerTroubleKind::Away, 1, entry.waiting));
+            let refusing =
+                || entry.refusing.as_ref()?.trouble(origin, ServerTroubleKind::Refusing, REFUSED_TASKS, 0);
+            away.filter(|trouble| lasts(trouble, now))
+                .or_else(|| refusing().filter(|trouble| lasts(trouble, now)))
         };
         let mut all: Vec<_> = self.0.iter().filter_map(of).collect();
         all.sort_unstable_by(|a, b| a.origin.cmp(&b.origin));
@@ -131,7 +142,8 @@ impl Board {
         if !self.0.contains_key(origin) {
             self.0.retain(|_, entry| entry.waiting > 0 || now.duration_since(entry.used) < FORGET_AFTER);
             if self.0.len() >= MAX_SERVERS {
-                let oldest = self.0.iter().min_by_key(|(_, entry)| entry.used).map(|(origin, _)| origin.clone());
+                let oldest =
+                    self.0.iter().min_by_key(|(_, entry)| entry.used).map(|(origin, _)| origin.clone());
                 oldest.and_then(|oldest| self.0.remove(&oldest));
             }
         }

@@ -22,7 +22,10 @@ async fn a_server_is_away_while_a_call_waits_for_it_and_back_with_its_next_answe
     let mut wait = one.wait();
     wait.failed("connection refused\n".repeat(100));
     let trouble = servers.trouble().unwrap();
-    assert_eq!((trouble.origin.as_str(), trouble.kind, trouble.until), (ORIGIN, ServerTroubleKind::Away, None));
+    assert_eq!(
+        (trouble.origin.as_str(), trouble.kind, trouble.until),
+        (ORIGIN, ServerTroubleKind::Away, None)
+    );
     assert!(trouble.text.len() < 400 && !trouble.text.contains('\n'), "{}", trouble.text);
     tokio::time::advance(Duration::from_secs(1800)).await;
     assert!(servers.trouble().is_some(), "as long as the call waits");

@@ -451,3 +451,42 @@ async fn a_known_size_that_needs_too_many_parts_is_refused_before_the_first() {
     );
     assert_eq!(count(&mock, "PUT"), 0);
 }
+
+#[tokio::test]
+async fn an_existing_id_that_a_session_does_not_find_is_created_anew() {
+    // With and without a server that says that it has sessions.
+    for info in [true, false] {
+        let mock = MockServer::start(move |seen, _| match line(seen).as_str() {
+            "GET /api/v1/info" if !info => Reply::status(404),
+            line if line.starts_with("GET /data") => {
+                let name = seen.target.split("name=").nth(1).unwrap().split('&').next().unwrap();
+                Reply::json(&json!({"data": [{"id": A, "name": name, "data_type": "binary"}]}))
+            }
+            "POST /data/multipart?uploads" if !seen.json()["existing_id"].is_null() => Reply::status(404),
+            _ => ordinary(seen, 1, json!(400)),
+        })
+        .await;
+        let bench = bench(mock.address(), small_buffer());
+        let artifact = bench.put("a", &noise(2000), 500).await.unwrap();
+        assert_eq!(artifact.id.as_deref(), Some(B), "the new id");
+        let begun: Vec<_> =
+            mock.requests().into_iter().filter(|seen| seen.target.ends_with("?uploads")).collect();
+        assert_eq!(begun.len(), 2, "info: {info}");
+        assert_eq!(begun[0].json()["existing_id"], A);
+        assert_eq!(begun[1].json()["existing_id"], Value::Null);
+        bench.client.close().await;
+
+        // An id that the runner gave must not turn into new data.
+        let spec = ArtifactSpec { path: "b".into(), existing_id: Some(A.into()), ..Default::default() };
+        let mut writer = bench.ports.outputs.create(spec).await.unwrap();
+        let wrote = writer.write(noise(2000).into()).await;
+        if info {
+            assert_eq!(wrote.unwrap_err().kind, PortErrorKind::NotFound);
+        }
+        assert!(!mock.requests().iter().skip(begun.len()).any(|seen| {
+            seen.target.ends_with("?uploads")
+                && seen.json()["name"].as_str().unwrap_or("").contains("b_")
+                && seen.json()["existing_id"].is_null()
+        }));
+    }
+}

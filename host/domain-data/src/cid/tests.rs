@@ -60,7 +60,9 @@ fn the_server_that_a_cid_names_does_not_matter_and_is_told() {
         assert_eq!(wire(&cid), format!("ids={A}"), "{cid}");
         assert_eq!(other_server(&cid, &base).as_deref(), Some(server), "{cid}");
     }
-    for cid in [format!("https://DS.example:443/{path}"), format!("https://me:pw@ds.example/{path}"), A.to_owned()] {
+    for cid in
+        [format!("https://DS.example:443/{path}"), format!("https://me:pw@ds.example/{path}"), A.to_owned()]
+    {
         assert_eq!(wire(&cid), format!("ids={A}"), "{cid}");
         assert_eq!(other_server(&cid, &base), None, "{cid}");
     }
