@@ -62,6 +62,16 @@ impl Proxies {
         )
     }
 
+    /// The proxy of requests by `http`, whatever `NO_PROXY` says.
+    pub fn http(&self) -> Option<&ProxyUrl> {
+        self.http.as_ref()
+    }
+
+    /// The proxy of requests by `https`, whatever `NO_PROXY` says.
+    pub fn https(&self) -> Option<&ProxyUrl> {
+        self.https.as_ref()
+    }
+
     /// The proxy that requests to this URL go through; none if they go straight.
     pub fn for_url(&self, url: &Url) -> Option<&ProxyUrl> {
         if is_loopback(url) {

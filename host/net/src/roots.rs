@@ -93,6 +93,11 @@ impl TrustRoots {
         self
     }
 
+    /// How many certificates there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Whether nobody is trusted, so that every `https` request fails.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

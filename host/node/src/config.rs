@@ -10,6 +10,7 @@ mod identity;
 mod loader;
 mod log;
 mod membership;
+mod network;
 mod noop;
 mod paths;
 mod problem;
@@ -33,6 +34,7 @@ use crate::status::StatusSettings;
 use crate::telemetry::LogSettings;
 use crate::worker::WorkerSettings;
 use posemesh_domain_client::DomainSettings;
+use posemesh_net::network::Network;
 use posemesh_plugin_host::load::LoaderSettings;
 
 use paths::Paths;
@@ -48,6 +50,8 @@ pub use reader::Setting;
 pub struct Config {
     /// How the log looks.
     pub log: LogSettings,
+    /// Proxies, and whom TLS trusts.
+    pub(crate) network: Network,
     pub(crate) dms_base_url: Url,
     /// Time for the whole of one request to DMS.
     pub(crate) request_timeout: Duration,
@@ -111,6 +115,12 @@ impl Config {
         &self.settings
     }
 
+    /// How the servers are reached, a line each for people: which proxy applies to which server, without its
+    /// credentials, and whether `https` has certificates to trust.
+    pub fn routes(&self) -> Vec<String> {
+        network::describe(&self.network, &self.dms_base_url, &self.membership.dds_base_url)
+    }
+
     /// Every setting with its default, what is allowed and what it means: the Markdown of docs/configuration.md.
     pub fn reference() -> String {
         // What is read of an empty environment are the declarations.
@@ -126,7 +136,7 @@ impl Config {
         let servers = servers::read(reader);
         let identity = identity::read(reader);
         let paths = paths::read(reader);
-        servers::check_proxies(reader);
+        let network = network::read(reader);
         let request_timeout = servers::read_request_timeout(reader);
         let node_version = membership::read_version(reader);
         let client_id = storage::read_client_id(reader, identity.as_ref());
@@ -159,6 +169,7 @@ impl Config {
             WorkerSettings { max_concurrency, poll_backoff_min, poll_backoff_max, shutdown_grace, lease };
         Some(Self {
             log,
+            network,
             dms_base_url: servers.dms_base_url?,
             request_timeout,
             membership,

@@ -26,6 +26,7 @@ pub mod auth;
 pub mod config;
 mod dms;
 mod heartbeat;
+mod http_server;
 mod journal;
 mod lease;
 pub mod node;

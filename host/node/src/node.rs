@@ -68,7 +68,9 @@ impl Node {
     /// # Errors
     /// When the address is taken, a folder can't be used, or this machine can't run WebAssembly.
     pub async fn start(config: Config) -> Result<Self, NodeError> {
-        // First: two nodes at one address would answer for each other.
+        // Before any client is made.
+        config.network.clone().install();
+        // Two nodes at one address would answer for each other.
         let status_server = StatusServer::bind(&config.status).await?;
         let (work_dirs, orphans) = WorkDirs::open(config.paths.work.clone()).await?;
         let work_dirs = Arc::new(work_dirs);

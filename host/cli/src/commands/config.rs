@@ -33,6 +33,9 @@ fn check(args: &EnvFileArgs) -> ExitCode {
             for setting in config.effective() {
                 println!("{}={}  # {}", setting.name, setting.value, setting.source);
             }
+            for route in config.routes() {
+                println!("# {route}");
+            }
             ExitCode::SUCCESS
         }
         Err(error) => {

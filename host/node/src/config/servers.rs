@@ -58,32 +58,6 @@ pub(super) fn read_request_timeout(reader: &mut SettingsReader<'_>) -> Duration 
     )
 }
 
-/// The HTTP client reads these from the process itself: in a `.env` file they would do nothing.
-pub(super) fn check_proxies(reader: &mut SettingsReader<'_>) {
-    let proxy = "Proxy for requests to DDS, DMS and domain servers; runners' own requests use none.";
-    let direct = "Hosts that are called without the proxy.";
-    for (name, meaning) in [
-        ("HTTP_PROXY", proxy),
-        ("HTTPS_PROXY", proxy),
-        ("NO_PROXY", direct),
-        ("http_proxy", "As `HTTP_PROXY`."),
-        ("https_proxy", "As `HTTPS_PROXY`."),
-        ("no_proxy", "As `NO_PROXY`."),
-    ] {
-        // May hold a password.
-        let variable = Variable::new(Group::Servers, name, meaning).secret();
-        reader.declare(&variable, "none", "in the real environment only, not in the `.env` file");
-        match reader.raw(name) {
-            Some((text, SettingSource::EnvFile)) => {
-                let message = "has no effect in the env file; set it in the real environment";
-                reader.problem(&variable, Some(text), message.to_owned());
-            }
-            Some((_, source)) => reader.setting(&variable, "(set)", source),
-            None => {}
-        }
-    }
-}
-
 const ALLOWED: &str = "http(s)://HOST[:PORT][/PATH]";
 
 /// A base URL: `http` or `https` with a host, and nothing that could carry a secret or break joining.

@@ -252,6 +252,69 @@ fn plain_http_is_for_this_machine_unless_allowed() {
 }
 
 #[test]
+fn the_proxy_of_each_server_is_shown_without_its_credentials_and_loopback_has_none() {
+    let routes = |more: &[(&str, &str)]| load(&wallet(more)).unwrap().routes().join("\n");
+    let shown = routes(&[
+        ("HTTPS_PROXY", "http://me:hunter3@proxy.example:3128"),
+        ("http_proxy", "other.example:8080"),
+        ("NO_PROXY", "dds.auki.network"),
+    ]);
+    for line in [
+        "DMS https://dms.auki.network/v1: through the proxy http://[redacted]@proxy.example:3128",
+        "DDS https://dds.auki.network/: directly",
+        "domain servers by https: through the proxy http://[redacted]@proxy.example:3128, except",
+        "domain servers by http: through the proxy http://other.example:8080, except",
+    ] {
+        assert!(shown.contains(line), "{line}\n{shown}");
+    }
+    let local = [("DDS_BASE_URL", "http://127.0.0.1:80"), ("DMS_BASE_URL", "http://localhost:1/v1")];
+    let shown = routes(&[&[("ALL_PROXY", "http://me:hunter3@proxy.example")], &local[..]].concat());
+    assert!(shown.contains("DMS http://localhost:1/v1: directly: it is this machine"), "{shown}");
+    assert!(shown.contains("DDS http://127.0.0.1/: directly: it is this machine"), "{shown}");
+    assert!(!shown.contains("hunter3"), "{shown}");
+
+    let config = load(&wallet(&[("HTTP_PROXY", "http://me:hunter3@p:1"), ("http_proxy", "q:2")])).unwrap();
+    let set: Vec<_> = config.effective().iter().filter(|setting| setting.name.ends_with("PROXY")).collect();
+    assert_eq!(set.len(), 1, "{set:?}");
+    assert_eq!(set[0].value, "http://[redacted]@p:1");
+    for bad in ["socks5://me:hunter3@p", "http://", "ftp://hunter3"] {
+        let reported = problems(&wallet(&[("ALL_PROXY", bad)]));
+        assert_eq!(reported.len(), 1, "{bad}");
+        assert!(reported[0].starts_with("ALL_PROXY=[redacted]: "), "{reported:?}");
+        assert!(!reported[0].contains("hunter3"), "{reported:?}");
+    }
+}
+
+#[test]
+fn certificates_that_can_not_be_used_are_a_problem_with_file_and_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ca.pem");
+    std::fs::write(&path, "no certificate").unwrap();
+    let [path, folder] = [path.as_path(), folder.path()].map(|path| path.to_str().unwrap().to_owned());
+    for (name, value, reason) in [
+        ("SSL_CERT_FILE", "/nowhere/ca.pem", "No such file"),
+        ("SSL_CERT_FILE", folder.as_str(), "not a regular file"),
+        ("SSL_CERT_FILE", path.as_str(), "no certificate"),
+        ("SSL_CERT_DIR", folder.as_str(), "no certificate"),
+        ("SSL_CERT_DIR", "/nowhere", "No such file"),
+        ("SSL_CERT_FILE", "/dev/null", "not a regular file"),
+    ] {
+        let reported = problems(&wallet(&[(name, value)]));
+        assert_eq!(reported.len(), 1, "{name}={value}: {reported:?}");
+        assert!(reported[0].starts_with(&format!("{name}={value}: {value}: ")), "{reported:?}");
+        assert!(reported[0].contains(reason), "{reported:?}");
+    }
+    let ca = concat!(env!("CARGO_MANIFEST_DIR"), "/../net/tests/certificates/ca.pem");
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    writeln!(file, "SSL_CERT_FILE={ca}").unwrap();
+    let mut environment = Environment::from_iter(wallet(&[]));
+    environment.add_from_file(file.path()).unwrap();
+    let config = Config::load(&environment).unwrap();
+    assert_eq!(config.network.trusted().len(), 1, "from an env file, in place of the system's");
+    assert!(config.routes().iter().any(|line| line == "certificates of CAs: 1"));
+}
+
+#[test]
 fn values_that_are_not_utf8_are_reported_and_only_if_they_matter() {
     let bad = OsString::from_vec(vec![b'1', 0xff]);
     let mut variables: Vec<(OsString, OsString)> =

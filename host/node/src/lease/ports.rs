@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use posemesh_domain_client::TaskToken;
-use posemesh_domain_client::{DomainClient, DomainPorts, TaskDomain};
+use posemesh_domain_client::{DomainClient, DomainPorts, ServerWaits, TaskDomain, TaskToken};
 use posemesh_runner_api::disk::TaskDisk;
+use posemesh_runner_api::failure::{Blame, FailureKind, RunFailure};
 use tokio_util::sync::CancellationToken;
 
 use crate::dms::Lease;
@@ -24,6 +24,15 @@ pub(crate) trait OpenPorts: Send + Sync {
         stop: CancellationToken,
         disk: TaskDisk,
     ) -> Result<DomainPorts, &'static str>;
+}
+
+/// The failure of a run, blamed on the domain server if the run reached its deadline while it waited for that server.
+pub(super) fn blame_waits(failure: RunFailure, waits: &ServerWaits) -> RunFailure {
+    let Some(error) = waits.interrupted().filter(|_| failure.kind == FailureKind::Deadline) else {
+        return failure;
+    };
+    let reason = format!("{}; it was waiting for its domain server: {error}", failure.reason);
+    RunFailure { reason, ..failure }.blamed_on(Blame::Server)
 }
 
 /// Opens ports to domain servers.

@@ -18,6 +18,7 @@ use crate::journal::LeaseJournal;
 use crate::lease::conclude::{FinishedRun, conclude};
 use crate::lease::context::LeaseContext;
 use crate::lease::delivery::deliver_in_time;
+use crate::lease::ports::blame_waits;
 use crate::lease::release::ReleaseOrder;
 use crate::lease::run::run;
 use crate::lease::setup::{RunSetup, SetupError, set_up};
@@ -158,9 +159,9 @@ impl LeaseSession {
             () = ports.outputs.wait_for_aborts() => {}
             () = context.release.share_is_over() => warn!("stopping: upload sessions may be left at the server"),
         }
-        let blame = end.result.as_ref().err().map(|failure| failure.blame);
-        let finished =
-            FinishedRun { task: lease.task, result: end.result, artifacts: ports.outputs.finished() };
+        let result = end.result.map_err(|failure| blame_waits(failure, &ports.waits));
+        let blame = result.as_ref().err().map(|failure| failure.blame);
+        let finished = FinishedRun { task: lease.task, result, artifacts: ports.outputs.finished() };
         let outcome = conclude(&context, finished, &heartbeats, reports.stop_reason()).await;
         // Ended before the directory is removed: that may take long, and there is no lease left to extend.
         drop(heartbeats);

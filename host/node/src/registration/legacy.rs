@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::callback::{log_healthcheck, receive_callback};
 use super::state::Registration;
+use crate::http_server::{self, ServerLimits};
 
 /// Largest body of a callback.
 const LARGEST_BODY: usize = 2 << 20;
@@ -25,6 +26,14 @@ const LARGEST_BODY: usize = 2 << 20;
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How many callbacks are read at a time: each can hold [`LARGEST_BODY`].
 const CALLBACKS_AT_A_TIME: usize = 4;
+
+/// What callers may hold. An answer takes no longer than its body.
+const LIMITS: ServerLimits = ServerLimits {
+    connections: 64,
+    head_timeout: Duration::from_secs(10),
+    connection_time: Duration::from_secs(120),
+    last_requests: Duration::from_secs(1),
+};
 
 /// The routes, bound to their address and not yet served.
 #[derive(Debug)]
@@ -64,7 +73,7 @@ impl LegacyServer {
         self.listener.local_addr().ok()
     }
 
-    /// Serves until `stop` fires; requests in flight are aborted then.
+    /// Serves until `stop` fires; requests in flight then get a moment.
     pub(crate) async fn run(self, stop: CancellationToken) {
         let state = LegacyState {
             registration: self.registration,
@@ -75,11 +84,7 @@ impl LegacyServer {
             .route("/internal/v1/registrations", post(callback))
             .layer(DefaultBodyLimit::max(LARGEST_BODY))
             .with_state(state);
-        let serving = axum::serve(self.listener, router).into_future();
-        // The node goes on without the routes: what they take are hints, and it registers by itself.
-        if let Some(Err(error)) = stop.run_until_cancelled(serving).await {
-            tracing::error!(%error, "the legacy routes are served no more");
-        }
+        http_server::serve(self.listener, router, "the server of the legacy routes", LIMITS, stop).await;
     }
 }
 

@@ -1,7 +1,6 @@
 //! Binds the address, and serves the routes.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -15,9 +14,7 @@ use super::answer::error;
 use super::settings::StatusSettings;
 use super::sources::StatusSources;
 use super::{admin, guard, metrics, node, ready, tasks};
-
-/// Time for requests in flight to end when the node ends.
-const LAST_REQUESTS: Duration = Duration::from_secs(2);
+use crate::http_server::{self, ServerLimits};
 
 /// The server, bound to its address and not yet serving.
 #[derive(Debug)]
@@ -54,21 +51,7 @@ impl StatusServer {
     /// Serves until `stop` fires; requests in flight then get a moment.
     pub(crate) async fn serve(self, sources: StatusSources, stop: CancellationToken) {
         let router = router(sources, self.addr);
-        let stopping = stop.clone();
-        let serving = axum::serve(self.listener, router)
-            .with_graceful_shutdown(async move { stopping.cancelled().await })
-            .into_future();
-        // A graceful end waits for every connection, and a client could keep one open for as long as it likes.
-        let limit = async {
-            stop.cancelled().await;
-            tokio::time::sleep(LAST_REQUESTS).await;
-        };
-        tokio::select! {
-            served = serving => if let Err(error) = served {
-                tracing::error!(%error, "the status server has ended");
-            },
-            () = limit => tracing::debug!("requests to the status server are cut off"),
-        }
+        http_server::serve(self.listener, router, "the status server", ServerLimits::default(), stop).await;
     }
 }
 

@@ -1,0 +1,216 @@
+//! Serves routes to whoever connects, without letting them use up the node's descriptors: so many connections at most,
+//! each with a time for its request's head. At the cap a new connection takes the place of the one that has been idle
+//! longest, so that a thousand silent connections do not keep a health check out.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::response::Response;
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use posemesh_net::retry::{Backoff, Jitter};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+/// What the clients of one server may hold.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ServerLimits {
+    /// Connections at the same time.
+    pub(crate) connections: usize,
+    /// Time for the head of a request: the first one, and each further one on the same connection.
+    pub(crate) head_timeout: Duration,
+    /// Time of one connection, longer than the longest answer takes: a client that reads its answer a byte at a time
+    /// would otherwise keep its place for ever.
+    pub(crate) connection_time: Duration,
+    /// Time for requests in flight to end when the node ends.
+    pub(crate) last_requests: Duration,
+}
+
+impl Default for ServerLimits {
+    fn default() -> Self {
+        Self {
+            connections: 64,
+            head_timeout: Duration::from_secs(10),
+            // A rescan answers when all new components are compiled.
+            connection_time: Duration::from_secs(900),
+            last_requests: Duration::from_secs(2),
+        }
+    }
+}
+
+/// Serves until `stop` fires; requests in flight then get a moment. `what` is the server's name in the log.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    what: &'static str,
+    limits: ServerLimits,
+    stop: CancellationToken,
+) {
+    let mut connections = Connections { limits, router, open: Vec::new(), tasks: JoinSet::new() };
+    let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2), Jitter::UPPER_HALF);
+    let mut is_failing = false;
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            // Taken out as they end, so that what has ended takes no place.
+            Some(_) = connections.tasks.join_next() => continue,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                if std::mem::take(&mut is_failing) {
+                    tracing::info!("{what} takes connections again");
+                    backoff.reset();
+                }
+                connections.open(stream);
+            }
+            // That client went away before it was accepted, which says nothing about the next.
+            Err(error) if is_of_client(&error) => {}
+            Err(error) => {
+                if !std::mem::replace(&mut is_failing, true) {
+                    tracing::warn!(
+                        %error, "{what} can't take connections now and tries again; most likely this process has too few \
+                        file descriptors (`ulimit -n`)"
+                    );
+                }
+                // Gives back a descriptor, of the one who needs it least.
+                connections.close_longest_idle();
+                let _ = timeout(backoff.next_delay(), stop.cancelled()).await;
+            }
+        }
+    }
+    connections.end().await;
+}
+
+/// The open connections of one server.
+struct Connections {
+    limits: ServerLimits,
+    router: Router,
+    open: Vec<Arc<Connection>>,
+    tasks: JoinSet<()>,
+}
+
+/// What is known of one connection.
+#[derive(Debug, Default)]
+struct Connection {
+    /// Since when it has no request; none while it has.
+    idle: Mutex<Option<Instant>>,
+    /// Ends it at once.
+    close: CancellationToken,
+    /// Ends it after its request.
+    finish: CancellationToken,
+}
+
+impl Connections {
+    fn open(&mut self, stream: TcpStream) {
+        self.forget_ended();
+        // With all places taken by requests, this client has to come back.
+        if self.open.len() >= self.limits.connections && !self.close_longest_idle() {
+            return;
+        }
+        let connection =
+            Arc::new(Connection { idle: Mutex::new(Some(Instant::now())), ..Connection::default() });
+        self.open.push(Arc::clone(&connection));
+        self.tasks.spawn(attend(stream, self.router.clone(), self.limits, connection));
+    }
+
+    /// Closes the connection that has had no request for longest; returns whether there was one.
+    fn close_longest_idle(&mut self) -> bool {
+        self.forget_ended();
+        let idle =
+            self.open.iter().enumerate().filter_map(|(at, connection)| Some((connection.idle_since()?, at)));
+        let Some((_, at)) = idle.min() else { return false };
+        self.open.swap_remove(at).close.cancel();
+        true
+    }
+
+    /// A connection that has ended is known here only.
+    fn forget_ended(&mut self) {
+        self.open.retain(|connection| Arc::strong_count(connection) > 1);
+    }
+
+    async fn end(mut self) {
+        self.open.iter().for_each(|connection| connection.finish.cancel());
+        let ended = async { while self.tasks.join_next().await.is_some() {} };
+        if timeout(self.limits.last_requests, ended).await.is_err() {
+            tracing::debug!("requests in flight are cut off");
+        }
+        self.tasks.shutdown().await;
+    }
+}
+
+impl Connection {
+    fn idle_since(&self) -> Option<Instant> {
+        *self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_idle(&self, since: Option<Instant>) {
+        *self.idle.lock().unwrap_or_else(PoisonError::into_inner) = since;
+    }
+}
+
+/// A request and its answer: the connection is busy until the answer's last byte was taken.
+struct Busy(Arc<Connection>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.set_idle(Some(Instant::now()));
+    }
+}
+
+async fn attend(stream: TcpStream, router: Router, limits: ServerLimits, connection: Arc<Connection>) {
+    let routes = TowerToHyperService::new(router);
+    let busy = Arc::clone(&connection);
+    let service = service_fn(move |request: http::Request<Incoming>| {
+        busy.set_idle(None);
+        let busy = Busy(Arc::clone(&busy));
+        let answer = routes.call(request);
+        async move { answer.await.map(|answer| busy_until_sent(answer, busy)) }
+    });
+    let mut http = std::pin::pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.head_timeout)
+            .serve_connection(TokioIo::new(stream), service)
+    );
+    // How a connection ends concerns its client only.
+    tokio::select! {
+        _ = http.as_mut() => return,
+        () = connection.close.cancelled() => return,
+        () = connection.finish.cancelled() => {}
+        () = sleep(limits.connection_time) => return,
+    }
+    http.as_mut().graceful_shutdown();
+    let _ = http.await;
+}
+
+fn busy_until_sent(answer: Response, busy: Busy) -> Response {
+    answer.map(|body| {
+        Body::new(body.map_frame(move |frame| {
+            // Moved into the body, and dropped with it.
+            let _ = &busy;
+            frame
+        }))
+    })
+}
+
+fn is_of_client(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(
+        error.kind(),
+        Kind::ConnectionAborted | Kind::ConnectionReset | Kind::ConnectionRefused | Kind::Interrupted
+    )
+}
+
+#[cfg(test)]
+mod tests;
