@@ -28,7 +28,7 @@ use std::time::Duration;
 use ::url::Url;
 
 use crate::lease::LeaseSettings;
-use crate::noop::NoopSettings;
+use crate::noop::{NoopCheck, NoopSettings};
 use crate::registration::MembershipSettings;
 use crate::status::StatusSettings;
 use crate::telemetry::LogSettings;
@@ -115,10 +115,16 @@ impl Config {
         &self.settings
     }
 
-    /// How the servers are reached, a line each for people: which proxy applies to which server, without its
-    /// credentials, and whether `https` has certificates to trust.
-    pub fn routes(&self) -> Vec<String> {
-        network::describe(&self.network, &self.dms_base_url, &self.membership.dds_base_url)
+    /// What follows from the settings on this machine, a line each for people: which proxy applies to which server,
+    /// without its credentials; whether `https` has certificates to trust; and a noop runner that is not there.
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = network::describe(&self.network, &self.dms_base_url, &self.membership.dds_base_url);
+        notes.extend(self.noop_check().missing_file());
+        notes
+    }
+
+    pub(crate) fn noop_check(&self) -> NoopCheck {
+        NoopCheck::new(self.noop, &self.paths.plugins)
     }
 
     /// Every setting with its default, what is allowed and what it means: the Markdown of docs/configuration.md.

@@ -101,6 +101,9 @@ impl Node {
         if self.registry.capabilities().borrow().is_empty() {
             tracing::warn!(dir = %dir.display(), "no runner is live; waiting for one");
         }
+        if let Some(missing) = self.config.noop_check().missing(&self.registry.capabilities().borrow()) {
+            tracing::error!("{missing}");
+        }
         Ok(())
     }
 
@@ -232,6 +235,7 @@ impl Node {
             // A poll may wait, be sent, and be tried again once.
             longest_silence: 2 * (self.config.worker.poll_backoff_max + self.config.request_timeout),
             max_concurrency: self.config.worker.max_concurrency as u64,
+            noop: self.config.noop_check(),
         };
         StatusSources {
             identity: NodeIdentity::of(&self.config.paths.plugins),

@@ -33,8 +33,8 @@ fn check(args: &EnvFileArgs) -> ExitCode {
             for setting in config.effective() {
                 println!("{}={}  # {}", setting.name, setting.value, setting.source);
             }
-            for route in config.routes() {
-                println!("# {route}");
+            for note in config.notes() {
+                println!("# {note}");
             }
             ExitCode::SUCCESS
         }

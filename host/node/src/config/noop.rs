@@ -11,7 +11,8 @@ pub(super) fn read(reader: &mut SettingsReader<'_>) -> NoopSettings {
             &Variable::new(
                 Group::Noop,
                 "ENABLE_NOOP",
-                "Whether the noop runner, which only sleeps, is live if it is in `PLUGINS_DIR`.",
+                "Whether the noop runner, which only sleeps, may be live. Its file, `noop.wasm`, has to be in `PLUGINS_DIR` \
+                 too; the node is not ready while it is not.",
             ),
             default.enabled,
         ),

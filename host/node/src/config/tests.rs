@@ -253,7 +253,7 @@ fn plain_http_is_for_this_machine_unless_allowed() {
 
 #[test]
 fn the_proxy_of_each_server_is_shown_without_its_credentials_and_loopback_has_none() {
-    let routes = |more: &[(&str, &str)]| load(&wallet(more)).unwrap().routes().join("\n");
+    let routes = |more: &[(&str, &str)]| load(&wallet(more)).unwrap().notes().join("\n");
     let shown = routes(&[
         ("HTTPS_PROXY", "http://me:hunter3@proxy.example:3128"),
         ("http_proxy", "other.example:8080"),
@@ -311,7 +311,7 @@ fn certificates_that_can_not_be_used_are_a_problem_with_file_and_reason() {
     environment.add_from_file(file.path()).unwrap();
     let config = Config::load(&environment).unwrap();
     assert_eq!(config.network.trusted().len(), 1, "from an env file, in place of the system's");
-    assert!(config.routes().iter().any(|line| line == "certificates of CAs: 1"));
+    assert!(config.notes().iter().any(|line| line == "certificates of CAs: 1"));
 }
 
 #[test]

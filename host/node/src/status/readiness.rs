@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use crate::admission::TroubleBoard;
 use crate::auth::token::TokenStatus;
+use crate::noop::NoopCheck;
 use crate::records::TaskRecords;
 use crate::registration::RegistrationStatus;
 use crate::shutdown::Shutdown;
@@ -31,6 +32,8 @@ pub(crate) struct Readiness {
     pub(crate) longest_silence: Duration,
     /// How many leases the node works on at once.
     pub(crate) max_concurrency: u64,
+    /// Whether a noop runner is asked for and is not there.
+    pub(crate) noop: NoopCheck,
 }
 
 impl Readiness {
@@ -56,6 +59,7 @@ impl Readiness {
         if self.runners.capabilities().borrow().is_empty() {
             missing.push("no runner is live; PLUGINS_DIR is where they are taken from".to_owned());
         }
+        missing.extend(self.noop.missing(&self.runners.capabilities().borrow()));
         let troubles = self.board.list();
         // Without a free slot, or in trouble, the node asks for no work, so silence then says nothing about DMS.
         let free = self.records.totals().running() < self.max_concurrency
@@ -89,7 +93,10 @@ impl Readiness {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::noop::NoopSettings;
     use crate::testing::FakeRunners;
 
     #[tokio::test]
@@ -108,6 +115,7 @@ mod tests {
             shutdown: Shutdown::new(),
             longest_silence: Duration::from_secs(60),
             max_concurrency: 1,
+            noop: NoopCheck::new(NoopSettings::default(), Path::new("/nowhere")),
         };
         assert_eq!(readiness.missing(), [""; 0], "it is ready to begin with");
         runners.set_stuck(2);
