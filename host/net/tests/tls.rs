@@ -6,7 +6,6 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use posemesh_http_mock::{MockServer, Reply};
 use posemesh_net::http::{CertificateFault, cause, certificate_fault, client_builder};
 use posemesh_net::network::Network;
 use posemesh_net::proxy::Proxies;
@@ -17,6 +16,11 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
+
+use crate::plain_server::PlainServer;
+
+#[path = "support/plain_server.rs"]
+mod plain_server;
 
 fn certificate(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/certificates").join(name)
@@ -51,14 +55,15 @@ fn trusting(roots: TrustRoots) {
 
 #[tokio::test]
 async fn without_a_ca_plain_http_works_and_https_fails_with_the_cure() {
-    let plain = MockServer::start(|_, _| Reply::status(204)).await;
+    let plain = PlainServer::start(204).await;
     let port = tls_server().await;
     let https = format!("https://localhost:{port}/");
 
     // A machine without certificates, in one process with what follows: the settings are the process's.
     trusting(TrustRoots::default());
     let client = client_builder().build().expect("a client without any certificate");
-    assert_eq!(client.get(plain.url()).send().await.unwrap().status(), 204);
+    assert_eq!(client.get(format!("http://{}/", plain.addr)).send().await.unwrap().status(), 204);
+    assert_eq!(plain.heads.lock().unwrap().len(), 1);
     let error = client.get(&https).send().await.unwrap_err();
     assert_eq!(certificate_fault(&error), Some(CertificateFault::UnknownIssuer));
     let text = cause(&error);

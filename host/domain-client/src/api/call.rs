@@ -22,6 +22,8 @@ pub(crate) struct ApiCall {
     pub(crate) payload: Option<Payload>,
     /// Whether the request carries the task token and the client id (all but `info` do).
     pub(crate) authorised: bool,
+    /// Whether the call tidies up behind a task: how it goes says nothing of what the task waits for.
+    pub(crate) tidies_up: bool,
     /// Fewer attempts than the retry policy has.
     pub(crate) max_attempts: Option<u32>,
     /// Time for the head of the answer, in place of the settings' `first_byte_timeout`.
@@ -40,6 +42,7 @@ impl ApiCall {
             content_type: None,
             payload: None,
             authorised: true,
+            tidies_up: false,
             max_attempts: None,
             first_byte_timeout: None,
             max_answer_bytes: SMALL_ANSWER,
@@ -56,6 +59,10 @@ impl ApiCall {
 
     pub(crate) fn unauthorised(self) -> Self {
         Self { authorised: false, ..self }
+    }
+
+    pub(crate) fn tidying_up(self) -> Self {
+        Self { tidies_up: true, ..self }
     }
 
     pub(crate) fn first_byte_timeout(self, timeout: Duration) -> Self {

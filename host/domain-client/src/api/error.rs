@@ -52,6 +52,8 @@ pub enum DomainError {
         retry_after: Option<Duration>,
         /// The number of the attempt, from 1.
         attempt: u32,
+        /// Whether data was asked for, and not sent.
+        reads: bool,
     },
     /// The connection could not be made or broke.
     #[error("{what}: {cause}; check that the domain server can be reached")]
@@ -186,9 +188,11 @@ impl DomainError {
             Self::Limit(_) | Self::Disk(_) => Blame::Runner,
             Self::Settings(_) | Self::Spool(_) | Self::NoSocket { .. } => Blame::Host,
             Self::Certificate { trusts_nobody: true, .. } => Blame::Host,
-            Self::Status { status, .. } => match status.as_u16() {
-                // What is there, what has that name, and how large it is: the data's doing.
-                404 | 409 | 410 | 413 => Blame::Task,
+            Self::Status { status, reads, .. } => match status.as_u16() {
+                // What is there, what has that name, and how large it is: the data's doing. Of what is sent, only the
+                // domain or the upload session can be missing.
+                404 | 410 if *reads => Blame::Task,
+                409 | 413 => Blame::Task,
                 400 | 422 => Blame::Runner,
                 _ => Blame::Server,
             },
@@ -278,7 +282,8 @@ mod tests {
     use super::*;
 
     fn of_status(status: StatusCode) -> DomainError {
-        DomainError::Status { what: "storing", status, detail: String::new(), retry_after: None, attempt: 1 }
+        let (what, detail) = ("storing", String::new());
+        DomainError::Status { what, status, detail, retry_after: None, attempt: 1, reads: false }
     }
 
     #[test]
@@ -299,7 +304,8 @@ mod tests {
             (DomainError::Spool("No space left on device".to_owned()), Blame::Host),
             (DomainError::Cid(CidError::Empty), Blame::Task),
             (DomainError::NoSuchData(cause()), Blame::Task),
-            (of_status(StatusCode::NOT_FOUND), Blame::Task),
+            (of_status(StatusCode::NOT_FOUND), Blame::Server),
+            (of_status(StatusCode::CONFLICT), Blame::Task),
             (of_status(StatusCode::BAD_REQUEST), Blame::Runner),
             (DomainError::Limit(cause()), Blame::Runner),
             (DomainError::Disk(DiskFull { bytes: 1, limit: 1 }), Blame::Runner),

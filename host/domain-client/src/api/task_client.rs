@@ -9,8 +9,8 @@ use posemesh_net::http::{BodyError, bearer, read_body, start_of_body};
 use posemesh_runner_api::failure::Blame;
 use posemesh_runner_api::ports::PortError;
 use posemesh_text::one_line;
-use reqwest::Response;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
+use reqwest::{Method, Response};
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
@@ -153,7 +153,7 @@ impl TaskClient {
             let may_repeat = call.max_attempts.is_none_or(|most| attempts < most);
             let wait = self.settings().retry.wait_after(attempts, error.retry_after()).filter(|_| may_repeat);
             let Some(wait) = wait else {
-                if error.blame() == Blame::Server {
+                if error.blame() == Blame::Server && !call.tidies_up {
                     self.at_server.failed(&error.to_string());
                 }
                 break Err(error);
@@ -161,7 +161,7 @@ impl TaskClient {
             let wait_ms = wait.as_millis();
             tracing::debug!(task_id = %self.task_id, %error, wait_ms, tried = attempts, "trying again");
             // A shortage of this node's says nothing about the server.
-            if error.blame() == Blame::Server {
+            if error.blame() == Blame::Server && !call.tidies_up {
                 waiting.get_or_insert_with(|| self.at_server.wait()).failed(error.to_string());
             }
             sleep(wait).await;
@@ -170,6 +170,7 @@ impl TaskClient {
             waiting.over();
         }
         match &result {
+            _ if call.tidies_up => {}
             Ok(_) if call.authorised => self.at_server.succeeded(),
             Ok(_) => self.at_server.answered(),
             Err(error) if error.status().is_some() && !error.is_transient() => self.at_server.answered(),
@@ -250,7 +251,8 @@ impl TaskClient {
         let retry_after =
             posemesh_net::retry::retry_after(response.headers(), settings.retry.retry_after_max);
         let detail = error_detail(response, token).await;
-        Err(DomainError::Status { what, status, detail, retry_after, attempt })
+        let reads = call.method == Method::GET;
+        Err(DomainError::Status { what, status, detail, retry_after, attempt, reads })
     }
 }
 

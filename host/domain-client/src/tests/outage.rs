@@ -165,3 +165,23 @@ async fn trouble_of_this_nodes_disk_is_blamed_on_the_host() {
     assert_eq!((error.kind, error.blame), (PortErrorKind::Other, Blame::Host), "{error}");
     assert_eq!(bench.client.servers().trouble(), None);
 }
+
+#[tokio::test]
+async fn an_upload_that_is_given_up_while_its_server_is_away_is_remembered_though_its_session_is_aborted() {
+    let mock = MockServer::start(|seen, _| match seen.target.contains("partNumber=") {
+        true => Reply::status(503),
+        false => ordinary(seen, 1, json!(400)),
+    })
+    .await;
+    let bench = bench(mock.address(), patient());
+    let servers = bench.client.servers().clone();
+    let gives_up = eventually("a part waits", || servers.trouble().is_some());
+    tokio::select! {
+        put = bench.put("a", &noise(2000), 2000) => panic!("{put:?}"),
+        () = gives_up => {}
+    }
+    bench.client.close().await;
+    assert!(lines(&mock).last().unwrap().starts_with("DELETE"));
+    let interrupted = bench.ports.waits.interrupted().unwrap();
+    assert!(interrupted.contains("503"), "{interrupted}");
+}

@@ -72,8 +72,18 @@ pub(super) async fn store(
         };
         existing = match after_refusal(client, target, &existing, &error).await? {
             Some(existing) if round < MAX_ROUNDS => existing,
-            _ => return Err(error),
+            _ => return Err(not_there(error, &existing)),
         };
+    }
+}
+
+/// The refusal of an id that the runner gave, in words: that it is not there is the task's doing, not the server's.
+fn not_there(error: DomainError, existing: &ExistingData) -> DomainError {
+    match existing {
+        ExistingData::Given(id) if error.status() == Some(404) => {
+            DomainError::NoSuchData(format!("the artifact's existing id {id}; {error}"))
+        }
+        _ => error,
     }
 }
 
