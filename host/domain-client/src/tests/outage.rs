@@ -176,8 +176,9 @@ async fn an_upload_that_is_given_up_while_its_server_is_away_is_remembered_thoug
     let bench = bench(mock.address(), patient());
     let servers = bench.client.servers().clone();
     let gives_up = eventually("a part waits", || servers.trouble().is_some());
+    let bytes = noise(2000);
     tokio::select! {
-        put = bench.put("a", &noise(2000), 2000) => panic!("{put:?}"),
+        put = bench.put("a", &bytes, 2000) => panic!("{put:?}"),
         () = gives_up => {}
     }
     bench.client.close().await;
