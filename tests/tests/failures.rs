@@ -75,13 +75,13 @@ async fn an_input_that_does_not_exist_fails_the_task_and_is_named() {
 }
 
 #[tokio::test]
-async fn an_input_on_another_server_is_refused_and_nobody_asks_it() {
+async fn an_input_of_another_domain_is_refused_and_nobody_asks_its_server() {
     let foreign = Devnet::start(DevnetConfig::default()).await.expect("a second devnet");
     let data = foreign.put_data("scan", "ply", b"ply\n".to_vec()).await.expect("stored");
     let inputs = [foreign.data_url(data)];
     let pointcloud = plugin("pointcloud");
     let (ended, _) = fail_once(&pointcloud, "/posemesh/pointcloud/v1", &inputs, Value::Null).await;
-    assert_contains(&ended.failures[0].reason, &["server"]);
+    assert_contains(&ended.failures[0].reason, &["names the domain", "refused"]);
     assert!(foreign.requests().is_empty(), "nothing was sent there: {:?}", foreign.requests());
     foreign.shutdown().await;
 }

@@ -83,7 +83,8 @@ impl InputDownload {
             // The retries of `open` do not cover this: an answer that is cut later was a success there.
             let wait = self.client.settings().retry.backoff(cuts.count());
             tracing::debug!(task_id = %self.client.task_id(), %error, cuts = cuts.count(), "taking a download up again");
-            waiting.get_or_insert_with(|| self.client.at_server().wait()).failed(error.to_string());
+            let waiting = waiting.get_or_insert_with(|| self.client.at_server().wait());
+            waiting.failed(error.blame(), error.to_string());
             sleep(wait).await;
         };
         if let Some(waiting) = waiting {

@@ -12,7 +12,7 @@ mod task;
 mod trouble;
 
 pub use health::Servers;
-pub use task::ServerWaits;
+pub use task::{InterruptedWait, ServerWaits};
 pub use trouble::{ServerTrouble, ServerTroubleKind};
 
 pub(crate) use task::{ServerWait, TaskAtServer};

@@ -32,9 +32,13 @@ pub fn join(base: &Url, segments: &[&str]) -> Url {
 pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
+        // An IPv4 address in the form of IPv6 leads where the IPv4 address does.
+        Some(Host::Ipv6(address)) => address.to_canonical().is_loopback(),
         // RFC 6761 reserves `localhost` and all names below it for the loopback address.
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Domain(name)) => {
+            let name = name.strip_suffix('.').unwrap_or(name);
+            name == "localhost" || name.ends_with(".localhost")
+        }
         None => false,
     }
 }
@@ -65,7 +69,14 @@ mod tests {
     #[test]
     fn plain_http_is_private_on_this_machine_only() {
         let private = |url: &str| is_private(&Url::parse(url).unwrap());
-        for url in ["https://ds.example", "http://127.0.0.1:1", "http://[::1]", "http://a.localhost:8080/x"] {
+        for url in [
+            "https://ds.example",
+            "http://127.0.0.1:1",
+            "http://[::1]",
+            "http://a.localhost:8080/x",
+            "http://localhost./",
+            "http://[::ffff:127.0.0.1]",
+        ] {
             assert!(private(url), "{url}");
         }
         for url in ["http://ds.example", "http://10.0.0.1", "http://localhost.example", "data:text/plain,x"] {

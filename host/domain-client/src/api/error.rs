@@ -158,7 +158,10 @@ pub enum DomainError {
     #[error("storing an artifact that is too large to wait in memory: {0}")]
     Disk(#[from] DiskFull),
     /// The file that holds an artifact until it can be sent can't be used.
-    #[error("an artifact could not be kept on disk: {0}")]
+    #[error(
+        "an artifact could not be kept on disk: {0}; the node's WORK_DIR has to be there, with room and inodes, and the \
+         node needs free descriptors"
+    )]
     Spool(String),
     /// The task is being stopped.
     #[error("the task was cancelled")]

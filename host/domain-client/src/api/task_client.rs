@@ -160,9 +160,9 @@ impl TaskClient {
             };
             let wait_ms = wait.as_millis();
             tracing::debug!(task_id = %self.task_id, %error, wait_ms, tried = attempts, "trying again");
-            // A shortage of this node's says nothing about the server.
-            if error.blame() == Blame::Server && !call.tidies_up {
-                waiting.get_or_insert_with(|| self.at_server.wait()).failed(error.to_string());
+            if !call.tidies_up {
+                let waiting = waiting.get_or_insert_with(|| self.at_server.wait());
+                waiting.failed(error.blame(), error.to_string());
             }
             sleep(wait).await;
         };

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use posemesh_runner_api::failure::Blame;
 use uuid::Uuid;
 
 use crate::servers::health::Servers;
@@ -11,18 +12,25 @@ use crate::servers::health::Servers;
 /// away is not to blame for it.
 #[derive(Debug, Default)]
 pub struct ServerWaits {
-    /// The error that a call waited after when it was given up.
-    interrupted: Mutex<Option<String>>,
+    interrupted: Mutex<Option<InterruptedWait>>,
+}
+
+/// A wait for another try that was ended from outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InterruptedWait {
+    /// Whose fault the failed tries were: the server's, or this node's.
+    pub blame: Blame,
+    /// The last error, in one line.
+    pub text: String,
 }
 
 impl ServerWaits {
-    /// The server's error after which a call of the task waited when it was ended from outside, and no call has
-    /// succeeded since; in one line.
-    pub fn interrupted(&self) -> Option<String> {
+    /// The wait in which a call of the task was ended from outside, if no call has succeeded since.
+    pub fn interrupted(&self) -> Option<InterruptedWait> {
         self.interrupted.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn set(&self, error: Option<String>) {
+    fn set(&self, error: Option<InterruptedWait>) {
         *self.interrupted.lock().unwrap_or_else(PoisonError::into_inner) = error;
     }
 }
@@ -74,10 +82,9 @@ impl TaskAtServer {
         self.servers.note(|board| board.failed(&self.origin, self.task, text));
     }
 
-    /// A call begins to wait for the server to get well.
+    /// A call begins to wait for its next try.
     pub(crate) fn wait(self: &Arc<Self>) -> ServerWait {
-        self.servers.note(|board| board.waiting(&self.origin, 1));
-        ServerWait { task: Arc::clone(self), error: None }
+        ServerWait { task: Arc::clone(self), is_counted: false, error: None }
     }
 }
 
@@ -89,18 +96,26 @@ impl Drop for TaskAtServer {
     }
 }
 
-/// A call that waits for the server to get well. Dropped before [`ServerWait::over`], it was ended from outside.
+/// A call that waits for its next try. Dropped before [`ServerWait::over`], it was ended from outside.
 #[derive(Debug)]
 pub(crate) struct ServerWait {
     task: Arc<TaskAtServer>,
-    error: Option<String>,
+    /// Whether the board knows that a call waits.
+    is_counted: bool,
+    error: Option<InterruptedWait>,
 }
 
 impl ServerWait {
-    /// Another try has failed.
-    pub(crate) fn failed(&mut self, text: String) {
-        self.task.failed(&text);
-        self.error = Some(text);
+    /// Another try has failed, and another will be made.
+    pub(crate) fn failed(&mut self, blame: Blame, text: String) {
+        // A shortage of this node says nothing about the server.
+        if blame == Blame::Server {
+            if !std::mem::replace(&mut self.is_counted, true) {
+                self.task.servers.note(|board| board.waiting(&self.task.origin, 1));
+            }
+            self.task.failed(&text);
+        }
+        self.error = Some(InterruptedWait { blame, text });
     }
 
     /// The call has come to its end by itself, well or not.
@@ -114,6 +129,8 @@ impl Drop for ServerWait {
         if self.error.is_some() {
             self.task.waits.set(self.error.take());
         }
-        self.task.servers.note(|board| board.waiting(&self.task.origin, -1));
+        if self.is_counted {
+            self.task.servers.note(|board| board.waiting(&self.task.origin, -1));
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use posemesh_runner_api::failure::Blame;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -20,7 +21,7 @@ async fn a_server_is_away_while_a_call_waits_for_it_and_back_with_its_next_answe
     let mut changes = servers.changes();
     let one = task(&servers, 1);
     let mut wait = one.wait();
-    wait.failed("connection refused\n".repeat(100));
+    wait.failed(Blame::Server, "connection refused\n".repeat(100));
     let trouble = servers.trouble().unwrap();
     assert_eq!(
         (trouble.origin.as_str(), trouble.kind, trouble.until),
@@ -44,11 +45,12 @@ async fn the_pause_after_the_last_call_grows_with_each_task_and_ends_by_itself()
     for (number, seconds) in [(1, 5), (2, 10), (3, 20), (4, 40), (5, 80), (6, 160), (7, 300), (8, 300)] {
         let task = task(&servers, number);
         let mut wait = task.wait();
-        wait.failed("503".to_owned());
+        wait.failed(Blame::Server, "503".to_owned());
         tokio::time::advance(Duration::from_secs(60)).await;
-        wait.failed("504".to_owned());
+        wait.failed(Blame::Server, "504".to_owned());
         drop(wait);
-        assert_eq!(task.waits().interrupted().as_deref(), Some("504"), "it was ended from outside");
+        let wait = InterruptedWait { blame: Blame::Server, text: "504".to_owned() };
+        assert_eq!(task.waits().interrupted(), Some(wait), "it was ended from outside");
         let trouble = servers.trouble().unwrap();
         assert_eq!(trouble.until, Some(Instant::now() + Duration::from_secs(seconds)), "{number} tasks");
         assert_eq!(u128::from(trouble.tasks), number);
@@ -88,4 +90,16 @@ fn of_many_servers_the_latest_are_remembered() {
     }
     assert_eq!(servers.troubles().len(), 64);
     assert!(servers.troubles().iter().any(|trouble| trouble.origin == "https://999.example"));
+}
+
+#[test]
+fn a_shortage_of_this_node_is_no_trouble_of_the_server() {
+    let servers = Servers::default();
+    let task = task(&servers, 1);
+    let mut wait = task.wait();
+    wait.failed(Blame::Host, "too many open files".to_owned());
+    assert_eq!(servers.trouble(), None);
+    drop(wait);
+    assert_eq!(servers.trouble(), None);
+    assert_eq!(task.waits().interrupted().map(|wait| wait.blame), Some(Blame::Host));
 }

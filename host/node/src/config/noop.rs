@@ -12,7 +12,7 @@ pub(super) fn read(reader: &mut SettingsReader<'_>) -> NoopSettings {
                 Group::Noop,
                 "ENABLE_NOOP",
                 "Whether the noop runner, which only sleeps, may be live. Its file, `noop.wasm`, has to be in `PLUGINS_DIR` \
-                 too; the node is not ready while it is not.",
+                 too; log, `config check` and `/ready` say so when it is not.",
             ),
             default.enabled,
         ),

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use posemesh_domain_client::{DomainClient, DomainPorts, ServerWaits, TaskDomain, TaskToken};
+use posemesh_domain_client::{
+    DomainClient, DomainPorts, InterruptedWait, ServerWaits, TaskDomain, TaskToken,
+};
 use posemesh_runner_api::disk::TaskDisk;
-use posemesh_runner_api::failure::{Blame, FailureKind, RunFailure};
+use posemesh_runner_api::failure::{FailureKind, RunFailure};
 use tokio_util::sync::CancellationToken;
 
 use crate::dms::Lease;
@@ -26,13 +28,16 @@ pub(crate) trait OpenPorts: Send + Sync {
     ) -> Result<DomainPorts, &'static str>;
 }
 
-/// The failure of a run, blamed on the domain server if the run reached its deadline while it waited for that server.
+/// The failure of a run. A run that reached its deadline while it waited for its domain server, or for a connection that
+/// this node could not open, is not the runner's fault.
 pub(super) fn blame_waits(failure: RunFailure, waits: &ServerWaits) -> RunFailure {
-    let Some(error) = waits.interrupted().filter(|_| failure.kind == FailureKind::Deadline) else {
-        return failure;
-    };
-    let reason = format!("{}; it was waiting for its domain server: {error}", failure.reason);
-    RunFailure { reason, ..failure }.blamed_on(Blame::Server)
+    match waits.interrupted() {
+        Some(InterruptedWait { blame, text }) if failure.kind == FailureKind::Deadline => {
+            let reason = format!("{}; it was waiting for its domain server: {text}", failure.reason);
+            RunFailure { reason, ..failure }.blamed_on(blame)
+        }
+        _ => failure,
+    }
 }
 
 /// Opens ports to domain servers.

@@ -58,8 +58,8 @@ impl Readiness {
         }
         if self.runners.capabilities().borrow().is_empty() {
             missing.push("no runner is live; PLUGINS_DIR is where they are taken from".to_owned());
+            missing.extend(self.warnings());
         }
-        missing.extend(self.noop.missing(&self.runners.capabilities().borrow()));
         let troubles = self.board.list();
         // Without a free slot, or in trouble, the node asks for no work, so silence then says nothing about DMS.
         let free = self.records.totals().running() < self.max_concurrency
@@ -83,6 +83,11 @@ impl Readiness {
             ));
         }
         missing
+    }
+
+    /// What an operator asked for and does not get, in words, though the node can work without it.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        self.noop.missing(&self.runners.capabilities().borrow()).into_iter().collect()
     }
 
     /// Runners that could not be ended and hold a thread now.

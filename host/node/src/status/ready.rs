@@ -1,4 +1,5 @@
-//! `GET /ready`: whether the node can take work now, and if not, everything that is missing.
+//! `GET /ready`: whether the node can take work now, and if not, everything that is missing; and what else is not as it
+//! was asked for.
 
 use axum::Json;
 use axum::extract::State;
@@ -11,5 +12,7 @@ use super::sources::StatusSources;
 pub(super) async fn answer(State(sources): State<StatusSources>) -> Response {
     let missing = sources.readiness.missing();
     let status = if missing.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(json!({"ready": missing.is_empty(), "missing": missing}))).into_response()
+    let warnings = sources.readiness.warnings();
+    let answer = json!({"ready": missing.is_empty(), "missing": missing, "warnings": warnings});
+    (status, Json(answer)).into_response()
 }
