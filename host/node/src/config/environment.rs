@@ -68,7 +68,7 @@ impl Environment {
 
     /// Adds the variables of a `.env` file that the real environment does not have. One that is set but blank
     /// in the environment counts as set here, so that an operator can hide a line of the file.
-    pub(super) fn add_from_file(&mut self, path: &Path) -> Result<(), EnvFileError> {
+    fn add_from_file(&mut self, path: &Path) -> Result<(), EnvFileError> {
         let fail = |what: String| EnvFileError { path: path.to_owned(), what };
         let mut last = None;
         for item in dotenvy::from_path_iter(path).map_err(|error| fail(describe(&error, None)))? {

@@ -305,12 +305,8 @@ fn certificates_that_can_not_be_used_are_a_problem_with_file_and_reason() {
         assert!(reported[0].contains(reason), "{reported:?}");
     }
     let ca = concat!(env!("CARGO_MANIFEST_DIR"), "/../net/tests/certificates/ca.pem");
-    let mut file = tempfile::NamedTempFile::new().unwrap();
-    writeln!(file, "SSL_CERT_FILE={ca}").unwrap();
-    let mut environment = Environment::from_iter(wallet(&[]));
-    environment.add_from_file(file.path()).unwrap();
-    let config = Config::load(&environment).unwrap();
-    assert_eq!(config.network.trusted().len(), 1, "from an env file, in place of the system's");
+    let config = load(&wallet(&[("SSL_CERT_FILE", ca)])).unwrap();
+    assert_eq!(config.network.trusted().len(), 1, "in place of the system's");
     assert!(config.notes().iter().any(|line| line == "certificates of CAs: 1"));
 }
 
