@@ -186,3 +186,35 @@ async fn an_upload_that_is_given_up_while_its_server_is_away_is_remembered_thoug
     let interrupted = bench.ports.waits.interrupted().unwrap();
     assert!(interrupted.blame == Blame::Server && interrupted.text.contains("503"), "{interrupted:?}");
 }
+
+/// The option of each connection of this process to a server, in milliseconds: how long the kernel waits for its peer.
+fn user_timeouts(server: SocketAddr) -> Vec<u32> {
+    use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
+    let this = pidfd_open(getpid(), PidfdFlags::empty()).unwrap();
+    let open = std::fs::read_dir("/proc/self/fd").unwrap();
+    let numbers = open.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
+    // A copy of each descriptor, since nothing here owns the client's.
+    let copies = numbers.filter_map(|number| pidfd_getfd(&this, number, PidfdGetfdFlags::empty()).ok());
+    let to_server = copies.filter(|copy| {
+        let peer = rustix::net::getpeername(copy).ok().and_then(|peer| SocketAddr::try_from(peer?).ok());
+        peer == Some(server)
+    });
+    to_server.map(|copy| rustix::net::sockopt::tcp_user_timeout(&copy).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn an_upload_is_not_cut_by_the_kernel_before_the_settings_allow() {
+    let mock = MockServer::start(|_, _| form(whole(&[part(A, b"x")]))).await;
+    for seconds in [5, 45, 3600] {
+        let settings =
+            changed(settings(), |settings| settings.requests.idle_timeout = Duration::from_secs(seconds));
+        let bench = bench(mock.address(), settings);
+        bench.read_all(A).await.unwrap();
+        let timeouts = user_timeouts(mock.address());
+        assert!(!timeouts.is_empty(), "the connection is kept for the next request");
+        // Several, since the clients of earlier rounds may not be gone yet; the latest has the longest.
+        let longest = timeouts.iter().max().copied().unwrap_or_default();
+        assert!(u64::from(longest) > seconds * 1000, "{timeouts:?} for {seconds} s");
+        assert!(timeouts.iter().all(|timeout| *timeout > 30_000), "{timeouts:?}");
+    }
+}
