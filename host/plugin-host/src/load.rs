@@ -9,6 +9,7 @@ pub(crate) mod compiler;
 pub(crate) mod engine;
 pub(crate) mod error;
 pub(crate) mod loader;
+pub(crate) mod proposals;
 pub(crate) mod stage;
 pub(crate) mod world;
 

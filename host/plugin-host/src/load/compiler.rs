@@ -2,6 +2,7 @@
 //! with little memory, little time, no environment and no file to write to, and not the node.
 
 pub(crate) mod child;
+mod refusal;
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
@@ -16,7 +17,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::Engine;
 
 use crate::load::compiled::{CompiledComponent, MAX_COMPILED_BYTES};
-use crate::load::compiler::child::{ChildLimits, REFUSED};
+use crate::load::compiler::child::ChildLimits;
+use crate::load::compiler::refusal::{Refusal, RefusalKind, compile_here};
 use crate::load::error::{LoadError, MAX_CAUSE};
 
 /// How much of the compiler's standard error is read, in bytes.
@@ -99,14 +101,15 @@ impl Compiler {
         let _held = permit;
         let Some(program) = &self.settings.program else {
             let engine = engine.clone();
-            let work = move || engine.precompile_component(&bytes);
-            let died = |error: tokio::task::JoinError| wasmtime::Error::msg(error.to_string());
-            let result = tokio::task::spawn_blocking(work).await.map_err(died).and_then(|result| result);
-            let refused = |error| LoadError::Compile {
+            let work = move || compile_here(&engine, &bytes);
+            let died = |error: tokio::task::JoinError| LoadError::Compiler {
                 path: path.to_owned(),
-                cause: one_line(format_args!("{error:#}"), MAX_CAUSE),
+                what: format!("compiling in this process: {error}"),
             };
-            return result.map(CompiledComponent::from_our_compiler).map_err(refused);
+            let result = tokio::task::spawn_blocking(work).await.map_err(died)?;
+            return result
+                .map(CompiledComponent::from_our_compiler)
+                .map_err(|Refusal { kind, text }| refused(path.to_owned(), kind, text));
         };
         match self.in_child(program, &bytes).await {
             Ok(code) => Ok(CompiledComponent::from_our_compiler(code)),
@@ -151,15 +154,16 @@ impl Compiler {
                 LoadError::Compiler { path, what: format!("talking to the compiler process: {error}") }
             }
             CompilerEnd::Status(status, complaint) => {
+                // First: the words of a refusal may hold whatever the component's author put into its names.
+                if let Some(kind) = status.code().and_then(RefusalKind::of_exit_code) {
+                    return refused(path, kind, complaint);
+                }
                 let no_memory =
                     ["memory allocation of", "Cannot allocate memory", "out of memory", "os error 12"];
                 if no_memory.iter().any(|sign| complaint.contains(sign)) {
                     return LoadError::CompileResources { path, what: memory() };
                 }
                 match status.signal() {
-                    _ if status.code() == Some(i32::from(REFUSED)) => {
-                        LoadError::Compile { path, cause: complaint }
-                    }
                     // SIGXCPU.
                     Some(24) => LoadError::CompileTime { path, limit: self.settings.timeout },
                     _ => {
@@ -169,6 +173,15 @@ impl Compiler {
                 }
             }
         }
+    }
+}
+
+/// The component is at fault.
+fn refused(path: PathBuf, kind: RefusalKind, text: String) -> LoadError {
+    match kind {
+        RefusalKind::Broken => LoadError::Compile { path, cause: text },
+        RefusalKind::Proposals => LoadError::Proposals { path, proposals: text },
+        RefusalKind::NotCompiled => LoadError::NotCompiled { path, cause: text },
     }
 }
 

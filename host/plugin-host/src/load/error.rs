@@ -40,9 +40,28 @@ pub enum LoadError {
         /// What it is, and what helps.
         what: String,
     },
-    /// The component does not compile.
+    /// The component is not valid, whatever is offered.
     #[error("{path} does not compile, so it is broken or cut short: {cause}")]
     Compile {
+        /// The file.
+        path: PathBuf,
+        /// What wasmtime says.
+        cause: String,
+    },
+    /// The component needs proposals of WebAssembly that the node does not run.
+    #[error(
+        "{path} needs what this node does not run of WebAssembly: {proposals}; nothing is broken, build it without \
+         them (in Rust: target wasm32-wasip2 without further target features)"
+    )]
+    Proposals {
+        /// The file.
+        path: PathBuf,
+        /// The proposals, as people call them.
+        proposals: String,
+    },
+    /// The component is valid, and the engine can't compile it all the same.
+    #[error("{path} is a valid component, but the engine of this node can't compile it: {cause}")]
+    NotCompiled {
         /// The file.
         path: PathBuf,
         /// What wasmtime says.
@@ -116,6 +135,8 @@ impl LoadError {
             Self::TooLarge { .. }
             | Self::NotAComponent { .. }
             | Self::Compile { .. }
+            | Self::Proposals { .. }
+            | Self::NotCompiled { .. }
             | Self::CompileResources { .. }
             | Self::World { .. }
             | Self::Describe { .. }

@@ -1,6 +1,10 @@
 //! Which contract a component speaks: the names and versions of what it imports and exports are read
 //! before it is linked, so that a mismatch is refused with both versions and what helps.
 
+use posemesh_text::one_line;
+
+/// The longest account of what does not fit, in bytes.
+const MAX_ACCOUNT: usize = 1000;
 /// The package of the contract.
 const PACKAGE: &str = "posemesh:runner";
 /// The newest version of the contract that is served; older ones of the same minor are too.
@@ -16,6 +20,11 @@ const WASI_3: [&str; 5] = ["wasi:cli", "wasi:clocks", "wasi:filesystem", "wasi:r
 /// # Errors
 /// The interface, the wanted and the offered version, and what to do.
 pub(crate) fn check_world(imports: &[String], exports: &[String]) -> Result<(), String> {
+    // A component names its imports and exports as it likes, and as many as fit into a file.
+    check_names(imports, exports).map_err(|what| one_line(what, MAX_ACCOUNT))
+}
+
+fn check_names(imports: &[String], exports: &[String]) -> Result<(), String> {
     for import in imports {
         let (interface, version) = import.split_once('@').unwrap_or((import, ""));
         let package = interface.split('/').next().unwrap_or_default();
@@ -138,5 +147,14 @@ mod tests {
             let error = check_world(&names(&[import]), &entry).unwrap_err();
             assert!(error.contains(import) && error.contains(wanted), "{import}: {error}");
         }
+    }
+
+    #[test]
+    fn names_of_imports_and_exports_forge_no_line_and_fill_no_log() {
+        let error = check_world(&names(&["url=<a\n2026 INFO \u{1b}[2Jforged>"]), &[]).unwrap_err();
+        assert!(error.contains(r"a\n2026 INFO \u{1b}[2Jforged"), "{error}");
+        let many: Vec<String> = (0..100_000).map(|n| format!("export-{n}")).collect();
+        let error = check_world(&[], &many).unwrap_err();
+        assert!(error.len() < 2 * MAX_ACCOUNT, "{} bytes", error.len());
     }
 }

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use posemesh_text::one_line;
 use rustix::process::{Resource, Rlimit, getrlimit, nice, setrlimit};
 
+use crate::load::compiler::refusal::{Refusal, compile_here};
 use crate::load::engine::compiling_engine;
 use crate::load::error::MAX_CAUSE;
 
@@ -14,8 +15,6 @@ use crate::load::error::MAX_CAUSE;
 const COMMAND: &str = "compile-component";
 const MEMORY_BYTES: &str = "--memory-bytes";
 const CPU_SECONDS: &str = "--cpu-seconds";
-/// Exit code for a component that is at fault itself.
-pub(super) const REFUSED: u8 = 3;
 /// The most file descriptors: three pipes, and what the standard library opens.
 const MAX_DESCRIPTORS: u64 = 64;
 
@@ -95,7 +94,8 @@ impl ChildLimits {
 }
 
 enum ChildError {
-    Refused(wasmtime::Error),
+    Refused(Refusal),
+    Engine(wasmtime::Error),
     Io(&'static str, io::Error),
 }
 
@@ -103,9 +103,13 @@ enum ChildError {
 fn compile_stdin(limits: &ChildLimits) -> ExitCode {
     match compile(limits) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(ChildError::Refused(error)) => {
-            eprintln!("{}", one_line(format_args!("{error:#}"), MAX_CAUSE));
-            ExitCode::from(REFUSED)
+        Err(ChildError::Refused(Refusal { kind, text })) => {
+            eprintln!("{text}");
+            ExitCode::from(kind.exit_code())
+        }
+        Err(ChildError::Engine(error)) => {
+            eprintln!("setting up the engine: {}", one_line(format_args!("{error:#}"), MAX_CAUSE));
+            ExitCode::FAILURE
         }
         Err(ChildError::Io(what, error)) => {
             eprintln!("{what}: {error}");
@@ -120,8 +124,8 @@ fn compile(limits: &ChildLimits) -> Result<(), ChildError> {
     // The parent has checked its size.
     let read = io::stdin().lock().read_to_end(&mut bytes);
     read.map_err(|error| ChildError::Io("reading the component", error))?;
-    let engine = compiling_engine().map_err(ChildError::Refused)?;
-    let code = engine.precompile_component(&bytes).map_err(ChildError::Refused)?;
+    let engine = compiling_engine().map_err(ChildError::Engine)?;
+    let code = compile_here(&engine, &bytes).map_err(ChildError::Refused)?;
     let mut out = io::stdout().lock();
     let written = out.write_all(&code).and_then(|()| out.flush());
     written.map_err(|error| ChildError::Io("handing over the code", error))
