@@ -12,6 +12,7 @@ pub(crate) mod control;
 pub(crate) mod describe;
 pub(crate) mod failure;
 pub(crate) mod host;
+pub(crate) mod host_error;
 pub(crate) mod inputs;
 pub(crate) mod log_stream;
 pub(crate) mod memory;

@@ -18,6 +18,16 @@ pub fn one_line(value: impl Display, max: usize) -> String {
     line.text
 }
 
+/// Whether a text can be shown as it is: [`one_line`] and [`escaped`] would change nothing but its length.
+///
+/// ```
+/// assert!(posemesh_text::is_plain("scan of the hall"));
+/// assert!(!posemesh_text::is_plain("scan\u{1b}[2J"));
+/// ```
+pub fn is_plain(text: &str) -> bool {
+    !text.contains(is_unsafe)
+}
+
 /// The whole text with its control characters escaped. For text whose length is bounded already.
 ///
 /// ```

@@ -1,27 +1,34 @@
 //! What a failing run tells: the runner's own words, or the trap with its cause, its backtrace, the limit
-//! that was reached and the last lines of output. Bounded, since it travels to DMS.
+//! that was reached and the last lines of output. Bounded, since it travels to DMS, and each text on one line and escaped,
+//! since it is shown in logs and on terminals: nothing leaves here as the runner wrote it.
 
 mod backtrace;
+mod cause;
+mod stop;
 
 use posemesh_runner_api::failure::{FailureKind, RunFailure};
 use posemesh_runner_api::ports::PortErrorKind;
 use posemesh_text::{one_line, shorten};
 use serde_json::{Map, Value, json};
-use wasmtime::component::ResourceTableError;
 use wasmtime::{Trap, WasmBacktrace};
 
 use crate::instance::bindings::posemesh::runner::types::RunError;
 use crate::instance::call::{CallEnd, STOP_GRACE};
 use crate::instance::failure::backtrace::{MAX_FRAMES, frames};
+use crate::instance::failure::cause::{Cause, cause};
+use crate::instance::failure::stop::{blame_after_stop, with_stop};
+use crate::instance::memory::RefusedGrowth;
 use crate::instance::runner_log::RunnerLog;
 use crate::instance::usage::{RunUsage, millis};
 use crate::instance::wit;
 use crate::manifest::limits::{Limit, LimitReached, Limits};
 
+pub(crate) use cause::{limit_of, root_cause};
+
 /// The longest text that is taken from a runner, in bytes.
 const MAX_TEXT: usize = 4000;
-/// The longest root cause, in bytes.
-const MAX_ROOT_CAUSE: usize = 1000;
+/// How wasmtime begins the text of a backtrace.
+const BACKTRACE_HEAD: &str = "error while executing at wasm backtrace";
 /// The longest cause and line of the last output, in bytes.
 const MAX_LINE: usize = 400;
 /// The most causes that are reported; what follows is wasmtime's own.
@@ -39,20 +46,28 @@ pub(crate) struct FailureContext<'a> {
 impl FailureContext<'_> {
     /// The runner returned an error.
     pub(crate) fn returned(&self, error: RunError) -> RunFailure {
+        let text = |text: &str| one_line(text, MAX_TEXT);
         let (kind, reason) = match error {
-            RunError::InvalidTask(text) => {
-                (FailureKind::InvalidTask, format!("invalid task: {}", shorten(&text, MAX_TEXT)))
+            RunError::InvalidTask(said) => {
+                (FailureKind::InvalidTask, format!("invalid task: {}", text(&said)))
             }
-            RunError::InvalidInput(text) => {
-                (FailureKind::InvalidInput, format!("invalid input: {}", shorten(&text, MAX_TEXT)))
+            RunError::InvalidInput(said) => {
+                (FailureKind::InvalidInput, format!("invalid input: {}", text(&said)))
             }
-            RunError::Cancelled => {
+            RunError::Cancelled if self.usage.stopped.is_some() => {
                 (FailureKind::Cancelled, "the runner stopped because it was asked to".to_owned())
             }
-            RunError::Failed(text) => (FailureKind::RunnerError, shorten(&text, MAX_TEXT).into_owned()),
+            RunError::Cancelled => (
+                FailureKind::RunnerError,
+                "the runner returned `cancelled`, though nobody asked it to stop".to_owned(),
+            ),
+            RunError::Failed(said) if said.trim().is_empty() => {
+                (FailureKind::RunnerError, "the runner failed and gave no reason".to_owned())
+            }
+            RunError::Failed(said) => (FailureKind::RunnerError, text(&said)),
             RunError::Port(error) => {
                 let error = wit::returned_port_error(error);
-                (kind_of(error.kind), format!("port error: {}", shorten(&error.text, MAX_TEXT)))
+                (kind_of(error.kind), format!("port error: {}", text(&error.text)))
             }
         };
         self.failure(kind, reason, Map::new())
@@ -82,35 +97,52 @@ impl FailureContext<'_> {
         }
         let causes: Vec<String> = error
             .chain()
-            // The backtrace is a cause to wasmtime; it has its own field.
+            // The backtrace is a cause to wasmtime; it has its own field. Its head tells, without a name of the guest's.
+            .filter(|cause| !one_line(cause, BACKTRACE_HEAD.len()).starts_with(BACKTRACE_HEAD))
             .map(|cause| one_line(cause, MAX_LINE))
-            .filter(|cause| !cause.starts_with("error while executing at wasm backtrace"))
             .take(MAX_CAUSES)
             .collect();
         details.insert("causes".to_owned(), json!(causes));
-        if let Some(limit) = limit_of(error, self.usage.refused.as_ref(), self.limits) {
-            // A guest that was refused memory mostly aborts: the refusal is the cause, the trap a symptom.
-            details.insert("trap".to_owned(), json!(root_cause(error)));
-            return reached(&limit, details);
+        let refused = self.usage.refused.as_ref();
+        match cause(error, refused, self.limits) {
+            Cause::Limit(limit) => reached(&limit, details),
+            Cause::Refused(RefusedGrowth { limit, .. }, trap) => {
+                details.insert("trap".to_owned(), json!(trap));
+                let (kind, reason) = reached(&limit, details);
+                (kind, format!("{reason}; it was refused more, and then: {trap}"))
+            }
+            // WASI's `exit` reaches the host as an error; it is the runner's own choice and no trap.
+            Cause::Exit(code) => {
+                let reason = format!("the runner called exit({code}); it should return from `run`");
+                (FailureKind::Exit, self.with_refusal(reason, details))
+            }
+            Cause::Host(error) => {
+                (FailureKind::Host, format!("the node could not go on with the runner: {error}"))
+            }
+            Cause::Trap(_) if is_deep_recursion(error) => {
+                let trap = "out of bounds memory access many calls deep: most likely its stack overflowed in an \
+                            endless recursion";
+                self.trapped(trap, details)
+            }
+            Cause::Trap(trap) => self.trapped(&trap, details),
         }
-        // WASI's `exit` reaches the host as an error; it is the runner's own choice and no trap.
-        if let Some(exit) = error.downcast_ref::<wasmtime_wasi::I32Exit>() {
-            return (
-                FailureKind::Exit,
-                format!("the runner called exit({}); it should return from `run`", exit.0),
-            );
-        }
-        let cause = if is_deep_recursion(error) {
-            "out of bounds memory access many calls deep: most likely its stack overflowed in an endless recursion"
-                .to_owned()
-        } else {
-            root_cause(error)
+    }
+
+    fn trapped(&self, trap: &str, details: &mut Map<String, Value>) -> (FailureKind, String) {
+        details.insert("trap".to_owned(), json!(trap));
+        let reason = match self.panic_message() {
+            Some(message) => format!("the runner panicked: {message}"),
+            None => format!("the runner trapped: {trap}"),
         };
-        details.insert("trap".to_owned(), json!(cause));
-        match self.panic_message() {
-            Some(message) => (FailureKind::Trap, format!("the runner panicked: {message}")),
-            None => (FailureKind::Trap, format!("the runner trapped: {cause}")),
-        }
+        (FailureKind::Trap, self.with_refusal(reason, details))
+    }
+
+    /// Adds that a growth was refused earlier: it may matter, and it is not the cause.
+    fn with_refusal(&self, reason: String, details: &mut Map<String, Value>) -> String {
+        let Some(RefusedGrowth { limit, .. }) = &self.usage.refused else { return reason };
+        details.insert("refused_earlier".to_owned(), limit_json(limit));
+        let LimitReached { limit, value } = limit;
+        format!("{reason} (earlier, more was refused to it by its limit `{limit}` of {value})")
     }
 
     /// What a Rust runner printed as it panicked: where, and on the next line what.
@@ -125,13 +157,16 @@ impl FailureContext<'_> {
     fn failure(&self, kind: FailureKind, reason: String, mut details: Map<String, Value>) -> RunFailure {
         let (tail, dropped_lines) = self.log.tail();
         details.insert("runner".to_owned(), json!(self.runner));
-        details.insert(
-            "usage".to_owned(),
-            json!({
-                "memory_bytes": self.usage.memory_bytes,
-                "cpu_time_ms": millis(self.usage.cpu_time),
-            }),
-        );
+        // Nothing is known of a guest that did not come back: zeros would be untrue.
+        if self.usage.memory_bytes > 0 || !self.usage.cpu_time.is_zero() {
+            details.insert(
+                "usage".to_owned(),
+                json!({
+                    "memory_bytes": self.usage.memory_bytes,
+                    "cpu_time_ms": millis(self.usage.cpu_time),
+                }),
+            );
+        }
         // Left out when empty: the details travel to DMS, and an empty field says nothing.
         if !tail.is_empty() {
             let tail: Vec<String> = tail.iter().map(|line| shorten(line, MAX_LINE).into_owned()).collect();
@@ -140,30 +175,12 @@ impl FailureContext<'_> {
         if dropped_lines > 0 {
             details.insert("dropped_output_lines".to_owned(), json!(dropped_lines));
         }
-        RunFailure { details: Value::Object(details), ..RunFailure::new(kind, reason) }
+        let (blame, reason) = match self.usage.stopped {
+            Some(stop) => (blame_after_stop(kind), with_stop(kind, reason, stop)),
+            None => (kind.blame(), reason),
+        };
+        RunFailure { kind, blame, reason, details: Value::Object(details) }
     }
-}
-
-/// The limit that is behind an error, if one is.
-pub(crate) fn limit_of(
-    error: &wasmtime::Error,
-    refused: Option<&LimitReached>,
-    limits: &Limits,
-) -> Option<LimitReached> {
-    if let Some(limit) = error.downcast_ref::<LimitReached>() {
-        return Some(limit.clone());
-    }
-    if let Some(ResourceTableError::Full) = error.downcast_ref() {
-        return Some(limits.reached(Limit::Handles));
-    }
-    // wasmtime has no type for this one.
-    let too_many =
-        |cause: &(dyn std::error::Error + 'static)| cause.to_string().starts_with("resource limit exceeded");
-    if error.chain().any(too_many) {
-        return Some(limits.reached(Limit::Instances));
-    }
-    // Last, since a refusal may have been coped with; an error that names its limit is the surer cause.
-    refused.cloned()
 }
 
 /// Compilers keep a stack of their own in the runner's memory; when that overflows, wasmtime only sees an
@@ -183,16 +200,6 @@ fn reached(limit: &LimitReached, details: &mut Map<String, Value>) -> (FailureKi
         _ => FailureKind::Limit,
     };
     (kind, limit.to_string())
-}
-
-/// What caused a wasmtime error, in words.
-pub(crate) fn root_cause(error: &wasmtime::Error) -> String {
-    match error.downcast_ref::<Trap>() {
-        Some(Trap::UnreachableCodeReached) => "unreachable code was reached (a panic or an abort)".to_owned(),
-        Some(Trap::StackOverflow) => "the stack overflowed".to_owned(),
-        Some(trap) => trap.to_string(),
-        None => one_line(error.root_cause(), MAX_ROOT_CAUSE),
-    }
 }
 
 fn limit_json(LimitReached { limit, value }: &LimitReached) -> Value {

@@ -43,8 +43,8 @@ pub(crate) fn new_state(
         wasi: WasiContext { ctx, http: WasiHttpCtx::new(), outbound },
         inputs: InputsContext::new(call.inputs, scratch.clone()),
         outputs: OutputsContext::new(call.outputs, scratch.clone(), limits),
+        memory: MemoryLimiter::new(limits, log.clone()),
         control: ControlContext::new(call.reports, log, limits),
-        memory: MemoryLimiter::new(limits),
         scratch,
         limits: limits.clone(),
     }

@@ -33,6 +33,8 @@ pub(crate) struct RunnerLog {
 struct LogState {
     bytes: u64,
     bytes_left: u64,
+    /// All lines, kept or dropped.
+    lines: u64,
     /// Lines beyond the budget of bytes.
     dropped_lines: u64,
     tail: VecDeque<String>,
@@ -49,6 +51,7 @@ impl RunnerLog {
         let state = LogState {
             bytes,
             bytes_left: bytes,
+            lines: 0,
             dropped_lines: 0,
             tail: VecDeque::new(),
             node_log_rate: TokenBucket::new(LINES_PER_SECOND),
@@ -69,6 +72,22 @@ impl RunnerLog {
         state.bytes - state.bytes_left
     }
 
+    /// How many lines were printed so far, those beyond the budget too.
+    pub(crate) fn lines(&self) -> u64 {
+        self.state().lines
+    }
+
+    /// The lines that were printed after the first `before`; None if any of them is not kept.
+    pub(crate) fn lines_since(&self, before: u64) -> Option<Vec<String>> {
+        let state = self.state();
+        let since = usize::try_from(state.lines.saturating_sub(before)).unwrap_or(usize::MAX);
+        if since == 0 {
+            return Some(Vec::new());
+        }
+        let skipped = state.tail.len().checked_sub(since).filter(|_| state.dropped_lines == 0)?;
+        Some(state.tail.iter().skip(skipped).cloned().collect())
+    }
+
     /// One message, which may have several lines.
     pub(crate) fn line(&self, stream: &'static str, level: Level, text: &str) {
         let lines = text.lines().filter(|line| !line.trim().is_empty()).flat_map(pieces);
@@ -84,6 +103,8 @@ impl RunnerLog {
 
     fn take(&self, stream: &'static str, level: Level, line: &str, keep: bool) {
         let mut state = self.state();
+        // Events are the node's words for what the runner reports; what it prints are its own.
+        state.lines += u64::from(keep);
         // One for the line end: empty or very short lines must not be free.
         let cost = line.len() as u64 + 1;
         if state.bytes_left < cost {

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use posemesh_runner_api::reports::LimitUse;
+use posemesh_runner_api::reports::{LimitUse, StopReason};
 
+use crate::instance::memory::RefusedGrowth;
 use crate::instance::state::RunState;
-use crate::manifest::limits::{Limit, LimitReached};
+use crate::manifest::limits::Limit;
 
 /// What is known of an instance after its call.
 #[derive(Debug, Clone, Default)]
@@ -15,13 +16,20 @@ pub(crate) struct RunUsage {
     /// Time on the processor.
     pub(crate) cpu_time: Duration,
     /// The last growth of memory or of a table that was refused.
-    pub(crate) refused: Option<LimitReached>,
+    pub(crate) refused: Option<RefusedGrowth>,
+    /// Why the runner was asked to stop, if it was.
+    pub(crate) stopped: Option<StopReason>,
 }
 
 impl RunUsage {
     pub(crate) fn of(state: &RunState, cpu_time: Duration) -> Self {
         let memory = &state.memory;
-        Self { memory_bytes: memory.memory_used(), cpu_time, refused: memory.refused().cloned() }
+        Self {
+            memory_bytes: memory.memory_used(),
+            cpu_time,
+            refused: memory.refused().cloned(),
+            stopped: state.control.reports.stop_reason(),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a runner says of itself, checked: it is text from a stranger that ends up in logs, in DDS and on
 //! people's screens.
 
-use posemesh_text::one_line;
+use posemesh_text::{is_plain, one_line};
 use serde::Serialize;
 use serde::de::IgnoredAny;
 
@@ -66,7 +66,7 @@ impl Description {
     /// # Errors
     /// The field, its value and what is allowed.
     pub(crate) fn check(raw: RawDescription) -> Result<Self, String> {
-        if raw.name.is_empty() || raw.name.len() > 64 || !raw.name.chars().all(is_plain) {
+        if raw.name.is_empty() || raw.name.len() > 64 || !raw.name.chars().all(is_name_character) {
             return Err(format!("name {}: 1 to 64 letters, digits, - and _ are allowed", quoted(&raw.name)));
         }
         check_text("version", &raw.version, 64)?;
@@ -81,7 +81,7 @@ impl Description {
         let network_hosts = raw.network_hosts.iter().map(|text| text.parse()).collect::<Result<_, _>>();
         let network_hosts = network_hosts.map_err(|what: String| format!("network-hosts: {what}"))?;
         for directory in &raw.directories {
-            if directory.is_empty() || !directory.chars().all(is_plain) {
+            if directory.is_empty() || !directory.chars().all(is_name_character) {
                 return Err(format!(
                     "directory {}: it is a name of letters, digits, - and _ that the operator maps to a folder",
                     quoted(directory)
@@ -149,13 +149,14 @@ fn check_text(field: &str, value: &str, most: usize) -> Result<(), String> {
     if value.len() > most {
         return Err(format!("{field} has {} bytes; at most {most} are allowed", value.len()));
     }
-    if value.chars().any(char::is_control) {
+    // What this lets through is shown as it is: in logs, lists, labels and to DDS.
+    if !is_plain(value) {
         return Err(format!("{field} {} has control characters", quoted(value)));
     }
     Ok(())
 }
 
-fn is_plain(character: char) -> bool {
+fn is_name_character(character: char) -> bool {
     character.is_ascii_alphanumeric() || character == '-' || character == '_'
 }
 
@@ -185,10 +186,13 @@ mod tests {
     #[test]
     fn what_is_refused_is_named_with_its_value_and_what_is_allowed() {
         type Damage = fn(&mut RawDescription);
-        let damages: [(Damage, &str); 8] = [
+        let damages: [(Damage, &str); 11] = [
             (|raw| raw.name = "a b".to_owned(), "name \"a b\": 1 to 64 letters"),
             (|raw| raw.version.clear(), "semantic version"),
             (|raw| raw.summary = "a\nb".to_owned(), "summary \"a\\nb\" has control characters"),
+            (|raw| raw.version = "1\u{1b}[2J".to_owned(), "version \"1\\u{1b}[2J\" has control characters"),
+            (|raw| raw.summary = "\u{202e}gnp".to_owned(), "summary \"\\u{202e}gnp\" has control characters"),
+            (|raw| raw.capabilities.push("/a\u{2066}b".to_owned()), "capability \"/a\\u{2066}b\""),
             (|raw| raw.capabilities.clear(), "names 0 capabilities; 1 to 32"),
             (|raw| raw.capabilities.push("a".to_owned()), "starts with /"),
             (|raw| raw.directories.push("../x".to_owned()), "directory \"../x\""),

@@ -1,15 +1,28 @@
 use std::time::Duration;
 
+use posemesh_runner_api::failure::Blame;
+use posemesh_runner_api::reports::StopReason;
 use tracing::Span;
+use wasmtime::component::ResourceTableError;
 
 use super::*;
 
 fn failure_of(end: CallEnd, refused: Option<LimitReached>, output: &str) -> RunFailure {
     let log = RunnerLog::new(1 << 20, Span::none());
     log.line("stderr", tracing::Level::INFO, output);
-    let usage = RunUsage { memory_bytes: 7, cpu_time: Duration::from_millis(3), refused };
+    let refused = refused.map(|limit| RefusedGrowth {
+        limit,
+        grown_since: false,
+        lines_before: log.lines(),
+        log: log.clone(),
+    });
+    let usage = RunUsage { memory_bytes: 7, cpu_time: Duration::from_millis(3), refused, stopped: None };
     let limits = Limits::default();
     FailureContext { runner: "test 1.0.0 #1", limits: &limits, usage: &usage, log: &log }.ended(end)
+}
+
+fn refused_memory() -> LimitReached {
+    LimitReached { limit: Limit::MemoryBytes, value: 9 }
 }
 
 #[test]
@@ -24,11 +37,41 @@ fn a_limit_is_reported_with_value_and_setting() {
 }
 
 #[test]
-fn the_refusal_of_memory_is_the_cause_of_the_abort_that_follows() {
-    let refused = LimitReached { limit: Limit::MemoryBytes, value: 9 };
-    let failure = failure_of(CallEnd::Error(Trap::UnreachableCodeReached.into()), Some(refused), "");
-    assert!(failure.reason.contains("`memory_bytes` of 9"), "{}", failure.reason);
+fn the_refusal_of_memory_is_the_cause_of_the_abort_that_follows_and_the_abort_is_told() {
+    let end = CallEnd::Error(Trap::UnreachableCodeReached.into());
+    let failure = failure_of(end, Some(refused_memory()), "");
+    assert_eq!(failure.kind, FailureKind::Limit);
+    for part in ["`memory_bytes` of 9", "unreachable code was reached"] {
+        assert!(failure.reason.contains(part), "{part:?} is not in {}", failure.reason);
+    }
     assert!(failure.details.get("trap").is_some(), "{}", failure.details);
+    assert_eq!(failure.details.pointer("/limit/name"), Some(&json!("memory_bytes")));
+}
+
+#[test]
+fn a_division_by_zero_after_a_refused_growth_is_told_as_such_with_the_refusal_beside_it() {
+    let end = CallEnd::Error(Trap::IntegerDivisionByZero.into());
+    let failure = failure_of(end, Some(refused_memory()), "");
+    assert_eq!(failure.kind, FailureKind::Trap);
+    assert!(
+        failure.reason.starts_with("the runner trapped: wasm trap: integer divide by zero"),
+        "{}",
+        failure.reason
+    );
+    assert!(
+        failure.reason.contains("earlier, more was refused to it by its limit `memory_bytes` of 9"),
+        "{}",
+        failure.reason
+    );
+    assert_eq!(failure.details.get("limit"), None, "no limit ended it");
+    assert_eq!(failure.details.pointer("/refused_earlier/name"), Some(&json!("memory_bytes")));
+}
+
+#[test]
+fn what_the_node_does_not_have_is_the_hosts_fault() {
+    let no_memory = std::io::Error::from_raw_os_error(12);
+    let failure = failure_of(CallEnd::Error(wasmtime::Error::from(no_memory).context("mmap")), None, "");
+    assert_eq!((failure.kind, failure.blame), (FailureKind::Host, Blame::Host), "{}", failure.reason);
 }
 
 #[test]
@@ -56,4 +99,57 @@ fn whatever_a_runner_says_what_is_reported_stays_small() {
     let failure = failure_of(CallEnd::Error(error), None, &output);
     assert!(failure.reason.len() < 8 << 10, "{}", failure.reason.len());
     assert!(failure.details.to_string().len() < 32 << 10, "{}", failure.details.to_string().len());
+}
+
+/// Everything that is reported, as one text for each string in it.
+fn texts(failure: &RunFailure) -> Vec<String> {
+    fn collect(value: &Value, texts: &mut Vec<String>) {
+        match value {
+            Value::String(text) => texts.push(text.clone()),
+            Value::Array(items) => items.iter().for_each(|item| collect(item, texts)),
+            Value::Object(fields) => fields.values().for_each(|field| collect(field, texts)),
+            _ => {}
+        }
+    }
+    let mut texts = vec![failure.reason.clone()];
+    collect(&failure.details, &mut texts);
+    texts
+}
+
+/// How a run is told whose runner returned this error.
+fn returned(error: RunError, stopped: Option<StopReason>) -> RunFailure {
+    let log = RunnerLog::new(1 << 20, Span::none());
+    let (limits, usage) = (Limits::default(), RunUsage { stopped, ..RunUsage::default() });
+    FailureContext { runner: "test 1.0.0 #1", limits: &limits, usage: &usage, log: &log }.returned(error)
+}
+
+#[test]
+fn nothing_that_a_runner_says_moves_a_cursor_or_makes_a_line() {
+    const FORGED: &str = "x\n2026-01-01T00:00:00Z INFO forged\r\u{1b}[2J\u{202e}\u{2028}";
+    type Error = fn(String) -> RunError;
+    let errors: [Error; 4] = [RunError::Failed, RunError::InvalidTask, RunError::InvalidInput, |text| {
+        RunError::Port(crate::instance::bindings::posemesh::runner::types::PortError::Other(text))
+    }];
+    let mut failures: Vec<RunFailure> =
+        errors.iter().map(|error| returned(error(FORGED.to_owned()), None)).collect();
+    let output = format!("thread 'main' panicked at src/lib.rs:7:5:\n{FORGED}");
+    for error in
+        [wasmtime::Error::from(Trap::UnreachableCodeReached), wasmtime::Error::msg(FORGED).context(FORGED)]
+    {
+        failures.push(failure_of(CallEnd::Error(error), None, &output));
+    }
+    for failure in failures {
+        let texts = texts(&failure);
+        assert!(texts.iter().all(|text| posemesh_text::is_plain(text)), "{texts:?}");
+        assert!(texts.iter().any(|text| text.contains("forged")), "it is shown all the same: {texts:?}");
+    }
+}
+
+#[test]
+fn a_runner_that_says_it_was_cancelled_is_believed_only_if_it_was_asked_to_stop() {
+    let failure = returned(RunError::Cancelled, Some(StopReason::Shutdown));
+    assert_eq!((failure.kind, failure.blame), (FailureKind::Cancelled, Blame::Task));
+    let failure = returned(RunError::Cancelled, None);
+    assert_eq!((failure.kind, failure.blame), (FailureKind::RunnerError, Blame::Runner));
+    assert!(failure.reason.contains("nobody asked it to stop"), "{}", failure.reason);
 }
