@@ -3,12 +3,14 @@
 //! Everything here is pure: values in, values out, but for [`Policy::read`], which reads one file. It knows
 //! nothing of WebAssembly, of sockets or of the registry, so that each rule can be tested by itself.
 
+pub(crate) mod breaker;
 pub(crate) mod canary;
 pub(crate) mod description;
 pub(crate) mod host_rule;
 pub(crate) mod limits;
 pub(crate) mod policy;
 
+pub use breaker::BreakerPolicy;
 pub use canary::CanaryPolicy;
 pub use description::Description;
 pub use host_rule::HostRule;

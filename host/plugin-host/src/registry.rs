@@ -7,8 +7,10 @@
 //!
 //! `fingerprint` and `watch` see that something changed, `scan` takes it through the stages into the `table`, whose
 //! `slot`s hold the generations of one name; `claims` decide between several that want the same capability, `trial`
-//! and `counters` judge a new generation by its tasks; a `handle` is a generation that a task holds.
+//! and `counters` judge a new generation by its tasks, `breaker` the live one by its latest; a `handle` is a generation
+//! that a task holds.
 
+pub(crate) mod breaker;
 pub(crate) mod claims;
 pub(crate) mod counters;
 pub(crate) mod fingerprint;
@@ -17,6 +19,7 @@ pub(crate) mod handle;
 pub(crate) mod scan;
 pub(crate) mod slot;
 pub(crate) mod table;
+pub(crate) mod table_state;
 pub(crate) mod trial;
 pub(crate) mod view;
 pub(crate) mod watch;
@@ -42,10 +45,10 @@ use crate::registry::scan::Scanner;
 use crate::registry::table::RunnerTable;
 use crate::registry::watch::DirectoryWatch;
 
-pub use counters::RunCounts;
+pub use counters::{FailureCounts, RunCounts};
 pub use generation::Generation;
 pub use scan::Scan;
-pub use view::{GenerationView, LoadingView, RefusedView, RunnerView};
+pub use view::{BreakerState, BreakerView, GenerationView, LoadingView, RefusedView, RunnerView};
 
 /// How often the directory is scanned when nothing is heard of it: the system's notifications can get lost.
 const RESCAN_INTERVAL: Duration = Duration::from_secs(5);
@@ -119,6 +122,14 @@ impl Registry {
         self.table.roll_back(name)
     }
 
+    /// Closes the circuit breaker of a runner, so that it gets tasks again at once; false if it was closed already.
+    ///
+    /// # Errors
+    /// When there is no such runner, or it has no breaker.
+    pub fn close_breaker(&self, name: &str) -> Result<bool, String> {
+        self.table.close_breaker(name)
+    }
+
     /// Scans the directory once.
     ///
     /// # Errors
@@ -128,8 +139,17 @@ impl Registry {
         self.scanner.scan(scan).await
     }
 
-    /// Keeps the runners in step with the directory until `stop` fires. SIGHUP makes it scan at once.
+    /// Keeps the runners in step with the directory, and their circuit breakers with the time, until `stop` fires.
+    /// SIGHUP makes it scan at once.
     pub async fn watch(&self, stop: CancellationToken) {
+        tokio::select! {
+            () = self.watch_directory(stop) => {}
+            // Beside the scans, which may compile for minutes.
+            () = self.table.keep_breakers() => {}
+        }
+    }
+
+    async fn watch_directory(&self, stop: CancellationToken) {
         let dir = &self.plugins_dir;
         let mut watch = DirectoryWatch::new(dir.clone(), RESCAN_INTERVAL);
         let mut hangup = signal(SignalKind::hangup())
@@ -184,8 +204,12 @@ impl Runners for Registry {
     }
 
     fn pick(&self, capability: &str) -> Option<Arc<dyn Runner>> {
-        let generation = self.table.pick(capability)?;
-        Some(Arc::new(GenerationHandle::new(generation, self.task_changed.clone())))
+        let (name, picked) = self.table.pick(capability)?;
+        Some(Arc::new(GenerationHandle::new(self.table.clone(), name, picked, self.task_changed.clone())))
+    }
+
+    fn suspended(&self) -> Vec<String> {
+        self.table.suspended()
     }
 
     fn needs(&self) -> RunnerNeeds {

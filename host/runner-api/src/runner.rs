@@ -30,6 +30,12 @@ pub trait Runners: Send + Sync {
         RunnerNeeds::default()
     }
 
+    /// Why live runners get no new task though nothing is wrong with their files, a bounded text for each: they have
+    /// failed again and again. Their capabilities are not among [`Runners::capabilities`].
+    fn suspended(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// How many runners could not be ended and still hold a thread now. Falls again when such a thread
     /// is released; above 0 the node is not ready.
     fn stuck(&self) -> usize;

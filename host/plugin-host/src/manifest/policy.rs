@@ -18,6 +18,14 @@
 //! share = 0.1
 //! tasks = 20
 //! max_failure_share = 0.1
+//!
+//! [breaker]                                 # a runner that fails again and again gets no task for a while
+//! enabled = true
+//! failures = 5                              # so many failures of its own in a row take it out,
+//! window = 20                               # and so do more than this share of its last 20 runs
+//! max_failure_share = 0.3
+//! open_secs = 30                            # how long at first; each time twice as long,
+//! max_open_secs = 3600                      # and never longer than this
 //! ```
 
 use std::collections::BTreeMap;
@@ -25,8 +33,10 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use posemesh_text::one_line;
 use serde::Deserialize;
 
+use crate::manifest::breaker::BreakerPolicy;
 use crate::manifest::canary::CanaryPolicy;
 use crate::manifest::description::Description;
 use crate::manifest::host_rule::{HostRule, agreed};
@@ -34,6 +44,9 @@ use crate::manifest::limits::{LimitSettings, Limits};
 
 /// The largest `NAME.toml`.
 const MAX_POLICY: u64 = 64 << 10;
+
+/// The longest account of a mistake, in bytes.
+const MAX_MISTAKE: usize = 500;
 
 /// Variables that hold the node's secrets: no runner sees them, whatever its policy says.
 const SECRETS: [&str; 5] = [
@@ -75,6 +88,8 @@ pub struct Policy {
     pub priority: i32,
     /// How a new generation is tried while another is live; none: it takes over at once.
     pub canary: Option<CanaryPolicy>,
+    /// When it is left out because it fails again and again.
+    pub breaker: BreakerPolicy,
     /// Names of the node's environment variables that it may see.
     pub environment: Vec<String>,
     /// Hosts that it may reach, as long as their addresses are public.
@@ -93,6 +108,7 @@ impl Default for Policy {
             enabled: true,
             priority: 0,
             canary: None,
+            breaker: BreakerPolicy::default(),
             environment: Vec::new(),
             network_hosts: Vec::new(),
             private_network_hosts: Vec::new(),
@@ -116,7 +132,7 @@ impl Policy {
                 Err(invalid(format!("it has more than {MAX_POLICY} bytes")))
             }
             Ok(_) => {
-                let policy: Self = toml::from_str(&text).map_err(|error| invalid(error.to_string()))?;
+                let policy: Self = toml::from_str(&text).map_err(|error| invalid(mistake(&text, &error)))?;
                 policy.check().map(|()| policy).map_err(invalid)
             }
             // Only a missing file means the defaults: one that can't be read may forbid what they allow.
@@ -138,7 +154,7 @@ impl Policy {
                 ));
             }
         }
-        Ok(())
+        self.breaker.check()
     }
 
     /// What a runner gets of what it asked for: never more than `maximum`, the node's own; `defaults` where nothing is
@@ -178,6 +194,17 @@ impl Policy {
         }
         not_granted.extend(reduced.iter().map(ToString::to_string));
         Grant { limits, environment, network_hosts, private_network_hosts, directories, not_granted }
+    }
+}
+
+/// A mistake in a file, on one line: the number of its line, and what is wrong. The parser's own text draws it over
+/// several.
+fn mistake(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let what = one_line(error.message(), MAX_MISTAKE);
+    match before {
+        Some(before) => format!("line {}: {what}", before.matches('\n').count() + 1),
+        None => what,
     }
 }
 

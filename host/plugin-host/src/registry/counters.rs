@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use posemesh_runner_api::failure::{FailureKind, RunFailure};
+use posemesh_runner_api::failure::{Blame, RunFailure};
 use serde::{Deserialize, Serialize};
 
 /// Counts the runs of one generation, over all tasks that hold it.
@@ -21,10 +21,11 @@ pub struct RunCounts {
     pub running: u64,
     /// Runs that ended well.
     pub completed: u64,
-    /// Runs that failed in a way that speaks against the runner: it returned an error of its own,
-    /// trapped, called `exit`, reached a limit or its deadline, or could not be ended.
+    /// Runs that failed by the runner's fault ([`Blame::Runner`]): it returned an error of its own, trapped, called
+    /// `exit`, reached a limit or its deadline, or could not be ended.
     pub failed: u64,
-    /// Runs that ended otherwise: the task or an input was wrong, a port failed, it was cancelled.
+    /// Runs that failed by somebody else's fault: the task or an input was wrong, a server or this node failed, it
+    /// was cancelled.
     pub other: u64,
 }
 
@@ -32,6 +33,41 @@ impl RunCounts {
     /// The runs that say something about the runner.
     pub fn judged(&self) -> u64 {
         self.completed + self.failed
+    }
+}
+
+/// Failed runs by whose fault they were.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailureCounts {
+    /// The task could not be done as it was submitted, or it was cancelled.
+    pub task: u64,
+    /// The runner is wrong, or used more than it was granted.
+    pub runner: u64,
+    /// This node was in trouble.
+    pub host: u64,
+    /// A server that the task needs was.
+    pub server: u64,
+}
+
+impl FailureCounts {
+    /// How many were the fault of somebody.
+    pub fn of(&self, blame: Blame) -> u64 {
+        match blame {
+            Blame::Task => self.task,
+            Blame::Runner => self.runner,
+            Blame::Host => self.host,
+            Blame::Server => self.server,
+        }
+    }
+
+    pub(crate) fn count(&mut self, blame: Blame) {
+        let count = match blame {
+            Blame::Task => &mut self.task,
+            Blame::Runner => &mut self.runner,
+            Blame::Host => &mut self.host,
+            Blame::Server => &mut self.server,
+        };
+        *count = count.saturating_add(1);
     }
 }
 
@@ -62,8 +98,9 @@ impl RunInProgress<'_> {
     pub(crate) fn ended(self, result: &Result<(), RunFailure>) {
         let count = match result {
             Ok(()) => &self.0.completed,
-            // Bad input or a server that is down would fail under any generation, so a canary is not judged by it.
-            Err(failure) if speaks_against_the_runner(failure.kind) => &self.0.failed,
+            // A bad input, a server that is down or a full disk would fail under any generation, so that a canary is
+            // not judged by it. The blame decides and not the kind: the same kind can be anybody's fault.
+            Err(failure) if failure.blame == Blame::Runner => &self.0.failed,
             Err(_) => &self.0.other,
         };
         count.fetch_add(1, Ordering::Relaxed);
@@ -76,25 +113,23 @@ impl Drop for RunInProgress<'_> {
     }
 }
 
-fn speaks_against_the_runner(kind: FailureKind) -> bool {
-    // A list of what counts rather than of what does not: a new kind must not roll canaries back unnoticed.
-    matches!(
-        kind,
-        FailureKind::RunnerError
-            | FailureKind::Trap
-            | FailureKind::Exit
-            | FailureKind::Limit
-            | FailureKind::Deadline
-            | FailureKind::Stuck
-    )
-}
-
 #[cfg(test)]
 mod tests {
+    use posemesh_runner_api::failure::FailureKind;
+
     use super::*;
 
     fn failure(kind: FailureKind) -> Result<(), RunFailure> {
         Err(RunFailure::new(kind, ""))
+    }
+
+    #[test]
+    fn a_runner_is_not_judged_by_the_trouble_of_its_host() {
+        let counters = RunCounters::default();
+        for blame in [Blame::Host, Blame::Server, Blame::Task] {
+            counters.start().ended(&Err(RunFailure::new(FailureKind::Trap, "").blamed_on(blame)));
+        }
+        assert_eq!(counters.counts(), RunCounts { other: 3, ..RunCounts::default() });
     }
 
     #[test]

@@ -16,10 +16,14 @@ use crate::instance::stuck::StuckThreads;
 use crate::load::error::{LoadError, MAX_CAUSE};
 use crate::load::loader::{LinkedComponent, Loader};
 use crate::load::stage::{LoadStage, Reached};
+use crate::manifest::breaker::BreakerPolicy;
 use crate::manifest::description::Description;
 use crate::manifest::policy::{Grant, Policy};
 use crate::registry::claims::Claim;
 use crate::registry::counters::RunCounters;
+
+/// The longest name in a label, in bytes; longer than a file's.
+const MAX_NAME: usize = 300;
 
 /// A runner that has passed every stage: a [`Runner`] that can be run as it is, or by way of a
 /// [`Registry`](crate::registry::Registry).
@@ -42,6 +46,8 @@ pub struct Generation {
     pub cached: bool,
     /// `priority` of its policy: who serves a capability that several claim.
     pub priority: i32,
+    /// `[breaker]` of its policy.
+    pub(crate) breaker: BreakerPolicy,
     pub(crate) counters: RunCounters,
     pre: RunnerPre<RunState>,
     environment: Vec<(String, String)>,
@@ -91,6 +97,7 @@ impl Generation {
             bytes,
             cached,
             priority: policy.priority,
+            breaker: policy.breaker.clone(),
             counters: RunCounters::default(),
             pre,
             environment,
@@ -119,7 +126,8 @@ impl fmt::Debug for Generation {
 #[async_trait]
 impl Runner for Generation {
     fn label(&self) -> String {
-        format!("{} {} #{}", self.name, self.description.version, self.number)
+        // The version is checked; the name is that of a file, which may have been made anywhere.
+        format!("{} {} #{}", one_line(&self.name, MAX_NAME), self.description.version, self.number)
     }
 
     fn needs(&self) -> RunnerNeeds {

@@ -1,4 +1,5 @@
-//! A generation that a task holds: counted while it runs, and noticed when it is released.
+//! A generation that a task holds: counted while it runs, judged when the run has ended, and noticed when it is
+//! released.
 
 use std::sync::Arc;
 
@@ -7,18 +8,31 @@ use posemesh_runner_api::failure::RunFailure;
 use posemesh_runner_api::runner::{Runner, RunnerCall, RunnerNeeds};
 use tokio::sync::Notify;
 
+use crate::registry::breaker::Trial;
 use crate::registry::generation::Generation;
+use crate::registry::slot::Picked;
+use crate::registry::table::RunnerTable;
 
 /// One task's hold on a generation.
 pub(crate) struct GenerationHandle {
     generation: Option<Arc<Generation>>,
+    /// The name of the runner in the table.
+    name: String,
+    /// The task decides whether the runner's breaker closes.
+    trial: Option<Trial>,
+    table: Arc<RunnerTable>,
     /// Notified when a run has ended and when the handle is dropped: a canary may be judged, a generation gone.
     changed: Arc<Notify>,
 }
 
 impl GenerationHandle {
-    pub(crate) fn new(generation: Arc<Generation>, changed: Arc<Notify>) -> Self {
-        Self { generation: Some(generation), changed }
+    pub(crate) fn new(
+        table: Arc<RunnerTable>,
+        name: String,
+        Picked { generation, trial }: Picked,
+        changed: Arc<Notify>,
+    ) -> Self {
+        Self { generation: Some(generation), name, trial, table, changed }
     }
 }
 
@@ -39,6 +53,9 @@ impl Runner for GenerationHandle {
         let running = generation.counters.start();
         let result = generation.run(call).await;
         running.ended(&result);
+        // At once and not by way of the registry's watch, which may be busy with a scan: the next request for work
+        // must not go out for a runner that has failed once too often.
+        self.table.run_ended(&self.name, generation.number, self.trial, &result);
         self.changed.notify_one();
         result
     }
@@ -47,7 +64,13 @@ impl Runner for GenerationHandle {
 impl Drop for GenerationHandle {
     fn drop(&mut self) {
         // Released first: whoever is notified must find it gone.
-        self.generation = None;
+        if let Some(generation) = self.generation.take()
+            && let Some(trial) = self.trial
+        {
+            // The task may never have been run, or its run was dropped. After a result this changes nothing: the
+            // trial is over.
+            self.table.trial_dropped(&self.name, generation.number, trial);
+        }
         self.changed.notify_one();
     }
 }

@@ -6,16 +6,23 @@ use posemesh_runner_api::runner::Runner as _;
 use tokio::time::Instant;
 
 use crate::load::stage::LoadStage;
+use crate::manifest::breaker::BreakerPolicy;
 use crate::manifest::canary::CanaryPolicy;
+use crate::registry::breaker::{Breaker, BreakerChange, Judgement, Trial};
 use crate::registry::claims::Claim;
+use crate::registry::counters::FailureCounts;
 use crate::registry::generation::Generation;
 use crate::registry::trial::{CanaryTrial, CanaryVerdict};
 
 /// The generations of one runner.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct RunnerSlot {
     /// The generation of the new tasks.
     pub(crate) live: Option<Arc<Generation>>,
+    /// The circuit breaker of the live generation: each one starts with a closed one.
+    pub(crate) breaker: Breaker,
+    /// Failed runs of all its generations.
+    pub(crate) failures: FailureCounts,
     /// The generation that gets some of the new tasks.
     pub(crate) canary: Option<Canary>,
     /// The generation that is kept for a rollback.
@@ -26,6 +33,28 @@ pub(crate) struct RunnerSlot {
     pub(crate) loading: Option<(u64, LoadStage)>,
     /// Why the newest file does not serve.
     pub(crate) refused: Option<LoadRefusal>,
+}
+
+impl Default for RunnerSlot {
+    fn default() -> Self {
+        Self {
+            live: None,
+            breaker: Breaker::new(BreakerPolicy::default()),
+            failures: FailureCounts::default(),
+            canary: None,
+            previous: None,
+            draining: Vec::new(),
+            loading: None,
+            refused: None,
+        }
+    }
+}
+
+/// The generation of a new task.
+pub(crate) struct Picked {
+    pub(crate) generation: Arc<Generation>,
+    /// The task decides whether the breaker closes.
+    pub(crate) trial: Option<Trial>,
 }
 
 /// A generation on trial.
@@ -145,6 +174,7 @@ impl RunnerSlot {
         for generation in self.previous.take().into_iter().chain(self.live.take()) {
             changes.push(self.drain(&generation));
         }
+        self.breaker = Breaker::new(BreakerPolicy::default());
         changes
     }
 
@@ -153,18 +183,51 @@ impl RunnerSlot {
         self.refused = Some(LoadRefusal { number, passed, reason, retry: RetryWhen::Requested });
     }
 
+    /// What the live generation claims, under the name of its file.
+    pub(crate) fn claim(&self, name: &str) -> Option<Claim> {
+        self.live.as_ref().map(|live| live.claim(name))
+    }
+
+    /// What there should be new tasks for now: while the breaker keeps the live generation from them, what a canary
+    /// serves in its place, which is everything or nothing as a rule.
+    pub(crate) fn admitted(&self, name: &str) -> Option<Claim> {
+        let mut claim = self.claim(name)?;
+        if !self.breaker.admits() {
+            let canary = self.canary.as_ref();
+            claim
+                .capabilities
+                .retain(|capability| canary.is_some_and(|canary| canary.generation.serves(capability)));
+        }
+        Some(claim)
+    }
+
     /// The generation of the next task.
-    pub(crate) fn pick(&mut self, capability: &str) -> Option<Arc<Generation>> {
+    pub(crate) fn pick(&mut self, capability: &str) -> Option<Picked> {
         let serves = |generation: &Generation| generation.serves(capability);
         let canary = self.canary.as_mut().filter(|canary| serves(&canary.generation));
-        // Asked last: `takes_next` spends the share, which only a task that the canary could serve may do.
+        // A canary may be the cure of a live generation that fails again and again: it gets all tasks then. Asked
+        // last: `takes_next` spends the share, which only a task that the canary could serve may do.
         if let Some(canary) = canary.filter(|_| self.live.is_some())
-            && canary.trial.takes_next()
+            && (!self.breaker.admits() || canary.trial.takes_next())
         {
-            return Some(canary.generation.clone());
+            return Some(Picked { generation: canary.generation.clone(), trial: None });
         }
         // The owner of a capability is found by claims; checked again so that no task reaches a runner without it.
-        self.live.clone().filter(|live| serves(live))
+        let generation = self.live.clone().filter(|live| serves(live))?;
+        Some(Picked { generation, trial: self.breaker.begin() })
+    }
+
+    /// A task of a generation has ended; only those of the live one say something to the breaker, a canary is judged
+    /// by its trial.
+    pub(crate) fn ended(
+        &mut self,
+        number: u64,
+        trial: Option<Trial>,
+        judgement: Judgement<'_>,
+    ) -> Option<BreakerChange> {
+        let is_live = self.live.as_ref().is_some_and(|live| live.number == number);
+        let draw = fastrand::f64();
+        is_live.then(|| self.breaker.ended(trial, judgement, Instant::now(), draw)).flatten()
     }
 
     /// Forgets those that nobody holds any more.
@@ -186,6 +249,8 @@ impl RunnerSlot {
 
     fn go_live(&mut self, generation: Arc<Generation>) -> Vec<StageChange> {
         let mut changes = vec![(generation.label(), LoadStage::Live)];
+        // What an older one did says nothing of this one, and a rollback is the operator's word that it is better.
+        self.breaker = Breaker::new(generation.breaker.clone());
         if let Some(old) = self.live.replace(generation) {
             changes.push((old.label(), LoadStage::Previous));
             // One is kept for a rollback and no more: each keeps its compiled code in memory.

@@ -3,16 +3,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use posemesh_runner_api::failure::RunFailure;
 use posemesh_runner_api::runner::{Runner as _, RunnerNeeds};
-use tokio::sync::watch as channel;
+use posemesh_text::one_line;
+use tokio::sync::{Notify, watch as channel};
+use tokio::time::{Instant, sleep_until};
 
 use crate::load::stage::LoadStage;
 use crate::manifest::canary::CanaryPolicy;
-use crate::registry::claims::{Claim, conflict, owner, served};
+use crate::registry::breaker::Trial;
+use crate::registry::claims::{conflict, owner, served};
 use crate::registry::generation::Generation;
-use crate::registry::slot::{LoadRefusal, RetryWhen, RunnerSlot, StageChange};
+use crate::registry::slot::{LoadRefusal, Picked, RetryWhen, RunnerSlot};
+use crate::registry::table_state::TableState;
 use crate::registry::trial::CanaryVerdict;
 use crate::registry::view::RunnerView;
+
+/// The longest reason of a refusal, in bytes.
+const MAX_REFUSAL: usize = 4000;
 
 /// The state of a registry, shared by what fills it and what serves from it.
 pub(crate) struct RunnerTable {
@@ -20,42 +28,18 @@ pub(crate) struct RunnerTable {
     withheld: BTreeSet<String>,
     state: Mutex<TableState>,
     capabilities: channel::Sender<BTreeSet<String>>,
-}
-
-#[derive(Default)]
-struct TableState {
-    /// By file stem.
-    slots: BTreeMap<String, RunnerSlot>,
-    /// How often each stage was reached.
-    transitions: BTreeMap<LoadStage, u64>,
-}
-
-impl TableState {
-    fn claims(&self) -> Vec<Claim> {
-        let live = self.slots.iter().filter_map(|(name, slot)| Some((name, slot.live.as_ref()?)));
-        live.map(|(name, live)| live.claim(name)).collect()
-    }
-
-    fn slot(&mut self, name: &str) -> &mut RunnerSlot {
-        self.slots.entry(name.to_owned()).or_default()
-    }
-
-    fn count(&mut self, stage: LoadStage) {
-        *self.transitions.entry(stage).or_default() += 1;
-    }
-
-    /// Counts and logs changes of stages.
-    fn note(&mut self, name: &str, changes: Vec<StageChange>) {
-        for (generation, stage) in changes {
-            self.count(stage);
-            tracing::info!(runner = name, generation, %stage, "runner {stage}");
-        }
-    }
+    /// A breaker may have opened: the time of the next half-open one is to be looked up again.
+    breaker_opened: Notify,
 }
 
 impl RunnerTable {
     pub(crate) fn new(withheld: BTreeSet<String>) -> Self {
-        Self { withheld, state: Mutex::default(), capabilities: channel::Sender::new(BTreeSet::new()) }
+        Self {
+            withheld,
+            state: Mutex::default(),
+            capabilities: channel::Sender::new(BTreeSet::new()),
+            breaker_opened: Notify::new(),
+        }
     }
 
     /// The capabilities that are served, as they change.
@@ -63,17 +47,68 @@ impl RunnerTable {
         self.capabilities.subscribe()
     }
 
-    /// The generation of the next task of a capability.
-    pub(crate) fn pick(&self, capability: &str) -> Option<Arc<Generation>> {
+    /// The generation of the next task of a capability, and the name of its runner.
+    pub(crate) fn pick(&self, capability: &str) -> Option<(String, Picked)> {
         if self.withheld.contains(capability) {
             return None;
         }
         // A canary that has failed enough must not get one more task.
         self.conclude_trials();
         let mut state = self.state();
-        // Claims and slot are read under one lock: the owner can't be withdrawn between the two.
-        let name = owner(capability, &state.claims())?.to_owned();
-        state.slot(&name).pick(capability)
+        // Claims and slot are read under one lock: the owner can't be withdrawn between the two. Somebody holds the
+        // lease already, so that a task whose runners are all left out is run rather than failed unseen.
+        let name =
+            owner(capability, &state.admitted()).or(owner(capability, &state.claims())).map(str::to_owned)?;
+        let picked = state.slot(&name).pick(capability)?;
+        // A trial takes the capability back until it has ended.
+        self.publish(&state);
+        Some((name, picked))
+    }
+
+    /// Counts and judges a run that has ended; `trial` is what its task was picked with.
+    pub(crate) fn run_ended(
+        &self,
+        name: &str,
+        number: u64,
+        trial: Option<Trial>,
+        result: &Result<(), RunFailure>,
+    ) {
+        let mut state = self.state();
+        state.run_ended(name, number, trial, result);
+        self.publish(&state);
+        self.breaker_opened.notify_one();
+    }
+
+    /// The task of a trial has ended without a result.
+    pub(crate) fn trial_dropped(&self, name: &str, number: u64, trial: Trial) {
+        let mut state = self.state();
+        state.trial_dropped(name, number, trial);
+        self.publish(&state);
+    }
+
+    /// Keeps the published capabilities in step with the time of open breakers. Never returns.
+    pub(crate) async fn keep_breakers(&self) {
+        loop {
+            let due = self.state().next_half_open();
+            tokio::select! {
+                () = self.breaker_opened.notified() => {}
+                // The fallback is never waited for: `select!` evaluates this even if the condition is false.
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => self.conclude_trials(),
+            }
+        }
+    }
+
+    /// See [`Registry::close_breaker`](crate::registry::Registry::close_breaker).
+    pub(crate) fn close_breaker(&self, name: &str) -> Result<bool, String> {
+        let mut state = self.state();
+        let closed = state.close_breaker(name)?;
+        self.publish(&state);
+        Ok(closed)
+    }
+
+    /// What is withheld because of breakers, a text for each runner.
+    pub(crate) fn suspended(&self) -> Vec<String> {
+        self.state().suspended()
     }
 
     /// The most that a task may use, of any generation that new tasks may get.
@@ -86,7 +121,7 @@ impl RunnerTable {
 
     pub(crate) fn view(&self) -> Vec<RunnerView> {
         let state = self.state();
-        let claims = state.claims();
+        let claims = state.admitted();
         let serves = |name: &str, slot: &RunnerSlot| -> Vec<String> {
             let live = slot.live.iter().flat_map(|live| live.description.capabilities.iter());
             let mine = |capability: &&String| {
@@ -104,10 +139,7 @@ impl RunnerTable {
     /// See [`Registry::roll_back`](crate::registry::Registry::roll_back).
     pub(crate) fn roll_back(&self, name: &str) -> Result<String, String> {
         let mut state = self.state();
-        let Some(slot) = state.slots.get(name) else {
-            let known: Vec<&str> = state.slots.keys().map(String::as_str).collect();
-            return Err(format!("there is no runner {name}; there are: {}", known.join(", ")));
-        };
+        let Some(slot) = state.slots.get(name) else { return Err(state.unknown(name)) };
         // The previous one may claim what somebody else has taken over meanwhile.
         let returning = slot.previous.as_ref().filter(|_| slot.canary.is_none()).map(|old| old.claim(name));
         if let Some(clash) = returning.and_then(|claim| conflict(&claim, &state.claims())) {
@@ -122,9 +154,11 @@ impl RunnerTable {
         Ok(now)
     }
 
-    /// Ends the trials of canaries of which enough is known, and forgets what is gone.
+    /// Ends the trials of canaries of which enough is known, makes breakers half open whose time is over, and forgets
+    /// what is gone.
     pub(crate) fn conclude_trials(&self) {
         let mut state = self.state();
+        state.tick();
         // The names are copied because the loop removes slots from the map and notes changes in the same state.
         let names: Vec<String> = state.slots.keys().cloned().collect();
         for name in names {
@@ -185,6 +219,8 @@ impl RunnerTable {
 
     /// Notes and logs why a load does not serve; what serves goes on.
     pub(crate) fn refuse(&self, name: &str, refusal: LoadRefusal) {
+        // Reasons quote files, components and compilers; here they go to the log, to lists and to the status API.
+        let refusal = LoadRefusal { reason: one_line(&refusal.reason, MAX_REFUSAL), ..refusal };
         let mut state = self.state();
         state.count(LoadStage::Refused);
         let slot = state.slot(name);
@@ -222,7 +258,7 @@ impl RunnerTable {
     /// Publishes the capabilities of a state that is held: nobody sees one without the other, and of two changes
     /// the later one is published last.
     fn publish(&self, state: &TableState) {
-        let served = served(&state.claims(), &self.withheld);
+        let served = served(&state.admitted(), &self.withheld);
         // Receivers act on each change, so a publication that changes nothing must not wake them.
         self.capabilities.send_if_modified(|now| {
             let changed = *now != served;

@@ -1,11 +1,17 @@
 //! What a registry holds, for people and programs that look: `plugin list`, `/api/plugins`, metrics.
 
+use posemesh_text::one_line;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use crate::load::stage::LoadStage;
-use crate::registry::counters::RunCounts;
+use crate::registry::breaker::BreakerPhase;
+use crate::registry::counters::{FailureCounts, RunCounts};
 use crate::registry::generation::Generation;
 use crate::registry::slot::RunnerSlot;
+
+/// How much of a name is shown in a sentence, in bytes.
+const MAX_NAME: usize = 80;
 
 /// One name in `PLUGINS_DIR`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -21,6 +27,45 @@ pub struct RunnerView {
     /// The capabilities that it serves now; others of the live generation's are served by a runner with
     /// a higher priority, or withheld.
     pub serves: Vec<String>,
+    /// The circuit breaker of the live generation, if there is one.
+    #[serde(default)]
+    pub breaker: Option<BreakerView>,
+    /// Failed runs by whose fault they were, over all generations since the runner came.
+    #[serde(default)]
+    pub failures: FailureCounts,
+}
+
+/// Where a circuit breaker stands.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct BreakerView {
+    /// What it is doing.
+    pub state: BreakerState,
+    /// Seconds until it is half open, rounded up, if it is open.
+    pub half_open_in_secs: Option<u64>,
+    /// Failures in a row since the last run that completed.
+    pub failures_in_a_row: usize,
+    /// How many of the latest runs failed by the runner's fault.
+    pub failed: usize,
+    /// How many runs these are.
+    pub judged: usize,
+    /// How often it has opened, each time for longer than before.
+    pub openings: u32,
+    /// Which threshold opened it last.
+    pub why: Option<String>,
+    /// The failure that opened it, on one line of bounded length.
+    pub last_failure: Option<String>,
+}
+
+/// What a circuit breaker is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BreakerState {
+    /// The runner gets tasks.
+    Closed,
+    /// The runner gets no new task.
+    Open,
+    /// The next task, or the one that is worked on, decides.
+    HalfOpen,
 }
 
 /// A generation that has passed every stage.
@@ -97,7 +142,47 @@ impl RunnerView {
                 reason: refusal.reason.clone(),
             }),
             serves,
+            breaker: BreakerView::of(slot),
+            failures: slot.failures,
         }
+    }
+}
+
+impl BreakerView {
+    /// The breaker of a slot, unless there is none or nothing is live.
+    pub(crate) fn of(slot: &RunnerSlot) -> Option<Self> {
+        let status = slot.breaker.status().filter(|_| slot.live.is_some())?;
+        let now = Instant::now();
+        // Rounded up: at 0 it would be half open.
+        let seconds = |until: Instant| until.saturating_duration_since(now).as_millis().div_ceil(1000);
+        Some(Self {
+            state: match status.phase {
+                BreakerPhase::Closed => BreakerState::Closed,
+                BreakerPhase::Open => BreakerState::Open,
+                BreakerPhase::HalfOpen => BreakerState::HalfOpen,
+            },
+            half_open_in_secs: status.until.map(|until| u64::try_from(seconds(until)).unwrap_or(u64::MAX)),
+            failures_in_a_row: status.in_a_row,
+            failed: status.failed,
+            judged: status.judged,
+            openings: status.openings,
+            why: status.opened.map(|opened| opened.why.clone()),
+            last_failure: status.opened.map(|opened| opened.last_failure.clone()),
+        })
+    }
+
+    /// What keeps a runner from new tasks, for people.
+    pub(crate) fn sentence(&self, name: &str) -> String {
+        let state = match (self.state, self.half_open_in_secs) {
+            (BreakerState::Open, Some(seconds)) => format!("is open for another {seconds} s"),
+            (BreakerState::Open, None) => "is open".to_owned(),
+            (BreakerState::HalfOpen, _) => "is half open, and one task tries the runner".to_owned(),
+            (BreakerState::Closed, _) => "is closed".to_owned(),
+        };
+        let why = self.why.as_deref().unwrap_or_default();
+        let last = self.last_failure.as_deref().unwrap_or_default();
+        let name = one_line(name, MAX_NAME);
+        format!("the circuit breaker of {name} {state}: {why}; the last failure: {last}")
     }
 }
 

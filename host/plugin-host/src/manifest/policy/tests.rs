@@ -71,8 +71,11 @@ fn what_is_granted_is_what_was_asked_for_and_allowed() {
 #[test]
 fn mistakes_are_named() {
     for (text, wanted) in [
-        ("enabld = true", "enabld"),
+        ("enabled = true\nenabld = true", "line 2: unknown field `enabld`, expected"),
+        ("enabled = true\n\npriority = \"a\\u001b[2J\"", "line 3: invalid type: string \"a\\"),
         ("[limits]\nmemory = 5", "memory"),
+        ("[breaker]\nfailures = 0", "[breaker] failures = 0: it must be from 1"),
+        ("[breaker]\nfailurs = 3", "failurs"),
         ("network_hosts = [\"http://x/\"]", "allowed: example.com"),
         ("environment = [\"SECP256K1_PRIVHEX\"]", "a secret of the node"),
         ("[directories]\nmodels = \"relative\"", "absolute path"),
@@ -80,5 +83,6 @@ fn mistakes_are_named() {
     ] {
         let error = policy(text).unwrap_err().to_string();
         assert!(error.contains("test.toml") && error.contains(wanted), "{text}: {error}");
+        assert!(posemesh_text::is_plain(&error), "{text}: {error}");
     }
 }
