@@ -92,10 +92,7 @@ impl NodeApi {
     /// # Errors
     /// When no node answers, or it rejects the call.
     pub(crate) async fn roll_back(&self, runner: &str) -> Result<String> {
-        // Only the path is used: it escapes what a name may contain and a path may not.
-        let mut url = Url::parse("http://node/api/admin/rollback")?;
-        url.path_segments_mut().map_err(|()| anyhow!("a URL without a path"))?.push(runner);
-        let answer = self.call(Method::POST, url.path()).await?;
+        let answer = self.call(Method::POST, &admin_path(&["rollback", runner])?).await?;
         Ok(answer.get("live").and_then(Value::as_str).unwrap_or_default().to_owned())
     }
 
@@ -118,6 +115,16 @@ impl NodeApi {
     /// When no node answers, or it rejects the call.
     pub(crate) async fn resume(&self) -> Result<()> {
         self.call(Method::POST, "/api/admin/resume").await.map(drop)
+    }
+
+    /// Has the node close a runner's circuit breaker; false if it was closed already.
+    ///
+    /// # Errors
+    /// When no node answers, or it rejects the call.
+    pub(crate) async fn close_breaker(&self, runner: &str) -> Result<bool> {
+        let path = admin_path(&["plugins", runner, "close-breaker"])?;
+        let answer = self.call(Method::POST, &path).await?;
+        Ok(answer.get("closed").and_then(Value::as_bool).unwrap_or_default())
     }
 
     async fn call(&self, method: Method, path: &str) -> Result<Value> {
@@ -173,6 +180,14 @@ impl NodeApi {
             _ => bail!("{url} answered {status}: {reason}"),
         }
     }
+}
+
+/// The path of an admin call, in which a name may contain what a path may not.
+fn admin_path(segments: &[&str]) -> Result<String> {
+    // Only the path is used: the URL escapes each segment.
+    let mut url = Url::parse("http://node/api/admin")?;
+    url.path_segments_mut().map_err(|()| anyhow!("a URL without a path"))?.extend(segments);
+    Ok(url.path().to_owned())
 }
 
 fn runners_in(answer: Value) -> Result<Vec<RunnerView>> {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use posemesh_plugin_host::registry::RunnerView;
+use posemesh_plugin_host::registry::{BreakerState, BreakerView, RunnerView};
 
 /// Prints the runners of a running node; the exit code is 1 if one was refused.
 pub(crate) fn print_of_node(runners: &[RunnerView]) -> ExitCode {
@@ -58,6 +58,9 @@ fn write(text: &mut String, runner: &RunnerView) -> std::fmt::Result {
             writeln!(text, "    asked for and not granted: {asked}")?;
         }
     }
+    if let Some(breaker) = &runner.breaker {
+        write_breaker(text, breaker)?;
+    }
     if let Some(loading) = &runner.loading {
         writeln!(text, "  #{} is being loaded, has passed `{}`", loading.number, loading.stage)?;
     }
@@ -65,4 +68,27 @@ fn write(text: &mut String, runner: &RunnerView) -> std::fmt::Result {
         writeln!(text, "  #{} refused after `{}`: {}", refused.number, refused.passed, refused.reason)?;
     }
     Ok(())
+}
+
+/// A line on the circuit breaker, if it keeps tasks from the runner or has lately.
+fn write_breaker(text: &mut String, breaker: &BreakerView) -> std::fmt::Result {
+    let why = breaker.why.as_deref().unwrap_or_default();
+    let last = breaker.last_failure.as_deref().unwrap_or_default();
+    match (breaker.state, breaker.half_open_in_secs) {
+        (BreakerState::Closed, _) => {
+            return match breaker.failures_in_a_row {
+                0 => Ok(()),
+                failures => writeln!(text, "  circuit breaker closed, {failures} failures in a row"),
+            };
+        }
+        (BreakerState::Open, Some(seconds)) => {
+            write!(text, "  circuit breaker open for another {seconds} s")?;
+        }
+        (BreakerState::Open, None) => write!(text, "  circuit breaker open")?,
+        (BreakerState::HalfOpen, _) => {
+            write!(text, "  circuit breaker half open: one task tries the runner")?
+        }
+    }
+    writeln!(text, ", opened {} times: {why}; the last failure: {last}", breaker.openings)?;
+    writeln!(text, "    `plugin close-breaker` closes it")
 }

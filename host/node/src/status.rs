@@ -8,7 +8,7 @@
 //! | `GET /api/plugins` | runners and their generations ([`posemesh_plugin_host::registry::RunnerView`]) |
 //! | `GET /api/tasks`, `/api/tasks/{id}`, `/api/tasks/{id}/log` | the last tasks ([`tasks`]) |
 //! | `GET /api/node` | which node this is ([`node`]) |
-//! | `POST /api/admin/...` | rescan, rollback, drain, resume ([`admin`]) |
+//! | `POST /api/admin/...` | rescan, rollback, close-breaker, drain, resume ([`admin`]) |
 //!
 //! Answers but `/metrics` and logs are JSON; errors are `{"error": "..."}`. On a loopback address only
 //! requests that name one are answered, so that no web page can ask in a user's browser.

@@ -1,7 +1,9 @@
-//! `plugin`: the commands about runners. `list`, `rescan` and `rollback` ask a running node; `list DIR`,
-//! `show`, `run` and `test` load components here, without a network or an account.
+//! `plugin`: the commands about runners. `list`, `rescan`, `rollback` and `close-breaker` ask a running node;
+//! `list DIR`, `show`, `run` and `test` load components here, without a network or an account.
 
+mod close_breaker;
 mod list;
+mod name;
 mod rescan;
 mod rollback;
 mod run;
@@ -24,6 +26,9 @@ pub(crate) enum PluginCommand {
     Rescan(rescan::RescanArgs),
     /// Make the running node return to the previous generation of a runner (needs ADMIN_TOKEN).
     Rollback(rollback::RollbackArgs),
+    /// Make the running node give a runner tasks again that it has left out because it failed again and again: close
+    /// its circuit breaker (needs ADMIN_TOKEN).
+    CloseBreaker(close_breaker::CloseBreakerArgs),
     /// Show a runner's description and what it would be granted.
     Show(show::ShowArgs),
     /// Run a runner once, with files as inputs.
@@ -41,6 +46,7 @@ pub(crate) async fn run(command: PluginCommand) -> Result<ExitCode> {
         PluginCommand::List(args) => list::run(args).await,
         PluginCommand::Rescan(args) => rescan::run(&args).await,
         PluginCommand::Rollback(args) => rollback::run(&args).await,
+        PluginCommand::CloseBreaker(args) => close_breaker::run(&args).await,
         PluginCommand::Show(args) => show::run(&args).await,
         PluginCommand::Run(args) => run::run(args).await,
         PluginCommand::Test(args) => test::run(&args).await,

@@ -28,7 +28,8 @@ fn read_addr(reader: &mut SettingsReader<'_>, default: Option<SocketAddr>) -> Op
         Group::Status,
         "STATUS_ADDR",
         "Where the status server listens: health, readiness, metrics, runners and tasks. `plugin list`, \
-         `plugin rescan`, `plugin rollback`, `drain` and `resume` ask there. If it is taken, the node does not start.",
+         `plugin rescan`, `plugin rollback`, `plugin close-breaker`, `drain` and `resume` ask there. If it is taken, \
+         the node does not start.",
     );
     let default = default.map_or_else(|| "off".to_owned(), |addr| addr.to_string());
     let shown = reader.value(&variable, default, ALLOWED, |text| {
@@ -42,8 +43,8 @@ fn read_token(reader: &mut SettingsReader<'_>) -> Option<Secret> {
     let variable = Variable::new(
         Group::Status,
         "ADMIN_TOKEN",
-        "What calls to `/api/admin/` must carry as their bearer: rescan, rollback, drain, resume. Without it there are \
-         no such calls.",
+        "What calls to `/api/admin/` must carry as their bearer: rescan, rollback, close-breaker, drain, resume. \
+         Without it there are no such calls.",
     )
     .secret();
     let allowed = format!(

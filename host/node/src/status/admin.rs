@@ -1,4 +1,5 @@
-//! The admin calls: rescan the runners, roll one back, drain and resume. They need the `ADMIN_TOKEN`.
+//! The admin calls: rescan the runners, roll one back, close its circuit breaker, drain and resume. They need the
+//! `ADMIN_TOKEN`.
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
@@ -78,4 +79,14 @@ pub(super) async fn resume(State(sources): State<StatusSources>) -> Response {
 fn lease_taking(sources: &StatusSources, draining: bool) -> Response {
     let running = sources.records.totals().running();
     (StatusCode::ACCEPTED, Json(json!({"draining": draining, "running": running}))).into_response()
+}
+
+pub(super) async fn close_breaker(
+    State(sources): State<StatusSources>,
+    Path(name): Path<String>,
+) -> Response {
+    match sources.registry.close_breaker(&name) {
+        Ok(closed) => Json(json!({"closed": closed})).into_response(),
+        Err(reason) => error(StatusCode::CONFLICT, reason),
+    }
 }

@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use posemesh_runner_api::failure::Blame;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text};
 use prometheus_client::metrics::counter::ConstCounter;
@@ -19,7 +18,8 @@ use super::sources::StatusSources;
 use crate::admission::Cause;
 use crate::registration::RegistrationStatus;
 use posemesh_plugin_host::load::LoadStage;
-use posemesh_plugin_host::registry::RunnerView;
+use posemesh_plugin_host::registry::{BreakerState, RunnerView};
+use posemesh_runner_api::failure::Blame;
 
 /// How many runners have a name in the metrics; the rest is `other`.
 const RUNNERS: usize = 64;
@@ -68,6 +68,12 @@ struct StageLabel {
 struct RunLabel {
     runner: String,
     result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RunnerBlameLabel {
+    runner: String,
+    blame: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -138,7 +144,12 @@ impl Scrape {
         let runs = runs.into_iter().map(|((runner, result), n)| (RunLabel { runner, result }, n));
         counters(out, "runner_runs", "Ended runs of the generations that are there", runs)?;
         let running = running.into_iter().map(|(runner, n)| (RunnerLabel { runner }, n as f64));
-        gauges(out, "runner_running", "Runs that go on", running)
+        gauges(out, "runner_running", "Runs that go on", running)?;
+        let failures = failures(&view).into_iter();
+        let failures = failures.map(|((runner, blame), n)| (RunnerBlameLabel { runner, blame }, n));
+        counters(out, "runner_failures", "Failed runs by whose fault they were", failures)?;
+        let open = open_breakers(&view).into_iter().map(|(runner, n)| (RunnerLabel { runner }, n as f64));
+        gauges(out, "runner_breaker_open", "1 while a runner's circuit breaker is open or half open", open)
     }
 
     fn membership(&self, out: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
@@ -159,9 +170,7 @@ type Runs = BTreeMap<(String, &'static str), u64>;
 /// Ended runs by runner and result, and runs that go on.
 fn runs(view: &[RunnerView]) -> (Runs, BTreeMap<String, u64>) {
     let (mut ended, mut running) = (Runs::new(), BTreeMap::new());
-    for (at, runner) in view.iter().enumerate() {
-        // Each name makes new time series where metrics are stored, so the number of names is bounded.
-        let name = if at < RUNNERS { runner.name.as_str() } else { "other" };
+    for (name, runner) in named(view) {
         for tasks in runner.generations.iter().map(|generation| generation.tasks) {
             for (result, n) in
                 [("completed", tasks.completed), ("failed", tasks.failed), ("other", tasks.other)]
@@ -173,6 +182,36 @@ fn runs(view: &[RunnerView]) -> (Runs, BTreeMap<String, u64>) {
         }
     }
     (ended, running)
+}
+
+/// Failed runs by runner and blame.
+fn failures(view: &[RunnerView]) -> Runs {
+    let mut failures = Runs::new();
+    for (name, runner) in named(view) {
+        for blame in Blame::ALL {
+            *failures.entry((name.to_owned(), blame.as_str())).or_default() += runner.failures.of(blame);
+        }
+    }
+    failures
+}
+
+/// For each runner with a circuit breaker whether that keeps tasks from it; for `other`, how many do.
+fn open_breakers(view: &[RunnerView]) -> BTreeMap<String, u64> {
+    let mut open = BTreeMap::new();
+    for (name, runner) in named(view) {
+        let Some(breaker) = &runner.breaker else { continue };
+        *open.entry(name.to_owned()).or_default() += u64::from(breaker.state != BreakerState::Closed);
+    }
+    open
+}
+
+/// Each runner with the name that it has in the metrics: each name makes new time series where metrics are stored, so
+/// that their number is bounded.
+fn named(view: &[RunnerView]) -> impl Iterator<Item = (&str, &RunnerView)> {
+    view.iter().enumerate().map(|(at, runner)| {
+        let name = if at < RUNNERS { runner.name.as_str() } else { "other" };
+        (name, runner)
+    })
 }
 
 fn metric(

@@ -13,6 +13,9 @@ use crate::records::TaskRecords;
 use crate::registration::RegistrationStatus;
 use crate::shutdown::Shutdown;
 
+/// How many runners are named whose circuit breakers are open.
+const SUSPENDED_SHOWN: usize = 5;
+
 /// What readiness is judged by, each time that somebody asks.
 #[derive(Clone)]
 pub(crate) struct Readiness {
@@ -57,7 +60,7 @@ impl Readiness {
             missing.push(format!("it has no valid token{why}"));
         }
         if self.runners.capabilities().borrow().is_empty() {
-            missing.push("no runner is live; PLUGINS_DIR is where they are taken from".to_owned());
+            missing.push(self.why_nothing_is_served());
             missing.extend(self.warnings());
         }
         let troubles = self.board.list();
@@ -90,6 +93,22 @@ impl Readiness {
         self.noop.missing(&self.runners.capabilities().borrow()).into_iter().collect()
     }
 
+    /// Why there is no capability: an operator who reads of breakers need not look for a missing file.
+    fn why_nothing_is_served(&self) -> String {
+        let suspended = self.runners.suspended();
+        if suspended.is_empty() {
+            return "no runner is live; PLUGINS_DIR is where they are taken from".to_owned();
+        }
+        let shown: Vec<&str> = suspended.iter().take(SUSPENDED_SHOWN).map(String::as_str).collect();
+        let more = suspended.len().saturating_sub(shown.len());
+        let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+        format!(
+            "no capability is served, since the live runners fail again and again: {}{more}. `plugin list` shows \
+             them, `plugin close-breaker NAME` tries one at once",
+            shown.join("; "),
+        )
+    }
+
     /// Runners that could not be ended and hold a thread now.
     pub(super) fn stuck_runners(&self) -> usize {
         self.runners.stuck() + self.records.aborted_runs()
@@ -104,29 +123,45 @@ mod tests {
     use crate::noop::NoopSettings;
     use crate::testing::FakeRunners;
 
-    #[tokio::test]
-    async fn a_node_is_ready_again_when_its_stuck_runners_have_ended() {
-        let runners = Arc::new(FakeRunners::new(|_| async { Ok(()) }));
+    /// A node that is ready, as long as its runners are.
+    fn ready(runners: Arc<FakeRunners>) -> Readiness {
         let records = TaskRecords::default();
         records.poll_answered();
         let valid = TokenStatus { valid_for: Some(Duration::from_secs(60)), renewals: 1, last_error: None };
-        let (_registered, registration) = watch::channel(RegistrationStatus::Registered);
-        let readiness = Readiness {
-            registration,
+        Readiness {
+            registration: watch::channel(RegistrationStatus::Registered).1,
             token: Arc::new(move || valid.clone()),
-            runners: runners.clone(),
+            runners,
             records,
             board: TroubleBoard::default(),
             shutdown: Shutdown::new(),
             longest_silence: Duration::from_secs(60),
             max_concurrency: 1,
             noop: NoopCheck::new(NoopSettings::default(), Path::new("/nowhere")),
-        };
+        }
+    }
+
+    #[tokio::test]
+    async fn a_node_is_ready_again_when_its_stuck_runners_have_ended() {
+        let runners = Arc::new(FakeRunners::new(|_| async { Ok(()) }));
+        let readiness = ready(runners.clone());
         assert_eq!(readiness.missing(), [""; 0], "it is ready to begin with");
         runners.set_stuck(2);
         let missing = readiness.missing().join("\n");
         assert!(missing.contains("2 runners could not be ended"), "{missing}");
         runners.set_stuck(0);
         assert_eq!(readiness.missing(), [""; 0], "it is ready once their threads are free");
+    }
+
+    #[tokio::test]
+    async fn a_node_whose_runners_are_all_left_out_says_that_breakers_are_open_and_what_helps() {
+        let runners = Arc::new(FakeRunners::new(|_| async { Ok(()) }));
+        let readiness = ready(runners.clone());
+        runners.suspend((1..=7).map(|n| format!("the circuit breaker of r{n} is open")).collect());
+        let missing = readiness.missing().join("\n");
+        for part in ["breaker of r1 is open", "r5 is open; and 2 more", "plugin close-breaker NAME"] {
+            assert!(missing.contains(part), "{part:?} is not in {missing:?}");
+        }
+        assert!(!missing.contains("no runner is live"), "{missing}");
     }
 }

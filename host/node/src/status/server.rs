@@ -60,6 +60,7 @@ fn router(sources: StatusSources, addr: SocketAddr) -> Router {
     let admin = Router::new()
         .route("/rescan", post(admin::rescan))
         .route("/rollback/{name}", post(admin::rollback))
+        .route("/plugins/{name}/close-breaker", post(admin::close_breaker))
         .route("/drain", post(admin::drain))
         .route("/resume", post(admin::resume))
         .route_layer(middleware::from_fn_with_state(sources.clone(), admin::check));

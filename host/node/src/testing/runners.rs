@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
@@ -33,6 +33,7 @@ pub(crate) struct FakeRunners {
     runner: Arc<FakeRunner>,
     pub(crate) capabilities: watch::Sender<BTreeSet<String>>,
     stuck: AtomicUsize,
+    suspended: Mutex<Vec<String>>,
 }
 
 impl FakeRunners {
@@ -45,7 +46,14 @@ impl FakeRunners {
             runner: Arc::new(FakeRunner(Box::new(move |call| run(call).boxed()))),
             capabilities: watch::Sender::new(BTreeSet::from([CAPABILITY.to_owned()])),
             stuck: AtomicUsize::new(0),
+            suspended: Mutex::default(),
         }
+    }
+
+    /// From now on, nothing is served, for these reasons.
+    pub(crate) fn suspend(&self, reasons: Vec<String>) {
+        *self.suspended.lock().unwrap_or_else(PoisonError::into_inner) = reasons;
+        self.capabilities.send_replace(BTreeSet::new());
     }
 
     /// From now on, this many runners hold a thread.
@@ -62,6 +70,10 @@ impl Runners for FakeRunners {
     fn pick(&self, capability: &str) -> Option<Arc<dyn Runner>> {
         let live = self.capabilities.borrow().contains(capability);
         live.then(|| self.runner.clone() as Arc<dyn Runner>)
+    }
+
+    fn suspended(&self) -> Vec<String> {
+        self.suspended.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn stuck(&self) -> usize {
