@@ -8,7 +8,7 @@ use crate::guests::VERSIONED;
 /// What a version does with each task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Does {
-    /// Sleeps for `meta.sleep_ms` and completes.
+    /// Sleeps for `meta.sleep_ms` and completes, or fails if `meta.fail` is above 0.
     Work,
     /// Sleeps for `meta.sleep_ms` and fails.
     Fail,

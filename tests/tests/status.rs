@@ -309,3 +309,65 @@ async fn the_status_server_answers_while_runners_are_still_loaded() {
     let at = |text: &str| log.find(text).unwrap_or(usize::MAX);
     assert!(at("the status server listens") < at("runner live"), "{log}");
 }
+
+#[tokio::test]
+async fn a_node_whose_runners_all_fail_says_so_takes_no_more_work_and_is_well_when_told() {
+    let scene = Scene::new().await.set("REGISTER_INTERVAL_SECS", 1);
+    std::fs::remove_file(scene.plugins().join("noop.wasm")).expect("removed");
+    put(&scene.plugins(), "swap.toml", b"[breaker]\nopen_secs = 3600\n");
+    put(&scene.plugins(), "swap.wasm", &versioned(1_000_001, Does::Fail, 0));
+    let status_node = StatusNode::start(scene).await;
+    let tasks: Vec<Uuid> = (0..12).map(|_| status_node.submit(0, 0)).collect();
+    let missing = status_node.until_ready_is(false).await;
+    let said =
+        |missing: &[String]| missing.iter().any(|one| one.contains("the circuit breaker of swap is open"));
+    let deadline = tokio::time::Instant::now() + TIMEOUT;
+    let mut missing = missing;
+    while !said(&missing) {
+        assert!(tokio::time::Instant::now() < deadline, "{missing:?}: {}", status_node.node.log());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        missing = status_node.until_ready_is(false).await;
+    }
+    let failed = |tasks: &[Uuid]| {
+        let state = |task: &Uuid| status_node.scene.devnet.task(*task).expect("known").status;
+        tasks.iter().filter(|task| state(task) == TaskStatus::Failed).count()
+    };
+    assert_eq!(failed(&tasks), 5, "the others wait for a node that can do them: {}", status_node.node.log());
+
+    let (_, metrics) = status_node.call(Method::GET, "/metrics", &[]).await;
+    for line in [
+        "posemesh_node_runner_breaker_open{runner=\"swap\"} 1.0",
+        "posemesh_node_runner_failures_total{runner=\"swap\",blame=\"runner\"} 5",
+        "posemesh_node_runner_failures_total{runner=\"swap\",blame=\"host\"} 0",
+    ] {
+        assert!(metrics.lines().any(|one| one == line), "{line:?} is not in\n{metrics}");
+    }
+    let shown = status_node.get("/api/plugins").await;
+    assert_eq!(shown["plugins"][0]["breaker"]["state"], "open", "{shown}");
+    let text = |output: &Output| {
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+    };
+    let listed = text(&status_node.plugin(&["list"], "").await);
+    for part in [
+        "serves nothing now",
+        "circuit breaker open for another",
+        "5 runs in a row failed",
+        "can't do anything",
+    ] {
+        assert!(listed.contains(part), "{part:?} is not in {listed}");
+    }
+    let refused = status_node.plugin(&["close-breaker", "swap"], "another-token-of-some-length-012").await;
+    assert!(!refused.status.success() && text(&refused).contains("ADMIN_TOKEN"), "{}", text(&refused));
+    let unknown = status_node.plugin(&["close-breaker", "nobody"], ADMIN_TOKEN).await;
+    assert!(!unknown.status.success() && text(&unknown).contains("no runner nobody"), "{}", text(&unknown));
+
+    // A version that works comes, and takes the tasks that are left.
+    put(&status_node.scene.plugins(), "swap.wasm", &versioned(1_000_002, Does::Work, 0));
+    status_node.until_ready_is(true).await;
+    for task in &tasks[5..] {
+        status_node.scene.wait_for_end(*task, &status_node.node).await;
+    }
+    assert_eq!(failed(&tasks), 5);
+    let closed = status_node.plugin(&["close-breaker", "swap.wasm"], ADMIN_TOKEN).await;
+    assert!(closed.status.success() && text(&closed).contains("was closed already"), "{}", text(&closed));
+}

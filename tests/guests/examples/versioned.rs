@@ -34,7 +34,7 @@ impl guests::Guest for Versioned {
         if control::wait_cancelled(number("sleep_ms")) {
             return Err(RunError::Cancelled);
         }
-        if mark(1) == "fail" {
+        if mark(1) == "fail" || number("fail") > 0 {
             return Err(RunError::Failed(format!("version {began} can't do anything")));
         }
         let ended = mark(0);

@@ -146,6 +146,18 @@ fn by_hand() -> Vec<(&'static str, &'static str, Vec<u8>, &'static str)> {
         ("HTTP of WASI 0.3", "http3", runner("http3", &http), "offered as wasi:http 0.2 only"),
         ("a wrong world", "world", by_text(WRONG_WORLD), "does not export posemesh:runner/entry@0.1.0"),
         ("a missing export", "missing", by_text(&missing), "describe"),
+        (
+            "a component with garbage collection",
+            "gc",
+            runner("gc", &Parts { fields: "(type (struct (field i32)))", ..Parts::default() }),
+            "needs what this node does not run of WebAssembly: garbage collection (gc)",
+        ),
+        (
+            "a component with 64-bit memories and threads",
+            "memory64",
+            runner("memory64", &Parts { fields: "(memory i64 1) (memory 1 1 shared)", ..Parts::default() }),
+            "threads and shared memory (threads), 64-bit memories (memory64); nothing is broken",
+        ),
         ("a core module instead of a component", "core", by_text("(module)"), "it is a core module"),
         ("an empty component", "nothing", by_text("(component)"), "it exports nothing"),
         (

@@ -76,3 +76,48 @@ pub(crate) async fn runners_that_take_too_much_are_ended_by_name() {
     }
     shared.close().await;
 }
+
+/// Is refused memory, goes on without it, and divides by zero.
+const COPE_AND_DIVIDE: &str = "(drop (memory.grow $main (i32.const 60000)))
+  (drop (i32.div_s (i32.const 1) (i32.const 0)))";
+/// Is refused memory, takes less, and aborts.
+const COPE_AND_ABORT: &str = "(drop (memory.grow $main (i32.const 60000)))
+  (drop (memory.grow $main (i32.const 1))) unreachable";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_growth_that_a_runner_coped_with_is_not_told_as_the_cause() {
+    let forged = r#"(func $"f\0a   1: 0x1 - host!read_secret" unreachable)"#;
+    let by_hand = [
+        ("cope_and_divide", Parts { run: COPE_AND_DIVIDE, ..Parts::default() }),
+        ("cope_and_abort", Parts { run: COPE_AND_ABORT, ..Parts::default() }),
+        (
+            "forged_frame",
+            Parts {
+                fields: forged,
+                run: r#"(call $"f\0a   1: 0x1 - host!read_secret")"#,
+                ..Parts::default()
+            },
+        ),
+    ];
+    let plugins = tempfile::tempdir().expect("a folder");
+    for (name, parts) in by_hand {
+        std::fs::write(plugins.path().join(format!("{name}.wasm")), runner(name, &parts))
+            .expect("a component");
+    }
+    let mut shared = SharedNode::with_plugins(plugins, &[]).await;
+    let refused = "(earlier, more was refused to it by its limit `memory_bytes` of 536870912)";
+    let divided: &[&str] =
+        &["the runner trapped: wasm trap: integer divide by zero", refused, "\"kind\":\"trap\""];
+    let aborted: &[&str] =
+        &["the runner trapped: unreachable code was reached", refused, "\"kind\":\"trap\""];
+    // In JSON a line break that is escaped has two backslashes.
+    let forged: &[&str] = &[r"f\\n   1: 0x1 - host!read_secret"];
+    for (behaviour, name, wanted) in [
+        ("a division by zero after a refused growth", "cope_and_divide", divided),
+        ("an abort after a refused growth and another that succeeded", "cope_and_abort", aborted),
+        ("a function whose name looks like a frame", "forged_frame", forged),
+    ] {
+        shared.check(behaviour, name, Value::Null, Fails(wanted)).await;
+    }
+    shared.close().await;
+}

@@ -11,7 +11,7 @@ use posemesh_runner_api::task::Task;
 use posemesh_runner_cases::run::{FileRun, FileRunError, run};
 use posemesh_tests::TIMEOUT;
 use posemesh_tests::versions::capability;
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -102,9 +102,13 @@ pub(crate) fn live(view: Option<&RunnerView>) -> Option<String> {
 
 /// Runs one task on a runner; returns the version at its start and at its end.
 pub(crate) async fn run_task(runner: &dyn Runner, sleep: Duration) -> Result<(String, String), String> {
+    run_with(runner, json!({"sleep_ms": u64::try_from(sleep.as_millis()).expect("a short time")})).await
+}
+
+/// The same for a task with this `meta`.
+pub(crate) async fn run_with(runner: &dyn Runner, meta: Value) -> Result<(String, String), String> {
     let out = tempfile::tempdir().expect("a folder");
-    let mut task = Task::new(Uuid::new_v4(), capability(0));
-    task.meta = json!({"sleep_ms": u64::try_from(sleep.as_millis()).expect("a short time")}).into();
+    let task = Task { meta: meta.into(), ..Task::new(Uuid::new_v4(), capability(0)) };
     let reports = Reports::new(ReportLimits::default());
     let file_run = FileRun { task, inputs: Default::default(), out: out.path().to_owned() };
     match run(runner, file_run, reports.clone()).await {
