@@ -228,6 +228,8 @@ async fn the_command_line_lists_and_rolls_back_through_it() {
     let text = |output: &Output| {
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
     };
+    // The status server is up before the first runner is loaded.
+    status_node.until_ready_is(true).await;
     put(&status_node.scene.plugins(), "swap.wasm", &versioned(1_000_002, Does::Work, 0));
     let rescanned = status_node.plugin(&["rescan"], ADMIN_TOKEN).await;
     assert!(rescanned.status.success(), "{}", text(&rescanned));
