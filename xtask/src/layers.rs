@@ -7,10 +7,12 @@ use crate::workspace::{self, Member};
 
 /// Which crates of the workspace a crate may depend on, all kinds of dependencies counted. `?`: only as an
 /// optional one, which is off with `--no-default-features`.
-const LAYERS: [Layer; 15] = [
+const LAYERS: [Layer; 16] = [
     Layer { of: "host/text", may_use: &[] },
     // The parsers of strangers' bytes: no network, no file, no clock.
     Layer { of: "host/domain-data", may_use: &["host/text"] },
+    // Files that strangers made: opened and removed.
+    Layer { of: "host/files", may_use: &["host/text"] },
     // What both halves of the node speak.
     Layer { of: "host/runner-api", may_use: &["host/text"] },
     Layer { of: "host/net", may_use: &["host/text"] },
@@ -21,13 +23,17 @@ const LAYERS: [Layer; 15] = [
     },
     Layer {
         of: "host/plugin-host",
-        may_use: &["host/net", "host/runner-api", "host/text", "tests/http-mock"],
+        may_use: &["host/files", "host/net", "host/runner-api", "host/text", "tests/http-mock"],
     },
-    Layer { of: "host/runner-cases", may_use: &["host/domain-data", "host/runner-api", "host/text"] },
+    Layer {
+        of: "host/runner-cases",
+        may_use: &["host/domain-data", "host/files", "host/runner-api", "host/text"],
+    },
     Layer {
         of: "host/node",
         may_use: &[
             "host/domain-client",
+            "host/files",
             "host/plugin-host",
             "host/net",
             "host/runner-api",

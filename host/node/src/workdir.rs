@@ -21,9 +21,10 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt as _, OpenOptionsExt as _, Pe
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use posemesh_files::remove_tree;
 use posemesh_runner_api::disk::TaskDisk;
+use posemesh_text::one_line;
 use rustix::fs::OFlags;
-use tempfile::TempDir;
 use tokio::task::spawn_blocking;
 use tracing::{info, warn};
 
@@ -36,6 +37,8 @@ const PROCESS_PREFIX: &str = "node-";
 const TASK_PREFIX: &str = "task-";
 const LOGS: &str = "logs";
 const JOURNAL: &str = "leases";
+/// How much of a path is shown, in bytes.
+const MAX_SHOWN: usize = 512;
 
 /// The directory of this process under `WORK_DIR`; removed when this is dropped.
 #[derive(Debug)]
@@ -75,9 +78,8 @@ impl WorkDirs {
     fn open_blocking(root: PathBuf) -> Result<(Self, Vec<OrphanedLease>), WorkDirError> {
         // Held until this returns, so that nobody sweeps the new directory before it is locked.
         let _root_lock = lock_root(&root)?;
-        let own = private_dir(&root, &format!("{PROCESS_PREFIX}{}-", std::process::id()))
-            .map_err(failed("could not make a directory in", &root))?
-            .keep();
+        let own = make_private(&root, &format!("{PROCESS_PREFIX}{}-", std::process::id()))
+            .map_err(failed("could not make a directory in", &root))?;
         let held = hold(&own)?;
         make_logs(&own)?;
         let dead = dead_processes(&root, &own);
@@ -121,9 +123,11 @@ impl WorkDirs {
         }
         make_logs(&self.own)?;
         let probe =
-            private_dir(&self.own, "probe-").map_err(failed("could not make a directory in", &self.own))?;
-        fs::write(probe.path().join("file"), [0; 4096]).map_err(failed("could not write in", &self.own))?;
-        probe.close().map_err(failed("could not remove a directory in", &self.own))
+            make_private(&self.own, "probe-").map_err(failed("could not make a directory in", &self.own))?;
+        let written =
+            fs::write(probe.join("file"), [0; 4096]).map_err(failed("could not write in", &self.own));
+        let removed = remove_tree(&probe).map_err(io::Error::other);
+        written.and(removed.map_err(failed("could not remove a directory in", &self.own)))
     }
 
     /// The folder that all of it is in.
@@ -147,9 +151,9 @@ impl WorkDirs {
     /// When it can't be made.
     pub(crate) async fn task_dir(&self) -> io::Result<TaskDir> {
         let parent = self.own.clone();
-        let dir =
-            spawn_blocking(move || private_dir(&parent, TASK_PREFIX)).await.map_err(io::Error::other)??;
-        Ok(TaskDir { disk: TaskDisk::new(dir.path()), dir: Some(dir) })
+        let made = spawn_blocking(move || make_private(&parent, TASK_PREFIX).map(PrivateDir)).await;
+        let dir = made.map_err(io::Error::other)??;
+        Ok(TaskDir { disk: TaskDisk::new(&dir.0), dir: Some(dir) })
     }
 }
 
@@ -157,9 +161,9 @@ impl Drop for WorkDirs {
     fn drop(&mut self) {
         // A node that was ended at once still holds leases: the next start gives them back.
         if self.journal.is_empty()
-            && let Err(error) = fs::remove_dir_all(&self.own)
+            && let Err(error) = remove_tree(&self.own)
         {
-            warn!(path = %self.own.display(), %error, "the node's directory could not be removed; the next start tries again");
+            warn!("the node's directory: {error}; the next start tries again");
         }
     }
 }
@@ -193,7 +197,7 @@ fn make_logs(own: &Path) -> Result<(), WorkDirError> {
 #[derive(Debug)]
 pub(crate) struct TaskDir {
     /// Taken when it is removed.
-    dir: Option<TempDir>,
+    dir: Option<PrivateDir>,
     disk: TaskDisk,
 }
 
@@ -207,7 +211,7 @@ impl TaskDir {
     pub(crate) async fn remove(mut self) {
         if let Some(dir) = self.dir.take() {
             // An error means that the runtime ends; the directory is removed with the closure then.
-            let _ = spawn_blocking(move || remove(dir)).await;
+            let _ = spawn_blocking(move || drop(dir)).await;
         }
     }
 }
@@ -217,22 +221,30 @@ impl Drop for TaskDir {
         let Some(dir) = self.dir.take() else { return };
         // Removing a tree blocks, so it is handed over; without a runtime there is no thread to hand it to.
         match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn_blocking(move || remove(dir))),
-            Err(_) => remove(dir),
+            Ok(runtime) => drop(runtime.spawn_blocking(move || drop(dir))),
+            Err(_) => drop(dir),
         }
     }
 }
 
-fn remove(dir: TempDir) {
-    let path = dir.path().to_owned();
-    // By `close`, since a `drop` would swallow the error.
-    if let Err(error) = dir.close() {
-        warn!(path = %path.display(), %error, "a task's directory could not be removed; the next start tries again");
+/// The directory of a task, removed with all that is in it when this is dropped: a runner wrote there, so it may hold
+/// anything.
+#[derive(Debug)]
+struct PrivateDir(PathBuf);
+
+impl Drop for PrivateDir {
+    fn drop(&mut self) {
+        // Not by `TempDir`: the standard library calls itself for each level, and a deep tree would end the process.
+        if let Err(error) = remove_tree(&self.0) {
+            warn!("the directory of a task: {error}; the next start tries again");
+        }
     }
 }
 
-fn private_dir(parent: &Path, prefix: &str) -> io::Result<TempDir> {
-    tempfile::Builder::new().prefix(prefix).permissions(fs::Permissions::from_mode(0o700)).tempdir_in(parent)
+/// Makes a directory that nobody else may look into.
+fn make_private(parent: &Path, prefix: &str) -> io::Result<PathBuf> {
+    let private = fs::Permissions::from_mode(0o700);
+    Ok(tempfile::Builder::new().prefix(prefix).permissions(private).tempdir_in(parent)?.keep())
 }
 
 /// The directories of dead processes. Called with `WORK_DIR` locked, so no directory is seen between its making and
@@ -248,13 +260,13 @@ fn dead_processes(root: &Path, own: &Path) -> Vec<PathBuf> {
             continue;
         }
         let path = entry.path();
+        // Whoever may write to WORK_DIR chose the name.
+        let shown = one_line(path.display(), MAX_SHOWN);
         match is_dead(&path) {
             Ok(false) => {}
             Ok(true) => dead.push(path),
             // Left alone: to remove what a living process uses would be worse than to leave rubbish.
-            Err(error) => {
-                warn!(path = %path.display(), %error, "can't tell whether this directory is in use; it is left")
-            }
+            Err(error) => warn!(%error, "can't tell whether this directory is in use, so it stays: {shown}"),
         }
     }
     dead
@@ -271,13 +283,12 @@ fn is_dead(process_dir: &Path) -> io::Result<bool> {
 }
 
 fn remove_dead(path: &Path) {
-    match fs::remove_dir_all(path) {
+    match remove_tree(path) {
         Ok(()) => {
-            info!(path = %path.display(), "removed what a process left that ended without cleaning up")
+            let shown = one_line(path.display(), MAX_SHOWN);
+            info!("removed what a process left that ended without cleaning up: {shown}")
         }
-        Err(error) => {
-            warn!(path = %path.display(), %error, "could not remove what a dead process left")
-        }
+        Err(error) => warn!("could not remove what a dead process left: {error}"),
     }
 }
 
@@ -333,6 +344,44 @@ mod tests {
             .collect();
         want.sort();
         assert_eq!(names(root.path()), want);
+    }
+
+    /// A start survives whatever lies in `WORK_DIR`, and leaves what it can't know to be dead.
+    #[tokio::test]
+    async fn a_start_survives_whatever_lies_in_work_dir() {
+        use std::os::unix::net::UnixListener;
+
+        use rustix::fs::{CWD, FileType, Mode, OFlags, mkdirat, mknodat, openat};
+
+        let root = tempfile::tempdir().unwrap();
+        let at = |name: &str| root.path().join(name);
+        let fifo = |path: PathBuf| mknodat(CWD, path, FileType::Fifo, Mode::RWXU, 0).unwrap();
+        fifo(at("node-fifo"));
+        let _socket = UnixListener::bind(at("node-socket")).unwrap();
+        // A journal of leases that is none.
+        for dead in ["node-journal-is-a-fifo", "node-journal-is-a-folder"] {
+            fs::create_dir(at(dead)).unwrap();
+        }
+        fifo(at("node-journal-is-a-fifo/leases"));
+        fs::create_dir(at("node-journal-is-a-folder/leases")).unwrap();
+        // Deeper than a path can name, and than the standard library can remove.
+        fs::create_dir(at("node-deep")).unwrap();
+        let mut folder = openat(CWD, at("node-deep"), OFlags::DIRECTORY, Mode::empty()).unwrap();
+        for _ in 0..14_100 {
+            mkdirat(&folder, "down", Mode::RWXU).unwrap();
+            folder = openat(&folder, "down", OFlags::DIRECTORY, Mode::empty()).unwrap();
+        }
+        let closed = at("node-closed");
+        fs::create_dir_all(closed.join("task-x")).unwrap();
+        fs::set_permissions(closed.join("task-x"), fs::Permissions::from_mode(0o000)).unwrap();
+        let odd = at("node-\u{1b}[2J odd");
+        fs::create_dir(&odd).unwrap();
+
+        let (dirs, orphans) = WorkDirs::open(root.path().to_owned()).await.unwrap();
+        assert!(orphans.is_empty());
+        let own = dirs.own.file_name().unwrap().to_str().unwrap().to_owned();
+        let left: Vec<_> = names(root.path()).into_iter().filter(|name| *name != own).collect();
+        assert_eq!(left, ["node-fifo", "node-socket"], "what is no directory is nobody's that died");
     }
 
     #[tokio::test]

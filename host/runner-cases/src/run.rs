@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use posemesh_files::remove_tree;
 use posemesh_runner_api::disk::TaskDisk;
 use posemesh_runner_api::failure::RunFailure;
 use posemesh_runner_api::ports::{Artifact, OutputPort as _};
@@ -39,12 +40,28 @@ pub enum FileRunError {
     WorkDir(std::io::Error),
 }
 
+/// The private directory of a run. A runner may leave anything in it, so what `TempDir` does at its end is not enough.
+struct WorkDir(PathBuf);
+
+impl WorkDir {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self(Builder::new().prefix("posemesh-run-").tempdir()?.keep()))
+    }
+}
+
+impl Drop for WorkDir {
+    fn drop(&mut self) {
+        // What stays lies in the system's directory for temporary files, which is cleaned by others.
+        let _ = remove_tree(&self.0);
+    }
+}
+
 /// Runs a task; returns the artifacts in the order in which the runner finished them.
 ///
 /// # Errors
 /// When the runner fails, or its private directory can't be created.
 pub async fn run(runner: &dyn Runner, run: FileRun, reports: Reports) -> Result<Vec<Artifact>, FileRunError> {
-    let work_dir = Builder::new().prefix("posemesh-run-").tempdir().map_err(FileRunError::WorkDir)?;
+    let work_dir = WorkDir::new().map_err(FileRunError::WorkDir)?;
     let outputs =
         Arc::new(FileOutputs::new(run.out, run.task.outputs_prefix.clone(), run.task.id.to_string()));
     let call = RunnerCall {
@@ -52,7 +69,7 @@ pub async fn run(runner: &dyn Runner, run: FileRun, reports: Reports) -> Result<
         inputs: Arc::new(FileInputs::new(run.inputs)),
         outputs: outputs.clone(),
         reports,
-        disk: TaskDisk::new(work_dir.path()),
+        disk: TaskDisk::new(&work_dir.0),
         log_file: None,
     };
     runner.run(call).await?;
