@@ -17,46 +17,63 @@
 //! ```
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
 /// The directory of one task. Clones share the directory and its budget.
 #[derive(Debug, Clone)]
-pub struct TaskDisk(Arc<DiskBudget>);
+pub struct TaskDisk(Arc<Shared>);
 
 #[derive(Debug)]
-struct DiskBudget {
+struct Shared {
     path: PathBuf,
-    limit: AtomicU64,
-    /// Bytes that the node reserved before it wrote them.
-    reserved: AtomicU64,
-    /// Bytes that the runner wrote, as last measured. They can't be reserved: the runner's own files are written
-    /// by WASI.
-    measured: AtomicU64,
+    /// One lock for all three: what is checked against the limit must still hold when it is added.
+    budget: Mutex<Budget>,
     released: Notify,
 }
 
-/// A reservation that the budget has no room for.
+#[derive(Debug)]
+struct Budget {
+    limit: u64,
+    /// Bytes that the node reserved before it wrote them.
+    reserved: u64,
+    /// Bytes of the runner's own files: counted before it writes them, and counted anew when it may have removed some.
+    written: u64,
+}
+
+/// Bytes that the budget has no room for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{bytes} bytes more in the task's directory would pass its limit of {limit} (scratch_bytes)")]
 pub struct DiskFull {
-    /// Bytes that were to be reserved.
+    /// Bytes that were to be added.
     pub bytes: u64,
     /// The whole budget in bytes.
     pub limit: u64,
 }
 
+impl Budget {
+    fn used(&self) -> u64 {
+        self.reserved.saturating_add(self.written)
+    }
+
+    /// Whether so many bytes more leave `left` of the budget free.
+    fn check(&self, bytes: u64, left: u64) -> Result<(), DiskFull> {
+        let wanted = self.used().checked_add(bytes).and_then(|wanted| wanted.checked_add(left));
+        match wanted {
+            Some(wanted) if wanted <= self.limit => Ok(()),
+            _ => Err(DiskFull { bytes, limit: self.limit }),
+        }
+    }
+}
+
 impl TaskDisk {
     /// Takes an existing, empty directory (mode 0700). It has no limit until [`TaskDisk::set_limit`].
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self(Arc::new(DiskBudget {
+        Self(Arc::new(Shared {
             path: path.into(),
-            limit: AtomicU64::new(u64::MAX),
-            reserved: AtomicU64::new(0),
-            measured: AtomicU64::new(0),
+            budget: Mutex::new(Budget { limit: u64::MAX, reserved: 0, written: 0 }),
             released: Notify::new(),
         }))
     }
@@ -68,12 +85,12 @@ impl TaskDisk {
 
     /// Sets the budget in bytes.
     pub fn set_limit(&self, bytes: u64) {
-        self.0.limit.store(bytes, Ordering::Relaxed);
+        self.budget().limit = bytes;
     }
 
     /// The budget in bytes; `u64::MAX` while none is set.
     pub fn limit(&self) -> u64 {
-        self.0.limit.load(Ordering::Relaxed)
+        self.budget().limit
     }
 
     /// Reserves room for bytes that are about to be written. Call [`TaskDisk::release`] when they are deleted.
@@ -89,20 +106,17 @@ impl TaskDisk {
     /// # Errors
     /// [`DiskFull`] when the budget has less room; nothing is reserved then.
     pub fn reserve_leaving(&self, bytes: u64, left: u64) -> Result<(), DiskFull> {
-        let limit = self.limit();
-        let room = limit.saturating_sub(left).saturating_sub(self.0.measured.load(Ordering::Relaxed));
-        let grown = |reserved: u64| reserved.checked_add(bytes).filter(|reserved| *reserved <= room);
-        match self.0.reserved.fetch_update(Ordering::Relaxed, Ordering::Relaxed, grown) {
-            Ok(_) => Ok(()),
-            Err(_) => Err(DiskFull { bytes, limit }),
-        }
+        let mut budget = self.budget();
+        budget.check(bytes, left)?;
+        budget.reserved += bytes;
+        Ok(())
     }
 
     /// Releases room that was reserved, and wakes those who wait on [`TaskDisk::released`].
     pub fn release(&self, bytes: u64) {
-        let shrunk = |reserved: u64| Some(reserved.saturating_sub(bytes));
-        // Can't fail: the function always returns a value.
-        let _ = self.0.reserved.fetch_update(Ordering::Relaxed, Ordering::Relaxed, shrunk);
+        let mut budget = self.budget();
+        budget.reserved = budget.reserved.saturating_sub(bytes);
+        drop(budget);
         self.0.released.notify_waiters();
     }
 
@@ -111,15 +125,32 @@ impl TaskDisk {
         self.0.released.notified()
     }
 
-    /// Records how many bytes the runner's own files have, and returns whether the budget is exceeded.
-    pub fn record_measured(&self, bytes: u64) -> bool {
-        self.0.measured.store(bytes, Ordering::Relaxed);
-        self.used() > self.limit()
+    /// Counts bytes that the runner is about to add to its own files. They stay counted until
+    /// [`TaskDisk::set_written`] says what is there.
+    ///
+    /// # Errors
+    /// [`DiskFull`] when the budget has less room; nothing is counted then.
+    pub fn write(&self, bytes: u64) -> Result<(), DiskFull> {
+        let mut budget = self.budget();
+        budget.check(bytes, 0)?;
+        budget.written += bytes;
+        Ok(())
     }
 
-    /// Bytes reserved and measured.
+    /// Sets how many bytes the runner's own files have, and returns whether the budget is exceeded.
+    pub fn set_written(&self, bytes: u64) -> bool {
+        let mut budget = self.budget();
+        budget.written = bytes;
+        budget.used() > budget.limit
+    }
+
+    /// Bytes reserved and written.
     pub fn used(&self) -> u64 {
-        self.0.reserved.load(Ordering::Relaxed).saturating_add(self.0.measured.load(Ordering::Relaxed))
+        self.budget().used()
+    }
+
+    fn budget(&self) -> MutexGuard<'_, Budget> {
+        self.0.budget.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -135,13 +166,19 @@ mod tests {
         disk.set_limit(100);
         assert_eq!(disk.reserve(60), Ok(()));
         assert_eq!(disk.clone().reserve(60), Err(DiskFull { bytes: 60, limit: 100 }));
-        assert!(!disk.record_measured(40));
-        assert_eq!(disk.reserve(1), Err(DiskFull { bytes: 1, limit: 100 }), "measured bytes count");
+        assert_eq!(disk.write(40), Ok(()));
+        assert_eq!(disk.reserve(1), Err(DiskFull { bytes: 1, limit: 100 }), "the runner's own bytes count");
+        assert_eq!(
+            disk.write(1),
+            Err(DiskFull { bytes: 1, limit: 100 }),
+            "and are refused as reservations are"
+        );
+        assert_eq!(disk.used(), 100, "what was refused does not count");
         disk.release(10);
         assert!(disk.reserve_leaving(5, 6).is_err());
         assert_eq!(disk.reserve_leaving(5, 5), Ok(()));
         assert_eq!(disk.reserve(5), Ok(()));
-        assert!(disk.record_measured(41));
+        assert!(disk.set_written(41));
         assert_eq!(disk.used(), 101);
         assert_eq!(disk.reserve(u64::MAX), Err(DiskFull { bytes: u64::MAX, limit: 100 }));
     }

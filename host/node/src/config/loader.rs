@@ -25,8 +25,18 @@ pub(super) fn read(reader: &mut SettingsReader<'_>, paths: Option<&Paths>) -> Lo
         MIB..=GIB,
     );
     let compiler = read_compiler(reader, default.compiler);
+    let describe_time = reader.seconds(
+        &Variable::new(
+            Group::Loading,
+            "DESCRIBE_TIMEOUT_SECS",
+            "Time that a runner's `describe` may take when it is loaded, in seconds; a quarter of it on the \
+             processor.",
+        ),
+        default.describe_time,
+        1..=600,
+    );
     let cache = paths.map(|paths| paths.cache.clone());
-    LoaderSettings { maximum, component_bytes, compiler, cache, ..default }
+    LoaderSettings { maximum, component_bytes, compiler, describe_time, cache, ..default }
 }
 
 fn limit_variable(limit: Limit) -> Variable {

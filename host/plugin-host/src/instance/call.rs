@@ -10,13 +10,14 @@ mod store;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use wasmtime::Store;
 
 use crate::instance::bindings::{Runner as RunnerWorld, RunnerPre};
-use crate::instance::scratch::measure;
 use crate::instance::state::RunState;
 use crate::instance::stuck::StuckThreads;
+use crate::instance::trouble::engine_cause;
 use crate::instance::usage::{RunUsage, report_usage};
 use crate::manifest::limits::LimitReached;
 
@@ -43,6 +44,8 @@ pub(crate) enum CallEnd {
     Limit(LimitReached),
     /// The guest can't be ended; its thread is lost until it ends by itself.
     Stuck,
+    /// This machine could not run it: no thread, no memory for an instance.
+    Host(String),
 }
 
 /// What a call returned, and what it took.
@@ -66,8 +69,17 @@ pub(crate) async fn call<T: Send + 'static>(
     let latest = state.limits.deadline().saturating_add(STUCK_AFTER);
     let stop = state.control.reports.stop_token().clone();
     let runtime = Handle::current();
-    let mut thread =
-        tokio::task::spawn_blocking(move || runtime.block_on(drive(pre, state, call, abandoned)));
+    let (done, mut ended) = oneshot::channel();
+    // A thread of its own rather than one of the runtime's: whether there is one is known here and now, and a guest
+    // that can't be ended does not hold up the end of the runtime.
+    let thread = std::thread::Builder::new().name("runner".to_owned()).spawn(move || {
+        // Nobody waits any more for what a stuck guest returns.
+        let _ = done.send(runtime.block_on(drive(pre, state, call, abandoned)));
+    });
+    if let Err(error) = thread {
+        let what = format!("the node has no thread left (starting one for the runner: {error})");
+        return CallResult { result: Err(CallEnd::Host(what)), usage: RunUsage::default() };
+    }
     let overdue = async {
         tokio::select! {
             () = tokio::time::sleep(latest) => {}
@@ -76,16 +88,16 @@ pub(crate) async fn call<T: Send + 'static>(
         }
     };
     tokio::select! {
-        ended = &mut thread => ended.unwrap_or_else(|error| {
-            let error = wasmtime::Error::msg(format!("the host failed while it ran the runner: {error}"));
-            CallResult { result: Err(CallEnd::Error(error)), usage: RunUsage::default() }
+        result = &mut ended => result.unwrap_or_else(|_| {
+            let what = "the host failed while it ran the runner; its log says how".to_owned();
+            CallResult { result: Err(CallEnd::Host(what)), usage: RunUsage::default() }
         }),
         () = overdue => {
             let held = stuck.hold();
             tracing::error!("a runner can't be ended and keeps its thread; the node needs a restart");
             // It may end after all: whatever blocked it may pass.
             tokio::spawn(async move {
-                let _ = thread.await;
+                let _ = ended.await;
                 drop(held);
                 tracing::warn!("the runner that could not be ended has ended");
             });
@@ -104,12 +116,20 @@ async fn drive<T>(
     let deadline = state.limits.deadline();
     let stop = state.control.reports.stop_token().clone();
     let scratch = state.scratch.clone();
+    let trouble = scratch.trouble().clone();
     let cpu_start = store::thread_cpu_time();
     let mut store = store::new_store(&pre, state, abandoned.clone(), cpu_start);
 
     let work = async {
-        let runner = pre.instantiate_async(&mut store).await?;
-        call(&runner, &mut store).await
+        let runner = pre.instantiate_async(&mut store).await.map_err(|error| match engine_cause(&error) {
+            Some(cause) => CallEnd::Host(format!("{cause} (making an instance of the runner: {error:#})")),
+            None => CallEnd::Error(error),
+        })?;
+        // By its result and not by its kind, since a stack for the call is made only now.
+        call(&runner, &mut store).await.map_err(|error| {
+            trouble.saw_engine("running the runner", &error);
+            CallEnd::Error(error)
+        })
     };
     let stopped = async {
         stop.cancelled().await;
@@ -117,10 +137,13 @@ async fn drive<T>(
     };
     let overflow = async {
         // `describe` has no directory: there is nothing to measure, and the other branches end the call.
-        let Ok(dirs) = scratch.dirs() else { return std::future::pending().await };
+        if scratch.dirs().is_err() {
+            return std::future::pending().await;
+        }
         loop {
             let began = Instant::now();
-            if let Some(limit) = scratch.written(measure(&dirs.work, scratch.most_files()).await) {
+            let looking = scratch.clone();
+            if let Ok(Some(limit)) = tokio::task::spawn_blocking(move || looking.watch()).await {
                 return limit;
             }
             // Measuring may cost no more than a tenth of the time, however much there is.
@@ -130,7 +153,7 @@ async fn drive<T>(
     let result = tokio::select! {
         // A call that has returned counts as returned, even if a limit or a stop became due at the same poll.
         biased;
-        result = work => result.map_err(CallEnd::Error),
+        result = work => result,
         () = tokio::time::sleep(deadline.saturating_add(TRAP_GRACE)) => Err(CallEnd::Deadline),
         () = stopped => Err(CallEnd::Stopped),
         () = abandoned.cancelled() => Err(CallEnd::Stopped),

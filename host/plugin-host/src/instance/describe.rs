@@ -23,20 +23,30 @@ use crate::instance::prepare::new_state;
 use crate::instance::runner_log::RunnerLog;
 use crate::instance::state::RunState;
 use crate::instance::stuck::StuckThreads;
+use crate::instance::trouble::RunTrouble;
 use crate::instance::wit;
 use crate::manifest::description::RawDescription;
-use crate::manifest::limits::{LimitReached, Limits};
+use crate::manifest::limits::{Limit, LimitReached, Limits};
 
-/// Calls `describe`; `path` names the component in logs.
+/// Why a runner did not describe itself.
+#[derive(Debug)]
+pub(crate) enum DescribeError {
+    /// How the call ended, in words, with the last line that the runner printed.
+    Runner(String),
+    /// What this machine lacked.
+    Host(String),
+}
+
+/// Calls `describe` under these limits; `path` names the component in logs.
 ///
 /// # Errors
-/// How the call ended, in words, with the last line that the runner printed.
+/// How the call ended.
 pub(crate) async fn describe(
     pre: RunnerPre<RunState>,
     path: &Path,
     stuck: &StuckThreads,
-) -> Result<RawDescription, String> {
-    let limits = Limits::probe();
+    limits: &Limits,
+) -> Result<RawDescription, DescribeError> {
     let log = RunnerLog::new(limits.log_bytes, tracing::debug_span!("describe", path = %path.display()));
     let stderr = LogStream::new(&log, "stderr");
     let mut wasi = WasiCtxBuilder::new();
@@ -51,8 +61,8 @@ pub(crate) async fn describe(
         disk: TaskDisk::new(""),
         log_file: None,
     };
-    let outbound = Outbound::closed(&limits, log.clone());
-    let state = new_state(wasi.build(), &limits, outbound, no_task, None, log.clone());
+    let outbound = Outbound::closed(limits, log.clone());
+    let state = new_state(wasi.build(), limits, outbound, no_task, None, log.clone(), RunTrouble::default());
     let called = call(pre, state, stuck, async |runner: &RunnerWorld, store| {
         runner.posemesh_runner_entry().call_describe(store).await
     })
@@ -60,10 +70,19 @@ pub(crate) async fn describe(
     stderr.finish();
     let mut cause = match called.result {
         Ok(raw) => return Ok(wit::raw_description(raw)),
-        Err(CallEnd::Deadline) => format!("it took more than {} ms", limits.deadline_ms),
-        Err(CallEnd::Error(error)) => match limit_of(&error, called.usage.refused.as_ref(), &limits) {
+        Err(CallEnd::Deadline) => {
+            format!("it took more than {} ms (DESCRIBE_TIMEOUT_SECS)", limits.deadline_ms)
+        }
+        Err(CallEnd::Error(error)) => match limit_of(&error, called.usage.refused.as_ref(), limits) {
             Some(LimitReached { limit, value }) => {
-                format!("it reached {limit} of {value}, which is fixed for `describe`")
+                let setting = match limit {
+                    Limit::DeadlineMs | Limit::CpuTimeMs => "DESCRIBE_TIMEOUT_SECS",
+                    Limit::MemoryBytes | Limit::TableElements | Limit::Instances | Limit::Handles => {
+                        "NAME.toml, [limits]"
+                    }
+                    _ => "nothing: it is fixed for `describe`",
+                };
+                format!("it reached {limit} of {value} in `describe`; what sets it: {setting}")
             }
             None => match error.downcast_ref() {
                 Some(wasmtime_wasi::I32Exit(code)) => format!("it called exit({code})"),
@@ -73,12 +92,13 @@ pub(crate) async fn describe(
         Err(CallEnd::Limit(limit)) => limit.to_string(),
         Err(CallEnd::Stopped) => "it was stopped".to_owned(),
         Err(CallEnd::Stuck) => "it can't be ended".to_owned(),
+        Err(CallEnd::Host(what)) => return Err(DescribeError::Host(what)),
     };
     // Mostly the panic's message, which says more to the runner's author than the trap.
     if let Some(last) = log.tail().0.last() {
         cause.push_str(&format!("; its last words: {last}"));
     }
-    Err(cause)
+    Err(DescribeError::Runner(cause))
 }
 
 /// Ports that have and take nothing.

@@ -87,6 +87,7 @@ impl FailureContext<'_> {
                 (FailureKind::Stuck, "the runner can't be ended; the node needs a restart".to_owned())
             }
             CallEnd::Error(error) => self.error(&error, &mut details),
+            CallEnd::Host(what) => (FailureKind::Host, shorten(&what, MAX_TEXT).into_owned()),
         };
         self.failure(kind, reason, details)
     }

@@ -12,6 +12,7 @@ use wasmtime::component::ResourceTable;
 use crate::instance::inputs::download::InputReader;
 use crate::instance::memory::MemoryLimiter;
 use crate::instance::scratch::Scratch;
+use crate::instance::trouble::RunTrouble;
 
 /// The most that `read-all` takes: the node holds it whole.
 const READ_ALL_BYTES: u64 = 64 << 20;
@@ -32,6 +33,11 @@ pub(crate) struct InputsView<'a> {
 impl InputsContext {
     pub(crate) fn new(port: Arc<dyn InputPort>, scratch: Arc<Scratch>) -> Self {
         Self { port, scratch }
+    }
+
+    /// Where errors that the guest gets are noted.
+    pub(crate) fn trouble(&self) -> &RunTrouble {
+        self.scratch.trouble()
     }
 
     /// Opens a CID.

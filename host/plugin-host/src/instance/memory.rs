@@ -4,6 +4,7 @@
 use wasmtime::ResourceLimiter;
 
 use crate::instance::runner_log::RunnerLog;
+use crate::instance::trouble::RunTrouble;
 use crate::manifest::limits::{Limit, LimitReached, Limits};
 
 /// A growth of memory or of a table that was refused. A guest may cope with it: what became of it afterwards says
@@ -30,11 +31,12 @@ pub(crate) struct MemoryLimiter {
     instances: usize,
     refused: Option<RefusedGrowth>,
     log: RunnerLog,
+    trouble: RunTrouble,
 }
 
 impl MemoryLimiter {
     /// A limiter of which nothing is used yet.
-    pub(crate) fn new(limits: &Limits, log: RunnerLog) -> Self {
+    pub(crate) fn new(limits: &Limits, log: RunnerLog, trouble: RunTrouble) -> Self {
         Self {
             memory_bytes: limits.memory_bytes,
             memory_used: 0,
@@ -43,6 +45,7 @@ impl MemoryLimiter {
             instances: usize::try_from(limits.instances).unwrap_or(usize::MAX),
             refused: None,
             log,
+            trouble,
         }
     }
 
@@ -100,6 +103,12 @@ impl ResourceLimiter for MemoryLimiter {
         Ok(true)
     }
 
+    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        // The limit had room, the machine had not: the guest sees the same refusal.
+        self.trouble.saw_engine("growing the runner's memory", &error);
+        Ok(())
+    }
+
     fn table_growing(
         &mut self,
         current: usize,
@@ -140,7 +149,7 @@ mod tests {
     use super::*;
 
     fn limiter(limits: Limits) -> MemoryLimiter {
-        MemoryLimiter::new(&limits, RunnerLog::new(1 << 20, Span::none()))
+        MemoryLimiter::new(&limits, RunnerLog::new(1 << 20, Span::none()), RunTrouble::default())
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::instance::outputs::artifact::{OpenArtifact, check_chunk, check_path};
 use crate::instance::outputs::budget::OutputBudget;
 use crate::instance::port_failure::PortFailure;
 use crate::instance::scratch::Scratch;
+use crate::instance::trouble::RunTrouble;
 use crate::manifest::limits::Limits;
 
 /// Where a task's artifacts go, and what is left for them.
@@ -33,6 +34,11 @@ pub(crate) struct OutputsView<'a> {
 impl OutputsContext {
     pub(crate) fn new(port: Arc<dyn OutputPort>, scratch: Arc<Scratch>, limits: &Limits) -> Self {
         Self { port, scratch, budget: OutputBudget::new(limits) }
+    }
+
+    /// Where errors that the guest gets are noted.
+    pub(crate) fn trouble(&self) -> &RunTrouble {
+        self.scratch.trouble()
     }
 
     /// What the task's artifacts have used and may still use.
@@ -75,7 +81,7 @@ impl OutputsContext {
         file: &str,
     ) -> Result<Artifact, PortFailure> {
         let failed =
-            |error: std::io::Error| PortError::other(format!("reading {file:?} of the sandbox: {error}"));
+            |error: std::io::Error| PortError::host(format!("reading {file:?} of the sandbox: {error}"));
         // Opened before the artifact is started, so that a missing file uses up none.
         let mut source = sandbox_file::open(self.scratch.dirs()?, file)?;
         spec.size_hint = Some(source.metadata().map_err(failed)?.len());

@@ -19,6 +19,7 @@ use crate::instance::outputs::OutputsContext;
 use crate::instance::runner_log::RunnerLog;
 use crate::instance::scratch::{SandboxDirs, Scratch};
 use crate::instance::state::{RunState, WasiContext};
+use crate::instance::trouble::RunTrouble;
 use crate::manifest::limits::Limits;
 use crate::manifest::policy::Grant;
 
@@ -33,17 +34,18 @@ pub(crate) fn new_state(
     call: RunnerCall,
     dirs: Option<SandboxDirs>,
     log: RunnerLog,
+    trouble: RunTrouble,
 ) -> RunState {
     let mut table = ResourceTable::new();
     // Each handle costs the host memory that the limit of linear memory does not see.
     table.set_max_capacity(usize::try_from(limits.handles).unwrap_or(usize::MAX));
-    let scratch = Arc::new(Scratch::new(call.disk, dirs, limits));
+    let scratch = Arc::new(Scratch::new(call.disk, dirs, limits, trouble.clone(), log.clone()));
     RunState {
         table,
         wasi: WasiContext { ctx, http: WasiHttpCtx::new(), outbound },
         inputs: InputsContext::new(call.inputs, scratch.clone()),
         outputs: OutputsContext::new(call.outputs, scratch.clone(), limits),
-        memory: MemoryLimiter::new(limits, log.clone()),
+        memory: MemoryLimiter::new(limits, log.clone(), trouble),
         control: ControlContext::new(call.reports, log, limits),
         scratch,
         limits: limits.clone(),

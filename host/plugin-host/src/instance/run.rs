@@ -15,6 +15,7 @@ use crate::instance::runner_log::RunnerLog;
 use crate::instance::runner_log::file::LogFile;
 use crate::instance::state::RunState;
 use crate::instance::stuck::StuckThreads;
+use crate::instance::trouble::RunTrouble;
 use crate::instance::wit;
 use crate::manifest::policy::Grant;
 
@@ -39,8 +40,9 @@ pub(crate) async fn run(
     let span = tracing::info_span!("runner", runner = %label, task_id = %task_call.task.id);
     let log = RunnerLog::new(limits.log_bytes, span);
     // Before anything can be printed: the file is to have every line from the first on.
+    let trouble = RunTrouble::default();
     if let Some(path) = task_call.log_file.clone() {
-        keep_in_file(&log, path).await;
+        keep_in_file(&log, path, &trouble).await;
     }
     let dir = task_call.disk.path();
     let dirs = make_dirs(dir.to_owned()).await.map_err(|error| {
@@ -48,10 +50,11 @@ pub(crate) async fn run(
     })?;
     let (stdout, stderr) = (LogStream::new(&log, "stdout"), LogStream::new(&log, "stderr"));
     let wasi = wasi_of_run(&dirs, grant, environment, [&stdout, &stderr]).map_err(RunFailure::host)?;
+    let work = dirs.work.clone();
     // Converted here because `new_state` takes the whole call.
     let task = wit::task(&task_call.task);
     let outbound = Outbound::new(grant, log.clone());
-    let state = new_state(wasi, limits, outbound, task_call, Some(dirs), log.clone());
+    let state = new_state(wasi, limits, outbound, task_call, Some(dirs), log.clone(), trouble.clone());
     let called = call(pre, state, stuck, async move |runner: &RunnerWorld, store| {
         runner.posemesh_runner_entry().call_run(store, &task).await
     })
@@ -61,18 +64,27 @@ pub(crate) async fn run(
     stderr.finish();
     log.close();
     let context = FailureContext { runner: label, limits, usage: &called.usage, log: &log };
-    match called.result {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(context.returned(error)),
-        Err(end) => Err(context.ended(end)),
+    let failure = match called.result {
+        Ok(Ok(())) => return Ok(()),
+        Ok(Err(error)) => context.returned(error),
+        Err(end) => context.ended(end),
+    };
+    // A runner only sees that its files are not there.
+    if let Err(error) = tokio::fs::metadata(&work).await {
+        trouble.saw_host(format!("the task's directory went while the runner was using it ({error})"));
     }
+    Err(trouble.blame(failure))
 }
 
 /// A task does not fail because its log can't be kept.
-async fn keep_in_file(log: &RunnerLog, path: PathBuf) {
-    let created = tokio::task::spawn_blocking(move || LogFile::create(&path)).await;
+async fn keep_in_file(log: &RunnerLog, path: PathBuf, trouble: &RunTrouble) {
+    let noting = trouble.clone();
+    let created = tokio::task::spawn_blocking(move || LogFile::create(&path, noting)).await;
     match created.map_err(std::io::Error::other).and_then(|file| file) {
         Ok(file) => log.keep_in(file),
-        Err(error) => tracing::warn!(%error, "what the runner prints can't be kept in a file"),
+        Err(error) => {
+            trouble.saw("making the log file of a task", &error);
+            tracing::warn!(%error, "what the runner prints can't be kept in a file");
+        }
     }
 }

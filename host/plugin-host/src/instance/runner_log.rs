@@ -202,7 +202,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("task.log");
         let log = RunnerLog::new(10_000, Span::none());
-        log.keep_in(LogFile::create(&path).unwrap());
+        log.keep_in(LogFile::create(&path, Default::default()).unwrap());
         for number in 0..600 {
             log.line("stdout", Level::INFO, &format!("line {number}"));
         }

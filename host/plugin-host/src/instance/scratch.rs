@@ -1,12 +1,28 @@
 //! The sandbox directory of one task, and what may be in it.
+//!
+//! Bytes and files are counted before a runner makes them (`filesystem` asks here), so none is ever too much. What it
+//! removes is found by a look at what is there (`look`): before something is refused, and every 100 ms, as a second
+//! guard.
 
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+pub(crate) mod depth;
+pub(crate) mod look;
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use posemesh_runner_api::disk::TaskDisk;
 use posemesh_runner_api::ports::PortError;
 
+use crate::instance::runner_log::RunnerLog;
+use crate::instance::scratch::depth::{MAX_DEPTH, TooDeep, depth_of};
+use crate::instance::scratch::look::{FolderSize, look};
+use crate::instance::trouble::RunTrouble;
 use crate::manifest::limits::{Limit, LimitReached, Limits};
+
+/// How many opened files are remembered before those that were closed are forgotten.
+const FORGET_AFTER: usize = 64;
 
 /// The folders of one task on the host. The runner sees the first two.
 #[derive(Debug, Clone)]
@@ -26,34 +42,50 @@ pub(crate) struct Scratch {
     disk: TaskDisk,
     /// None in `describe`, which has no directory.
     dirs: Option<SandboxDirs>,
-    files: u64,
-    /// Which of the two limits was found exceeded. A limit that was passed stays passed: the runner could remove
-    /// its files again before the next epoch tick asks.
-    too_many_bytes: AtomicBool,
-    too_many_files: AtomicBool,
+    most_files: u64,
+    account: Mutex<Account>,
+    trouble: RunTrouble,
+    log: RunnerLog,
 }
 
-/// What is in a folder.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct FolderSize {
-    /// Bytes of all files.
-    pub(crate) bytes: u64,
-    /// Files, folders and links.
-    pub(crate) files: u64,
+#[derive(Debug, Default)]
+struct Account {
+    /// Files, folders and links: never fewer than there are.
+    files: u64,
+    /// Changes whenever something is added: what was found meanwhile is then too old to be taken over.
+    version: u64,
+    /// Additions that were counted and are being made.
+    pending: u64,
+    /// What was opened: a file without a name takes room for as long as it is open.
+    opened: Vec<Weak<File>>,
+    /// The limit that was reached. It stays reached: the runner could remove its files before the next epoch tick asks.
+    reached: Option<Limit>,
+}
+
+/// Something that was counted and is being made: dropped when it is there.
+#[derive(Debug)]
+pub(crate) struct Growth<'a>(&'a Scratch);
+
+impl Drop for Growth<'_> {
+    fn drop(&mut self) {
+        let mut account = self.0.account();
+        account.pending -= 1;
+        account.version += 1;
+    }
 }
 
 impl Scratch {
     /// Limits what may lie in an empty directory.
-    pub(crate) fn new(disk: TaskDisk, dirs: Option<SandboxDirs>, limits: &Limits) -> Self {
+    pub(crate) fn new(
+        disk: TaskDisk,
+        dirs: Option<SandboxDirs>,
+        limits: &Limits,
+        trouble: RunTrouble,
+        log: RunnerLog,
+    ) -> Self {
         // The disk is shared with what the node writes for the task, so the limit lives there.
         disk.set_limit(limits.scratch_bytes);
-        Self {
-            disk,
-            dirs,
-            files: limits.scratch_files,
-            too_many_bytes: AtomicBool::new(false),
-            too_many_files: AtomicBool::new(false),
-        }
+        Self { disk, dirs, most_files: limits.scratch_files, account: Mutex::default(), trouble, log }
     }
 
     /// The folders.
@@ -69,12 +101,17 @@ impl Scratch {
         self.disk.limit()
     }
 
+    /// Where what the host's own files met is noted.
+    pub(crate) fn trouble(&self) -> &RunTrouble {
+        &self.trouble
+    }
+
     /// Reserves room for bytes of an input.
     ///
     /// # Errors
     /// When the budget is used up.
     pub(crate) fn reserve(&self, bytes: u64) -> Result<(), LimitReached> {
-        self.disk.reserve(bytes).map_err(|_| self.bytes_reached())
+        self.disk.reserve(bytes).map_err(|_| self.limit_of(Limit::ScratchBytes))
     }
 
     /// Releases room that was reserved.
@@ -87,99 +124,145 @@ impl Scratch {
         self.disk.used()
     }
 
-    /// Notes what the runner has written; the limit that this passes, if it does.
-    pub(crate) fn written(&self, found: FolderSize) -> Option<LimitReached> {
-        if self.disk.record_measured(found.bytes) {
-            self.too_many_bytes.store(true, Ordering::Relaxed);
+    /// Counts what the runner is about to add. Looks at what is there before it refuses, since what was removed or cut
+    /// short since the last look is still counted.
+    ///
+    /// # Errors
+    /// The limit that this would pass; nothing may be added then, and the limit counts as reached.
+    pub(crate) fn grow(&self, bytes: u64, files: u64) -> Result<Growth<'_>, LimitReached> {
+        if let Ok(growth) = self.try_grow(bytes, files) {
+            return Ok(growth);
         }
-        // A folder that is always there does not count.
-        if found.files.saturating_sub(1) > self.files {
-            self.too_many_files.store(true, Ordering::Relaxed);
+        // On the runner's own thread, so it can't add anything meanwhile.
+        self.look_now();
+        self.try_grow(bytes, files).map_err(|limit| {
+            self.account().reached.get_or_insert(limit);
+            self.limit_of(limit)
+        })
+    }
+
+    fn try_grow(&self, bytes: u64, files: u64) -> Result<Growth<'_>, Limit> {
+        let mut account = self.account();
+        let counted = account.files.saturating_add(files);
+        if files > 0 && counted > self.most_files {
+            return Err(Limit::ScratchFiles);
+        }
+        self.disk.write(bytes).map_err(|_| Limit::ScratchBytes)?;
+        account.files = counted;
+        account.version += 1;
+        account.pending += 1;
+        drop(account);
+        Ok(Growth(self))
+    }
+
+    fn look_now(&self) {
+        let Some(dirs) = &self.dirs else { return };
+        let opened = self.account().opened.clone();
+        match look(&dirs.work, self.stop_at(), &opened) {
+            Ok(found) => {
+                let mut account = self.account();
+                account.files = found.own_files();
+                self.disk.set_written(found.bytes);
+            }
+            // What is counted stays: it is never too little.
+            Err(error) => self.trouble.saw("measuring the sandbox directory", &error),
+        }
+    }
+
+    /// Looks at what is there, beside the runner; the limit that it has passed, if it has. Blocks.
+    pub(crate) fn watch(&self) -> Option<LimitReached> {
+        let dirs = self.dirs.as_ref()?;
+        let (version, pending, opened) = {
+            let account = self.account();
+            (account.version, account.pending, account.opened.clone())
+        };
+        match look(&dirs.work, self.stop_at(), &opened) {
+            Ok(found) => {
+                let mut account = self.account();
+                if pending == 0 && account.version == version {
+                    account.files = found.own_files();
+                    self.disk.set_written(found.bytes);
+                }
+                drop(account);
+                self.found(&found);
+            }
+            Err(error) => self.trouble.saw("measuring the sandbox directory", &error),
         }
         self.reached()
     }
 
-    /// The limit that the runner has passed, if it has.
-    pub(crate) fn reached(&self) -> Option<LimitReached> {
-        if self.too_many_bytes.load(Ordering::Relaxed) {
-            Some(self.bytes_reached())
-        } else if self.too_many_files.load(Ordering::Relaxed) {
-            Some(LimitReached { limit: Limit::ScratchFiles, value: self.files })
+    /// The second guard: what is there counts, however it came there.
+    fn found(&self, found: &FolderSize) {
+        let limit = if found.bytes > self.disk.limit() {
+            Limit::ScratchBytes
+        } else if found.own_files() > self.most_files || found.deepest > MAX_DEPTH {
+            Limit::ScratchFiles
         } else {
-            None
+            return;
+        };
+        self.account().reached.get_or_insert(limit);
+    }
+
+    /// The limit that the runner has reached, if it has.
+    pub(crate) fn reached(&self) -> Option<LimitReached> {
+        let reached = self.account().reached;
+        reached.map(|limit| self.limit_of(limit))
+    }
+
+    /// Remembers a file that the runner has opened.
+    pub(crate) fn opened(&self, file: &Arc<File>) {
+        let mut account = self.account();
+        // Each time that twice as many are remembered as were open, so that opening stays cheap.
+        if account.opened.len() >= FORGET_AFTER && account.opened.len() == account.opened.capacity() {
+            account.opened.retain(|file| file.strong_count() > 0);
         }
+        account.opened.push(Arc::downgrade(file));
     }
 
-    fn bytes_reached(&self) -> LimitReached {
-        LimitReached { limit: Limit::ScratchBytes, value: self.disk.limit() }
-    }
-
-    /// Where counting a folder's files should stop: more is too much anyway.
-    pub(crate) fn most_files(&self) -> u64 {
-        self.files.saturating_add(2)
-    }
-}
-
-/// Measures a folder; links are not followed, what can't be read counts nothing, and counting stops after
-/// `most_files`.
-pub(crate) async fn measure(dir: &Path, most_files: u64) -> FolderSize {
-    let dir = dir.to_owned();
-    let walk = move || {
-        let mut found = FolderSize::default();
-        let mut folders = vec![dir];
-        while let Some(folder) = folders.pop() {
-            for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-                // Counted before its metadata is read, so that a file which is removed at once counts too.
-                found.files += 1;
-                if found.files > most_files {
-                    return found;
-                }
-                // The runner may remove a file between the listing and this look at it.
-                let Ok(entry_data) = entry.metadata() else { continue };
-                if entry_data.is_dir() {
-                    folders.push(entry.path());
-                } else {
-                    found.bytes = found.bytes.saturating_add(entry_data.len());
-                }
+    /// Checks that a folder, with so many levels below it, may be made in a folder of the sandbox.
+    ///
+    /// # Errors
+    /// When it would lie too deep.
+    pub(crate) fn check_depth(&self, parent: &File, levels: usize) -> Result<(), TooDeep> {
+        let Some(dirs) = &self.dirs else { return Ok(()) };
+        // What can't be told is too deep only if the look finds it so.
+        match depth_of(parent, &dirs.work) {
+            Ok(depth) if depth + 1 + levels > MAX_DEPTH => {
+                let text = format!("a folder more than {MAX_DEPTH} levels below /work was refused");
+                self.log.line("node", tracing::Level::WARN, &text);
+                Err(TooDeep)
             }
+            _ => Ok(()),
         }
-        found
-    };
-    tokio::task::spawn_blocking(walk).await.unwrap_or_default()
+    }
+
+    /// Notes whether this machine is the cause when the system's answer says only that something failed.
+    pub(crate) fn probe(&self) {
+        let Some(dirs) = &self.dirs else { return };
+        // Where the runner can't reach: it must not be able to make the host look guilty.
+        let tried = tempfile::tempfile_in(&dirs.spool).and_then(|mut file| file.write_all(b"x"));
+        if let Err(error) = tried {
+            self.trouble.saw("writing to the task's directory", &error);
+        }
+    }
+
+    fn limit_of(&self, limit: Limit) -> LimitReached {
+        let value = match limit {
+            Limit::ScratchFiles => self.most_files,
+            _ => self.disk.limit(),
+        };
+        LimitReached { limit, value }
+    }
+
+    /// Where counting files should stop: more is too much anyway.
+    fn stop_at(&self) -> u64 {
+        self.most_files.saturating_add(2)
+    }
+
+    fn account(&self) -> MutexGuard<'_, Account> {
+        self.account.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    fn limits(scratch_bytes: u64, scratch_files: u64) -> Limits {
-        Limits { scratch_bytes, scratch_files, ..Limits::default() }
-    }
-
-    #[test]
-    fn inputs_and_what_the_runner_wrote_share_one_budget() {
-        let scratch = Scratch::new(TaskDisk::new(""), None, &limits(100, 10));
-        scratch.reserve(60).unwrap();
-        assert_eq!(scratch.reserve(60).unwrap_err().limit, Limit::ScratchBytes);
-        assert_eq!(scratch.written(FolderSize { bytes: 40, files: 1 }), None);
-        assert_eq!(scratch.reserve(1).unwrap_err().limit, Limit::ScratchBytes);
-        assert_eq!(scratch.written(FolderSize { bytes: 41, files: 1 }).unwrap().limit, Limit::ScratchBytes);
-        assert!(scratch.reached().is_some(), "once too much is too much");
-    }
-
-    #[tokio::test]
-    async fn files_are_counted_and_counting_ends() {
-        let dir = tempfile::tempdir().unwrap();
-        for n in 0..20 {
-            std::fs::write(dir.path().join(n.to_string()), "four").unwrap();
-        }
-        std::os::unix::fs::symlink("/", dir.path().join("link")).unwrap();
-        let all = measure(dir.path(), 100).await;
-        assert_eq!(all.files, 21, "a link counts, what it leads to does not");
-        let scratch = Scratch::new(TaskDisk::new(dir.path()), None, &limits(1 << 20, 5));
-        let some = measure(dir.path(), scratch.most_files()).await;
-        assert!(some.files < 21);
-        assert_eq!(scratch.written(some).unwrap().limit, Limit::ScratchFiles);
-    }
-}
+mod tests;

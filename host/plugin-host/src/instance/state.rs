@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use wasmtime::component::ResourceTable;
+use wasmtime_wasi::filesystem::WasiFilesystemView as _;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::instance::control::{ControlContext, ControlView};
+use crate::instance::filesystem::FilesystemView;
 use crate::instance::inputs::{InputsContext, InputsView};
 use crate::instance::memory::MemoryLimiter;
 use crate::instance::outbound::Outbound;
@@ -40,6 +42,12 @@ impl RunState {
 
     pub(crate) fn outputs(&mut self) -> OutputsView<'_> {
         OutputsView { context: &mut self.outputs, table: &mut self.table }
+    }
+
+    pub(crate) fn metered_filesystem(&mut self) -> FilesystemView<'_> {
+        // A clone, since wasmtime lends its part only together with the whole.
+        let scratch = self.scratch.clone();
+        FilesystemView { wasi: self.filesystem(), scratch }
     }
 
     pub(crate) fn control(&mut self) -> ControlView<'_> {

@@ -9,9 +9,9 @@ use std::time::Duration;
 use wasmtime::component::{Component, InstancePre, Linker};
 use wasmtime::{Config, Engine};
 
-use crate::instance::host;
 use crate::instance::state::RunState;
 use crate::instance::stuck::StuckThreads;
+use crate::instance::{filesystem, host};
 
 /// How often a running guest is interrupted to see whether it should stop: about the longest that one guest can
 /// keep its thread from noticing a cancellation or a deadline.
@@ -106,6 +106,7 @@ fn add_to_linker(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
     // All of WASI 0.2 and 0.3 is linked; what a runner is not granted is empty or denied by its context.
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
     wasmtime_wasi::p3::add_to_linker(linker)?;
+    filesystem::add_to_linker(linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
     host::add_to_linker(linker)
 }

@@ -95,6 +95,14 @@ pub enum LoadError {
         /// What was attempted and how it failed.
         what: String,
     },
+    /// This machine had not what the load needs. Nothing is wrong with the component.
+    #[error("loading {path}: {what}")]
+    Host {
+        /// The component's file.
+        path: PathBuf,
+        /// What was attempted and how it failed.
+        what: String,
+    },
     /// The component speaks another contract.
     #[error("{path} does not fit the world posemesh:runner/runner@{WIT_VERSION}: {what}")]
     World {
@@ -131,7 +139,8 @@ impl LoadError {
             Self::Read { .. }
             | Self::Policy(PolicyError::Read { .. })
             | Self::CompileTime { .. }
-            | Self::Compiler { .. } => false,
+            | Self::Compiler { .. }
+            | Self::Host { .. } => false,
             Self::TooLarge { .. }
             | Self::NotAComponent { .. }
             | Self::Compile { .. }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use posemesh_text::one_line;
 use sha2::{Digest as _, Sha256};
@@ -26,6 +26,8 @@ pub struct LoaderSettings {
     pub component_bytes: u64,
     /// What compiling may cost.
     pub compiler: CompilerSettings,
+    /// How long `describe` may take; it gets a quarter of it on the processor.
+    pub describe_time: Duration,
     /// The directory of compiled components (`CACHE_DIR`); without one each load compiles.
     pub cache: Option<PathBuf>,
     /// The most that any runner gets of each limit, whatever its policy says.
@@ -39,6 +41,7 @@ impl Default for LoaderSettings {
         Self {
             component_bytes: 64 << 20,
             compiler: CompilerSettings::default(),
+            describe_time: Duration::from_secs(20),
             cache: None,
             maximum: Limits::node_maximum(),
             defaults: Limits::default(),
@@ -52,6 +55,7 @@ pub struct Loader {
     engine: Arc<RunnerEngine>,
     component_bytes: u64,
     compiler: Compiler,
+    describe_time: Duration,
     cache: Option<Cache>,
     maximum: Limits,
     defaults: Limits,
@@ -84,6 +88,7 @@ impl Loader {
             engine,
             component_bytes: settings.component_bytes,
             compiler,
+            describe_time: settings.describe_time,
             cache,
             maximum: settings.maximum,
             defaults: settings.defaults,
@@ -103,6 +108,11 @@ impl Loader {
     /// What a runner gets of which nothing is said.
     pub(crate) fn defaults(&self) -> &Limits {
         &self.defaults
+    }
+
+    /// How long `describe` may take.
+    pub(crate) fn describe_time(&self) -> Duration {
+        self.describe_time
     }
 
     /// Reads, verifies, compiles and links a component, and calls `reached` with each stage.

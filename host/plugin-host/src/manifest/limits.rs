@@ -167,13 +167,16 @@ limits! {
 }
 
 impl Limits {
-    /// What `describe` is called with: little of everything and no ports.
-    pub(crate) fn probe() -> Self {
-        Self {
+    /// What `describe` is called with: little of everything and no ports. What an instance needs before it says a word,
+    /// memory, tables, instances and handles, is as much as a task of the runner gets, where that is more; the time is
+    /// `describe`'s own.
+    pub(crate) fn probe(set: &LimitSettings, maximum: &Self, time: Duration) -> Self {
+        let deadline_ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let probe = Self {
             memory_bytes: 256 * MIB,
             // Four times the processor time: on a busy machine, too, it is that which ends an endless loop.
-            deadline_ms: 20_000,
-            cpu_time_ms: 5_000,
+            deadline_ms,
+            cpu_time_ms: deadline_ms.div_ceil(4),
             scratch_bytes: 0,
             scratch_files: 0,
             output_bytes: 0,
@@ -182,7 +185,15 @@ impl Limits {
             http_requests: 0,
             http_bytes: 0,
             ..Self::default()
-        }
+        };
+        // Without a wish, since nothing was asked for yet.
+        let (granted, _) = Self::grant(&LimitSettings::default(), set, maximum);
+        probe.map(|limit, value| match limit {
+            Limit::MemoryBytes | Limit::TableElements | Limit::Instances | Limit::Handles => {
+                value.max(granted.get(limit))
+            }
+            _ => value,
+        })
     }
 
     /// The wall-clock deadline.

@@ -9,7 +9,7 @@ use posemesh_runner_api::runner::{Runner, RunnerCall, RunnerNeeds};
 use posemesh_text::one_line;
 
 use crate::instance::bindings::RunnerPre;
-use crate::instance::describe::describe;
+use crate::instance::describe::{DescribeError, describe};
 use crate::instance::run::{InstanceSetup, run};
 use crate::instance::state::RunState;
 use crate::instance::stuck::StuckThreads;
@@ -18,6 +18,7 @@ use crate::load::loader::{LinkedComponent, Loader};
 use crate::load::stage::{LoadStage, Reached};
 use crate::manifest::breaker::BreakerPolicy;
 use crate::manifest::description::Description;
+use crate::manifest::limits::Limits;
 use crate::manifest::policy::{Grant, Policy};
 use crate::registry::claims::Claim;
 use crate::registry::counters::RunCounters;
@@ -75,8 +76,11 @@ impl Generation {
             what: one_line(format_args!("{error:#}"), MAX_CAUSE),
         })?;
         let stuck = loader.engine().stuck_threads().clone();
-        let described = describe(pre.clone(), path, &stuck).await;
-        let raw = described.map_err(|cause| LoadError::Describe { path: path.to_owned(), cause })?;
+        let limits = Limits::probe(&policy.limits, loader.maximum(), loader.describe_time());
+        let raw = describe(pre.clone(), path, &stuck, &limits).await.map_err(|error| match error {
+            DescribeError::Runner(cause) => LoadError::Describe { path: path.to_owned(), cause },
+            DescribeError::Host(what) => LoadError::Host { path: path.to_owned(), what },
+        })?;
         let description =
             Description::check(raw).map_err(|what| LoadError::Description { path: path.to_owned(), what })?;
         // Only now: what is granted depends on what the runner asked for in its description.

@@ -30,6 +30,9 @@ impl InputsView<'_> {
 
 impl types::Host for InputsView<'_> {
     fn convert_port_error(&mut self, failure: PortFailure) -> wasmtime::Result<types::PortError> {
+        if let PortFailure::Returned(error) = &failure {
+            self.context.trouble().saw_port(error);
+        }
         wit::port_error(failure)
     }
 }

@@ -13,6 +13,9 @@ use crate::instance::wit;
 
 impl types::Host for OutputsView<'_> {
     fn convert_port_error(&mut self, failure: PortFailure) -> wasmtime::Result<types::PortError> {
+        if let PortFailure::Returned(error) = &failure {
+            self.context.trouble().saw_port(error);
+        }
         wit::port_error(failure)
     }
 }

@@ -44,7 +44,7 @@ impl KeptPart {
             .prefix("part-")
             .tempfile_in(&scratch.dirs()?.spool)
             .and_then(|file| file.keep().map_err(|error| error.error))
-            .map_err(|error| PortError::other(format!("making a file for an input part: {error}")))?;
+            .map_err(|error| PortError::host(format!("making a file for an input part: {error}")))?;
         // With no bytes yet: if the reservation fails, dropping this removes the file and releases nothing.
         let mut kept = Self { file, path, from, bytes: 0, scratch, materialised: false };
         let bytes = size.saturating_sub(from);
@@ -55,7 +55,7 @@ impl KeptPart {
 
     /// Fills the file with the rest of the stream's current part, which has `size` bytes in all.
     pub(crate) async fn fill(&mut self, stream: &mut dyn PartStream, size: u64) -> Result<(), PortError> {
-        let failed = |error| PortError::other(format!("keeping an input part in the sandbox: {error}"));
+        let failed = |error| PortError::host(format!("keeping an input part in the sandbox: {error}"));
         // Bytes keep the offsets that they have in the part; the hole in front takes no room on the disk.
         self.file.seek(SeekFrom::Start(self.from)).map_err(failed)?;
         let mut at = self.from;
@@ -81,7 +81,7 @@ impl KeptPart {
         let mut bytes = vec![0; want];
         self.file
             .read_exact_at(&mut bytes, offset)
-            .map_err(|error| PortError::other(format!("reading a kept input part at {offset}: {error}")))?;
+            .map_err(|error| PortError::host(format!("reading a kept input part at {offset}: {error}")))?;
         Ok(bytes.into())
     }
 
@@ -107,7 +107,7 @@ impl KeptPart {
             Ok(format!("/work/inputs/{name}"))
         };
         let path = link()
-            .map_err(|error| PortError::other(format!("materialising part {}: {error}", info.data_id)))?;
+            .map_err(|error| PortError::host(format!("materialising part {}: {error}", info.data_id)))?;
         // From here on the runner knows the path: the file and its share of the budget stay until the task ends.
         self.materialised = true;
         Ok(path)

@@ -4,11 +4,14 @@ use std::io;
 use std::path::Path;
 
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, File};
+use cap_std::fs::{Dir, File, OpenOptions, OpenOptionsExt as _};
+use posemesh_runner_api::failure::Blame;
 use posemesh_runner_api::ports::PortError;
 use posemesh_text::one_line;
+use rustix::fs::OFlags;
 
 use crate::instance::scratch::SandboxDirs;
+use crate::instance::trouble::host_cause;
 
 /// How much of a path is shown, in bytes.
 const MAX_SHOWN: usize = 512;
@@ -27,13 +30,23 @@ pub(crate) fn open(dirs: &SandboxDirs, path: &str) -> Result<File, PortError> {
         Some(rest) => (&dirs.inputs, rest),
         None => (&dirs.work, relative),
     };
+    // The folder is the host's: that it can't be opened is no fault of the path.
+    let folder = Dir::open_ambient_dir(dir, ambient_authority())
+        .map_err(|error| PortError::host(format!("opening the sandbox directory: {error}")))?;
     let open = || {
-        let file = Dir::open_ambient_dir(dir, ambient_authority())?.open(Path::new(relative))?;
+        let mut options = OpenOptions::new();
+        // A runner can't make a FIFO, but whoever waits for one waits for ever.
+        options.read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+        let file = folder.open_with(Path::new(relative), &options)?;
         // Asked of the open file: the runner could put something else in its place after a look at the path.
         if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a regular file")) }
     };
     open().map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => PortError::not_found(format!("file \"{shown}\" is not in the sandbox")),
+        // The runner's own file: the task is not to blame for it.
+        io::ErrorKind::NotFound => {
+            PortError::not_found(format!("file \"{shown}\" is not in the sandbox")).blamed_on(Blame::Runner)
+        }
+        _ if host_cause(&error).is_some() => PortError::host(format!("opening file \"{shown}\": {error}")),
         _ => PortError::invalid(format!("opening file \"{shown}\" of the sandbox: {error}")),
     })
 }

@@ -7,6 +7,8 @@ use posemesh_runner_api::disk::TaskDisk;
 use posemesh_runner_api::ports::{ArtifactWriter, PortErrorKind};
 
 use super::*;
+use crate::instance::runner_log::RunnerLog;
+use crate::instance::trouble::RunTrouble;
 
 /// A port that notes what was created and written.
 #[derive(Clone, Default)]
@@ -38,7 +40,8 @@ impl ArtifactWriter for Recorded {
 
 fn outputs(output_bytes: u64) -> (OutputsContext, Recorded) {
     let limits = Limits { output_bytes, ..Limits::default() };
-    let scratch = Scratch::new(TaskDisk::new(""), None, &limits);
+    let log = RunnerLog::new(0, tracing::Span::none());
+    let scratch = Scratch::new(TaskDisk::new(""), None, &limits, RunTrouble::default(), log);
     let port = Recorded::default();
     (OutputsContext::new(Arc::new(port.clone()), Arc::new(scratch), &limits), port)
 }

@@ -5,7 +5,9 @@ use posemesh_runner_api::disk::TaskDisk;
 use posemesh_runner_api::ports::PortErrorKind;
 
 use super::*;
+use crate::instance::runner_log::RunnerLog;
 use crate::instance::scratch::SandboxDirs;
+use crate::instance::trouble::RunTrouble;
 use crate::manifest::limits::Limits;
 
 /// A port with the same parts for every CID; counts how often it was opened.
@@ -62,7 +64,9 @@ fn bench(parts: &[(&'static str, &'static [u8])], scratch: u64) -> Bench {
     };
     let dirs = SandboxDirs { work: make("work"), inputs: make("inputs"), spool: make("spool") };
     let limits = Limits { scratch_bytes: scratch, ..Limits::default() };
-    let scratch = Arc::new(Scratch::new(TaskDisk::new(dir.path()), Some(dirs), &limits));
+    let log = RunnerLog::new(0, tracing::Span::none());
+    let scratch =
+        Arc::new(Scratch::new(TaskDisk::new(dir.path()), Some(dirs), &limits, RunTrouble::default(), log));
     Bench { port: Arc::new(Fixed(parts.to_vec(), Default::default())), scratch, dir }
 }
 

@@ -1,0 +1,179 @@
+//! What went wrong during a run that is not the runner's fault.
+//!
+//! A runner whose disk is full fails in its own words: it can't write a file, or traps as it tries. What the host has
+//! seen meanwhile says whose fault that is.
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use posemesh_runner_api::failure::{Blame, FailureKind, RunFailure};
+use posemesh_runner_api::ports::{PortError, PortErrorKind};
+use posemesh_text::one_line;
+use rustix::io::Errno;
+
+/// How much of an error is kept, in bytes.
+const MAX_TEXT: usize = 400;
+
+/// What one run has met. Clones share.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RunTrouble(Arc<Mutex<Seen>>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    /// The first of each, in words.
+    host: Option<String>,
+    server: Option<String>,
+}
+
+impl RunTrouble {
+    /// Notes an answer of the system if it means that this machine has run out of something or is broken.
+    pub(crate) fn saw(&self, doing: &str, error: &io::Error) {
+        if let Some(cause) = host_cause(error) {
+            self.saw_host(format!("{cause} ({doing}: {error})"));
+        }
+    }
+
+    /// Notes an error of the engine if the system's answer is among its causes.
+    pub(crate) fn saw_engine(&self, doing: &str, error: &wasmtime::Error) {
+        if let Some(cause) = engine_cause(error) {
+            self.saw_host(format!("{cause} ({doing}: {error:#})"));
+        }
+    }
+
+    /// Notes a trouble of this machine, in words.
+    pub(crate) fn saw_host(&self, what: impl Into<String>) {
+        let mut seen = self.seen();
+        if seen.host.is_none() {
+            seen.host = Some(one_line(what.into(), MAX_TEXT));
+        }
+    }
+
+    /// Notes an error of a port that the runner gets, if it is neither the runner's nor the task's fault.
+    pub(crate) fn saw_port(&self, error: &PortError) {
+        match error.blame {
+            Blame::Host => self.saw_host(error.text.clone()),
+            Blame::Server if error.kind != PortErrorKind::Cancelled => {
+                let mut seen = self.seen();
+                if seen.server.is_none() {
+                    seen.server = Some(one_line(&error.text, MAX_TEXT));
+                }
+            }
+            Blame::Server | Blame::Task | Blame::Runner => {}
+        }
+    }
+
+    /// Blames a failure on the host or a server that failed before it: the runner's reason stays, and what the host
+    /// saw is added. A limit that the runner reached, and a failure that names the task, stay what they are.
+    pub(crate) fn blame(&self, failure: RunFailure) -> RunFailure {
+        let mends = match failure.kind {
+            // What a runner says, does or passes on after something failed around it.
+            FailureKind::RunnerError
+            | FailureKind::Trap
+            | FailureKind::Exit
+            | FailureKind::Host
+            | FailureKind::PortInvalid
+            | FailureKind::PortDenied
+            | FailureKind::InputCorrupt
+            | FailureKind::DomainServerUnavailable
+            | FailureKind::PortError
+            // A runner may mistake what it could not read for a broken input.
+            | FailureKind::InvalidInput
+            | FailureKind::InputNotFound => true,
+            FailureKind::InvalidTask
+            | FailureKind::Limit
+            | FailureKind::Deadline
+            | FailureKind::Cancelled
+            | FailureKind::Stuck => false,
+        };
+        if !mends {
+            return failure;
+        }
+        let seen = self.seen();
+        if let Some(host) = &seen.host {
+            let reason = with(&failure.reason, "on this node", host);
+            return RunFailure { reason, ..failure }.blamed_on(Blame::Host);
+        }
+        match &seen.server {
+            Some(server) if failure.kind != FailureKind::InputNotFound => {
+                let reason = with(&failure.reason, "a server failed before", server);
+                RunFailure { reason, ..failure }.blamed_on(Blame::Server)
+            }
+            _ => failure,
+        }
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A reason with what was seen, unless the runner has passed that on itself.
+fn with(reason: &str, whose: &str, seen: &str) -> String {
+    if reason.contains(seen) { reason.to_owned() } else { format!("{reason}; {whose}: {seen}") }
+}
+
+/// Which trouble of this machine an answer of the system stands for, if it is one.
+pub(crate) fn host_cause(error: &io::Error) -> Option<&'static str> {
+    Some(match Errno::from_io_error(error)? {
+        Errno::NOSPC => "the node's disk is full",
+        Errno::DQUOT => "the node's disk quota is used up",
+        Errno::MFILE | Errno::NFILE => "the node has no file descriptor left",
+        Errno::IO => "the node's disk fails",
+        Errno::ROFS => "the node's disk is read-only",
+        Errno::NOMEM => "the node is out of memory",
+        Errno::STALE | Errno::NODEV | Errno::NOTCONN => "the node's disk went away",
+        _ => return None,
+    })
+}
+
+/// The same for an error of the engine, which reserves address space, memory and stacks.
+pub(crate) fn engine_cause(error: &wasmtime::Error) -> Option<&'static str> {
+    if error.is::<wasmtime::PoolConcurrencyLimitError>() {
+        return Some("the node has no room for another instance");
+    }
+    error.chain().find_map(|cause| {
+        let errno = cause.downcast_ref::<Errno>().map(|errno| io::Error::from(*errno));
+        host_cause(errno.as_ref().or_else(|| cause.downcast_ref::<io::Error>())?)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn os(error: Errno) -> io::Error {
+        error.into()
+    }
+
+    #[test]
+    fn a_full_disk_is_the_hosts_fault_and_the_runners_words_stay() {
+        let trouble = RunTrouble::default();
+        trouble.saw("opening a file", &os(Errno::NOENT));
+        let failure = RunFailure::new(FailureKind::RunnerError, "could not write");
+        assert_eq!(trouble.blame(failure.clone()), failure, "a missing file is nobody else's fault");
+        trouble.saw("writing", &os(Errno::NOSPC));
+        let blamed = trouble.blame(failure);
+        assert_eq!(blamed.blame, Blame::Host);
+        assert_eq!(blamed.kind, FailureKind::RunnerError);
+        assert!(blamed.reason.starts_with("could not write; "), "{}", blamed.reason);
+        assert!(blamed.reason.contains("the node's disk is full"), "{}", blamed.reason);
+        let limit = RunFailure::new(FailureKind::Limit, "reached");
+        assert_eq!(trouble.blame(limit.clone()), limit, "a limit is the runner's own");
+    }
+
+    #[test]
+    fn a_server_that_failed_is_to_blame_for_a_trap_that_follows() {
+        let trouble = RunTrouble::default();
+        trouble.saw_port(&PortError::not_found("no such input"));
+        let trap = RunFailure::new(FailureKind::Trap, "the runner trapped");
+        assert_eq!(trouble.blame(trap.clone()).blame, Blame::Runner);
+        trouble.saw_port(&PortError::new(PortErrorKind::Unavailable, "the domain server answers 503"));
+        let blamed = trouble.blame(trap.clone());
+        assert_eq!(blamed.blame, Blame::Server);
+        assert!(blamed.reason.contains("answers 503"), "{}", blamed.reason);
+        let invalid = RunFailure::new(FailureKind::InvalidTask, "no such mode");
+        assert_eq!(trouble.blame(invalid.clone()), invalid);
+        trouble.saw_port(&PortError::host("no descriptor left"));
+        assert_eq!(trouble.blame(trap).blame, Blame::Host, "the host comes first");
+    }
+}
