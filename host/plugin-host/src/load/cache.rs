@@ -10,6 +10,7 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use posemesh_files::open_regular;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
@@ -114,7 +115,7 @@ impl Cache {
 fn read(path: &Path) -> io::Result<CompiledComponent> {
     let broken = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
     let mut bytes = Vec::new();
-    fs::File::open(path)?.take(MAX_COMPILED_BYTES + HEADER as u64).read_to_end(&mut bytes)?;
+    open_regular(path)?.take(MAX_COMPILED_BYTES + HEADER as u64).read_to_end(&mut bytes)?;
     if bytes.get(..MAGIC.len()) != Some(MAGIC.as_slice()) {
         return Err(broken("it is not of this node's making"));
     }

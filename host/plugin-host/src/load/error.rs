@@ -20,6 +20,14 @@ pub enum LoadError {
         /// The system's answer.
         error: std::io::Error,
     },
+    /// It is no file that could be read.
+    #[error("{path} can't be a runner: {what}")]
+    NotAFile {
+        /// What lies there.
+        path: PathBuf,
+        /// What it is.
+        what: String,
+    },
     /// The file is larger than allowed.
     #[error(
         "{path} has {bytes} bytes, more than the {limit} that a component may have (MAX_COMPONENT_BYTES)"
@@ -141,7 +149,8 @@ impl LoadError {
             | Self::CompileTime { .. }
             | Self::Compiler { .. }
             | Self::Host { .. } => false,
-            Self::TooLarge { .. }
+            Self::NotAFile { .. }
+            | Self::TooLarge { .. }
             | Self::NotAComponent { .. }
             | Self::Compile { .. }
             | Self::Proposals { .. }

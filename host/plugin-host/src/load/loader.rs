@@ -1,13 +1,13 @@
 //! The steps from a file to a linked component. Each has a refusal of its own.
 
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use posemesh_files::open_regular;
 use posemesh_text::one_line;
 use sha2::{Digest as _, Sha256};
-use tokio::fs::File;
-use tokio::io::AsyncReadExt as _;
 use wasmtime::component::{Component, InstancePre};
 
 use crate::instance::state::RunState;
@@ -15,9 +15,14 @@ use crate::load::cache::{Cache, CacheError};
 use crate::load::compiler::{Compiler, CompilerSettings};
 use crate::load::engine::RunnerEngine;
 use crate::load::error::{LoadError, MAX_CAUSE};
+use crate::load::file_calls::FileCalls;
 use crate::load::stage::{LoadStage, Reached};
 use crate::load::world::check_world;
 use crate::manifest::limits::Limits;
+
+/// How long reading one file may take. A file that takes longer is refused, so that it does not hold up the others, and
+/// read again later.
+pub(crate) const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How components are loaded. The defaults are those of a node without configuration.
 #[derive(Debug, Clone)]
@@ -59,6 +64,7 @@ pub struct Loader {
     cache: Option<Cache>,
     maximum: Limits,
     defaults: Limits,
+    files: FileCalls,
 }
 
 /// A component that is ready to be instantiated.
@@ -92,6 +98,7 @@ impl Loader {
             cache,
             maximum: settings.maximum,
             defaults: settings.defaults,
+            files: FileCalls::default(),
         })
     }
 
@@ -110,6 +117,16 @@ impl Loader {
         &self.defaults
     }
 
+    /// How files of `PLUGINS_DIR` are looked at and read.
+    pub(crate) fn files(&self) -> &FileCalls {
+        &self.files
+    }
+
+    /// The largest component file, in bytes.
+    pub(crate) fn component_bytes(&self) -> u64 {
+        self.component_bytes
+    }
+
     /// How long `describe` may take.
     pub(crate) fn describe_time(&self) -> Duration {
         self.describe_time
@@ -120,7 +137,7 @@ impl Loader {
     /// # Errors
     /// At the first step that it does not pass.
     pub(crate) async fn load(&self, path: &Path, reached: Reached<'_>) -> Result<LinkedComponent, LoadError> {
-        let bytes = Arc::new(read(path, self.component_bytes).await?);
+        let bytes = Arc::new(self.read(path).await?);
         check_preamble(path, &bytes)?;
         let size = bytes.len() as u64;
         let digest = {
@@ -137,6 +154,30 @@ impl Loader {
         let pre = off_the_runtime(path, move || link(&engine, &of, &component)).await??;
         reached(LoadStage::Linked);
         Ok(LinkedComponent { pre, digest, bytes: size, cached })
+    }
+
+    async fn read(&self, path: &Path) -> Result<Vec<u8>, LoadError> {
+        let limit = self.component_bytes;
+        let read = move |path: &Path| {
+            let file = open_regular(path)?;
+            let length = file.metadata()?.len();
+            if length > limit {
+                return Ok(Err(length));
+            }
+            let mut bytes = Vec::new();
+            // It may grow while it is read.
+            file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+            let length = bytes.len() as u64;
+            Ok(if length > limit { Err(length) } else { Ok(bytes) })
+        };
+        match self.files.make(path, READ_TIMEOUT, read).await {
+            Ok(Ok(bytes)) => Ok(bytes),
+            Ok(Err(bytes)) => Err(LoadError::TooLarge { path: path.to_owned(), bytes, limit }),
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                Err(LoadError::NotAFile { path: path.to_owned(), what: error.to_string() })
+            }
+            Err(error) => Err(LoadError::Read { path: path.to_owned(), error }),
+        }
     }
 
     async fn cached(&self, digest: &str) -> Option<Component> {
@@ -178,23 +219,6 @@ async fn off_the_runtime<T: Send + 'static>(
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|error| LoadError::Compiler { path: path.to_owned(), what: error.to_string() })
-}
-
-async fn read(path: &Path, limit: u64) -> Result<Vec<u8>, LoadError> {
-    let failed = |error| LoadError::Read { path: path.to_owned(), error };
-    let file = File::open(path).await.map_err(failed)?;
-    let length = file.metadata().await.map_err(failed)?.len();
-    if length > limit {
-        return Err(LoadError::TooLarge { path: path.to_owned(), bytes: length, limit });
-    }
-    let mut bytes = Vec::new();
-    // It may grow while it is read.
-    file.take(limit + 1).read_to_end(&mut bytes).await.map_err(failed)?;
-    let length = bytes.len() as u64;
-    if length > limit {
-        return Err(LoadError::TooLarge { path: path.to_owned(), bytes: length, limit });
-    }
-    Ok(bytes)
 }
 
 fn check_preamble(path: &Path, bytes: &[u8]) -> Result<(), LoadError> {

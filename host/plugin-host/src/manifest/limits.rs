@@ -170,7 +170,7 @@ impl Limits {
     /// What `describe` is called with: little of everything and no ports. What an instance needs before it says a word,
     /// memory, tables, instances and handles, is as much as a task of the runner gets, where that is more; the time is
     /// `describe`'s own.
-    pub(crate) fn probe(set: &LimitSettings, maximum: &Self, time: Duration) -> Self {
+    pub(crate) fn probe(set: &LimitSettings, maximum: &Self, defaults: &Self, time: Duration) -> Self {
         let deadline_ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let probe = Self {
             memory_bytes: 256 * MIB,
@@ -187,7 +187,7 @@ impl Limits {
             ..Self::default()
         };
         // Without a wish, since nothing was asked for yet.
-        let (granted, _) = Self::grant(&LimitSettings::default(), set, maximum);
+        let (granted, _) = Self::grant(&LimitSettings::default(), set, maximum, defaults);
         probe.map(|limit, value| match limit {
             Limit::MemoryBytes | Limit::TableElements | Limit::Instances | Limit::Handles => {
                 value.max(granted.get(limit))

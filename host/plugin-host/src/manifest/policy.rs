@@ -29,10 +29,10 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use posemesh_files::open_regular;
 use posemesh_text::one_line;
 use serde::Deserialize;
 
@@ -127,7 +127,7 @@ impl Policy {
         let invalid = |what: String| PolicyError::Invalid { path: path.to_owned(), what };
         let mut text = String::new();
         // One byte more than allowed is enough to tell, and a huge file is never read whole.
-        match File::open(path).and_then(|file| file.take(MAX_POLICY + 1).read_to_string(&mut text)) {
+        match open_regular(path).and_then(|file| file.take(MAX_POLICY + 1).read_to_string(&mut text)) {
             Ok(bytes) if bytes as u64 > MAX_POLICY => {
                 Err(invalid(format!("it has more than {MAX_POLICY} bytes")))
             }
@@ -135,8 +135,11 @@ impl Policy {
                 let policy: Self = toml::from_str(&text).map_err(|error| invalid(mistake(&text, &error)))?;
                 policy.check().map(|()| policy).map_err(invalid)
             }
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => Err(invalid(error.to_string())),
             // Only a missing file means the defaults: one that can't be read may forbid what they allow.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && path.symlink_metadata().is_err() => {
+                Ok(Self::default())
+            }
             Err(error) => Err(PolicyError::Read { path: path.to_owned(), error }),
         }
     }

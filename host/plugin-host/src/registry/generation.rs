@@ -76,7 +76,8 @@ impl Generation {
             what: one_line(format_args!("{error:#}"), MAX_CAUSE),
         })?;
         let stuck = loader.engine().stuck_threads().clone();
-        let limits = Limits::probe(&policy.limits, loader.maximum(), loader.describe_time());
+        let time = loader.describe_time();
+        let limits = Limits::probe(&policy.limits, loader.maximum(), loader.defaults(), time);
         let raw = describe(pre.clone(), path, &stuck, &limits).await.map_err(|error| match error {
             DescribeError::Runner(cause) => LoadError::Describe { path: path.to_owned(), cause },
             DescribeError::Host(what) => LoadError::Host { path: path.to_owned(), what },

@@ -1,8 +1,9 @@
 //! One scan of the directory: what is gone is withdrawn, what is new is taken through the stages.
 
 use std::collections::BTreeMap;
+use std::future::ready;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,17 +13,21 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::load::error::LoadError;
-use crate::load::loader::Loader;
+use crate::load::loader::{Loader, READ_TIMEOUT};
 use crate::load::stage::LoadStage;
 use crate::manifest::canary::CanaryPolicy;
-use crate::manifest::policy::Policy;
-use crate::registry::fingerprint::{FileFingerprint, find_runners};
+use crate::manifest::policy::{Policy, PolicyError};
+use crate::registry::fingerprint::{FileFingerprint, FileLook, contents, find_components};
 use crate::registry::generation::Generation;
 use crate::registry::slot::{LoadRefusal, RetryWhen};
 use crate::registry::table::RunnerTable;
 
 /// How many runners go through the stages at once; the loader bounds how many of them compile.
 const LOADS_AT_ONCE: usize = 4;
+/// How many files are looked at at once.
+const LOOKS_AT_ONCE: usize = 16;
+/// How long a look at a file, or at the directory, may take.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
 /// Wait before a runner is loaded again that was refused through no fault of its file.
 const RETRY_DELAY: Duration = Duration::from_secs(30);
 
@@ -53,6 +58,8 @@ struct SeenFiles {
     loaded: BTreeMap<String, FileFingerprint>,
     /// The fingerprint of a changed one at the last scan.
     pending: BTreeMap<String, FileFingerprint>,
+    /// What was in the files of each when they were last taken through the stages.
+    contents: BTreeMap<String, [u8; 32]>,
     loads: u64,
 }
 
@@ -85,11 +92,12 @@ impl Scanner {
     /// See [`Registry::scan`](crate::registry::Registry::scan).
     pub(crate) async fn scan(&self, scan: Scan) -> io::Result<()> {
         let mut seen = self.seen.lock().await;
-        let dir = self.plugins_dir.clone();
-        let found =
-            tokio::task::spawn_blocking(move || find_runners(&dir)).await.map_err(io::Error::other)??;
+        let found = self.look().await?;
         // First, since a removed runner may free a capability that a newcomer of this scan claims.
         self.withdraw_missing(&mut seen, &found);
+        if scan == Scan::Now {
+            self.compare_contents(&mut seen, &found).await;
+        }
         // What goes live or leaves can make room for one that was refused.
         loop {
             let candidates = self.candidates(&mut seen, &found, scan);
@@ -100,11 +108,17 @@ impl Scanner {
             // compiles faster.
             let mut loads = stream::iter(candidates)
                 .map(async |candidate| {
+                    let contents = self.contents(&candidate.name).await;
                     let loaded = self.load(&candidate).await;
-                    (candidate, loaded)
+                    (candidate, contents, loaded)
                 })
                 .buffered(LOADS_AT_ONCE);
-            while let Some((candidate, loaded)) = loads.next().await {
+            while let Some((candidate, contents, loaded)) = loads.next().await {
+                match contents {
+                    Ok(contents) => drop(seen.contents.insert(candidate.name.clone(), contents)),
+                    // The load says why.
+                    Err(_) => drop(seen.contents.remove(&candidate.name)),
+                }
                 self.finish_load(&mut seen, candidate, loaded).await;
             }
             // Such a scan retries every refusal, so a runner that is refused again would keep the loop going for
@@ -118,12 +132,53 @@ impl Scanner {
         Ok(())
     }
 
+    /// The runners of the directory by name, with the fingerprints of their files. A file whose file system does not
+    /// answer holds up nobody but itself.
+    async fn look(&self) -> io::Result<BTreeMap<String, FileFingerprint>> {
+        let files = self.loader.files();
+        let components = files.make(&self.plugins_dir, LOOK_TIMEOUT, find_components).await?;
+        let looks = components.into_iter().map(async |(name, component)| {
+            let look = files.make(&component, LOOK_TIMEOUT, |component| Ok(FileFingerprint::at(component)));
+            let fingerprint = look.await.unwrap_or_else(|error| FileFingerprint::silent(&error));
+            (name, fingerprint)
+        });
+        let found = stream::iter(looks).buffer_unordered(LOOKS_AT_ONCE);
+        // Not what was removed since it was listed.
+        let there = |found: &(String, FileFingerprint)| ready(found.1.component != FileLook::Missing);
+        Ok(found.filter(there).collect().await)
+    }
+
+    /// Forgets the fingerprints of files that have other contents than when they were loaded: somebody asks for a look
+    /// that no clock and no size can deceive.
+    async fn compare_contents(&self, seen: &mut SeenFiles, found: &BTreeMap<String, FileFingerprint>) {
+        for (name, fingerprint) in found {
+            if seen.loaded.get(name) != Some(fingerprint) {
+                continue;
+            }
+            let Some(loaded) = seen.contents.get(name) else { continue };
+            if self.contents(name).await.is_ok_and(|now| now != *loaded) {
+                tracing::info!(
+                    runner = name,
+                    "its file has other contents, though size and times are the same"
+                );
+                seen.loaded.remove(name);
+            }
+        }
+    }
+
+    async fn contents(&self, name: &str) -> io::Result<[u8; 32]> {
+        let most = self.loader.component_bytes();
+        let read = move |component: &Path| contents(component, most);
+        self.loader.files().make(&self.component(name), READ_TIMEOUT, read).await
+    }
+
     fn withdraw_missing(&self, seen: &mut SeenFiles, found: &BTreeMap<String, FileFingerprint>) {
         // Forgotten as well as withdrawn: the same file put back later counts as new.
         for (name, _) in seen.loaded.extract_if(.., |name, _| !found.contains_key(name)) {
             self.table.withdraw(&name, "its file was removed", None);
         }
         seen.pending.retain(|name, _| found.contains_key(name));
+        seen.contents.retain(|name, _| found.contains_key(name));
     }
 
     /// Which names are to be taken through the stages, in their order.
@@ -157,19 +212,23 @@ impl Scanner {
     }
 
     async fn load(&self, candidate: &LoadCandidate) -> Result<LoadOutcome, LoadError> {
-        let LoadCandidate { name, number, .. } = candidate;
+        let LoadCandidate { name, number, fingerprint } = candidate;
         let reached = |stage: LoadStage| {
             tracing::debug!(runner = name, number, %stage, "runner {stage}");
             self.table.load_reached(name, *number, stage);
         };
         reached(LoadStage::Found);
         let path = self.component(name);
+        // Said without opening it: that may never end.
+        if let FileLook::Odd(what) = &fingerprint.component {
+            return Err(LoadError::NotAFile { path, what: what.clone() });
+        }
         let policy_path = path.with_extension("toml");
-        let read = tokio::task::spawn_blocking(move || Policy::read(&policy_path)).await;
-        let mut policy = read.map_err(|error| LoadError::Compiler {
-            path: path.clone(),
-            what: format!("reading its policy: {error}"),
-        })??;
+        let read = |path: &Path| Ok(Policy::read(path));
+        let mut policy = match self.loader.files().make(&policy_path, READ_TIMEOUT, read).await {
+            Ok(read) => read?,
+            Err(error) => return Err(PolicyError::Read { path: policy_path, error }.into()),
+        };
         // Before the component is read: a disabled one may be broken, and compiling it would be in vain.
         if !policy.enabled {
             return Ok(LoadOutcome::Disabled);
@@ -193,7 +252,8 @@ impl Scanner {
     ) {
         let LoadCandidate { name, number, fingerprint } = candidate;
         // The load may have read half of an old and half of a new file, so its outcome says nothing then.
-        let now = FileFingerprint::now(self.component(&name)).await;
+        let look = |component: &Path| Ok(FileFingerprint::at(component));
+        let now = self.loader.files().make(&self.component(&name), LOOK_TIMEOUT, look).await;
         let passed = self.table.load_ended(&name);
         if now.is_ok_and(|now| now != fingerprint) {
             tracing::debug!(runner = name, number, "its file changed while it was loaded");
