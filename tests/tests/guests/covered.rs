@@ -33,6 +33,10 @@ mod tests {
     pub(crate) use crate::plugin_run::a_stream_is_copied_byte_for_byte as copy;
     pub(crate) use crate::plugin_run::every_function_of_the_ports_works as ports;
     pub(crate) use crate::readme::the_runner_of_the_readme_counts_the_bytes_of_its_inputs as readme;
+    pub(crate) use crate::scratch::a_file_without_a_name_counts_as_long_as_it_is_open as unlinked;
+    pub(crate) use crate::scratch::bytes_and_files_count_however_they_are_named as hoard;
+    pub(crate) use crate::scratch::folders_are_nested_64_levels_deep_and_no_deeper as nested;
+    pub(crate) use crate::scratch::the_file_system_of_wasi_0_3_counts_as_that_of_0_2 as wasi3_files;
     pub(crate) use crate::secrets::a_host_is_reached_only_when_it_is_granted_and_only_where_it_may_be as http;
     pub(crate) use crate::secrets::what_was_not_granted_is_not_there as data;
     pub(crate) use crate::secrets::what_was_not_granted_is_not_there as escape;

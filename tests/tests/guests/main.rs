@@ -11,6 +11,7 @@ mod load;
 mod memory;
 mod plugin_run;
 mod readme;
+mod scratch;
 mod secrets;
 mod shared_node;
 mod time;

@@ -139,7 +139,7 @@ pub(super) fn rename(
     if !old.symlink_metadata(old_path).is_ok_and(|found| found.is_dir()) {
         return Ok(());
     }
-    let levels = height(old.open_dir(old_path)?.into_std_file().into(), MAX_MOVED)?;
+    let levels = height(&old.open_dir(old_path)?.into_std_file(), MAX_MOVED)?;
     match parent(new_dir, new_path) {
         Ok(parent) => check(scratch, &parent, levels),
         Err(_) => Ok(()),

@@ -47,9 +47,11 @@ pub(crate) fn look(dir: &Path, stop_at: u64, opened: &[Weak<File>]) -> io::Resul
 }
 
 /// How many levels of folders lie below one.
-pub(crate) fn height(dir: OwnedFd, stop_at: u64) -> io::Result<usize> {
+pub(crate) fn height(dir: &File, stop_at: u64) -> io::Result<usize> {
     let mut found = FolderSize::default();
-    walk(dir, stop_at, &mut HashSet::new(), &mut found)?;
+    // Opened anew: a folder that is only there to be gone through can't be listed.
+    let top = openat(dir, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    walk(top, stop_at, &mut HashSet::new(), &mut found)?;
     Ok(found.deepest)
 }
 

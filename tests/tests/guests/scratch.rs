@@ -1,0 +1,148 @@
+//! What a guest writes and makes in its directory, by whatever name, without a node: the plugin host is asked
+//! directly, so that the directory can be looked at when the run has ended.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use posemesh_plugin_host::load::{Loader, LoaderSettings, RunnerEngine};
+use posemesh_plugin_host::manifest::Policy;
+use posemesh_plugin_host::registry::Generation;
+use posemesh_runner_api::disk::TaskDisk;
+use posemesh_runner_api::failure::{Blame, FailureKind, RunFailure};
+use posemesh_runner_api::reports::{ReportLimits, Reports};
+use posemesh_runner_api::runner::{Runner as _, RunnerCall};
+use posemesh_runner_api::task::Task;
+use posemesh_runner_cases::files::{FileInputs, FileOutputs};
+use posemesh_tests::guests::{Guest, HOARD, NESTED, UNLINKED, WASI3_FILES};
+use serde_json::json;
+use uuid::Uuid;
+
+const MIB: u64 = 1 << 20;
+/// What every guest here may write.
+const POLICY: &str = "[limits]\nscratch_bytes = 8388608\nscratch_files = 2000\ndeadline_ms = 120000\n";
+
+/// Loads a guest; these components are ours, so they are compiled in this process.
+async fn load(guest: Guest) -> Generation {
+    let mut settings = LoaderSettings::default();
+    settings.compiler.program = None;
+    let engine = RunnerEngine::new().expect("wasmtime");
+    let loader = Loader::open(engine, settings).await.expect("a loader");
+    let dir = tempfile::tempdir().expect("a folder");
+    let policy = dir.path().join("policy.toml");
+    std::fs::write(&policy, POLICY).expect("a policy");
+    let policy = Policy::read(&policy).expect("a policy that can be followed");
+    let loaded = Generation::load(&loader, &guest.path(), 1, &policy, &|_| None, &|_| {}).await;
+    loaded.unwrap_or_else(|error| panic!("{}: {error}", guest.name))
+}
+
+async fn run(runner: &Generation, how: &str, dir: &Path) -> Result<(), RunFailure> {
+    let mut task = Task::new(Uuid::new_v4(), "");
+    task.meta = json!(how);
+    let outputs = FileOutputs::new(dir.to_owned(), None, task.id.to_string());
+    let call = RunnerCall {
+        task,
+        inputs: Arc::new(FileInputs::new([].into())),
+        outputs: Arc::new(outputs),
+        reports: Reports::new(ReportLimits::default()),
+        disk: TaskDisk::new(dir),
+        log_file: None,
+    };
+    tokio::time::timeout(Duration::from_secs(120), runner.run(call)).await.expect("it ends")
+}
+
+/// Bytes that the files of a directory take on the disk.
+fn taken(dir: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt as _;
+    let entries = std::fs::read_dir(dir).expect("a folder").flatten();
+    entries.map(|entry| entry.metadata().expect("an entry").blocks() * 512).sum()
+}
+
+fn assert_limit(result: Result<(), RunFailure>, how: &str, limit: &str) {
+    let failure = result.expect_err(how);
+    assert_eq!(failure.kind, FailureKind::Limit, "{how}: {failure:?}");
+    assert_eq!(failure.blame, Blame::Runner, "{how}: {failure:?}");
+    assert!(failure.reason.contains(limit), "{how}: {failure:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+pub(crate) async fn a_file_without_a_name_counts_as_long_as_it_is_open() {
+    let (runner, dir) = (load(UNLINKED).await, tempfile::tempdir().expect("a folder"));
+    assert_limit(run(&runner, "", dir.path()).await, "unlinked", "`scratch_bytes` of 8388608");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+pub(crate) async fn bytes_and_files_count_however_they_are_named() {
+    let runner = load(HOARD).await;
+    for how in ["sparse", "hole", "append", "copies", "renames", "writes", "symlinks"] {
+        let dir = tempfile::tempdir().expect("a folder");
+        let result = run(&runner, how, dir.path()).await;
+        match how {
+            // 4,000 bytes each: 2,000 of them would be less than the limit of bytes.
+            "symlinks" => assert_limit(result, how, "`scratch_files` of 2000"),
+            _ => assert_limit(result, how, "`scratch_bytes` of 8388608"),
+        }
+        let taken = taken(&dir.path().join("sandbox"));
+        assert!(taken <= 9 * MIB, "{how}: nothing is written beyond the limit, and there are {taken} bytes");
+    }
+    for how in ["hard_links", "folders"] {
+        let dir = tempfile::tempdir().expect("a folder");
+        assert_limit(run(&runner, how, dir.path()).await, how, "`scratch_files` of 2000");
+        let made = std::fs::read_dir(dir.path().join("sandbox")).expect("the folder").count();
+        assert!(made <= 2001, "{how}: nothing is made beyond the limit, and there are {made}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_removed_makes_room_again() {
+    let (runner, dir) = (load(HOARD).await, tempfile::tempdir().expect("a folder"));
+    run(&runner, "tidy", dir.path()).await.expect("it never has more than it may");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+pub(crate) async fn folders_are_nested_64_levels_deep_and_no_deeper() {
+    let runner = load(NESTED).await;
+    for (how, wanted) in [("down", "stopped at level 64: name-too-long"), ("rename", "the move was refused")]
+    {
+        let dir = tempfile::tempdir().expect("a folder");
+        let failure = run(&runner, how, dir.path()).await.expect_err("it is refused");
+        assert!(failure.reason.contains(wanted), "{failure:?}");
+        assert!(failure.details.to_string().contains("more than 64 levels below /work"), "{failure:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+pub(crate) async fn the_file_system_of_wasi_0_3_counts_as_that_of_0_2() {
+    let runner = load(WASI3_FILES).await;
+    for how in ["write", "append", "set_size", "files", "symlinks"] {
+        let dir = tempfile::tempdir().expect("a folder");
+        let limit = match how {
+            "files" | "symlinks" => "`scratch_files` of 2000",
+            _ => "`scratch_bytes` of 8388608",
+        };
+        assert_limit(run(&runner, how, dir.path()).await, how, limit);
+    }
+    let dir = tempfile::tempdir().expect("a folder");
+    let failure = run(&runner, "nested", dir.path()).await.expect_err("it is refused");
+    assert!(failure.reason.contains("stopped at level 64: ErrorCode::NameTooLong"), "{failure:?}");
+}
+
+/// A task whose directory went while it ran fails by the host's fault, whatever the runner says.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_directory_that_went_is_the_hosts_fault() {
+    let (runner, dir) = (load(HOARD).await, tempfile::tempdir().expect("a folder"));
+    let sandbox = dir.path().join("sandbox");
+    let cleaner = tokio::task::spawn_blocking(move || {
+        // As a cleaner of temporary files does, while the guest makes and removes folders.
+        while !sandbox.join("inputs").exists() {
+            std::thread::yield_now();
+        }
+        while sandbox.exists() {
+            let _ = std::fs::remove_dir_all(&sandbox);
+        }
+    });
+    let failure = run(&runner, "folders", dir.path()).await.expect_err("its directory went");
+    cleaner.await.expect("it went");
+    assert_eq!(failure.blame, Blame::Host, "{failure:?}");
+    assert!(failure.reason.contains("the task's directory went"), "{failure:?}");
+}
