@@ -83,7 +83,9 @@ async fn only_regular_files_are_opened_and_the_others_hold_nobody_up() {
     for name in ["policy_fifo", "policy_huge", "policy_link"] {
         plugins.put(name, &Parts::default());
     }
-    fs::File::create(plugins.path("policy_huge.toml")).and_then(|file| file.set_len(10 << 30)).expect("a file");
+    fs::File::create(plugins.path("policy_huge.toml"))
+        .and_then(|file| file.set_len(10 << 30))
+        .expect("a file");
     symlink("/nowhere", plugins.path("policy_link.toml")).expect("a link");
     let _socket = UnixListener::bind(plugins.path("socket.wasm")).expect("a socket");
     symlink("/dev/zero", plugins.path("device.wasm")).expect("a link");

@@ -2,6 +2,7 @@
 //! directly, so that the directory can be looked at when the run has ended.
 
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -145,4 +146,53 @@ async fn a_directory_that_went_is_the_hosts_fault() {
     cleaner.await.expect("it went");
     assert_eq!(failure.blame, Blame::Host, "{failure:?}");
     assert!(failure.reason.contains("the task's directory went"), "{failure:?}");
+}
+
+/// A small file system of its own, for as long as this lives.
+struct Mounted(tempfile::TempDir);
+
+impl Mounted {
+    /// None where this user may not mount anything.
+    fn new(options: &str) -> Option<Self> {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(dir.path());
+        mount.output().is_ok_and(|output| output.status.success()).then(|| Self(dir))
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_is_the_hosts_fault() {
+    let runner = load(HOARD).await;
+    for (options, how) in [("size=4m", "append"), ("size=4m", "writes"), ("nr_inodes=50", "folders")] {
+        let Some(disk) = Mounted::new(options) else {
+            eprintln!("skipped: a file system can be mounted by the administrator only");
+            return;
+        };
+        let failure = run(&runner, how, disk.0.path()).await.expect_err("the disk is full");
+        assert_eq!(failure.blame, Blame::Host, "{how}: {failure:?}");
+        assert_eq!(failure.kind, FailureKind::RunnerError, "its words stay: {failure:?}");
+        assert!(failure.reason.contains("the node's disk is full"), "{how}: {failure:?}");
+    }
+    if let Some(disk) = Mounted::new("size=4m") {
+        let path = disk.0.path().join("task");
+        std::fs::create_dir_all(path.join("sandbox/inputs")).expect("a folder");
+        for name in ["inputs", "spool"] {
+            std::fs::create_dir(path.join(name)).expect("a folder");
+        }
+        assert!(remount_read_only(disk.0.path()), "it was mounted by this test");
+        let failure = run(&runner, "folders", &path).await.expect_err("nothing can be written");
+        assert_eq!(failure.blame, Blame::Host, "{failure:?}");
+        assert!(failure.reason.contains("read-only"), "{failure:?}");
+    }
+}
+
+fn remount_read_only(dir: &Path) -> bool {
+    Command::new("mount").args(["-o", "remount,ro"]).arg(dir).status().is_ok_and(|status| status.success())
 }

@@ -176,4 +176,14 @@ mod tests {
         trouble.saw_port(&PortError::host("no descriptor left"));
         assert_eq!(trouble.blame(trap).blame, Blame::Host, "the host comes first");
     }
+
+    #[test]
+    fn an_instance_that_could_not_be_made_for_want_of_memory_is_the_hosts_fault() {
+        for error in [wasmtime::Error::from(os(Errno::NOMEM)), wasmtime::Error::from(Errno::NOMEM)] {
+            let error = error.context("mmap failed to reserve 0x1000 bytes").context("instantiating");
+            assert_eq!(engine_cause(&error), Some("the node is out of memory"), "{error:#}");
+        }
+        assert_eq!(engine_cause(&wasmtime::Error::from(wasmtime::Trap::StackOverflow)), None);
+        assert_eq!(engine_cause(&wasmtime::Error::msg("memory minimum size exceeds the limit")), None);
+    }
 }
