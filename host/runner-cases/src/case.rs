@@ -1,14 +1,19 @@
 //! Test cases as they are on disk: `task.json`, `inputs/` and `expected/`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use posemesh_files::open_regular;
 use posemesh_runner_api::failure::FailureKind;
 use posemesh_runner_api::json_text::JsonText;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::compare::Comparison;
+
+/// The largest JSON file of a case, in bytes.
+const MAX_CASE: u64 = 16 << 20;
 
 /// A test case that was read from its folder.
 #[derive(Debug, Clone)]
@@ -141,7 +146,13 @@ impl Case {
 }
 
 fn json<T: DeserializeOwned>(path: &Path) -> Result<T, CaseError> {
-    let text = std::fs::read_to_string(path).map_err(|error| case_error(path, error))?;
+    let mut text = String::new();
+    let file = open_regular(path).map_err(|error| case_error(path, error))?;
+    // One byte more than allowed is enough to tell.
+    let bytes = file.take(MAX_CASE + 1).read_to_string(&mut text).map_err(|error| case_error(path, error))?;
+    if bytes as u64 > MAX_CASE {
+        return Err(case_error(path, format!("it has more than {MAX_CASE} bytes")));
+    }
     serde_json::from_str(&text).map_err(|error| case_error(path, error))
 }
 

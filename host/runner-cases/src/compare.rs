@@ -1,7 +1,9 @@
 //! Compares an artifact with the file that a case expects.
 
+use std::io::Read as _;
 use std::path::Path;
 
+use posemesh_files::open_regular;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -66,7 +68,9 @@ impl Comparison {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {
-    std::fs::read(path).map_err(|error| format!("reading {}: {error}", path.display()))
+    let mut bytes = Vec::new();
+    let read = open_regular(path).and_then(|mut file| file.read_to_end(&mut bytes));
+    read.map(|_| bytes).map_err(|error| format!("reading {}: {error}", path.display()))
 }
 
 fn same_bytes(actual: &[u8], expected: &[u8]) -> Result<(), String> {

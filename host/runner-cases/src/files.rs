@@ -1,12 +1,14 @@
 //! Ports backed by files, in place of a domain server.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use posemesh_domain_data::name;
+use posemesh_files::open_regular;
 use posemesh_runner_api::ports::{
     Artifact, ArtifactSpec, ArtifactWriter, InputPort, OutputPort, PartInfo, PartStream, PortError,
 };
@@ -45,7 +47,9 @@ impl InputPort for FileInputs {
             )));
         };
         let failed = |error| PortError::not_found(format!("opening input {}: {error}", path.display()));
-        let file = File::open(path).await.map_err(failed)?;
+        let opened = path.clone();
+        let file = spawn_blocking(move || open_regular(&opened)).await.map_err(io::Error::other);
+        let file = File::from_std(file.and_then(|file| file).map_err(failed)?);
         let size = file.metadata().await.map_err(failed)?.len();
         let name = Path::new(cid);
         let text = |part: Option<&std::ffi::OsStr>| part.map(|part| part.to_string_lossy().into_owned());

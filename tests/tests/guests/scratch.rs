@@ -15,7 +15,7 @@ use posemesh_runner_api::reports::{ReportLimits, Reports};
 use posemesh_runner_api::runner::{Runner as _, RunnerCall};
 use posemesh_runner_api::task::Task;
 use posemesh_runner_cases::files::{FileInputs, FileOutputs};
-use posemesh_tests::guests::{Guest, HOARD, NESTED, UNLINKED, WASI3_FILES};
+use posemesh_tests::guests::{DATA, Guest, HOARD, NESTED, UNLINKED, WASI3_FILES};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -25,13 +25,17 @@ const POLICY: &str = "[limits]\nscratch_bytes = 8388608\nscratch_files = 2000\nd
 
 /// Loads a guest; these components are ours, so they are compiled in this process.
 async fn load(guest: Guest) -> Generation {
+    load_with(guest, POLICY).await
+}
+
+async fn load_with(guest: Guest, policy_text: &str) -> Generation {
     let mut settings = LoaderSettings::default();
     settings.compiler.program = None;
     let engine = RunnerEngine::new().expect("wasmtime");
     let loader = Loader::open(engine, settings).await.expect("a loader");
     let dir = tempfile::tempdir().expect("a folder");
     let policy = dir.path().join("policy.toml");
-    std::fs::write(&policy, POLICY).expect("a policy");
+    std::fs::write(&policy, policy_text).expect("a policy");
     let policy = Policy::read(&policy).expect("a policy that can be followed");
     let loaded = Generation::load(&loader, &guest.path(), 1, &policy, &|_| None, &|_| {}).await;
     loaded.unwrap_or_else(|error| panic!("{}: {error}", guest.name))
@@ -126,6 +130,18 @@ pub(crate) async fn the_file_system_of_wasi_0_3_counts_as_that_of_0_2() {
     let dir = tempfile::tempdir().expect("a folder");
     let failure = run(&runner, "nested", dir.path()).await.expect_err("it is refused");
     assert!(failure.reason.contains("stopped at level 64: ErrorCode::NameTooLong"), "{failure:?}");
+}
+
+/// A guest that waited for a FIFO in the host could not be ended.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fifo_in_a_granted_folder_is_not_waited_for() {
+    let (models, dir) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let made = Command::new("mkfifo").arg(models.path().join("model.bin")).status();
+    assert!(made.is_ok_and(|status| status.success()), "mkfifo works");
+    let policy = format!("[directories]\nmodels = {:?}\n", models.path());
+    let failure = run(&load_with(DATA, &policy).await, "", dir.path()).await.expect_err("it can't be read");
+    assert_eq!(failure.kind, FailureKind::RunnerError, "{failure:?}");
+    assert!(failure.reason.contains("ot supported"), "{failure:?}");
 }
 
 /// A task whose directory went while it ran fails by the host's fault, whatever the runner says.

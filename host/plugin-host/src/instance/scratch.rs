@@ -52,9 +52,10 @@ pub(crate) struct Scratch {
 struct Account {
     /// Files, folders and links: never fewer than there are.
     files: u64,
-    /// Changes whenever something is added: what was found meanwhile is then too old to be taken over.
+    /// Changes whenever something is added or goes elsewhere: a look that was taken meanwhile may have missed it, and
+    /// is not taken over.
     version: u64,
-    /// Additions that were counted and are being made.
+    /// Changes that are being made.
     pending: u64,
     /// What was opened: a file without a name takes room for as long as it is open.
     opened: Vec<Weak<File>>,
@@ -62,7 +63,7 @@ struct Account {
     reached: Option<Limit>,
 }
 
-/// Something that was counted and is being made: dropped when it is there.
+/// Something that was counted and is being made, or is moved or removed: dropped when that is done.
 #[derive(Debug)]
 pub(crate) struct Growth<'a>(&'a Scratch);
 
@@ -153,6 +154,15 @@ impl Scratch {
         account.pending += 1;
         drop(account);
         Ok(Growth(self))
+    }
+
+    /// To be held while a file goes to another name, or loses its name.
+    pub(crate) fn moving(&self) -> Growth<'_> {
+        let mut account = self.account();
+        account.version += 1;
+        account.pending += 1;
+        drop(account);
+        Growth(self)
     }
 
     fn look_now(&self) {

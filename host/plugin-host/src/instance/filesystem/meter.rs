@@ -97,6 +97,20 @@ pub(super) fn create<'a>(
     Ok(Some(scratch.grow(0, 1)?))
 }
 
+/// Checks that a file of a granted folder can be opened without waiting: the operator's folder may have a FIFO, and a
+/// guest that waits for it in the host can't be ended. A guest itself can make none.
+pub(super) fn check_opened(dir: &wasi::Dir, path: &str) -> Result<(), Refusal> {
+    if !dir.perms.write_not_permitted() {
+        return Ok(());
+    }
+    match contained(dir)?.metadata(path) {
+        Ok(found) if !found.is_file() && !found.is_dir() => {
+            Err(Refusal::System(rustix::io::Errno::NOTSUP.into()))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Counts a link, with the bytes of what it leads to.
 pub(super) fn link<'a>(
     scratch: &'a Scratch,
@@ -126,24 +140,24 @@ pub(super) fn folder<'a>(
 }
 
 /// Checks that no folder lies too deep once this one is moved.
-pub(super) fn rename(
-    scratch: &Scratch,
+pub(super) fn rename<'a>(
+    scratch: &'a Scratch,
     (old_dir, old_path): (&wasi::Dir, &str),
     (new_dir, new_path): (&wasi::Dir, &str),
-) -> Result<(), Refusal> {
+) -> Result<Growth<'a>, Refusal> {
+    let moving = scratch.moving();
     if old_dir.perms.write_not_permitted() || new_dir.perms.write_not_permitted() {
-        return Ok(());
+        return Ok(moving);
     }
     let old = contained(old_dir)?;
     // What is no folder, or is not there, changes no depth.
-    if !old.symlink_metadata(old_path).is_ok_and(|found| found.is_dir()) {
-        return Ok(());
+    if old.symlink_metadata(old_path).is_ok_and(|found| found.is_dir()) {
+        let levels = height(&old.open_dir(old_path)?.into_std_file(), MAX_MOVED)?;
+        if let Ok(parent) = parent(new_dir, new_path) {
+            check(scratch, &parent, levels)?;
+        }
     }
-    let levels = height(&old.open_dir(old_path)?.into_std_file(), MAX_MOVED)?;
-    match parent(new_dir, new_path) {
-        Ok(parent) => check(scratch, &parent, levels),
-        Err(_) => Ok(()),
-    }
+    Ok(moving)
 }
 
 fn check(scratch: &Scratch, parent: &File, levels: usize) -> Result<(), Refusal> {

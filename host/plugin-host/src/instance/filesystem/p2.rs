@@ -137,8 +137,13 @@ impl HostDescriptor for FilesystemView<'_> {
         new_path: String,
     ) -> FsResult<()> {
         let (old, new) = ((self.dir(&fd)?, &*old_path), (self.dir(&new_fd)?, &*new_path));
-        meter::rename(&self.scratch, old, new)?;
+        let _moving = meter::rename(&self.scratch, old, new)?;
         self.wasi.rename_at(fd, old_path, new_fd, new_path).await
+    }
+
+    async fn unlink_file_at(&mut self, fd: Resource<Descriptor>, path: String) -> FsResult<()> {
+        let _moving = self.scratch.moving();
+        self.wasi.unlink_file_at(fd, path).await
     }
 
     async fn open_at(
@@ -149,6 +154,7 @@ impl HostDescriptor for FilesystemView<'_> {
         open_flags: OpenFlags,
         flags: DescriptorFlags,
     ) -> FsResult<Resource<Descriptor>> {
+        meter::check_opened(self.dir(&fd)?, &path)?;
         let _growth = match open_flags.contains(OpenFlags::CREATE) {
             true => meter::create(&self.scratch, self.dir(&fd)?, &path)?,
             false => None,
@@ -248,10 +254,6 @@ impl HostDescriptor for FilesystemView<'_> {
 
     async fn remove_directory_at(&mut self, fd: Resource<Descriptor>, path: String) -> FsResult<()> {
         self.wasi.remove_directory_at(fd, path).await
-    }
-
-    async fn unlink_file_at(&mut self, fd: Resource<Descriptor>, path: String) -> FsResult<()> {
-        self.wasi.unlink_file_at(fd, path).await
     }
 
     async fn is_same_object(

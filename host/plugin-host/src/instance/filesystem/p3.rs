@@ -169,12 +169,22 @@ impl HostDescriptorWithStore<RunState> for HasFilesystem {
         new_fd: Resource<Descriptor>,
         new_path: String,
     ) -> FilesystemResult<()> {
-        store.with(|mut store| {
+        let (scratch, old, new) = store.with(|mut store| {
             let view = store.get();
-            let (old, new) = (dir(&view, &fd)?, dir(&view, &new_fd)?);
-            FilesystemResult::Ok(meter::rename(&view.scratch, (&old, &old_path), (&new, &new_path))?)
+            FilesystemResult::Ok((view.scratch.clone(), dir(&view, &fd)?, dir(&view, &new_fd)?))
         })?;
+        let _moving = meter::rename(&scratch, (&old, &old_path), (&new, &new_path))?;
         WasiFilesystem::rename_at(&inner(store), fd, old_path, new_fd, new_path).await
+    }
+
+    async fn unlink_file_at(
+        store: &Descriptors,
+        fd: Resource<Descriptor>,
+        path: String,
+    ) -> FilesystemResult<()> {
+        let scratch = store.with(|mut store| store.get().scratch.clone());
+        let _moving = scratch.moving();
+        WasiFilesystem::unlink_file_at(&inner(store), fd, path).await
     }
 
     async fn open_at(
@@ -189,6 +199,7 @@ impl HostDescriptorWithStore<RunState> for HasFilesystem {
             let view = store.get();
             FilesystemResult::Ok((view.scratch.clone(), dir(&view, &fd)?))
         })?;
+        meter::check_opened(&dir, &path)?;
         let _growth = match open_flags.contains(OpenFlags::CREATE) {
             true => meter::create(&scratch, &dir, &path)?,
             false => None,
@@ -297,14 +308,6 @@ impl HostDescriptorWithStore<RunState> for HasFilesystem {
         path: String,
     ) -> FilesystemResult<()> {
         WasiFilesystem::remove_directory_at(&inner(store), fd, path).await
-    }
-
-    async fn unlink_file_at(
-        store: &Descriptors,
-        fd: Resource<Descriptor>,
-        path: String,
-    ) -> FilesystemResult<()> {
-        WasiFilesystem::unlink_file_at(&inner(store), fd, path).await
     }
 
     async fn is_same_object(

@@ -75,6 +75,10 @@ fn a_look_taken_while_something_is_added_is_not_taken_over() {
     assert_eq!(scratch.watch(), None);
     assert_eq!(scratch.used(), 60, "counted, and not there yet");
     drop(growth);
+    let moving = scratch.moving();
+    assert_eq!(scratch.watch(), None);
+    assert_eq!(scratch.used(), 60, "a file that is moved may be missed");
+    drop(moving);
     assert_eq!(scratch.watch(), None);
     assert_eq!(scratch.used(), 0, "it never came");
 }
