@@ -12,27 +12,11 @@ mod p2_output;
 mod p3;
 mod p3_consumer;
 
-use std::sync::Arc;
-
-use wasmtime::component::{HasData, Linker};
-use wasmtime_wasi::filesystem::{WasiFilesystemCtxView, WasiFilesystemView as _};
+use wasmtime::component::Linker;
 use wasmtime_wasi::{p2 as wasi_p2, p3 as wasi_p3};
 
-use crate::instance::scratch::Scratch;
+use crate::instance::scratch::view::HasFilesystem;
 use crate::instance::state::RunState;
-
-/// What the host functions of `wasi:filesystem` borrow of an instance.
-pub(crate) struct FilesystemView<'a> {
-    pub(crate) wasi: WasiFilesystemCtxView<'a>,
-    pub(crate) scratch: Arc<Scratch>,
-}
-
-/// Tells the linker which view the functions get.
-struct HasFilesystem;
-
-impl HasData for HasFilesystem {
-    type Data<'a> = FilesystemView<'a>;
-}
 
 /// Puts the metered file systems into a linker that has those of wasmtime.
 pub(crate) fn add_to_linker(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
@@ -42,9 +26,4 @@ pub(crate) fn add_to_linker(linker: &mut Linker<RunState>) -> wasmtime::Result<(
     wasi_p3::bindings::filesystem::types::add_to_linker::<_, HasFilesystem>(linker, metered)?;
     linker.allow_shadowing(false);
     Ok(())
-}
-
-/// The view that wasmtime's own implementation gets.
-fn unmetered(state: &mut RunState) -> WasiFilesystemCtxView<'_> {
-    state.filesystem()
 }

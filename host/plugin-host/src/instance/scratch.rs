@@ -6,6 +6,7 @@
 
 pub(crate) mod depth;
 pub(crate) mod look;
+pub(crate) mod view;
 
 use std::fs::File;
 use std::io::Write as _;

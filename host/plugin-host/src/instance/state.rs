@@ -8,12 +8,12 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::instance::control::{ControlContext, ControlView};
-use crate::instance::filesystem::FilesystemView;
 use crate::instance::inputs::{InputsContext, InputsView};
 use crate::instance::memory::MemoryLimiter;
 use crate::instance::outbound::Outbound;
 use crate::instance::outputs::{OutputsContext, OutputsView};
 use crate::instance::scratch::Scratch;
+use crate::instance::scratch::view::FilesystemView;
 use crate::manifest::limits::Limits;
 
 /// The data of a store. Host functions never see all of it: each borrows the view of its interface.

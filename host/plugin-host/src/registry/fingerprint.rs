@@ -124,7 +124,7 @@ pub(crate) fn find_components(dir: &Path) -> io::Result<Vec<(String, PathBuf)>> 
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::panic, clippy::unwrap_used)]
 mod tests {
     use std::fs;
     use std::os::unix::fs::symlink;

@@ -9,9 +9,9 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
 };
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult};
 
-use crate::instance::filesystem::FilesystemView;
 use crate::instance::filesystem::meter::{self, Refusal};
 use crate::instance::filesystem::p2_output::FileOutput;
+use crate::instance::scratch::view::FilesystemView;
 
 impl From<Refusal> for FsError {
     fn from(refusal: Refusal) -> Self {

@@ -3,7 +3,9 @@
 use tokio::sync::oneshot;
 use wasmtime::AsContextMut as _;
 use wasmtime::component::{Access, Accessor, FutureReader, Resource, StreamReader};
-use wasmtime_wasi::filesystem::{Descriptor, Dir, File, WasiFilesystem};
+use wasmtime_wasi::filesystem::{
+    Descriptor, Dir, File, WasiFilesystem, WasiFilesystemCtxView, WasiFilesystemView as _,
+};
 use wasmtime_wasi::p3::bindings::filesystem::types::{
     Advice, DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry, ErrorCode, Filesize, Host,
     HostDescriptor, HostDescriptorWithStore, MetadataHashValue, NewTimestamp, OpenFlags, PathFlags,
@@ -12,7 +14,7 @@ use wasmtime_wasi::p3::filesystem::{FilesystemError, FilesystemResult};
 
 use crate::instance::filesystem::meter::{self, Refusal};
 use crate::instance::filesystem::p3_consumer::FileConsumer;
-use crate::instance::filesystem::{FilesystemView, HasFilesystem, unmetered};
+use crate::instance::scratch::view::{FilesystemView, HasFilesystem};
 use crate::instance::state::RunState;
 
 type Descriptors = Accessor<RunState, HasFilesystem>;
@@ -26,6 +28,11 @@ impl From<Refusal> for FilesystemError {
             Refusal::System(error) => error.into(),
         }
     }
+}
+
+/// The view that wasmtime's own implementation gets.
+fn unmetered(state: &mut RunState) -> WasiFilesystemCtxView<'_> {
+    state.filesystem()
 }
 
 /// The store as wasmtime's own implementation wants it.

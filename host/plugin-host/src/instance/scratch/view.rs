@@ -1,0 +1,21 @@
+//! What the host functions of `wasi:filesystem` borrow of an instance.
+
+use std::sync::Arc;
+
+use wasmtime::component::HasData;
+use wasmtime_wasi::filesystem::WasiFilesystemCtxView;
+
+use crate::instance::scratch::Scratch;
+
+/// wasmtime's own view, and the budget beside it.
+pub(crate) struct FilesystemView<'a> {
+    pub(crate) wasi: WasiFilesystemCtxView<'a>,
+    pub(crate) scratch: Arc<Scratch>,
+}
+
+/// Tells the linker which view the functions get.
+pub(crate) struct HasFilesystem;
+
+impl HasData for HasFilesystem {
+    type Data<'a> = FilesystemView<'a>;
+}
