@@ -130,7 +130,7 @@ mod tests {
         first.settle(needs(50, 500));
         let disk = TaskDisk::new("/nowhere");
         first.uses(&disk);
-        disk.record_measured(200);
+        disk.set_written(200);
         assert_eq!(promises.open(), sum(60, 310, 2));
         drop(first);
         let third = promises.add(needs(1, 1));
