@@ -43,7 +43,7 @@ async fn load_with(guest: Guest, policy_text: &str) -> Generation {
 
 async fn run(runner: &Generation, how: &str, dir: &Path) -> Result<(), RunFailure> {
     let mut task = Task::new(Uuid::new_v4(), "");
-    task.meta = json!(how);
+    task.meta = json!(how).into();
     let outputs = FileOutputs::new(dir.to_owned(), None, task.id.to_string());
     let call = RunnerCall {
         task,
