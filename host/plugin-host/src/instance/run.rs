@@ -73,7 +73,8 @@ pub(crate) async fn run(
     if let Err(error) = tokio::fs::metadata(&work).await {
         trouble.saw_host(format!("the task's directory went while the runner was using it ({error})"));
     }
-    Err(trouble.blame(failure))
+    // A port that is cut off by a request to stop looks like a server that failed.
+    Err(if called.usage.stopped.is_some() { failure } else { trouble.blame(failure) })
 }
 
 /// A task does not fail because its log can't be kept.

@@ -98,6 +98,8 @@ impl RunTrouble {
                 let reason = with(&failure.reason, "a server failed before", server);
                 RunFailure { reason, ..failure }.blamed_on(Blame::Server)
             }
+            // An error of a server that the runner never got is its own invention.
+            None if failure.blame == Blame::Server => failure.blamed_on(Blame::Runner),
             _ => failure,
         }
     }
@@ -159,6 +161,15 @@ mod tests {
         assert!(blamed.reason.contains("the node's disk is full"), "{}", blamed.reason);
         let limit = RunFailure::new(FailureKind::Limit, "reached");
         assert_eq!(trouble.blame(limit.clone()), limit, "a limit is the runner's own");
+    }
+
+    #[test]
+    fn a_servers_error_that_the_runner_never_got_is_the_runners_own() {
+        let trouble = RunTrouble::default();
+        let made_up = RunFailure::new(FailureKind::DomainServerUnavailable, "port error: 503");
+        assert_eq!(trouble.blame(made_up.clone()).blame, Blame::Runner);
+        trouble.saw_port(&PortError::new(PortErrorKind::Unavailable, "503"));
+        assert_eq!(trouble.blame(made_up).blame, Blame::Server);
     }
 
     #[test]
