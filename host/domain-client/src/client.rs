@@ -18,7 +18,7 @@ use crate::api::task_client::TaskClient;
 use crate::api::token::TaskToken;
 use crate::inputs::DomainInputs;
 use crate::outputs::DomainOutputs;
-use crate::servers::{ServerWaits, Servers};
+use crate::servers::Servers;
 use crate::settings::DomainSettings;
 use crate::traffic::Traffic;
 use crate::upload::aborts::AbortTracker;
@@ -65,8 +65,6 @@ pub struct DomainPorts {
     pub outputs: Arc<dyn OutputPort>,
     /// Counts what passes through both.
     pub traffic: Arc<Traffic>,
-    /// What the task waited for in vain.
-    pub waits: Arc<ServerWaits>,
 }
 
 impl DomainClient {
@@ -120,7 +118,6 @@ impl DomainClient {
             inputs: Arc::new(inputs),
             outputs: Arc::new(DomainOutputs::new(uploads, stop)),
             traffic: Arc::clone(client.traffic()),
-            waits: Arc::clone(client.at_server().waits()),
         }
     }
 

@@ -84,6 +84,10 @@ impl InputPort for DomainInputs {
             None => Err(PortError::not_found("the input has no parts")),
         }
     }
+
+    fn unanswered(&self) -> Option<PortError> {
+        self.client.unanswered()
+    }
 }
 
 /// Where in the stream the runner is.

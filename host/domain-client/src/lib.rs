@@ -64,7 +64,7 @@ pub use api::settings::RequestSettings;
 pub use api::token::{TaskToken, TokenVersion};
 pub use client::{DomainClient, DomainPorts, TaskDomain};
 pub use download::settings::DownloadSettings;
-pub use servers::{InterruptedWait, ServerTrouble, ServerTroubleKind, ServerWaits, Servers};
+pub use servers::{ServerTrouble, ServerTroubleKind, Servers};
 pub use settings::DomainSettings;
 pub use traffic::{Traffic, TrafficView, TransferList, TransferredData};
 pub use upload::settings::UploadSettings;

@@ -40,4 +40,8 @@ impl OutputPort for DomainOutputs {
     async fn wait_for_aborts(&self) {
         self.context.aborts.wait().await;
     }
+
+    fn unanswered(&self) -> Option<PortError> {
+        self.context.client.unanswered()
+    }
 }

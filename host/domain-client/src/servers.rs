@@ -12,10 +12,9 @@ mod task;
 mod trouble;
 
 pub use health::Servers;
-pub use task::{InterruptedWait, ServerWaits};
 pub use trouble::{ServerTrouble, ServerTroubleKind};
 
-pub(crate) use task::{ServerWait, TaskAtServer};
+pub(crate) use task::{ServerWait, TaskAtServer, UnansweredCall};
 
 #[cfg(test)]
 mod tests;

@@ -161,6 +161,12 @@ pub trait InputPort: Send + Sync {
     /// [`PortErrorKind::NotFound`] when the CID has no part at all; [`PortErrorKind::Denied`] when it leads to
     /// another domain; otherwise as the request failed.
     async fn open(&self, cid: &str) -> Result<Box<dyn PartStream>, PortError>;
+
+    /// The error after which a call of the task waits for another try, or waited when it was dropped. Whoever ends a run
+    /// at its deadline asks: that wait is not the runner's fault.
+    fn unanswered(&self) -> Option<PortError> {
+        None
+    }
 }
 
 /// The parts of one CID, one after the other. Dropping the stream ends the download.
@@ -231,6 +237,12 @@ pub trait OutputPort: Send + Sync {
     /// Waits, for a bounded time, until aborted uploads are aborted at the server. To be called when the runner has
     /// ended and before the end of its task is reported: afterwards the task's token may be void.
     async fn wait_for_aborts(&self) {}
+
+    /// The error after which a call of the task waits for another try, or waited when it was dropped. Whoever ends a run
+    /// at its deadline asks: that wait is not the runner's fault.
+    fn unanswered(&self) -> Option<PortError> {
+        None
+    }
 }
 
 /// An artifact that is being written. Dropping it unfinished aborts it: nothing is stored, and an upload session

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use posemesh_net::http::{BodyError, bearer, read_body, start_of_body};
 use posemesh_runner_api::failure::Blame;
-use posemesh_runner_api::ports::PortError;
+use posemesh_runner_api::ports::{PortError, PortErrorKind};
 use posemesh_text::one_line;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
 use reqwest::{Method, Response};
@@ -21,7 +21,7 @@ use crate::api::server::TaskServer;
 use crate::api::settings::RequestSettings;
 use crate::api::stall::StallDetector;
 use crate::api::token::{TaskToken, TokenVersion};
-use crate::servers::{ServerWait, Servers, TaskAtServer};
+use crate::servers::{ServerWait, Servers, TaskAtServer, UnansweredCall};
 use crate::traffic::Traffic;
 
 /// How often in a row a refused token is replaced within one call before the refusal counts.
@@ -83,6 +83,12 @@ impl TaskClient {
             self.at_server.refused(&error.to_string());
         }
         error.into()
+    }
+
+    /// The call of the task that waits for another try, as an error of a port.
+    pub(crate) fn unanswered(&self) -> Option<PortError> {
+        let UnansweredCall { blame, text } = self.at_server.waits().unanswered()?;
+        Some(PortError::new(PortErrorKind::Unavailable, text).blamed_on(blame))
     }
 
     /// Makes the call and reads its small answer. Transient failures are tried again, also when the answer is cut, for as

@@ -8,30 +8,31 @@ use uuid::Uuid;
 
 use crate::servers::health::Servers;
 
-/// What a task waited for in vain. Whoever ends a task asks: a runner that reached its deadline while its server was
-/// away is not to blame for it.
+/// What a task waits for. Whoever ends a task asks: a runner that reached its deadline while its server was away is not
+/// to blame for it.
 #[derive(Debug, Default)]
-pub struct ServerWaits {
-    interrupted: Mutex<Option<InterruptedWait>>,
+pub(crate) struct ServerWaits {
+    unanswered: Mutex<Option<UnansweredCall>>,
 }
 
-/// A wait for another try that was ended from outside.
+/// A call that has failed and is tried again.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InterruptedWait {
+pub(crate) struct UnansweredCall {
     /// Whose fault the failed tries were: the server's, or this node's.
-    pub blame: Blame,
+    pub(crate) blame: Blame,
     /// The last error, in one line.
-    pub text: String,
+    pub(crate) text: String,
 }
 
 impl ServerWaits {
-    /// The wait in which a call of the task was ended from outside, if no call has succeeded since.
-    pub fn interrupted(&self) -> Option<InterruptedWait> {
-        self.interrupted.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The call of the task that waits for another try, or waited for one when it was ended from outside; none if a call
+    /// has succeeded since.
+    pub(crate) fn unanswered(&self) -> Option<UnansweredCall> {
+        self.unanswered.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn set(&self, error: Option<InterruptedWait>) {
-        *self.interrupted.lock().unwrap_or_else(PoisonError::into_inner) = error;
+    fn set(&self, call: Option<UnansweredCall>) {
+        *self.unanswered.lock().unwrap_or_else(PoisonError::into_inner) = call;
     }
 }
 
@@ -84,7 +85,7 @@ impl TaskAtServer {
 
     /// A call begins to wait for its next try.
     pub(crate) fn wait(self: &Arc<Self>) -> ServerWait {
-        ServerWait { task: Arc::clone(self), is_counted: false, error: None }
+        ServerWait { task: Arc::clone(self), is_counted: false }
     }
 }
 
@@ -102,7 +103,6 @@ pub(crate) struct ServerWait {
     task: Arc<TaskAtServer>,
     /// Whether the board knows that a call waits.
     is_counted: bool,
-    error: Option<InterruptedWait>,
 }
 
 impl ServerWait {
@@ -115,20 +115,18 @@ impl ServerWait {
             }
             self.task.failed(&text);
         }
-        self.error = Some(InterruptedWait { blame, text });
+        // At once, not when the wait is dropped: that may be after the end of the task is judged.
+        self.task.waits.set(Some(UnansweredCall { blame, text }));
     }
 
     /// The call has come to its end by itself, well or not.
-    pub(crate) fn over(mut self) {
-        self.error = None;
+    pub(crate) fn over(self) {
+        self.task.waits.set(None);
     }
 }
 
 impl Drop for ServerWait {
     fn drop(&mut self) {
-        if self.error.is_some() {
-            self.task.waits.set(self.error.take());
-        }
         if self.is_counted {
             self.task.servers.note(|board| board.waiting(&self.task.origin, -1));
         }

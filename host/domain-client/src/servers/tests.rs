@@ -36,7 +36,7 @@ async fn a_server_is_away_while_a_call_waits_for_it_and_back_with_its_next_answe
     one.succeeded();
     assert_eq!(servers.trouble(), None);
     assert!(changes.has_changed().unwrap());
-    assert_eq!(one.waits().interrupted(), None);
+    assert_eq!(one.waits().unanswered(), None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -49,8 +49,8 @@ async fn the_pause_after_the_last_call_grows_with_each_task_and_ends_by_itself()
         tokio::time::advance(Duration::from_secs(60)).await;
         wait.failed(Blame::Server, "504".to_owned());
         drop(wait);
-        let wait = InterruptedWait { blame: Blame::Server, text: "504".to_owned() };
-        assert_eq!(task.waits().interrupted(), Some(wait), "it was ended from outside");
+        let wait = UnansweredCall { blame: Blame::Server, text: "504".to_owned() };
+        assert_eq!(task.waits().unanswered(), Some(wait), "it was ended from outside");
         let trouble = servers.trouble().unwrap();
         assert_eq!(trouble.until, Some(Instant::now() + Duration::from_secs(seconds)), "{number} tasks");
         assert_eq!(u128::from(trouble.tasks), number);
@@ -101,5 +101,5 @@ fn a_shortage_of_this_node_is_no_trouble_of_the_server() {
     assert_eq!(servers.trouble(), None);
     drop(wait);
     assert_eq!(servers.trouble(), None);
-    assert_eq!(task.waits().interrupted().map(|wait| wait.blame), Some(Blame::Host));
+    assert_eq!(task.waits().unanswered().map(|wait| wait.blame), Some(Blame::Host));
 }

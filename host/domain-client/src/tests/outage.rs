@@ -62,7 +62,7 @@ async fn a_server_that_is_away_fails_no_download_and_no_upload() {
         "other bytes arrived"
     );
     assert_eq!(bench.client.servers().trouble(), None, "it has answered since");
-    assert_eq!(bench.ports.waits.interrupted(), None);
+    assert_eq!(bench.ports.outputs.unanswered(), None);
 }
 
 #[tokio::test]
@@ -128,8 +128,8 @@ async fn a_stop_ends_the_wait_for_a_server_and_the_server_is_known_to_be_away() 
     assert_eq!(trouble.origin, format!("http://{}", mock.address()));
     assert_eq!((trouble.kind, trouble.tasks), (ServerTroubleKind::Away, 1));
     assert!(trouble.text.contains("503"), "{trouble}");
-    let interrupted = bench.ports.waits.interrupted().unwrap();
-    assert!(interrupted.blame == Blame::Server && interrupted.text.contains("503"), "{interrupted:?}");
+    let unanswered = bench.ports.outputs.unanswered().unwrap();
+    assert!(unanswered.blame == Blame::Server && unanswered.text.contains("503"), "{unanswered:?}");
     assert_eq!(mock.requests().len(), 1, "`Retry-After` is kept");
 }
 
@@ -183,8 +183,8 @@ async fn an_upload_that_is_given_up_while_its_server_is_away_is_remembered_thoug
     }
     bench.client.close().await;
     assert!(lines(&mock).last().unwrap().starts_with("DELETE"));
-    let interrupted = bench.ports.waits.interrupted().unwrap();
-    assert!(interrupted.blame == Blame::Server && interrupted.text.contains("503"), "{interrupted:?}");
+    let unanswered = bench.ports.outputs.unanswered().unwrap();
+    assert!(unanswered.blame == Blame::Server && unanswered.text.contains("503"), "{unanswered:?}");
 }
 
 /// The option of each connection of this process to a server, in milliseconds: how long the kernel waits for its peer.

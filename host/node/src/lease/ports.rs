@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use posemesh_domain_client::{
-    DomainClient, DomainPorts, InterruptedWait, ServerWaits, TaskDomain, TaskToken,
-};
+use posemesh_domain_client::{DomainClient, DomainPorts, TaskDomain, TaskToken};
 use posemesh_runner_api::disk::TaskDisk;
 use posemesh_runner_api::failure::{FailureKind, RunFailure};
+use posemesh_runner_api::ports::OutputPort;
 use tokio_util::sync::CancellationToken;
 
 use crate::dms::Lease;
@@ -30,11 +29,11 @@ pub(crate) trait OpenPorts: Send + Sync {
 
 /// The failure of a run. A run that reached its deadline while it waited for its domain server, or for a connection that
 /// this node could not open, is not the runner's fault.
-pub(super) fn blame_waits(failure: RunFailure, waits: &ServerWaits) -> RunFailure {
-    match waits.interrupted() {
-        Some(InterruptedWait { blame, text }) if failure.kind == FailureKind::Deadline => {
-            let reason = format!("{}; it was waiting for its domain server: {text}", failure.reason);
-            RunFailure { reason, ..failure }.blamed_on(blame)
+pub(super) fn blame_waits(failure: RunFailure, outputs: &dyn OutputPort) -> RunFailure {
+    match outputs.unanswered() {
+        Some(error) if failure.kind == FailureKind::Deadline => {
+            let reason = format!("{}; it was waiting for its domain server: {error}", failure.reason);
+            RunFailure { reason, ..failure }.blamed_on(error.blame)
         }
         _ => failure,
     }

@@ -159,7 +159,7 @@ impl LeaseSession {
             () = ports.outputs.wait_for_aborts() => {}
             () = context.release.share_is_over() => warn!("stopping: upload sessions may be left at the server"),
         }
-        let result = end.result.map_err(|failure| blame_waits(failure, &ports.waits));
+        let result = end.result.map_err(|failure| blame_waits(failure, ports.outputs.as_ref()));
         let blame = result.as_ref().err().map(|failure| failure.blame);
         let finished = FinishedRun { task: lease.task, result, artifacts: ports.outputs.finished() };
         let outcome = conclude(&context, finished, &heartbeats, reports.stop_reason()).await;

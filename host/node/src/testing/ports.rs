@@ -52,11 +52,6 @@ impl OpenPorts for FakePorts {
         _: TaskDisk,
     ) -> Result<DomainPorts, &'static str> {
         lease.domain_server_url.get()?;
-        Ok(DomainPorts {
-            inputs: Arc::new(Self),
-            outputs: Arc::new(Self),
-            traffic: Arc::default(),
-            waits: Arc::default(),
-        })
+        Ok(DomainPorts { inputs: Arc::new(Self), outputs: Arc::new(Self), traffic: Arc::default() })
     }
 }
