@@ -2,10 +2,29 @@
 
 use std::io;
 
-use ply_rs_bw::ply::ScalarType;
-
 use crate::failure::Failure;
 use crate::vec3::Vec3;
+
+/// The types that a property can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScalarType {
+    /// 8 bits with a sign.
+    Char,
+    /// 8 bits.
+    UChar,
+    /// 16 bits with a sign.
+    Short,
+    /// 16 bits.
+    UShort,
+    /// 32 bits with a sign.
+    Int,
+    /// 32 bits.
+    UInt,
+    /// A floating point number of 32 bits.
+    Float,
+    /// A floating point number of 64 bits.
+    Double,
+}
 
 /// Makes an enum with one vector type for each PLY scalar type, and what is the same for all of them.
 /// Every PLY scalar fits into an `f64` without loss, so `f64` is what goes in and comes out.
@@ -17,7 +36,7 @@ macro_rules! values {
 
         impl Values {
             /// No values yet.
-            pub fn new(kind: &ScalarType) -> Self {
+            pub fn new(kind: ScalarType) -> Self {
                 match kind { $(ScalarType::$kind => Self::$kind(Vec::new())),* }
             }
 
@@ -108,6 +127,27 @@ impl Role {
             _ => Self::Other,
         }
     }
+
+    /// What the properties of one element mean, in their order. Capitals are forgiven where no other
+    /// property has that meaning, and so is `r`, `g` and `b` for the colour.
+    pub fn of_all(names: &[&str]) -> Vec<Self> {
+        let mut roles: Vec<Self> = names.iter().map(|name| Self::of(name)).collect();
+        let lower: Vec<String> = names.iter().map(|name| name.to_ascii_lowercase()).collect();
+        let short = ["r", "g", "b"];
+        let coloured = short.iter().all(|channel| lower.iter().filter(|name| name == channel).count() == 1)
+            && !lower.iter().any(|name| matches!(Self::of(name), Self::Colour(0..=2)));
+        for (index, name) in lower.iter().enumerate() {
+            let channel = short.iter().position(|short| short == name).filter(|_| coloured);
+            let role = channel.map_or_else(|| Self::of(name), Self::Colour);
+            if !roles.contains(&role)
+                && let Some(slot) = roles.get_mut(index)
+                && *slot == Self::Other
+            {
+                *slot = role;
+            }
+        }
+        roles
+    }
 }
 
 /// A property of all points.
@@ -126,6 +166,11 @@ pub struct Column {
 pub struct Cloud {
     /// The properties.
     pub columns: Vec<Column>,
+    /// The lines of the scan's header that begin with `comment` or `obj_info`: such a line can say in which
+    /// coordinate reference system the scan is.
+    pub remarks: Vec<Vec<u8>>,
+    /// The full brightness of the colours, as [`Cloud::judge_colours`] found it.
+    pub brightest: Option<f64>,
 }
 
 impl Cloud {
@@ -154,17 +199,32 @@ impl Cloud {
         self.triples(Role::Normal)
     }
 
-    /// Their colours from 0 to 1, if there are some: integers of 8 or 16 bits by their range, floats as
-    /// they are.
+    /// Finds out what full brightness is, from the colours of all points: call it while they are all there.
+    /// Bytes go to 255. Of other types the header does not tell; writers use 0 to 1 (floats), 0 to 255 or 0 to
+    /// 65535, and the largest value of the file says which. Floats a little above 1 or 255 are still of that
+    /// range: interpolation overshoots.
+    pub fn judge_colours(&mut self) {
+        let channels = [0, 1, 2].map(|channel| self.find(Role::Colour(channel)));
+        let values = |values: &Values| (0..values.len()).map(|index| values.at(index)).fold(0.0, f64::max);
+        let largest = channels.iter().flatten().map(|channel| values(channel)).fold(0.0, f64::max);
+        let kinds = || channels.iter().flatten().map(|values| values.kind());
+        let floats = kinds().all(|kind| matches!(kind, ScalarType::Float | ScalarType::Double));
+        let bytes = kinds().any(|kind| matches!(kind, ScalarType::Char | ScalarType::UChar));
+        self.brightest = Some(match floats {
+            true if largest <= 1.5 => 1.0,
+            true if largest <= 1.5 * 255.0 => 255.0,
+            false if bytes || largest <= 255.0 => 255.0,
+            _ => 65_535.0,
+        });
+    }
+
+    /// Their colours from 0 to 1, if there are some.
     pub fn colours(&self) -> Result<Option<Vec<Vec3>>, Failure> {
-        let full = match self.find(Role::Colour(0)).map(Values::kind) {
-            Some(ScalarType::Float | ScalarType::Double) => 1.0,
-            Some(ScalarType::UShort) => 65_535.0,
-            _ => 255.0,
-        };
+        let full = self.brightest.unwrap_or(255.0);
         let mut colours = self.triples(Role::Colour)?;
         for channel in colours.iter_mut().flatten().flatten() {
-            *channel = (*channel / full).clamp(0.0, 1.0);
+            let value = (*channel / full).clamp(0.0, 1.0);
+            *channel = if value.is_nan() { 0.0 } else { value };
         }
         Ok(colours)
     }

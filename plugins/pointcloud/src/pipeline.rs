@@ -56,7 +56,7 @@ pub fn run(
     let (cloud, voxel_size) = thin::thin(cloud, params.thinning, &mut progress)?;
 
     progress.stage("writing", 0.65, 0.7)?;
-    let artifact = outputs.create("points.ply", ply::size(&cloud)?)?;
+    let artifact = outputs.create("points.ply", ply::size(&cloud))?;
     let mut writer = BufWriter::with_capacity(CHUNK, artifact);
     ply::write(&cloud, &mut writer, &mut progress)?;
     writer.into_inner().map_err(io::IntoInnerError::into_error)?.finish()?;

@@ -1,12 +1,17 @@
 //! PLY files in and out.
 //!
-//! The header is the business of `ply-rs-bw`. The vertices are not: it would keep each of them as a map
-//! from names to values, and can't say at which byte a binary file is broken. They are read in one pass
-//! into the columns of a [`Cloud`], and what the header claims is never believed before it was read.
+//! They are read in one pass into the columns of a [`Cloud`], and what the header claims is never believed
+//! before it was read. We forgive what Open3D, MeshLab and CloudCompare forgive, where it has one meaning.
 
 mod ascii;
 mod binary;
+#[cfg(test)]
+mod exporters;
+mod gzip;
 mod header;
+mod layout;
+mod lines;
+mod number;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -14,11 +19,11 @@ mod write;
 
 use std::io::BufRead;
 
-use ply_rs_bw::ply::{ElementDef, Encoding, PropertyType};
-
 use crate::cloud::{Cloud, Column, Role, Values};
 use crate::failure::Failure;
 use crate::progress::Progress;
+use layout::{Element, Encoding, Kind};
+use lines::Lines;
 use source::Source;
 
 pub use write::{size, write};
@@ -36,37 +41,51 @@ const BLOCK: u64 = 4096;
 /// reading and [`Progress`] fail with.
 pub fn read(input: impl BufRead, progress: &mut Progress<'_>) -> Result<Cloud, Failure> {
     let mut source = Source::open(input)?;
-    let (header, vertex_line) = header::read(&mut source)?;
-    let mut cloud = Cloud::default();
-    for element in header.elements.values() {
-        let vertex = element.name == "vertex";
+    let header = header::read(&mut source)?;
+    let mut cloud = Cloud { remarks: header.remarks, ..Cloud::default() };
+    let (mut vertex_line, mut irregular, mut previous) = (0, None, None);
+    for element in &header.elements {
+        let vertex = element.is_vertex();
         if vertex {
+            vertex_line = element.line;
             cloud.columns = columns(element);
         }
         let columns = if vertex { Some(&mut cloud.columns[..]) } else { None };
         match header.encoding {
-            Encoding::Ascii => ascii::read(&mut source, element, columns, progress)?,
-            Encoding::BinaryLittleEndian => binary::read(&mut source, element, columns, false, progress)?,
-            Encoding::BinaryBigEndian => binary::read(&mut source, element, columns, true, progress)?,
+            Encoding::Ascii => {
+                let lines = Lines::new(element, previous, irregular);
+                irregular = ascii::read(&mut source, lines, element, columns, progress)?;
+                previous = if element.count > 0 { Some(element) } else { previous };
+            }
+            Encoding::LittleEndian => binary::read(&mut source, element, columns, false, progress)?,
+            Encoding::BigEndian => binary::read(&mut source, element, columns, true, progress)?,
         }
-    }
-    match header.encoding {
-        Encoding::Ascii => ascii::expect_end(&mut source)?,
-        _ => binary::expect_end(&mut source)?,
     }
     if cloud.is_empty() {
         return Err(Failure::at_line(vertex_line, "the scan has no vertices; expected at least one"));
     }
+    if let (Encoding::Ascii, Some(last)) = (header.encoding, header.elements.last()) {
+        ascii::expect_end(&mut source, last, irregular)?;
+    }
+    source.finish(progress)?;
+    cloud.judge_colours();
     Ok(cloud)
 }
 
 /// The columns for the scalar properties of an element, empty.
-fn columns(element: &ElementDef) -> Vec<Column> {
-    let scalars = element.properties.values().filter_map(|property| match &property.data_type {
-        PropertyType::Scalar(kind) => Some((property.name.clone(), kind)),
-        PropertyType::List(..) => None,
+fn columns(element: &Element) -> Vec<Column> {
+    let scalars = element.properties.iter().filter_map(|property| match property.kind {
+        Kind::Scalar(kind) => Some((property.name.as_str(), kind)),
+        Kind::List(..) => None,
     });
-    scalars.map(|(name, kind)| Column { role: Role::of(&name), name, values: Values::new(kind) }).collect()
+    let (names, kinds): (Vec<_>, Vec<_>) = scalars.unzip();
+    let roles = Role::of_all(&names);
+    let column = |((name, role), kind): ((&&str, _), _)| Column {
+        name: (*name).to_owned(),
+        role,
+        values: Values::new(kind),
+    };
+    names.iter().zip(roles).zip(kinds).map(column).collect()
 }
 
 /// Makes room for the next vertices when a block begins.

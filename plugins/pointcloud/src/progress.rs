@@ -13,6 +13,8 @@ pub trait Control {
     fn progress(&mut self, fraction: f64, stage: &str);
     /// Whether to stop.
     fn cancelled(&mut self) -> bool;
+    /// Takes a remark for people that is no reason to fail.
+    fn note(&mut self, _text: &str) {}
 }
 
 /// Maps the progress of the stages to one that only grows, and turns cancellation into an error.
@@ -63,6 +65,11 @@ impl<'a> Progress<'a> {
             return self.tell(fraction);
         }
         if self.control.cancelled() { Err(Failure::Cancelled) } else { Ok(()) }
+    }
+
+    /// Passes a remark on.
+    pub fn note(&mut self, text: &str) {
+        self.control.note(text);
     }
 
     /// Says that all is done.

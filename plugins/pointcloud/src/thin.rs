@@ -47,7 +47,7 @@ pub(crate) fn thin(
         let values = merge(column, &groups, &voxels)?;
         columns.push(Column { name: column.name.clone(), role: column.role, values });
     }
-    Ok((Cloud { columns }, Some(size)))
+    Ok((Cloud { columns, ..cloud }, Some(size)))
 }
 
 fn voxels(groups: &Groups, positions: &[Vec3], normals: Option<&[Vec3]>) -> Result<Vec<Voxel>, Failure> {
@@ -74,7 +74,7 @@ fn voxels(groups: &Groups, positions: &[Vec3], normals: Option<&[Vec3]>) -> Resu
 /// The column after thinning.
 fn merge(column: &Column, groups: &Groups, voxels: &[Voxel]) -> Result<Values, Failure> {
     let old = &column.values;
-    let mut new = Values::new(&old.kind());
+    let mut new = Values::new(old.kind());
     new.reserve(voxels.len())?;
     let mean = |group: &mut dyn Iterator<Item = usize>| {
         let (sum, count) =

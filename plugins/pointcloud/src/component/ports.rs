@@ -62,6 +62,10 @@ impl Control for Node {
     fn cancelled(&mut self) -> bool {
         control::is_cancelled()
     }
+
+    fn note(&mut self, text: &str) {
+        control::log(control::LogLevel::Warn, text);
+    }
 }
 
 impl Outputs for Node {

@@ -1,153 +1,144 @@
-//! Elements as text: one line each.
+//! Elements as text. As for other readers, a line break is a space: some writers put an entry on several
+//! lines. But where the lines say otherwise than the header, and the counts don't hold either, the first
+//! such line is what the error is about.
 
 use std::slice::IterMut;
-use std::str::{FromStr, SplitAsciiWhitespace};
-
-use ply_rs_bw::ply::{ElementDef, PropertyDef, PropertyType, ScalarType};
 
 use super::header::quote;
+use super::layout::{Element, Kind, Property};
+use super::lines::{Irregular, Lines};
 use super::source::Source;
-use super::{make_room, wrong_position};
-use crate::cloud::Column;
+use super::{make_room, number, wrong_position};
+use crate::cloud::{Column, ScalarType};
 use crate::failure::Failure;
 use crate::progress::Progress;
 
 /// Reads all entries of an element into `columns`, or skips them if there are none.
 pub(super) fn read(
     source: &mut Source<'_>,
-    element: &ElementDef,
+    lines: Lines<'_>,
+    element: &Element,
     mut columns: Option<&mut [Column]>,
     progress: &mut Progress<'_>,
-) -> Result<(), Failure> {
-    let mut line = Vec::new();
+) -> Result<Irregular, Failure> {
+    let mut reader = Reader { source, lines, word: Vec::new() };
     if element.properties.is_empty() {
-        return Ok(());
+        return Ok(reader.lines.into_irregular());
     }
     for index in 0..element.count {
-        if !next_line(source, &mut line)? {
-            return Err(Failure::at_line(
-                source.line,
-                format!(
-                    "the file ends after {index} entries of element {}; expected {}",
-                    element.name, element.count
-                ),
-            ));
-        }
         if let Some(columns) = columns.as_deref_mut() {
-            make_room(columns, index as u64, element.count as u64)?;
-            let text = str::from_utf8(&line).map_err(|_| {
-                Failure::at_line(
-                    source.line,
-                    "the line is not text; is the file binary, whatever its header says?",
-                )
-            })?;
-            row(text, element, columns, index as u64).map_err(|what| Failure::at_line(source.line, what))?;
+            make_room(columns, index, element.count)?;
         }
-        progress.tick(index, element.count)?;
+        let mut sinks = columns.as_deref_mut().map(|columns| columns.iter_mut());
+        for (done, property) in element.properties.iter().enumerate() {
+            reader.property(property, done, index, &mut sinks)?;
+        }
+        reader.lines.end_entry();
+        progress.tick(index as usize, element.count as usize)?;
     }
-    Ok(())
+    Ok(reader.lines.into_irregular())
 }
 
-/// Makes sure that nothing but space follows.
-pub(super) fn expect_end(source: &mut Source<'_>) -> Result<(), Failure> {
-    let mut line = Vec::new();
-    if next_line(source, &mut line)? {
-        let found = quote(&String::from_utf8_lossy(&line));
+/// Looks at what comes behind the last entry of the file. Words that belong to no entry are left alone, but
+/// not if they show that the header's count does not hold.
+pub(super) fn expect_end(
+    source: &mut Source<'_>,
+    last: &Element,
+    irregular: Irregular,
+) -> Result<(), Failure> {
+    let mut word = Vec::new();
+    let Some(fresh) = source.word(&mut word)? else { return Ok(()) };
+    if let Some((line, what)) = irregular {
+        return Err(Failure::at_line(line, what));
+    }
+    let first = last.properties.first();
+    let entry = first.is_some_and(|property| {
+        let (Kind::Scalar(kind) | Kind::List(kind, _)) = property.kind;
+        str::from_utf8(&word).is_ok_and(|word| number::parse(word, kind).is_some())
+    });
+    if !fresh || entry {
+        let found = quote(&String::from_utf8_lossy(&word));
         return Err(Failure::at_line(
             source.line,
-            format!("expected the end of the file, found {found}; do the header's counts hold?"),
+            format!(
+                "expected the end of the file after {} entries of element {}, found {found}; do the header's counts hold?",
+                last.count, last.name
+            ),
         ));
     }
     Ok(())
 }
 
-/// The next line that is not blank.
-fn next_line(source: &mut Source<'_>, line: &mut Vec<u8>) -> Result<bool, Failure> {
-    while source.line(line)? {
-        if !line.trim_ascii().is_empty() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+/// Where the columns take their values.
+type Sinks<'a> = Option<IterMut<'a, Column>>;
+
+/// Reads the words of one element.
+struct Reader<'s, 'a, 'e> {
+    source: &'s mut Source<'a>,
+    lines: Lines<'e>,
+    /// The word that is being looked at.
+    word: Vec<u8>,
 }
 
-/// Reads one line into the columns.
-fn row(text: &str, element: &ElementDef, columns: &mut [Column], index: u64) -> Result<(), String> {
-    let mut words = text.split_ascii_whitespace();
-    let mut columns = columns.iter_mut();
-    for (done, property) in element.properties.values().enumerate() {
-        value(&mut words, property, &mut columns, index).map_err(|what| match what {
-            Some(what) => what,
-            None => format!(
-                "expected {} properties ({}), found {done}",
-                element.properties.len(),
-                element.properties.keys().map(String::as_str).collect::<Vec<_>>().join(" ")
-            ),
-        })?;
-    }
-    match words.next() {
-        Some(word) => {
-            Err(format!("expected {} properties, found more: {}", element.properties.len(), quote(word)))
-        }
-        None => Ok(()),
-    }
-}
-
-/// Reads one property. An error without text is a line that ends too early.
-fn value(
-    words: &mut SplitAsciiWhitespace<'_>,
-    property: &PropertyDef,
-    columns: &mut IterMut<'_, Column>,
-    index: u64,
-) -> Result<(), Option<String>> {
-    let word = words.next().ok_or(None)?;
-    let wrong = |kind: &ScalarType| {
-        Some(format!("expected {} for property {}, found {}", describe(kind), property.name, quote(word)))
-    };
-    match &property.data_type {
-        PropertyType::List(kind, _) => {
-            let count: usize = word.parse().map_err(|_| wrong(kind))?;
-            for _ in 0..count {
-                words.next().ok_or(None)?;
-            }
-        }
-        PropertyType::Scalar(kind) => {
-            let value = parse(word, kind).ok_or_else(|| wrong(kind))?;
-            if let Some(column) = columns.next() {
-                if let Some(what) = wrong_position(column, value, index) {
-                    return Err(Some(what));
+impl Reader<'_, '_, '_> {
+    /// Reads one property of an entry.
+    fn property(
+        &mut self,
+        property: &Property,
+        done: usize,
+        index: u64,
+        sinks: &mut Sinks<'_>,
+    ) -> Result<(), Failure> {
+        let (Kind::Scalar(kind) | Kind::List(kind, _)) = property.kind;
+        self.next(done, index)?;
+        let value = self.number(property, kind)?;
+        match property.kind {
+            Kind::List(..) => {
+                if !(value >= 0.0 && value.fract() == 0.0) {
+                    return Err(self.wrong(property, "a length"));
                 }
-                column.values.push(value);
+                for _ in 0..value as u64 {
+                    self.next(done, index)?;
+                }
+            }
+            Kind::Scalar(_) => {
+                if let Some(column) = sinks.as_mut().and_then(Iterator::next) {
+                    if let Some(what) = wrong_position(column, value, index) {
+                        return Err(Failure::at_line(self.source.line, what));
+                    }
+                    column.values.push(value);
+                }
             }
         }
+        Ok(())
     }
-    Ok(())
-}
 
-fn parse(word: &str, kind: &ScalarType) -> Option<f64> {
-    fn exact<T: FromStr + Into<f64>>(word: &str) -> Option<f64> {
-        word.parse::<T>().ok().map(Into::into)
+    /// Goes to the next word, which belongs to property `done` of entry `index`.
+    fn next(&mut self, done: usize, index: u64) -> Result<(), Failure> {
+        let before = self.source.last_line;
+        let Some(fresh) = self.source.word(&mut self.word)? else {
+            return Err(self.lines.file_ends(before, done, index));
+        };
+        let word = &self.word;
+        let found = || quote(&String::from_utf8_lossy(word));
+        self.lines.word(fresh, before, done, index, found)
     }
-    match kind {
-        ScalarType::Char => exact::<i8>(word),
-        ScalarType::UChar => exact::<u8>(word),
-        ScalarType::Short => exact::<i16>(word),
-        ScalarType::UShort => exact::<u16>(word),
-        ScalarType::Int => exact::<i32>(word),
-        ScalarType::UInt => exact::<u32>(word),
-        ScalarType::Float => exact::<f32>(word),
-        ScalarType::Double => exact::<f64>(word),
-    }
-}
 
-fn describe(kind: &ScalarType) -> &'static str {
-    match kind {
-        ScalarType::Char => "a char (-128 to 127)",
-        ScalarType::UChar => "an uchar (0 to 255)",
-        ScalarType::Short => "a short (-32768 to 32767)",
-        ScalarType::UShort => "an ushort (0 to 65535)",
-        ScalarType::Int => "an int (32 bits)",
-        ScalarType::UInt => "an uint (32 bits)",
-        ScalarType::Float | ScalarType::Double => "a number",
+    /// The word as a number.
+    fn number(&mut self, property: &Property, kind: ScalarType) -> Result<f64, Failure> {
+        let Ok(word) = str::from_utf8(&self.word) else {
+            let what = "the line is not text; is the file binary, whatever its header says?";
+            return Err(self.lines.irregular().unwrap_or_else(|| Failure::at_line(self.source.line, what)));
+        };
+        number::parse(word, kind).ok_or_else(|| self.wrong(property, number::describe(kind)))
+    }
+
+    /// A word is not what was expected; where lines are not as they should be before, that is why.
+    fn wrong(&self, property: &Property, expected: &str) -> Failure {
+        self.lines.irregular().unwrap_or_else(|| {
+            let found = quote(&String::from_utf8_lossy(&self.word));
+            let what = format!("expected {expected} for property {}, found {found}", property.name);
+            Failure::at_line(self.source.line, what)
+        })
     }
 }

@@ -1,17 +1,16 @@
 //! Elements as bytes.
 
-use ply_rs_bw::ply::{ElementDef, PropertyDef, PropertyType, ScalarType};
-
+use super::layout::{Element, Kind, Property};
 use super::source::Source;
 use super::{make_room, wrong_position};
-use crate::cloud::Column;
+use crate::cloud::{Column, ScalarType};
 use crate::failure::Failure;
 use crate::progress::Progress;
 
 /// Reads all entries of an element into `columns`, or skips them if there are none.
 pub(super) fn read(
     source: &mut Source<'_>,
-    element: &ElementDef,
+    element: &Element,
     mut columns: Option<&mut [Column]>,
     big_endian: bool,
     progress: &mut Progress<'_>,
@@ -19,7 +18,7 @@ pub(super) fn read(
     if columns.is_none()
         && let Some(stride) = stride(element)
     {
-        let bytes = stride.saturating_mul(element.count as u64);
+        let bytes = stride.saturating_mul(element.count);
         return match source.skip(bytes)? {
             true => Ok(()),
             false => Err(ends(
@@ -30,16 +29,16 @@ pub(super) fn read(
     }
     for index in 0..element.count {
         let mut sinks = columns.as_deref_mut().unwrap_or_default();
-        make_room(sinks, index as u64, element.count as u64)?;
-        for property in element.properties.values() {
+        make_room(sinks, index, element.count)?;
+        for property in element.properties.iter() {
             let place = Place { element, property, index };
-            match &property.data_type {
-                PropertyType::List(length, item) => skip_list(source, length, item, big_endian, &place)?,
-                PropertyType::Scalar(kind) => {
+            match property.kind {
+                Kind::List(length, item) => skip_list(source, length, item, big_endian, &place)?,
+                Kind::Scalar(kind) => {
                     let offset = source.offset;
                     let value = scalar(source, kind, big_endian, &place)?;
                     if let Some((column, rest)) = std::mem::take(&mut sinks).split_first_mut() {
-                        if let Some(what) = wrong_position(column, value, index as u64) {
+                        if let Some(what) = wrong_position(column, value, index) {
                             return Err(Failure::at_byte(offset, what));
                         }
                         column.values.push(value);
@@ -48,30 +47,16 @@ pub(super) fn read(
                 }
             }
         }
-        progress.tick(index, element.count)?;
-    }
-    Ok(())
-}
-
-/// Makes sure that nothing but space follows; some writers end every file with a line break.
-pub(super) fn expect_end(source: &mut Source<'_>) -> Result<(), Failure> {
-    let (start, mut byte) = (source.offset, [0]);
-    while source.fill(&mut byte)? {
-        if !byte[0].is_ascii_whitespace() {
-            return Err(Failure::at_byte(
-                start,
-                "expected the end of the file, found more; do the header's counts hold?",
-            ));
-        }
+        progress.tick(index as usize, element.count as usize)?;
     }
     Ok(())
 }
 
 /// What is being read, for errors.
 struct Place<'a> {
-    element: &'a ElementDef,
-    property: &'a PropertyDef,
-    index: usize,
+    element: &'a Element,
+    property: &'a Property,
+    index: u64,
 }
 
 impl std::fmt::Display for Place<'_> {
@@ -90,18 +75,18 @@ fn ends(source: &Source<'_>, expected: &str) -> Failure {
 }
 
 /// The size of an entry, if all have the same.
-fn stride(element: &ElementDef) -> Option<u64> {
-    let sizes = element.properties.values().map(|property| match &property.data_type {
-        PropertyType::Scalar(kind) => Some(width(kind) as u64),
-        PropertyType::List(..) => None,
+fn stride(element: &Element) -> Option<u64> {
+    let sizes = element.properties.iter().map(|property| match property.kind {
+        Kind::Scalar(kind) => Some(width(kind) as u64),
+        Kind::List(..) => None,
     });
     sizes.sum()
 }
 
 fn skip_list(
     source: &mut Source<'_>,
-    length: &ScalarType,
-    item: &ScalarType,
+    length: ScalarType,
+    item: ScalarType,
     big_endian: bool,
     place: &Place<'_>,
 ) -> Result<(), Failure> {
@@ -118,7 +103,7 @@ fn skip_list(
 
 fn scalar(
     source: &mut Source<'_>,
-    kind: &ScalarType,
+    kind: ScalarType,
     big_endian: bool,
     place: &Place<'_>,
 ) -> Result<f64, Failure> {
@@ -145,7 +130,7 @@ fn scalar(
 }
 
 /// How many bytes a scalar has.
-pub(super) fn width(kind: &ScalarType) -> usize {
+pub(super) fn width(kind: ScalarType) -> usize {
     match kind {
         ScalarType::Char | ScalarType::UChar => 1,
         ScalarType::Short | ScalarType::UShort => 2,

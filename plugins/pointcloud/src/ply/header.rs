@@ -1,130 +1,198 @@
-//! The header: `ply-rs-bw` parses it; here it is kept small, checked for what that forgives, and its
-//! errors are told in words.
+//! The header. What no reader can misunderstand is forgiven: blank lines, any spacing, line ends of any
+//! system, comments in any place, capitals, names of any characters but spaces. What could be read in two
+//! ways is an error with its line.
 
-use std::collections::HashSet;
-
-use ply_rs_bw::parser::{Parser, Reader};
-use ply_rs_bw::ply::{DefaultElement, ElementDef, Header, PropertyType};
-
+use super::layout::{Element, Encoding, Header, Kind, Property, scalar_type};
 use super::source::Source;
+use crate::cloud::Role;
 use crate::failure::Failure;
 
 /// A header with more than this many bytes is no header.
-const LARGEST: usize = 256 * 1024;
+const LARGEST: usize = 1024 * 1024;
 /// More properties than this make no sense, and each costs memory.
 const MOST_PROPERTIES: usize = 1024;
 
-const TYPES: &str = "char, uchar, short, ushort, int, uint, float or double";
+const TYPES: &str = "char, uchar, short, ushort, int, uint, float or double (or int8 to float64)";
 
-/// Reads up to and with `end_header`. Also says at which line `element vertex` is.
-pub(super) fn read(source: &mut Source<'_>) -> Result<(Header, u64), Failure> {
-    let lines = collect(source)?;
-    let text = lines.join("\n") + "\n";
-    let mut reader = Reader::new(text.as_bytes());
-    let header = Parser::<DefaultElement>::new().read_header(&mut reader).map_err(|error| {
-        match error.line().and_then(|number| Some((number, lines.get(number.checked_sub(1)?)?))) {
-            Some((number, line)) => Failure::at_line(number as u64, explain(line)),
-            None => Failure::at_line(
-                lines.len() as u64,
-                "the header has no valid format line; expected `format ascii 1.0` or `format binary_little_endian 1.0`",
-            ),
-        }
-    })?;
-    let vertex_line = lines.iter().position(|line| line.split_whitespace().take(2).eq(["element", "vertex"]));
-    let (Some(index), Some(vertex)) = (vertex_line, header.elements.get("vertex")) else {
-        return Err(Failure::at_line(lines.len() as u64, "the header has no `element vertex`; expected one"));
-    };
-    let line = index as u64 + 1;
-    check_vertex(vertex, line)?;
-    Ok((header, line))
-}
-
-/// The header's lines, trimmed. Names that come twice are an error here, for `ply-rs-bw` would take the
-/// last and misread the rest of the file.
-fn collect(source: &mut Source<'_>) -> Result<Vec<String>, Failure> {
-    let (mut lines, mut bytes) = (Vec::new(), Vec::new());
-    let (mut elements, mut properties) = (HashSet::new(), HashSet::new());
-    while source.line(&mut bytes)? {
-        let line = String::from_utf8_lossy(&bytes).trim().to_owned();
+/// Reads up to and with `end_header`.
+pub(super) fn read(source: &mut Source<'_>) -> Result<Header, Failure> {
+    let mut parser = Parser::default();
+    let (mut bytes, mut magic) = (Vec::new(), false);
+    loop {
         let number = source.line;
-        if number == 1 && line != "ply" {
-            return Err(Failure::at_line(
-                1,
-                format!("expected `ply`, found {}; is this a PLY file?", quote(&line)),
-            ));
+        if !source.header_line(&mut bytes, LARGEST)? {
+            break;
         }
-        let mut words = line.split_whitespace();
-        let (first, last) = (words.next(), line.split_whitespace().last().unwrap_or_default());
-        let fresh = match first {
-            Some("element") => {
-                properties.clear();
-                elements.insert(words.next().unwrap_or_default().to_owned())
+        let line = bytes.trim_ascii();
+        let line = if magic { line } else { line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line) };
+        if line.is_empty() {
+            continue;
+        }
+        let text = text(line);
+        if !magic {
+            if !text.eq_ignore_ascii_case("ply") {
+                let found = quote(&text);
+                return Err(Failure::at_line(
+                    number,
+                    format!("expected `ply`, found {found}; is this a PLY file?"),
+                ));
             }
-            Some("property") => properties.insert(last.to_owned()),
-            Some("ply" | "format" | "comment" | "obj_info" | "end_header") => true,
-            // The rest is never a header, and may be binary: don't look for its end there.
-            _ => return Err(Failure::at_line(number, explain(&line))),
-        };
-        if !fresh {
-            return Err(Failure::at_line(number, format!("{} was named before", quote(&line))));
+            magic = true;
+            continue;
         }
-        if source.offset as usize > LARGEST || properties.len() > MOST_PROPERTIES {
-            let limits = format!("{LARGEST} bytes and {MOST_PROPERTIES} properties");
-            return Err(Failure::at_line(number, format!("the header does not end; allowed are {limits}")));
+        if parser.line(line, &text, number).map_err(|what| Failure::at_line(number, what))? {
+            return parser.finish(number);
         }
-        let end = line == "end_header";
-        lines.push(line);
-        if end {
-            return Ok(lines);
-        }
+        parser.last_line = number;
     }
-    match lines.len() {
-        0 => Err(Failure::at_byte(0, "the file is empty; expected a PLY header")),
-        count => {
-            Err(Failure::at_line(count as u64, "the file ends within the header; expected `end_header`"))
-        }
+    match magic {
+        false => Err(Failure::at_byte(0, "the file is empty; expected a PLY header")),
+        true => Err(Failure::at_line(
+            parser.last_line.max(1),
+            "the file ends within the header; expected `end_header`",
+        )),
     }
 }
 
-fn check_vertex(vertex: &ElementDef, line: u64) -> Result<(), Failure> {
-    let missing: Vec<&str> = ["x", "y", "z"]
-        .into_iter()
-        .filter(|name| {
-            !vertex
-                .properties
-                .get(*name)
-                .is_some_and(|property| matches!(property.data_type, PropertyType::Scalar(_)))
-        })
-        .collect();
+/// What the lines said so far.
+#[derive(Default)]
+struct Parser {
+    encoding: Option<Encoding>,
+    elements: Vec<Element>,
+    remarks: Vec<Vec<u8>>,
+    properties: usize,
+    /// The last line that was not blank.
+    last_line: u64,
+}
+
+impl Parser {
+    /// Takes a line that is not blank; true if it ends the header.
+    fn line(&mut self, bytes: &[u8], text: &str, number: u64) -> Result<bool, String> {
+        let words: Vec<&str> = text.split_ascii_whitespace().collect();
+        let (keyword, rest) = words.split_first().ok_or_else(|| explain(text))?;
+        match (keyword.to_ascii_lowercase().as_str(), rest) {
+            ("comment" | "obj_info", _) => self.remarks.push(bytes.to_vec()),
+            ("format", [name, version]) => {
+                let encoding = encoding(name, version).ok_or_else(|| explain(text))?;
+                if self.encoding.is_some_and(|earlier| earlier != encoding) {
+                    return Err(explain(text));
+                }
+                self.encoding = Some(encoding);
+            }
+            ("element", [name, count]) => {
+                let count = count.parse().map_err(|_| explain(text))?;
+                let element =
+                    Element { name: (*name).to_owned(), count, properties: Vec::new(), line: number };
+                if element.is_vertex() && self.elements.iter().any(Element::is_vertex) {
+                    return Err(format!("{} was named before", quote(text)));
+                }
+                self.elements.push(element);
+            }
+            ("property", _) => self.property(rest, text)?,
+            ("end_header", []) => return Ok(true),
+            // The rest is never a header, and may be binary: don't look for its end there.
+            _ => return Err(explain(text)),
+        }
+        if self.elements.len() + self.properties > MOST_PROPERTIES {
+            return Err(format!("the header does not end; allowed are {MOST_PROPERTIES} properties"));
+        }
+        Ok(false)
+    }
+
+    fn property(&mut self, words: &[&str], text: &str) -> Result<(), String> {
+        let named = |name: &str| scalar_type(name).ok_or_else(|| explain(text));
+        let (name, kind) = match words {
+            [list, length, item, name] if list.eq_ignore_ascii_case("list") => {
+                (*name, Kind::List(named(length)?, named(item)?))
+            }
+            [kind, name] => (*name, Kind::Scalar(named(kind)?)),
+            _ => return Err(explain(text)),
+        };
+        let element = self.elements.last_mut().ok_or_else(|| explain(text))?;
+        // Two values for one coordinate, normal or colour: which one counts is anybody's guess. Anything else
+        // is only passed on, or skipped.
+        let known = Role::of(name) != Role::Other;
+        if element.is_vertex() && known && element.properties.iter().any(|property| property.name == name) {
+            return Err(format!("{} was named before", quote(text)));
+        }
+        element.properties.push(Property { name: name.to_owned(), kind });
+        self.properties += 1;
+        Ok(())
+    }
+
+    /// The header that ends at this line.
+    fn finish(self, line: u64) -> Result<Header, Failure> {
+        let Some(encoding) = self.encoding else {
+            return Err(Failure::at_line(
+                line,
+                "the header has no valid format line; expected `format ascii 1.0` or `format binary_little_endian 1.0`",
+            ));
+        };
+        let Some(vertex) = self.elements.iter().find(|element| element.is_vertex()) else {
+            return Err(Failure::at_line(line, "the header has no `element vertex`; expected one"));
+        };
+        check_vertex(vertex)?;
+        Ok(Header { encoding, elements: self.elements, remarks: self.remarks })
+    }
+}
+
+/// The encoding that a format line names. There is one version, however it is written.
+fn encoding(name: &str, version: &str) -> Option<Encoding> {
+    if version.parse::<f64>() != Ok(1.0) {
+        return None;
+    }
+    match name.to_ascii_lowercase().as_str() {
+        "ascii" => Some(Encoding::Ascii),
+        "binary_little_endian" => Some(Encoding::LittleEndian),
+        "binary_big_endian" => Some(Encoding::BigEndian),
+        _ => None,
+    }
+}
+
+fn check_vertex(vertex: &Element) -> Result<(), Failure> {
+    let found = |axis: &&str| {
+        let scalar = |property: &Property| matches!(property.kind, Kind::Scalar(_));
+        vertex.properties.iter().any(|property| scalar(property) && property.name.eq_ignore_ascii_case(axis))
+    };
+    let missing: Vec<&str> = ["x", "y", "z"].into_iter().filter(|axis| !found(axis)).collect();
     if !missing.is_empty() {
         let missing = missing.join(", ");
         return Err(Failure::at_line(
-            line,
+            vertex.line,
             format!("element vertex has no property {missing}; expected x, y and z"),
         ));
     }
     if u32::try_from(vertex.count).is_err() {
         let count = vertex.count;
         return Err(Failure::at_line(
-            line,
+            vertex.line,
             format!("{count} vertices are announced; at most {} can be read", u32::MAX),
         ));
     }
     Ok(())
 }
 
-/// What is wrong with a line that `ply-rs-bw` does not take.
+/// A line as text: UTF-8, or else Latin-1, in which every byte is a letter.
+fn text(line: &[u8]) -> String {
+    match str::from_utf8(line) {
+        Ok(text) => text.to_owned(),
+        Err(_) => line.iter().map(|byte| char::from(*byte)).collect(),
+    }
+}
+
+/// What is wrong with a line that is not understood.
 fn explain(line: &str) -> String {
     let found = quote(line);
-    match line.split_whitespace().next() {
+    let keyword = line.split_ascii_whitespace().next().map(str::to_ascii_lowercase);
+    match keyword.as_deref() {
         Some("property") => format!(
-            "expected `property TYPE NAME` (after an element) with a TYPE of {TYPES} and a NAME of letters, digits, \
-             `_` and `-`, or `property list TYPE TYPE NAME`; found {found}"
+            "expected `property TYPE NAME` (after an element) with a TYPE of {TYPES} and a NAME without spaces, or \
+             `property list TYPE TYPE NAME`; found {found}"
         ),
         Some("element") => format!("expected `element NAME COUNT`, found {found}"),
         Some("format") => format!(
-            "expected `format ascii 1.0`, `format binary_little_endian 1.0` or `format binary_big_endian 1.0`, once; \
-             found {found}"
+            "expected `format ascii 1.0`, `format binary_little_endian 1.0` or `format binary_big_endian 1.0`, and \
+             only one of them; found {found}"
         ),
         _ => format!("expected format, comment, obj_info, element, property or end_header; found {found}"),
     }

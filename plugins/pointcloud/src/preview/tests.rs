@@ -1,9 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use ply_rs_bw::ply::ScalarType;
-
 use super::*;
-use crate::cloud::{Column, Role, Values};
+use crate::cloud::{Column, Role, ScalarType, Values};
 use crate::progress::Control;
 
 struct Nobody;
@@ -16,11 +14,11 @@ impl Control for Nobody {
 
 fn cloud(points: &[Vec3]) -> Cloud {
     let column = |axis: usize, name: &str| {
-        let mut values = Values::new(&ScalarType::Double);
+        let mut values = Values::new(ScalarType::Double);
         points.iter().for_each(|point| values.push(point[axis]));
         Column { name: name.into(), role: Role::of(name), values }
     };
-    Cloud { columns: vec![column(0, "x"), column(1, "y"), column(2, "z")] }
+    Cloud { columns: vec![column(0, "x"), column(1, "y"), column(2, "z")], ..Cloud::default() }
 }
 
 /// The pixels of the picture, after it went through a PNG file.

@@ -1,8 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-use ply_rs_bw::ply::ScalarType;
-
 use super::*;
+use crate::cloud::ScalarType;
 use crate::progress::Control;
 use crate::voxel::Groups;
 
@@ -16,11 +15,11 @@ impl Control for Nobody {
 
 fn cloud(columns: &[(&str, ScalarType, &[f64])]) -> Cloud {
     let column = |(name, kind, values): &(&str, ScalarType, &[f64])| {
-        let mut column = Column { name: (*name).into(), role: Role::of(name), values: Values::new(kind) };
+        let mut column = Column { name: (*name).into(), role: Role::of(name), values: Values::new(*kind) };
         values.iter().for_each(|value| column.values.push(*value));
         column
     };
-    Cloud { columns: columns.iter().map(column).collect() }
+    Cloud { columns: columns.iter().map(column).collect(), ..Cloud::default() }
 }
 
 fn thinned(cloud: Cloud, thinning: Thinning) -> (Cloud, Option<f64>) {
