@@ -5,6 +5,7 @@
 //! their defaults; what is here fills them in. A setting is declared once, where it is read.
 
 mod byte_size;
+mod env_file;
 mod environment;
 mod identity;
 mod loader;
@@ -41,7 +42,8 @@ use paths::Paths;
 use reader::SettingsReader;
 
 pub use crate::status::DEFAULT_ADDR as DEFAULT_STATUS_ADDR;
-pub use environment::{EnvFileError, Environment, SettingSource, environment};
+pub use env_file::EnvFileError;
+pub use environment::{Environment, SettingSource, environment};
 pub use problem::{Problem, Problems};
 pub use reader::Setting;
 

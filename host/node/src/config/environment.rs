@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fmt;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use zeroize::Zeroizing;
+
+use super::env_file::{self, EnvFileError};
 
 /// Where a setting comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,16 +70,13 @@ impl Environment {
     /// Adds the variables of a `.env` file that the real environment does not have. One that is set but blank
     /// in the environment counts as set here, so that an operator can hide a line of the file.
     fn add_from_file(&mut self, path: &Path) -> Result<(), EnvFileError> {
-        let fail = |what: String| EnvFileError { path: path.to_owned(), what };
-        let mut last = None;
-        for item in dotenvy::from_path_iter(path).map_err(|error| fail(describe(&error, None)))? {
-            // The error would quote the line, and the line may hold a secret.
-            let (name, value) = item.map_err(|error| fail(describe(&error, last.as_deref())))?;
+        let mut from_file = BTreeMap::new();
+        from_file.extend(env_file::read(path)?);
+        for (name, value) in from_file {
             // A value that is not UTF-8 is set as well: the file must not hide that it is wrong.
             if !self.values.contains_key(&name) && !self.not_utf8.contains(&name) {
-                self.set(name.clone(), value, SettingSource::EnvFile);
+                self.values.insert(name, (value, SettingSource::EnvFile));
             }
-            last = Some(name);
         }
         Ok(())
     }
@@ -112,14 +110,6 @@ impl fmt::Debug for Environment {
     }
 }
 
-/// Why a `.env` file was not read. Quotes nothing of it.
-#[derive(Debug, thiserror::Error)]
-#[error("read the environment file {}: {what}", path.display())]
-pub struct EnvFileError {
-    path: PathBuf,
-    what: String,
-}
-
 /// The environment of this process, completed by a `.env` file; the real environment wins.
 ///
 /// With none, `.env` in the current directory is read if it is there; a file that is named has to be.
@@ -134,20 +124,6 @@ pub fn environment(env_file: Option<&Path>) -> Result<Environment, EnvFileError>
         None => {}
     }
     Ok(environment)
-}
-
-fn describe(error: &dotenvy::Error, after: Option<&str>) -> String {
-    match error {
-        dotenvy::Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
-            "it is not UTF-8".to_owned()
-        }
-        dotenvy::Error::Io(error) => error.to_string(),
-        // The parser gives no line number, so the variable before it tells where the line is.
-        _ => match after {
-            Some(name) => format!("the line after the one that sets {name} is not NAME=value"),
-            None => "its first line is not NAME=value".to_owned(),
-        },
-    }
 }
 
 #[cfg(test)]
@@ -174,7 +150,7 @@ mod tests {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         writeln!(file, "A=1\nREG_SECRET hunter2").unwrap();
         let error = Environment::default().add_from_file(file.path()).unwrap_err().to_string();
-        assert!(error.ends_with("the line after the one that sets A is not NAME=value"), "{error}");
+        assert!(error.ends_with("line 2 is not NAME=value"), "{error}");
         let error = environment(Some(Path::new("/nowhere/.env"))).unwrap_err().to_string();
         assert!(error.starts_with("read the environment file /nowhere/.env: "), "{error}");
     }

@@ -17,7 +17,10 @@ code 2).
   robot.
 - **Values** are trimmed. A variable that is set but blank counts as unset.
 - **A `.env` file** in the current directory, or the file of `--env-file`, fills in what the environment does not set,
-  as lines of `NAME=value`. A variable that is set but blank in the environment hides the line of the file.
+  as lines of `NAME=value`. The value is everything behind the first `=`, trimmed, and without the one pair of quotes
+  that may stand around it (`\"` or `'`). Nothing is expanded or escaped: `$`, `\\`, `#`, quotes and spaces within a
+  value belong to it. A `#` at the start of a line makes it a comment; `export ` before a name, line ends of Windows
+  and a byte order mark are fine. A variable that is set but blank in the environment hides the line of the file.
 - **Secrets** are marked as such. They are masked wherever values are shown, and no runner ever gets one.
 - **Amounts of bytes** are whole numbers, or whole numbers with `KiB`, `MiB`, `GiB` or `TiB`.
 - **Protocol** sections are those of [protocol.md](protocol.md).
