@@ -1,9 +1,13 @@
 //! The binary `posemesh-node`: arguments in, exit code out. Each command is a file in `commands/`.
 
+// `println!` panics when nobody reads: `output` is how commands print.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod args;
 mod commands;
 mod env_file;
 mod node_api;
+mod output;
 mod progress;
 mod runner_list;
 mod runner_loading;
@@ -19,6 +23,7 @@ use crate::args::{Cli, Command};
 use crate::commands::{completions, config, drain, key, plugin, run};
 #[cfg(feature = "devnet")]
 use crate::commands::{demo, devnet};
+use crate::output::tell;
 use crate::runtime::block_on;
 
 fn main() -> ExitCode {
@@ -26,10 +31,14 @@ fn main() -> ExitCode {
     if let Some(code) = posemesh_plugin_host::run_compiler_if_asked() {
         return code;
     }
-    run(Cli::parse()).unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
-        ExitCode::FAILURE
-    })
+    let code = match Cli::try_parse() {
+        Ok(cli) => run(cli).unwrap_or_else(|error| {
+            tell!("error: {error:#}");
+            ExitCode::FAILURE
+        }),
+        Err(message) => output::arguments(&message),
+    };
+    output::finish(code)
 }
 
 fn run(cli: Cli) -> Result<ExitCode> {

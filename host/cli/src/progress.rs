@@ -4,7 +4,13 @@ use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use posemesh_text::one_line;
 use serde_json::Value;
+
+use crate::output::tell;
+
+/// How much of a stage's name is shown.
+const STAGE_BYTES: usize = 60;
 
 /// Shows the progress of one task on standard error.
 pub(crate) struct Progress {
@@ -34,14 +40,7 @@ impl Progress {
     /// submitted the task.
     pub(crate) fn show(&mut self, progress: &Value) {
         let Some(fraction) = progress.get("progress").and_then(Value::as_f64) else { return };
-        let stage: String = progress
-            .get("stage")
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .chars()
-            .filter(|c| !c.is_control())
-            .take(40)
-            .collect();
+        let stage = one_line(progress.get("stage").and_then(Value::as_str).unwrap_or_default(), STAGE_BYTES);
         let permille = (fraction.clamp(0.0, 1.0) * 1000.0) as u64;
         match &mut self.shown {
             Shown::Bar(bar) => {
@@ -52,7 +51,7 @@ impl Progress {
                 // A line for each stage and each tenth: a log does not need more.
                 let now = (stage, permille / 100);
                 if last.as_ref() != Some(&now) {
-                    eprintln!("{label} {:>3}% {}", permille / 10, now.0);
+                    tell!("{label} {:>3}% {}", permille / 10, now.0);
                     *last = Some(now);
                 }
             }

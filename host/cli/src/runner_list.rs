@@ -4,6 +4,9 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use posemesh_plugin_host::registry::{BreakerState, BreakerView, RunnerView};
+use posemesh_text::escaped;
+
+use crate::output::out;
 
 /// Prints the runners of a running node; the exit code is 1 if one was refused.
 pub(crate) fn print_of_node(runners: &[RunnerView]) -> ExitCode {
@@ -13,9 +16,10 @@ pub(crate) fn print_of_node(runners: &[RunnerView]) -> ExitCode {
 /// Prints runners, or `if_empty`; the exit code is 1 if one was refused.
 pub(crate) fn print(runners: &[RunnerView], if_empty: &str) -> ExitCode {
     if runners.is_empty() {
-        println!("{if_empty}");
+        out!("{if_empty}");
+    } else {
+        out!("{}", text(runners).trim_end());
     }
-    print!("{}", text(runners));
     let refused = runners.iter().any(|runner| runner.refused.is_some());
     if refused { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
@@ -31,21 +35,23 @@ fn text(runners: &[RunnerView]) -> String {
 }
 
 fn write(text: &mut String, runner: &RunnerView) -> std::fmt::Result {
-    let name = &runner.name;
+    let name = escaped(&runner.name);
     let Some(first) = runner.generations.first() else {
         return match &runner.refused {
-            Some(refused) => writeln!(text, "{name}: refused after `{}`: {}", refused.passed, refused.reason),
+            Some(refused) => {
+                writeln!(text, "{name}: refused after `{}`: {}", refused.passed, escaped(&refused.reason))
+            }
             None => writeln!(text, "{name}: loading"),
         };
     };
-    writeln!(text, "{name}: {}", first.summary)?;
+    writeln!(text, "{name}: {}", escaped(&first.summary))?;
     match runner.serves.as_slice() {
-        [] => writeln!(text, "  serves nothing now; claims {}", first.capabilities.join(", "))?,
-        serves => writeln!(text, "  serves {}", serves.join(", "))?,
+        [] => writeln!(text, "  serves nothing now; claims {}", escaped(&first.capabilities.join(", ")))?,
+        serves => writeln!(text, "  serves {}", escaped(&serves.join(", ")))?,
     }
     for generation in &runner.generations {
         let tasks = generation.tasks;
-        write!(text, "  #{} {}  {}", generation.number, generation.version, generation.stage)?;
+        write!(text, "  #{} {}  {}", generation.number, escaped(&generation.version), generation.stage)?;
         if generation.priority != 0 {
             write!(text, ", priority {}", generation.priority)?;
         }
@@ -55,7 +61,7 @@ fn write(text: &mut String, runner: &RunnerView) -> std::fmt::Result {
         }
         writeln!(text, "  sha256:{:.12}", generation.sha256)?;
         for asked in &generation.not_granted {
-            writeln!(text, "    asked for and not granted: {asked}")?;
+            writeln!(text, "    asked for and not granted: {}", escaped(asked))?;
         }
     }
     if let Some(breaker) = &runner.breaker {
@@ -65,7 +71,13 @@ fn write(text: &mut String, runner: &RunnerView) -> std::fmt::Result {
         writeln!(text, "  #{} is being loaded, has passed `{}`", loading.number, loading.stage)?;
     }
     if let Some(refused) = &runner.refused {
-        writeln!(text, "  #{} refused after `{}`: {}", refused.number, refused.passed, refused.reason)?;
+        writeln!(
+            text,
+            "  #{} refused after `{}`: {}",
+            refused.number,
+            refused.passed,
+            escaped(&refused.reason)
+        )?;
     }
     Ok(())
 }
@@ -89,6 +101,12 @@ fn write_breaker(text: &mut String, breaker: &BreakerView) -> std::fmt::Result {
             write!(text, "  circuit breaker half open: one task tries the runner")?
         }
     }
-    writeln!(text, ", opened {} times: {why}; the last failure: {last}", breaker.openings)?;
+    writeln!(
+        text,
+        ", opened {} times: {}; the last failure: {}",
+        breaker.openings,
+        escaped(why),
+        escaped(last)
+    )?;
     writeln!(text, "    `plugin close-breaker` closes it")
 }

@@ -53,6 +53,36 @@ impl Display for Escaped<'_> {
     }
 }
 
+/// The whole text with its control characters escaped, but for line feeds: for text of several lines, whose
+/// parts of unknown origin went through [`escaped`].
+///
+/// ```
+/// assert_eq!(posemesh_text::escaped_lines("a\r\n\u{1b}[2Jb"), "a\\r\n\\u{1b}[2Jb");
+/// ```
+pub fn escaped_lines(text: &str) -> String {
+    let lines: Vec<String> = text.split('\n').map(|line| escaped(line).to_string()).collect();
+    lines.join("\n")
+}
+
+/// JSON text that a terminal can be given: what it could obey stands as `\uXXXX`, which JSON reads as the
+/// same. Line feeds stay, for in JSON text they are outside of strings.
+///
+/// ```
+/// assert_eq!(posemesh_text::escaped_json("\"a\u{9b}2J\u{202e}\""), r#""a\u009b2J\u202e""#);
+/// ```
+pub fn escaped_json(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for character in text.chars() {
+        if is_unsafe(character) && character != '\n' {
+            // All of these are in the plane that four digits name.
+            safe.push_str(&format!("\\u{:04x}", u32::from(character)));
+        } else {
+            safe.push(character);
+        }
+    }
+    safe
+}
+
 /// A line that refuses more than it has room for, so that formatting into it stops.
 struct BoundedLine {
     text: String,

@@ -16,6 +16,6 @@ mod escape;
 mod excerpt;
 mod shorten;
 
-pub use escape::{Escaped, escaped, is_plain, one_line};
+pub use escape::{Escaped, escaped, escaped_json, escaped_lines, is_plain, one_line};
 pub use excerpt::{EXCERPT_BYTES, REDACTED, excerpt};
 pub use shorten::shorten;

@@ -6,6 +6,7 @@ use clap::Subcommand;
 use posemesh_node_core::config::Config;
 
 use crate::env_file::EnvFileArgs;
+use crate::output::{self, out, tell};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
@@ -20,7 +21,7 @@ pub(crate) fn run(command: ConfigCommand) -> ExitCode {
     match command {
         ConfigCommand::Check(args) => check(&args),
         ConfigCommand::Markdown => {
-            print!("{}", Config::reference());
+            output::raw(Config::reference().as_bytes());
             ExitCode::SUCCESS
         }
     }
@@ -31,7 +32,7 @@ fn check(args: &EnvFileArgs) -> ExitCode {
     match args.config() {
         Ok(config) => {
             for setting in config.effective() {
-                println!("{}={}  # {}", setting.name, setting.value, setting.source);
+                out!("{}={}  # {}", setting.name, setting.value, setting.source);
             }
             for note in config.notes() {
                 println!("# {note}");
@@ -39,7 +40,7 @@ fn check(args: &EnvFileArgs) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("{error:#}");
+            tell!("{error:#}");
             ExitCode::from(2)
         }
     }

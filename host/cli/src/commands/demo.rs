@@ -14,9 +14,11 @@ use posemesh_node_core::config::{Config, Environment};
 use posemesh_node_core::node::Node;
 use posemesh_node_core::shutdown::{Shutdown, Signals};
 use posemesh_node_core::telemetry::{self, LogFormat};
+use posemesh_text::{escaped, escaped_json};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::output::out;
 use crate::progress::Progress;
 
 /// Capability of the demo's one task.
@@ -61,12 +63,12 @@ pub(crate) async fn run(args: DemoArgs) -> Result<ExitCode> {
     let _listening = Signals::install().context("installing signal handlers")?.pass_on(&shutdown);
 
     let devnet = Devnet::start(DevnetConfig::default()).await.context("starting the local network")?;
-    println!("network  DDS, DMS and a domain server on {}", devnet.domain_server_url());
+    out!("network  DDS, DMS and a domain server on {}", devnet.domain_server_url());
     let work = tempfile::tempdir().context("creating a folder for the node")?;
     let (config, address) = node_config(&devnet, &args.plugins_dir, work.path())?;
     let node = Node::start(config).await?;
     node.load_runners().await?;
-    println!("node     {address}, serving {}", node.capabilities().join(", "));
+    out!("node     {address}, serving {}", escaped(&node.capabilities().join(", ")));
     if !node.capabilities().iter().any(|capability| capability == CAPABILITY) {
         bail!("no runner in {} serves {CAPABILITY}", args.plugins_dir.display());
     }
@@ -112,7 +114,7 @@ async fn execute_task(devnet: &Devnet, args: &DemoArgs, meta: Value, shutdown: &
     let stored: String = name.chars().map(plain).take(100).collect();
     let scan = devnet.put_file(&stored, "ply", &args.scan).await.context("storing the scan in the domain")?;
     let bytes = std::fs::metadata(&args.scan).map(|meta| meta.len()).unwrap_or_default();
-    println!("scan     {name}, {bytes} bytes, stored as {scan}");
+    out!("scan     {}, {bytes} bytes, stored as {scan}", escaped(&name));
 
     let job = devnet.submit_job(json!({
         "label": "demo",
@@ -122,26 +124,25 @@ async fn execute_task(devnet: &Devnet, args: &DemoArgs, meta: Value, shutdown: &
         }],
     }))?;
     let Some(&task) = job.tasks.first() else { bail!("the job has no task") };
-    println!("job      {}, task {task}", job.id);
+    out!("job      {}, task {task}", job.id);
     let started = Instant::now();
     let ended = tokio::select! {
         ended = follow(devnet, task) => ended?,
         () = shutdown.stopping().cancelled() => bail!("interrupted"),
     };
     if let Some(failure) = ended.failures.last() {
-        bail!("the task failed: {}\n{:#}", failure.reason, failure.details);
+        bail!(
+            "the task failed: {}\n{}",
+            escaped(&failure.reason),
+            escaped_json(&format!("{:#}", failure.details))
+        );
     }
     let Some(completion) = ended.completions.last() else {
         bail!("the task ended as {:?} without a result", ended.status)
     };
-    println!(
-        "result   {} in {:.1?}, {} heartbeats",
-        ended.status.as_str(),
-        started.elapsed(),
-        ended.heartbeats
-    );
+    out!("result   {} in {:.1?}, {} heartbeats", ended.status.as_str(), started.elapsed(), ended.heartbeats);
     for (path, bytes) in copy_artifacts(devnet, completion, &args.out).await? {
-        println!("         {}  {bytes} bytes", path.display());
+        out!("         {}  {bytes} bytes", escaped(&path.display().to_string()));
     }
     Ok(())
 }

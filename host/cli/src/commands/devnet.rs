@@ -12,6 +12,8 @@ use posemesh_node_core::auth::wallet::Wallet;
 use posemesh_node_core::shutdown::{Shutdown, Signals};
 use posemesh_node_core::telemetry::{self, LogFormat};
 
+use crate::output::{self, out};
+
 /// Leases that one node may have at a time: enough for any MAX_CONCURRENCY that a machine can bear.
 const LEASES_PER_NODE: usize = 256;
 
@@ -45,7 +47,8 @@ pub(crate) async fn run(args: DevnetArgs) -> Result<ExitCode> {
         ..DevnetConfig::default()
     };
     let devnet = Devnet::start(config).await?;
-    print!("{}", instructions(&devnet));
+    out!("{}", instructions(&devnet));
+    output::check()?;
     shutdown.stopping().cancelled().await;
     devnet.shutdown().await;
     Ok(ExitCode::SUCCESS)
@@ -77,7 +80,6 @@ To store a scan, submit a job for it and look at the job:
     '{{"label": "try", "domain_id": "{domain}", "tasks": [{{"label": "thin", "stage": "thin",
       "capability": "/posemesh/pointcloud/v1", "inputs_cids": ["DATA_ID"], "meta": {{"target_count": 20000}}}}]}}'
   curl -s -H "Authorization: Bearer $TOKEN" {dms}/jobs/JOB_ID
-
 "#,
         dds = devnet.dds_url(),
     )

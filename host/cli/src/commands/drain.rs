@@ -7,6 +7,7 @@ use clap::Args;
 use posemesh_node_core::shutdown::AfterDrain;
 
 use crate::node_api::{NodeApi, NodeApiArgs};
+use crate::output::out;
 
 #[derive(Debug, Args)]
 pub(crate) struct DrainArgs {
@@ -31,7 +32,7 @@ pub(crate) async fn run(args: &DrainArgs) -> Result<ExitCode> {
     let then = if args.stay { AfterDrain::Stay } else { AfterDrain::Stop };
     let running = NodeApi::new(&args.node)?.drain(then).await?;
     let after = if args.stay { "stays idle then" } else { "ends then" };
-    println!(
+    out!(
         "draining: {running} tasks are running, no new lease is taken; the node {after}. `resume` undoes it"
     );
     Ok(ExitCode::SUCCESS)
@@ -43,6 +44,6 @@ pub(crate) async fn run(args: &DrainArgs) -> Result<ExitCode> {
 /// When no node answers, or it rejects the call.
 pub(crate) async fn resume(args: &ResumeArgs) -> Result<ExitCode> {
     NodeApi::new(&args.node)?.resume().await?;
-    println!("the node takes leases again");
+    out!("the node takes leases again");
     Ok(ExitCode::SUCCESS)
 }

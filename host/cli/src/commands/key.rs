@@ -7,6 +7,7 @@ use clap::Subcommand;
 use posemesh_node_core::auth::wallet::Wallet;
 
 use crate::env_file::EnvFileArgs;
+use crate::output::{out, tell};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeyCommand {
@@ -25,13 +26,13 @@ pub(crate) fn run(command: KeyCommand) -> Result<ExitCode> {
         KeyCommand::Generate => {
             let wallet = Wallet::generate();
             // The only place that prints a key: the user has asked for exactly that.
-            println!("{}", wallet.private_hex().expose());
-            eprintln!("address {}; keep the key secret, it is the node's identity", wallet.address());
+            out!("{}", wallet.private_hex().expose());
+            tell!("address {}; keep the key secret, it is the node's identity", wallet.address());
         }
         KeyCommand::Address(args) => {
             let environment = args.environment()?;
             let (hex, _) = environment.get("SECP256K1_PRIVHEX").context("SECP256K1_PRIVHEX is not set")?;
-            println!("{}", Wallet::parse(hex)?.address());
+            out!("{}", Wallet::parse(hex)?.address());
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -10,6 +10,7 @@ use posemesh_node_core::telemetry;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::env_file::EnvFileArgs;
+use crate::output::tell;
 use crate::systemd;
 
 #[derive(Debug, Args)]
@@ -30,7 +31,7 @@ pub(crate) async fn run(args: RunArgs) -> Result<ExitCode> {
     let config = match args.env_file.config() {
         Ok(config) => config,
         Err(error) => {
-            eprintln!("{error:#}");
+            tell!("{error:#}");
             return Ok(ExitCode::from(2));
         }
     };

@@ -4,9 +4,11 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
+use posemesh_text::escaped;
 
 use crate::commands::plugin::name::runner_name;
 use crate::node_api::{NodeApi, NodeApiArgs};
+use crate::output::out;
 
 #[derive(Debug, Args)]
 pub(crate) struct RollbackArgs {
@@ -23,8 +25,9 @@ pub(crate) struct RollbackArgs {
 /// When no node answers, or it rejects the call.
 pub(crate) async fn run(args: &RollbackArgs) -> Result<ExitCode> {
     let live = NodeApi::new(&args.node)?.roll_back(&runner_name(&args.name)).await?;
-    println!(
-        "{live} is live again. PLUGINS_DIR still contains the newer file: replace it before the node is restarted"
+    out!(
+        "{} is live again. PLUGINS_DIR still contains the newer file: replace it before the node is restarted",
+        escaped(&live)
     );
     Ok(ExitCode::SUCCESS)
 }

@@ -11,8 +11,10 @@ use posemesh_runner_api::json_text::JsonText;
 use posemesh_runner_api::reports::{ReportLimits, Reports, StopReason};
 use posemesh_runner_api::task::Task;
 use posemesh_runner_cases::run::{FileRun, FileRunError, choose_capability, run as run_on_files};
+use posemesh_text::{escaped, escaped_json};
 use uuid::Uuid;
 
+use crate::output::{out, tell};
 use crate::progress::Progress;
 use crate::runner_loading::load;
 
@@ -65,15 +67,16 @@ pub(crate) async fn run(args: PluginRunArgs) -> Result<ExitCode> {
     match show_until_end(&runner.name, running, &reports).await {
         Ok(artifacts) => {
             for artifact in artifacts {
-                println!("{}  {} bytes", args.out.join(&artifact.logical_path).display(), artifact.size);
+                let path = args.out.join(&artifact.logical_path).display().to_string();
+                out!("{}  {} bytes", escaped(&path), artifact.size);
             }
-            eprintln!("done in {:.2?}", started.elapsed());
+            tell!("done in {:.2?}", started.elapsed());
             Ok(ExitCode::SUCCESS)
         }
         Err(error) => {
-            eprintln!("error: {error}");
+            tell!("error: {}", escaped(&error.to_string()));
             if let FileRunError::Failed(failure) = &error {
-                eprintln!("{}", serde_json::to_string_pretty(&failure.details)?);
+                tell!("{}", escaped_json(&serde_json::to_string_pretty(&failure.details)?));
             }
             Ok(ExitCode::FAILURE)
         }

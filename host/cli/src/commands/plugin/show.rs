@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 
+use crate::output;
 use crate::runner_loading::load;
 
 #[derive(Debug, Args)]
@@ -35,6 +36,6 @@ pub(crate) async fn run(args: &ShowArgs) -> Result<ExitCode> {
         },
         "not_granted": runner.grant.not_granted,
     });
-    println!("{}", serde_json::to_string_pretty(&shown)?);
+    output::json(&shown)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -9,7 +9,9 @@ use clap::Args;
 use posemesh_runner_api::reports::{ReportLimits, Reports};
 use posemesh_runner_cases::case::{self, Case};
 use posemesh_runner_cases::run::check;
+use posemesh_text::escaped;
 
+use crate::output::out;
 use crate::runner_loading::load;
 
 #[derive(Debug, Args)]
@@ -45,12 +47,12 @@ pub(crate) async fn run(args: &TestArgs) -> Result<ExitCode> {
         let reports = Reports::new(ReportLimits::default());
         let result = check(&runner, &runner.description.capabilities, case, &dir, reports).await;
         let word = if result.is_ok() { "ok" } else { "FAILED" };
-        println!("case {}/{} ... {word} ({:.2?})", runner.name, case.name, started.elapsed());
+        out!("case {}/{} ... {word} ({:.2?})", escaped(&runner.name), escaped(&case.name), started.elapsed());
         if let Err(differences) = result {
             failed += 1;
-            differences.iter().for_each(|line| println!("    {line}"));
+            differences.iter().for_each(|line| out!("    {}", escaped(line)));
         }
     }
-    println!("{}: {} passed, {failed} failed", runner.name, cases.len() - failed);
+    out!("{}: {} passed, {failed} failed", escaped(&runner.name), cases.len() - failed);
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -104,18 +104,23 @@ fn compile_stdin(limits: &ChildLimits) -> ExitCode {
     match compile(limits) {
         Ok(()) => ExitCode::SUCCESS,
         Err(ChildError::Refused(Refusal { kind, text })) => {
-            eprintln!("{text}");
+            tell(&text);
             ExitCode::from(kind.exit_code())
         }
         Err(ChildError::Engine(error)) => {
-            eprintln!("setting up the engine: {}", one_line(format_args!("{error:#}"), MAX_CAUSE));
+            tell(&format!("setting up the engine: {}", one_line(format_args!("{error:#}"), MAX_CAUSE)));
             ExitCode::FAILURE
         }
         Err(ChildError::Io(what, error)) => {
-            eprintln!("{what}: {error}");
+            tell(&format!("{what}: {error}"));
             ExitCode::FAILURE
         }
     }
+}
+
+/// Tells the node what is wrong. If that is gone, there is nobody to be told; `eprintln!` would panic.
+fn tell(what: &str) {
+    let _ = writeln!(io::stderr(), "{what}");
 }
 
 fn compile(limits: &ChildLimits) -> Result<(), ChildError> {
