@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use clap::Args;
-use posemesh_node_core::config::{Config, Environment, environment};
+use posemesh_node_core::config::{Config, Environment, MisspeltVariable, environment, misspelt};
 
 #[derive(Debug, Args)]
 pub(crate) struct EnvFileArgs {
@@ -22,11 +22,20 @@ impl EnvFileArgs {
         Ok(environment(self.env_file.as_deref())?)
     }
 
-    /// The node's configuration, checked.
+    /// The node's configuration, checked, and the variables that look like settings and are none.
     ///
     /// # Errors
     /// When the file can't be read; else every problem of every setting at once.
-    pub(crate) fn config(&self) -> Result<Config> {
-        Ok(Config::load(&self.environment()?)?)
+    pub(crate) fn config(&self) -> Result<(Config, Vec<MisspeltVariable>)> {
+        let environment = self.environment()?;
+        let misspelt = misspelt(&environment);
+        match Config::load(&environment) {
+            Ok(config) => Ok((config, misspelt)),
+            Err(problems) => {
+                // A setting that is missing may be there by another name.
+                let hints: String = misspelt.iter().map(|variable| format!("\n  {variable}")).collect();
+                Err(anyhow!("{problems}{hints}"))
+            }
+        }
     }
 }

@@ -110,3 +110,30 @@ fn write_breaker(text: &mut String, breaker: &BreakerView) -> std::fmt::Result {
     )?;
     writeln!(text, "    `plugin close-breaker` closes it")
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_a_runner_says_of_itself_is_escaped_in_the_list() {
+        let evil = "a\u{1b}[2Jb\nforged: line\u{9b}1m\u{202e}";
+        let tasks = json!({"running": 0, "completed": 0, "failed": 0, "other": 0});
+        let view = json!([{
+            "name": evil, "serves": [evil], "loading": null,
+            "generations": [{
+                "number": 1, "version": evil, "summary": evil, "stage": "live", "capabilities": [evil], "priority": 0,
+                "sha256": "00", "bytes": 1, "cached": false, "not_granted": [evil], "tasks": tasks,
+            }],
+            "refused": {"number": 2, "passed": "found", "reason": evil},
+        }]);
+        let runners: Vec<RunnerView> = serde_json::from_value(view).unwrap();
+        let shown = text(&runners);
+        assert_eq!(shown.lines().count(), 5, "{shown}");
+        assert!(!shown.contains(|c: char| c != '\n' && (c.is_control() || c == '\u{202e}')), "{shown:?}");
+        assert_eq!(shown.matches(r"a\u{1b}[2Jb\nforged: line\u{9b}1m\u{202e}").count(), 6, "{shown}");
+    }
+}

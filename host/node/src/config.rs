@@ -11,6 +11,7 @@ mod identity;
 mod loader;
 mod log;
 mod membership;
+mod misspelt;
 mod network;
 mod noop;
 mod paths;
@@ -40,10 +41,12 @@ use posemesh_plugin_host::load::LoaderSettings;
 
 use paths::Paths;
 use reader::SettingsReader;
+use variable::Declared;
 
 pub use crate::status::DEFAULT_ADDR as DEFAULT_STATUS_ADDR;
 pub use env_file::EnvFileError;
 pub use environment::{Environment, SettingSource, environment};
+pub use misspelt::{MisspeltVariable, misspelt};
 pub use problem::{Problem, Problems};
 pub use reader::Setting;
 
@@ -131,12 +134,21 @@ impl Config {
 
     /// Every setting with its default, what is allowed and what it means: the Markdown of docs/configuration.md.
     pub fn reference() -> String {
+        reference::markdown(&Self::declared())
+    }
+
+    /// The names of all settings.
+    fn names() -> Vec<&'static str> {
+        Self::declared().iter().map(|declared| declared.variable.name).collect()
+    }
+
+    fn declared() -> Vec<Declared> {
         // What is read of an empty environment are the declarations.
         let environment = Environment::default();
         let mut reader = SettingsReader::new(&environment);
         // There is no configuration, since required variables are missing; every setting is declared all the same.
         let _ = Self::read(&mut reader);
-        reference::markdown(&reader.finish().declared)
+        reader.finish().declared
     }
 
     /// Reads everything before it returns, so that every problem is found.

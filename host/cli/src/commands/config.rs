@@ -30,12 +30,13 @@ pub(crate) fn run(command: ConfigCommand) -> ExitCode {
 /// Prints the settings, or what is wrong with them.
 fn check(args: &EnvFileArgs) -> ExitCode {
     match args.config() {
-        Ok(config) => {
+        Ok((config, misspelt)) => {
+            misspelt.iter().for_each(|variable| tell!("warning: {variable}"));
             for setting in config.effective() {
                 out!("{}={}  # {}", setting.name, setting.value, setting.source);
             }
             for note in config.notes() {
-                println!("# {note}");
+                out!("# {note}");
             }
             ExitCode::SUCCESS
         }

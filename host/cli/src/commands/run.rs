@@ -28,14 +28,15 @@ pub(crate) async fn run(args: RunArgs) -> Result<ExitCode> {
     let signals = Signals::install().context("installing signal handlers")?;
     let shutdown = Shutdown::new();
     let _listening = signals.pass_on(&shutdown);
-    let config = match args.env_file.config() {
-        Ok(config) => config,
+    let (config, misspelt) = match args.env_file.config() {
+        Ok(read) => read,
         Err(error) => {
             tell!("{error:#}");
             return Ok(ExitCode::from(2));
         }
     };
     let _log = telemetry::init(config.log.format, &config.log.filter)?;
+    misspelt.iter().for_each(|variable| tracing::warn!("{variable}"));
     raise_open_file_limit();
     let _systemd = systemd::tell(&shutdown, config.shutdown_grace());
     let ended = tokio::select! {

@@ -88,6 +88,11 @@ impl Environment {
         (!value.is_empty()).then_some((value, *source))
     }
 
+    /// The names of all variables, with where each came from.
+    pub(super) fn names(&self) -> impl Iterator<Item = (&str, SettingSource)> {
+        self.values.iter().map(|(name, (_, source))| (name.as_str(), *source))
+    }
+
     pub(super) fn is_not_utf8(&self, name: &str) -> bool {
         self.not_utf8.contains(name)
     }

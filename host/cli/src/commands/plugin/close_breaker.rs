@@ -7,6 +7,7 @@ use clap::Args;
 
 use crate::commands::plugin::name::runner_name;
 use crate::node_api::{NodeApi, NodeApiArgs};
+use crate::output::out;
 
 #[derive(Debug, Args)]
 pub(crate) struct CloseBreakerArgs {
@@ -24,9 +25,9 @@ pub(crate) struct CloseBreakerArgs {
 pub(crate) async fn run(args: &CloseBreakerArgs) -> Result<ExitCode> {
     let name = runner_name(&args.name);
     if NodeApi::new(&args.node)?.close_breaker(&name).await? {
-        println!("the circuit breaker of {name} is closed: the runner gets tasks again");
+        out!("the circuit breaker of {name} is closed: the runner gets tasks again");
     } else {
-        println!("the circuit breaker of {name} was closed already");
+        out!("the circuit breaker of {name} was closed already");
     }
     Ok(ExitCode::SUCCESS)
 }
