@@ -167,7 +167,7 @@ fn what_a_runner_says_reaches_the_terminal_escaped() {
     std::fs::write(path("worse.wasm"), evil_runner(&format!("{EVIL}    "))).expect("written");
     std::fs::create_dir_all(path("cases/one/expected")).expect("a folder");
     std::fs::write(path("cases/one/task.json"), r#"{"meta": null, "inputs_cids": []}"#).expect("written");
-    let expected = r#"{"kind": "failed", "reason_contains": ["another reason"]}"#;
+    let expected = r#"{"kind": "runner_error", "reason_contains": ["another reason"]}"#;
     std::fs::write(path("cases/one/expected/failure.json"), expected).expect("written");
     for (args, code, said) in [
         (vec!["plugin", "show", &path("evil.wasm")], 0, "fails by its evil"),

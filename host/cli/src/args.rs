@@ -17,10 +17,10 @@ use crate::commands::plugin::PluginCommand;
 use crate::commands::run::RunArgs;
 
 #[cfg(feature = "devnet")]
-const AFTER_HELP: &str = "Exit codes: 0 success, 1 failure, 2 wrong arguments or configuration.\n\n\
+const AFTER_HELP: &str = "Exit codes: 0 success, 1 failure (also if the output finds no room), 2 wrong arguments or configuration.\n\n\
                           Try it without an account: posemesh-node demo --plugins-dir target/plugins";
 #[cfg(not(feature = "devnet"))]
-const AFTER_HELP: &str = "Exit codes: 0 success, 1 failure, 2 wrong arguments or configuration.";
+const AFTER_HELP: &str = "Exit codes: 0 success, 1 failure (also if the output finds no room), 2 wrong arguments or configuration.";
 
 /// A posemesh compute node whose capability runners are sandboxed WebAssembly components.
 #[derive(Debug, Parser)]

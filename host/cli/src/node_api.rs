@@ -20,6 +20,8 @@ use crate::env_file::EnvFileArgs;
 
 /// Bytes of the longest answer that is read.
 const MAX_ANSWER_BYTES: usize = 16 << 20;
+/// How much of the node's reason for an error is shown: it may quote a runner.
+const REASON_BYTES: usize = 4096;
 /// A rescan answers after it has compiled every new component, each within COMPILE_TIMEOUT_SECS.
 const TIMEOUT: Duration = Duration::from_secs(310);
 
@@ -172,6 +174,7 @@ impl NodeApi {
             format!("{url} answered {status} with a body that is not JSON; is it a posemesh-node?")
         })?;
         let reason = answer.get("error").and_then(Value::as_str).unwrap_or_default();
+        let reason = one_line(reason, REASON_BYTES);
         match status {
             StatusCode::OK | StatusCode::ACCEPTED => Ok(answer),
             StatusCode::UNAUTHORIZED => {

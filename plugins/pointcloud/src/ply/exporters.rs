@@ -200,9 +200,9 @@ fn scan_with_comments_and_obj_info_keeps_them() {
 #[test]
 fn scan_with_colours_of_any_range() {
     let file = |kind: &str, values: &str| {
-        let mut text = format!(
+        let mut text =
             "ply\nformat ascii 1.0\nelement vertex 2\nproperty float x\nproperty float y\nproperty float z\n"
-        );
+                .to_owned();
         ["red", "green", "blue"].iter().for_each(|name| text += &format!("property {kind} {name}\n"));
         let lines: Vec<String> = values.split(';').map(|colour| format!("0 0 0 {colour}")).collect();
         parse(format!("{text}end_header\n{}\n", lines.join("\n")).as_bytes())
