@@ -48,6 +48,11 @@ impl Project {
         self.target.join("debug")
     }
 
+    /// Where cargo puts what is built with the profile `simulation`.
+    pub(crate) fn simulation(&self) -> PathBuf {
+        self.target.join("simulation")
+    }
+
     /// The node, built without `--release`.
     pub(crate) fn node(&self) -> PathBuf {
         self.debug().join(executable("posemesh-node"))

@@ -34,9 +34,12 @@ mod noop;
 mod records;
 mod registration;
 pub mod shutdown;
+#[cfg(any(test, feature = "simulation"))]
+pub mod simulation;
 mod status;
 pub mod telemetry;
 #[cfg(test)]
 mod testing;
+mod wall_clock;
 mod workdir;
 mod worker;

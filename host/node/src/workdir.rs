@@ -21,6 +21,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt as _, OpenOptionsExt as _, Pe
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use async_trait::async_trait;
 use posemesh_files::remove_tree;
 use posemesh_runner_api::disk::TaskDisk;
 use posemesh_text::one_line;
@@ -144,12 +145,21 @@ impl WorkDirs {
     pub(crate) fn journal(&self) -> Arc<FileJournal> {
         self.journal.clone()
     }
+}
 
+/// Where tasks get their directories. The simulation has one without a file system.
+#[async_trait]
+pub(crate) trait TaskDirs: Send + Sync {
     /// Makes an empty private directory (0700) for a task.
     ///
     /// # Errors
     /// When it can't be made.
-    pub(crate) async fn task_dir(&self) -> io::Result<TaskDir> {
+    async fn task_dir(&self) -> io::Result<TaskDir>;
+}
+
+#[async_trait]
+impl TaskDirs for WorkDirs {
+    async fn task_dir(&self) -> io::Result<TaskDir> {
         let parent = self.own.clone();
         let made = spawn_blocking(move || make_private(&parent, TASK_PREFIX).map(PrivateDir)).await;
         let dir = made.map_err(io::Error::other)??;
@@ -202,6 +212,12 @@ pub(crate) struct TaskDir {
 }
 
 impl TaskDir {
+    /// A directory that exists in name only.
+    #[cfg(any(test, feature = "simulation"))]
+    pub(crate) fn simulated() -> Self {
+        Self { dir: None, disk: TaskDisk::new("simulated") }
+    }
+
     /// The directory with its budget, for those who write there.
     pub(crate) fn disk(&self) -> &TaskDisk {
         &self.disk

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 /// A call to DMS. Its text form is the method and the path below the base URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum DmsCall {
+pub(crate) enum DmsCall {
     /// `GET /tasks` (protocol 3.2).
     Lease,
     /// `POST /tasks/{id}/heartbeat` (protocol 3.4).

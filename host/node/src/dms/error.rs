@@ -68,7 +68,7 @@ impl JobServerError {
     }
 
     /// There is no machine token to call with.
-    pub(super) fn auth(call: DmsCall, error: &AuthError) -> Self {
+    pub(crate) fn auth(call: DmsCall, error: &AuthError) -> Self {
         let kind = match error {
             // The token's refresher stops for good: no later call would get a token.
             AuthError::Stopped => JobServerErrorKind::Fatal,
@@ -81,13 +81,13 @@ impl JobServerError {
     }
 
     /// The request got no answer. Without a connection (`sent` is false) DMS can't have received it.
-    pub(super) fn transport(call: DmsCall, sent: bool, cause: &str) -> Self {
+    pub(crate) fn transport(call: DmsCall, sent: bool, cause: &str) -> Self {
         let kind = JobServerErrorKind::Retryable { retry_after: None, outcome_unknown: sent };
         Self { kind, text: format!("{call}: {cause}") }
     }
 
     /// An answer that is not 2xx.
-    pub(super) fn status(call: DmsCall, status: StatusCode, retry_after: Option<Duration>) -> Self {
+    pub(crate) fn status(call: DmsCall, status: StatusCode, retry_after: Option<Duration>) -> Self {
         let kind = match status.as_u16() {
             // Only DMS says these: asking again can't bring the lease back.
             409 | 410 => JobServerErrorKind::Lost,
@@ -115,7 +115,7 @@ impl JobServerError {
     }
 
     /// A 2xx whose body can't be read.
-    pub(super) fn decode(call: DmsCall, error: &JsonError) -> Self {
+    pub(crate) fn decode(call: DmsCall, error: &JsonError) -> Self {
         // Something between the node and DMS may have written this, so it proves neither success nor refusal.
         Self::unanswered(format!("{call}: {error}"))
     }

@@ -8,6 +8,8 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
+use crate::wall_clock;
+
 /// The assumed length of a lease for which no believable expiry is known.
 pub(crate) const DEFAULT_TTL: Duration = Duration::from_secs(60);
 
@@ -55,8 +57,7 @@ impl LeaseClock {
         expires_at: Option<OffsetDateTime>,
         date: Option<OffsetDateTime>,
     ) {
-        let ttl =
-            expires_at.and_then(|expires_at| believable_ttl(expires_at, date, OffsetDateTime::now_utc()));
+        let ttl = expires_at.and_then(|expires_at| believable_ttl(expires_at, date, wall_clock::now()));
         // From the sending and not from the answer: a slow answer must not make the lease look longer than it is.
         self.granted = sent;
         match ttl {

@@ -9,7 +9,7 @@ use crate::journal::LeaseJournal;
 use crate::lease::ports::OpenPorts;
 use crate::lease::release::ReleaseOrder;
 use crate::lease::settings::LeaseSettings;
-use crate::workdir::WorkDirs;
+use crate::workdir::TaskDirs;
 
 /// What every lease of a node works with. Cloning shares.
 #[derive(Clone)]
@@ -17,7 +17,7 @@ pub(crate) struct LeaseContext {
     pub(crate) server: Arc<dyn JobServer>,
     pub(crate) runners: Arc<dyn Runners>,
     pub(crate) ports: Arc<dyn OpenPorts>,
-    pub(crate) work_dirs: Arc<WorkDirs>,
+    pub(crate) work_dirs: Arc<dyn TaskDirs>,
     /// Remembers the leases beyond the life of the process.
     pub(crate) journal: Arc<dyn LeaseJournal>,
     pub(crate) settings: LeaseSettings,

@@ -21,6 +21,11 @@ pub(crate) async fn give_back(context: &LeaseContext, orphan: OrphanedLease) {
     };
     let delivered = deliver_in_time(context, task_id, &report, expiry).await;
     match delivered.unwrap_or_else(LeaseOutcome::from) {
+        // Left in the journal: the next start tries again.
+        LeaseOutcome::Lost { reason } if context.release.is_given() => {
+            warn!(%task_id, "the lease that the last process held could not be given back in time: {reason}");
+            return;
+        }
         LeaseOutcome::Lost { reason } => {
             warn!(%task_id, "the lease that the last process held is over already: {reason}");
         }

@@ -1,6 +1,9 @@
 //! Puts together what the node's identity needs: a token manager in any case, and for a wallet the
 //! registration loop.
 
+#[cfg(any(test, feature = "simulation"))]
+mod simulated;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +28,9 @@ use crate::auth::siwe::SigningSettings;
 use crate::auth::token::{TokenManager, TokenRefresher, TokenSettings, TokenStatus};
 use posemesh_net::clock::SharedClock;
 use posemesh_net::secret::Secret;
+
+#[cfg(any(test, feature = "simulation"))]
+pub(crate) use simulated::SimulatedDds;
 
 /// What a node needs to be a member of the network. Secrets in it do not print.
 #[derive(Debug, Clone)]

@@ -90,11 +90,29 @@ impl Registrar for WalletRegistrar {
     }
 }
 
+/// One login of a wallet. The simulation has one without HTTP.
+#[async_trait]
+pub(super) trait SignedLogin: std::fmt::Debug + Send + Sync + 'static {
+    /// Signs a message with a fresh nonce, and has it verified.
+    ///
+    /// # Errors
+    /// As the client of DDS reports it, or when the node does not sign what DDS asks for.
+    async fn login(&self) -> Result<MachineToken, DdsError>;
+}
+
+#[async_trait]
+impl SignedLogin for SignIn {
+    async fn login(&self) -> Result<MachineToken, DdsError> {
+        let (message, signature) = self.sign().await?;
+        self.dds.verify(self.wallet.address(), &message, &signature).await
+    }
+}
+
 /// Logs a wallet in, once it is registered, and again after each registration: the token tells DMS the node's
 /// capabilities.
 #[derive(Debug)]
 pub(super) struct WalletLogin {
-    sign_in: Arc<SignIn>,
+    sign_in: Arc<dyn SignedLogin>,
     registration: Registration,
     unauthorized: AtomicU32,
     /// How many registrations there had been at the latest login.
@@ -103,7 +121,7 @@ pub(super) struct WalletLogin {
 
 impl WalletLogin {
     /// A login that waits for `registration`.
-    pub(super) fn new(sign_in: Arc<SignIn>, registration: Registration) -> Self {
+    pub(super) fn new(sign_in: Arc<dyn SignedLogin>, registration: Registration) -> Self {
         Self { sign_in, registration, unauthorized: AtomicU32::new(0), seen: AtomicU64::new(0) }
     }
 
@@ -132,9 +150,7 @@ impl Login for WalletLogin {
     async fn login(&self) -> Result<MachineToken, LoginError> {
         // The count is read before the login, so that a registration during it makes another login due.
         let registrations = self.registration.login_open().await;
-        let (message, signature) = self.sign_in.sign().await?;
-        let address = self.sign_in.wallet.address();
-        match self.sign_in.dds.verify(address, &message, &signature).await {
+        match self.sign_in.login().await {
             Ok(granted) => {
                 self.unauthorized.store(0, Ordering::Relaxed);
                 self.seen.store(registrations, Ordering::Relaxed);

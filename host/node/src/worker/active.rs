@@ -65,13 +65,7 @@ impl ActiveLeases {
     /// (protocol 5, "Leased again"), and its session falls silent.
     pub(super) fn start(&mut self, lease: Lease, sent: Instant, promise: Promise) {
         let task_id = lease.task.id;
-        // Where the list grows it is also cleared, so that it stays about as long as there are leases.
-        self.started.retain(|earlier| !earlier.task.is_finished());
-        for earlier in self.started.iter().filter(|earlier| earlier.task_id == task_id) {
-            warn!(%task_id, "the server has leased a task anew that is still worked on here");
-            // Cancelled and not aborted: the session still has to stop its runner and to remove its directory.
-            earlier.superseded.cancel();
-        }
+        self.supersede(task_id);
         let record = self.records.begin(&lease);
         let span = task_span(&lease);
         let session = LeaseSession::new(self.context.clone(), lease, sent);
@@ -81,8 +75,20 @@ impl ActiveLeases {
         self.started.push(ActiveLease { task_id, superseded, task });
     }
 
+    /// Silences what still works on an earlier lease of this task.
+    fn supersede(&mut self, task_id: Uuid) {
+        // Where the list grows it is also cleared, so that it stays about as long as there are leases.
+        self.started.retain(|earlier| !earlier.task.is_finished());
+        for earlier in self.started.iter().filter(|earlier| earlier.task_id == task_id) {
+            warn!(%task_id, "the server has leased a task anew that is still worked on here");
+            // Cancelled and not aborted: the session still has to stop its runner and to remove its directory.
+            earlier.superseded.cancel();
+        }
+    }
+
     /// Releases a lease that was granted during a shutdown, without working on it.
     pub(super) fn release(&mut self, lease: Lease, sent: Instant) {
+        self.supersede(lease.task.id);
         let record = self.records.begin(&lease);
         let span = task_span(&lease);
         let session = LeaseSession::new(self.context.clone(), lease, sent);
@@ -111,13 +117,17 @@ impl ActiveLeases {
 
     /// Fails the task of a lease that can't be read.
     pub(super) fn fail_unreadable(&mut self, task_id: Uuid, error: String) {
+        self.supersede(task_id);
         let (context, records) = (self.context.clone(), self.records.clone());
+        let superseded = CancellationToken::new();
+        let silent = superseded.clone();
         // Beside the sessions, so that it takes a slot and a shutdown waits for it.
-        self.sessions.spawn(async move {
-            let outcome = fail_unreadable(&context, task_id, &error).await;
+        let task = self.sessions.spawn(async move {
+            let outcome = fail_unreadable(&context, task_id, &error, &silent).await;
             records.count_unreadable(&outcome);
             ActiveEnd::Report { unreadable: true }
         });
+        self.started.push(ActiveLease { task_id, superseded, task });
     }
 
     /// Waits until a session ends; none if there is no session.

@@ -15,7 +15,7 @@ use crate::journal::{LeaseJournal, OrphanedLease};
 use crate::lease::{LeaseContext, OpenPorts, ReleaseOrder};
 use crate::records::{LeaseTotals, TaskRecords};
 use crate::shutdown::{AfterDrain, Shutdown};
-use crate::workdir::WorkDirs;
+use crate::workdir::TaskDirs;
 use crate::worker::active::{ActiveEnd, ActiveLeases};
 use crate::worker::pacing::PollPacing;
 use crate::worker::pauses::{Pauses, Wait};
@@ -28,7 +28,7 @@ pub(crate) struct WorkerParts {
     pub(crate) server: Arc<dyn JobServer>,
     pub(crate) runners: Arc<dyn Runners>,
     pub(crate) ports: Arc<dyn OpenPorts>,
-    pub(crate) work_dirs: Arc<WorkDirs>,
+    pub(crate) work_dirs: Arc<dyn TaskDirs>,
     /// Decides whether there is what a task may need.
     pub(crate) admission: Arc<dyn Admit>,
     /// Where it is shown why no lease is taken.
@@ -134,7 +134,7 @@ impl Worker {
                 () = self.capabilities.changed() => {}
                 // The fallback is never waited for: `select!` evaluates this even if the condition is false.
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
-                    self.poll.start(self.server.clone(), self.admission.clone());
+                    self.poll.start(self.server.clone(), self.admission.clone(), shutdown.clone());
                 }
             }
         }

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use crate::admission::{Admit, Promise, Refusal};
 use crate::dms::{JobServer, JobServerError, LeaseAnswer};
+use crate::shutdown::Shutdown;
 
 /// At most one request for work. A request that was sent is never dropped while the node runs: it might
 /// leave a lease behind that nobody works on (protocol 3.2).
@@ -36,13 +37,22 @@ impl Poll {
         self.0.is_some()
     }
 
-    /// Sends a request if the node has what a task may need.
-    pub(super) fn start(&mut self, server: Arc<dyn JobServer>, admission: Arc<dyn Admit>) {
+    /// Sends a request if the node has what a task may need, and still takes leases when that is known.
+    pub(super) fn start(
+        &mut self,
+        server: Arc<dyn JobServer>,
+        admission: Arc<dyn Admit>,
+        shutdown: Shutdown,
+    ) {
         let request = async move {
             let promise = match admission.admit().await {
                 Ok(promise) => promise,
                 Err(refusal) => return PollResult::Refused(refusal),
             };
+            // The machine takes its time to answer: the node may have been asked to stop meanwhile.
+            if shutdown.stopping().is_cancelled() || shutdown.draining().is_some() {
+                return PollResult::Refused(Refusal::Busy("the node takes no more leases".to_owned()));
+            }
             let sent = Instant::now();
             PollResult::Answered(PollAnswer { sent, answer: server.request_lease().await, promise })
         };
