@@ -40,7 +40,7 @@ impl SimulatedDiscovery {
             return Ok(reply);
         }
         self.world.note(|| format!("DDS: {status} to {} for {kind:?}", self.who));
-        Err(DdsError::Status { call: dds, status, excerpt: String::new() })
+        Err(DdsError::Status { call: dds, status, excerpt: String::new(), retry_after: None })
     }
 }
 
