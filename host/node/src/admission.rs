@@ -14,6 +14,7 @@ mod budget;
 mod machine;
 mod node;
 mod promises;
+mod servers;
 
 use async_trait::async_trait;
 

@@ -208,6 +208,7 @@ impl Node {
                 self.registry.clone(),
                 self.work_dirs.clone(),
                 self.board.clone(),
+                self.domains.servers().clone(),
             )),
             board: self.board.clone(),
             journal: self.work_dirs.journal(),

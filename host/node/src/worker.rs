@@ -7,7 +7,7 @@
 mod active;
 mod lease_loop;
 mod pacing;
-mod pauses;
+mod pause;
 mod poll;
 mod settings;
 mod stop;

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use posemesh_domain_client::Servers;
 use posemesh_runner_api::runner::{RunnerNeeds, Runners};
 use posemesh_text::one_line;
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -13,6 +14,7 @@ use super::board::{Cause, Trouble, TroubleBoard};
 use super::budget::MemoryBudget;
 use super::machine::{self, FreeSpace, SPARE_BYTES};
 use super::promises::{Promise, Promises};
+use super::servers::ServerPacing;
 use super::{Admit, Refusal};
 use crate::workdir::WorkDirs;
 
@@ -50,6 +52,7 @@ pub(crate) struct Admission {
     work_dirs: Arc<WorkDirs>,
     promises: Promises,
     board: TroubleBoard,
+    servers: Mutex<ServerPacing>,
     seen: Mutex<Option<Look>>,
     /// A look that has not come back yet.
     looking: tokio::sync::Mutex<Option<JoinHandle<Look>>>,
@@ -61,6 +64,7 @@ impl Admission {
         runners: Arc<dyn Runners>,
         work_dirs: Arc<WorkDirs>,
         board: TroubleBoard,
+        servers: Servers,
     ) -> Self {
         Self {
             budget,
@@ -68,6 +72,7 @@ impl Admission {
             work_dirs,
             promises: Promises::new(budget),
             board,
+            servers: Mutex::new(ServerPacing::new(servers)),
             seen: Mutex::default(),
             looking: tokio::sync::Mutex::default(),
         }
@@ -154,6 +159,11 @@ impl Admission {
 #[async_trait]
 impl Admit for Admission {
     async fn admit(&self) -> Result<Promise, Refusal> {
+        let (trouble, may_take) = self.servers.lock().unwrap_or_else(PoisonError::into_inner).look();
+        self.board.set(&[Cause::Server], &trouble.into_iter().collect::<Vec<_>>());
+        if !may_take {
+            return Err(Refusal::Trouble);
+        }
         let next = self.runners.needs();
         let Some(look) = self.look().await else {
             let folder = one_line(self.work_dirs.path().display(), MAX_CAUSE);

@@ -43,8 +43,6 @@ pub(crate) struct SessionEnd {
     pub(crate) started: bool,
     /// Whose fault it is that the task failed, as far as that is known.
     pub(crate) blame: Option<Blame>,
-    /// The domain server that the task worked with, without a path.
-    pub(crate) server: Option<String>,
 }
 
 impl SessionEnd {
@@ -93,7 +91,6 @@ impl LeaseSession {
         let close = Closing::begin(&self, record, began).await;
         let set_up =
             set_up(&self.context, &mut self.lease, &mut self.sender, &self.superseded, &promise).await;
-        let server = server_of(&self.lease);
         let (outcome, started, blame) = match set_up {
             Ok(setup) => {
                 let (outcome, blame) = self.work(setup, &close.record).await;
@@ -104,7 +101,7 @@ impl LeaseSession {
                 (self.end_unstarted(error).await, false, blame)
             }
         };
-        close.end(outcome, started, blame, server)
+        close.end(outcome, started, blame)
     }
 
     /// Ends the lease without working on it: the node shuts down (protocol 5.3).
@@ -119,7 +116,7 @@ impl LeaseSession {
         };
         let close = Closing::begin(&self, record, began).await;
         let outcome = self.end_unstarted(error).await;
-        close.end(outcome, false, None, None)
+        close.end(outcome, false, None)
     }
 
     /// Runs the runner with heartbeats beside it, and delivers the final report. Says whose fault a failure is.
@@ -212,13 +209,7 @@ impl Closing {
         Self { task_id: lease.task.id, record, journal, release, superseded: superseded.clone(), began }
     }
 
-    fn end(
-        self,
-        outcome: LeaseOutcome,
-        started: bool,
-        blame: Option<Blame>,
-        server: Option<String>,
-    ) -> SessionEnd {
+    fn end(self, outcome: LeaseOutcome, started: bool, blame: Option<Blame>) -> SessionEnd {
         let took = self.began.elapsed();
         match &outcome {
             LeaseOutcome::Completed { .. } | LeaseOutcome::Cancelled => info!(?took, "lease {outcome}"),
@@ -233,11 +224,6 @@ impl Closing {
             self.journal.end(self.task_id);
         }
         self.record.end(outcome.clone(), blame);
-        SessionEnd { task_id: self.task_id, outcome, started, blame, server }
+        SessionEnd { task_id: self.task_id, outcome, started, blame }
     }
-}
-
-/// The domain server of a lease, as tasks of other leases name it too: without a path.
-fn server_of(lease: &Lease) -> Option<String> {
-    lease.domain_server_url.get().ok().map(|url| url.origin().ascii_serialization())
 }

@@ -18,7 +18,7 @@ use crate::shutdown::{AfterDrain, Shutdown};
 use crate::workdir::TaskDirs;
 use crate::worker::active::{ActiveEnd, ActiveLeases};
 use crate::worker::pacing::PollPacing;
-use crate::worker::pauses::{Pauses, Wait};
+use crate::worker::pause::{Pause, Wait};
 use crate::worker::poll::{Poll, PollAnswer, PollResult};
 use crate::worker::settings::WorkerSettings;
 use crate::worker::stop::stop;
@@ -54,7 +54,7 @@ pub(crate) struct Worker {
     /// To be given back once the node is registered.
     orphans: Vec<OrphanedLease>,
     pacing: PollPacing,
-    pauses: Pauses,
+    pause: Pause,
     active: ActiveLeases,
     poll: Poll,
 }
@@ -91,7 +91,7 @@ impl Worker {
             records,
             admission,
             orphans,
-            pauses: Pauses::new(board),
+            pause: Pause::new(board),
             registered: LastValue::new(registered),
             capabilities,
             pacing: PollPacing::new(settings.poll_backoff_min, settings.poll_backoff_max),
@@ -152,7 +152,7 @@ impl Worker {
             && !self.capabilities.borrow().is_empty()
             && self.orphans.is_empty()
             && !self.active.is_giving_back();
-        let wait = match self.pauses.wait() {
+        let wait = match self.pause.wait() {
             Wait::ForTrial => return None,
             Wait::Until(moment) => moment,
             Wait::Not => self.pacing.next(),
@@ -175,7 +175,7 @@ impl Worker {
         match result.answer {
             Ok(LeaseAnswer::Lease(lease)) => {
                 self.pacing.leased();
-                self.pauses.leased(lease.task.id);
+                self.pause.leased(lease.task.id);
                 self.active.start(*lease, result.sent, result.promise);
             }
             Ok(LeaseAnswer::NoWork) => {
@@ -203,7 +203,7 @@ impl Worker {
     fn session_ended(&mut self, ended: Result<ActiveEnd, JoinError>) {
         match ended {
             Ok(ActiveEnd::Session(end)) => {
-                self.pauses.ended(&end);
+                self.pause.ended(&end);
                 if end.is_progress() {
                     self.pacing.progress();
                 } else {
@@ -215,7 +215,7 @@ impl Worker {
             Ok(ActiveEnd::Report { unreadable: false }) => {}
             // A session that broke down has dropped its record, which thereby counts the lease as lost.
             Err(_) => {
-                self.pauses.broke_down();
+                self.pause.broke_down();
                 self.pacing.no_progress();
                 error!("the task of a lease broke down; the lease is left to expire");
             }

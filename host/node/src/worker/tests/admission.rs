@@ -1,6 +1,6 @@
 //! What keeps the worker from taking leases, and what it gives back first.
 
-use posemesh_runner_api::failure::{FailureKind, RunFailure};
+use posemesh_runner_api::failure::RunFailure;
 use tokio::time::sleep;
 use uuid::Uuid;
 
@@ -48,16 +48,6 @@ async fn a_node_in_trouble_of_its_own_does_not_eat_the_queue() {
     let failed = running.stop().await.failed;
     // Those that ran at once, and one for each pause, the longest of which are five minutes.
     assert!((8..35).contains(&failed), "{failed} of 10,000 tasks failed in an hour");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_domain_server_that_refuses_everything_does_not_let_the_node_eat_the_queue() {
-    let failure = RunFailure::new(FailureKind::DomainServerUnavailable, "403");
-    let running = failing(failure, WorkerSettings::default()).await;
-    sleep(60 * MINUTE).await;
-    assert_eq!(running.fixture.board.list()[0].cause, Cause::Server);
-    let failed = running.stop().await.failed;
-    assert!((4..35).contains(&failed), "{failed} of 10,000 tasks failed in an hour");
 }
 
 #[tokio::test(start_paused = true)]
