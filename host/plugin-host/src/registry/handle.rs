@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use posemesh_runner_api::failure::RunFailure;
+use posemesh_runner_api::failure::{FailureKind, RunFailure};
+use posemesh_runner_api::ports::OutputPort;
 use posemesh_runner_api::runner::{Runner, RunnerCall, RunnerNeeds};
 use tokio::sync::Notify;
 
@@ -51,7 +52,8 @@ impl Runner for GenerationHandle {
         let Some(generation) = &self.generation else { return Ok(()) };
         // A guard, so that a run whose future is dropped halfway stops counting as running.
         let running = generation.counters.start();
-        let result = generation.run(call).await;
+        let outputs = Arc::clone(&call.outputs);
+        let result = generation.run(call).await.map_err(|failure| blame_wait(failure, outputs.as_ref()));
         running.ended(&result);
         // At once and not by way of the registry's watch, which may be busy with a scan: the next request for work
         // must not go out for a runner that has failed once too often.
@@ -72,5 +74,49 @@ impl Drop for GenerationHandle {
             self.table.trial_dropped(&self.name, generation.number, trial);
         }
         self.changed.notify_one();
+    }
+}
+
+/// A run that reached its deadline while it waited for its domain server is not the runner's fault: neither its trial
+/// nor its breaker may count it.
+fn blame_wait(failure: RunFailure, outputs: &dyn OutputPort) -> RunFailure {
+    match outputs.unanswered() {
+        Some(error) if failure.kind == FailureKind::Deadline => failure.blamed_on(error.blame),
+        _ => failure,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use posemesh_runner_api::failure::Blame;
+    use posemesh_runner_api::ports::{Artifact, ArtifactSpec, ArtifactWriter, PortError, PortErrorKind};
+
+    use super::*;
+
+    struct Waiting(Option<PortError>);
+
+    #[async_trait]
+    impl OutputPort for Waiting {
+        async fn create(&self, _: ArtifactSpec) -> Result<Box<dyn ArtifactWriter>, PortError> {
+            Err(PortError::other("not in this test"))
+        }
+
+        fn finished(&self) -> Vec<Artifact> {
+            Vec::new()
+        }
+
+        fn unanswered(&self) -> Option<PortError> {
+            self.0.clone()
+        }
+    }
+
+    #[test]
+    fn a_deadline_that_is_reached_while_the_server_is_away_is_the_servers_fault() {
+        let away = || Waiting(Some(PortError::new(PortErrorKind::Unavailable, "503")));
+        let blame = |kind, port: Waiting| blame_wait(RunFailure::new(kind, "x"), &port).blame;
+        assert_eq!(blame(FailureKind::Deadline, away()), Blame::Server);
+        assert_eq!(blame(FailureKind::Deadline, Waiting(None)), Blame::Runner);
+        assert_eq!(blame(FailureKind::Trap, away()), Blame::Runner);
     }
 }
