@@ -31,6 +31,10 @@ bench *args:
 fuzz *args:
     cargo xtask fuzz "$@"
 
+# Run the control plane on simulated servers (just simulate --seeds 10000)
+simulate *args:
+    cargo xtask simulate "$@"
+
 # Make this machine able to build runners
 setup:
     cargo xtask setup

@@ -17,9 +17,9 @@ const FIRST_PAUSE: Duration = Duration::from_secs(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 /// The pauses while servers are in trouble.
-#[derive(Debug)]
 pub(super) struct ServerPacing {
-    servers: Servers,
+    /// What is wrong now, in words.
+    trouble: Box<dyn Fn() -> Option<String> + Send>,
     backoff: Backoff,
     /// No lease before; none without trouble.
     next: Option<Instant>,
@@ -27,12 +27,17 @@ pub(super) struct ServerPacing {
 
 impl ServerPacing {
     pub(super) fn new(servers: Servers) -> Self {
-        Self { servers, backoff: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE, Jitter::UPPER_HALF), next: None }
+        Self::with(move || servers.trouble().map(|trouble| trouble.to_string()))
+    }
+
+    fn with(trouble: impl Fn() -> Option<String> + Send + 'static) -> Self {
+        let backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE, Jitter::UPPER_HALF);
+        Self { trouble: Box::new(trouble), backoff, next: None }
     }
 
     /// The trouble of now, and whether a lease may be taken all the same.
     pub(super) fn look(&mut self) -> (Option<Trouble>, bool) {
-        let Some(trouble) = self.servers.trouble() else {
+        let Some(trouble) = (self.trouble)() else {
             self.backoff.reset();
             self.next = None;
             return (None, true);
@@ -43,5 +48,38 @@ impl ServerPacing {
         }
         let text = format!("{trouble}; one lease at a time is taken, after growing pauses");
         (Some(Trouble::new(Cause::Server, text)), may_take)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_stays_away_costs_a_task_now_and_then_and_the_end_of_it_is_heard() {
+        let away = Arc::new(AtomicBool::new(true));
+        let seen = away.clone();
+        let mut pacing =
+            ServerPacing::with(move || seen.load(Ordering::Relaxed).then(|| "it is away".to_owned()));
+        let (mut taken, began) = (0, Instant::now());
+        while began.elapsed() < 60 * MINUTE {
+            let (trouble, may_take) = pacing.look();
+            assert!(trouble.unwrap().text.contains("it is away"));
+            taken += u32::from(may_take);
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        assert!((10..35).contains(&taken), "{taken} leases in an hour");
+        away.store(false, Ordering::Relaxed);
+        assert_eq!(pacing.look(), (None, true));
+        away.store(true, Ordering::Relaxed);
+        assert!(!pacing.look().1, "the next trouble begins with a short pause");
+        tokio::time::sleep(FIRST_PAUSE).await;
+        assert!(pacing.look().1);
     }
 }
