@@ -143,17 +143,38 @@ impl TaskRecords {
         self.store().aborted_runs
     }
 
-    /// Counts a lease of which no more than the task's id could be read.
-    pub(crate) fn count_unreadable(&self, outcome: &LeaseOutcome) {
-        // No record is made: there is nothing to show but an id.
-        let mut store = self.store();
-        store.totals.leased += 1;
-        store.totals.count(outcome);
+    /// Counts a lease of which no more than the task's id could be read, and how it ends. No record is made: there is
+    /// nothing to show but an id.
+    pub(crate) fn begin_unreadable(&self) -> UnreadableLease {
+        self.store().totals.leased += 1;
+        let reason = "the node stopped before the final report was delivered".to_owned();
+        UnreadableLease { records: self.clone(), outcome: LeaseOutcome::Lost { reason } }
     }
 
     fn store(&self) -> MutexGuard<'_, RecordStore> {
         // Nothing panics while the lock is held; if something did, the store is still whole.
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A lease that could not be read, until it ends. Dropped without an outcome, it counts as lost.
+#[derive(Debug)]
+pub(crate) struct UnreadableLease {
+    records: TaskRecords,
+    /// Counted when this is dropped.
+    outcome: LeaseOutcome,
+}
+
+impl UnreadableLease {
+    /// Counts how it ended.
+    pub(crate) fn end(mut self, outcome: LeaseOutcome) {
+        self.outcome = outcome;
+    }
+}
+
+impl Drop for UnreadableLease {
+    fn drop(&mut self) {
+        self.records.store().totals.count(&self.outcome);
     }
 }
 

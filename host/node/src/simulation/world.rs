@@ -148,6 +148,8 @@ impl State {
             let (from, to, node) = (lease.heard, lease.expires, lease.node);
             let cancelled = self.dms.tasks[lease.task].cancel_wanted;
             let holder = &self.incarnations[lease.incarnation];
+            // A stop has no time for a second try: what went wrong since it began excuses as well.
+            let from = holder.stopped.map_or(from, |stopped| from.min(stopped));
             let answered = holder.could_keep(to, plan.stop_bound(node), lease.slow_to_end)
                 && plan.times_are_known()
                 && !cancelled;

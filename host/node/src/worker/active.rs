@@ -118,13 +118,13 @@ impl ActiveLeases {
     /// Fails the task of a lease that can't be read.
     pub(super) fn fail_unreadable(&mut self, task_id: Uuid, error: String) {
         self.supersede(task_id);
-        let (context, records) = (self.context.clone(), self.records.clone());
+        // Before the task: a stop may end it before it has begun.
+        let (context, lease) = (self.context.clone(), self.records.begin_unreadable());
         let superseded = CancellationToken::new();
         let silent = superseded.clone();
         // Beside the sessions, so that it takes a slot and a shutdown waits for it.
         let task = self.sessions.spawn(async move {
-            let outcome = fail_unreadable(&context, task_id, &error, &silent).await;
-            records.count_unreadable(&outcome);
+            lease.end(fail_unreadable(&context, task_id, &error, &silent).await);
             ActiveEnd::Report { unreadable: true }
         });
         self.started.push(ActiveLease { task_id, superseded, task });
