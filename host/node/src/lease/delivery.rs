@@ -71,7 +71,7 @@ pub(super) async fn deliver_in_time(
     let delivery = tokio::select! {
         biased;
         // First: an answer that is there counts for more than a timeout of the same moment.
-        delivery = deliver_in_some_size(context.server.as_ref(), task_id, report, over) => delivery,
+        delivery = deliver_in_some_size(context, task_id, report, over) => delivery,
         () = sleep(timeout) => {
             return Ok(LeaseOutcome::Lost { reason: format!("the final report could not be delivered for {timeout:?}") });
         }
@@ -100,7 +100,7 @@ pub(super) async fn deliver_in_time(
 
 /// Delivers the report, or the smaller ones after it for as long as the server finds them too large.
 async fn deliver_in_some_size(
-    server: &dyn JobServer,
+    context: &LeaseContext,
     task_id: Uuid,
     report: &FinalReport,
     over: impl Future<Output = LeaseState>,
@@ -110,7 +110,7 @@ async fn deliver_in_some_size(
     let mut smaller = None;
     loop {
         let report = smaller.as_ref().unwrap_or(report);
-        let delivery = deliver(server, task_id, report, over.as_mut()).await;
+        let delivery = deliver(context, task_id, report, over.as_mut()).await;
         let Delivery::Refused(refused) = &delivery else { return delivery };
         let next = report.smaller().filter(|_| refused.too_large);
         let Some(next) = next else { return delivery };
@@ -122,7 +122,7 @@ async fn deliver_in_some_size(
 /// Tries until the server has the report, until it says that the lease is lost, or until `over` says how
 /// the lease ended. An attempt that is under way then is waited for: its answer counts for more.
 async fn deliver(
-    server: &dyn JobServer,
+    context: &LeaseContext,
     task_id: Uuid,
     report: &FinalReport,
     mut over: std::pin::Pin<&mut impl Future<Output = LeaseState>>,
@@ -131,7 +131,7 @@ async fn deliver(
     let mut may_have_arrived = false;
     let mut doubted = false;
     loop {
-        let error = match attempt(server, task_id, report).await {
+        let error = match attempt(context.server.as_ref(), task_id, report).await {
             Ok(()) => return Delivery::Confirmed,
             Err(error) => error,
         };
@@ -178,6 +178,8 @@ async fn deliver(
                 return if likely { Delivery::Likely } else { Delivery::LeaseOver(state) };
             }
             () = sleep(retry_in) => {}
+            // A node that stops has no time for the whole wait.
+            () = context.release.short_wait_is_over() => {}
         }
     }
 }

@@ -6,6 +6,9 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+/// The shortest wait between two attempts once the order is given.
+const SHORTEST_WAIT: Duration = Duration::from_millis(200);
+
 /// The order of a node that stops: runners are stopped, and what is not finished is failed with `node_shutdown`, all
 /// of it before the end that the order names. Clones share it.
 #[derive(Debug, Clone, Default)]
@@ -43,6 +46,13 @@ impl ReleaseOrder {
     pub(super) async fn share_is_over(&self) {
         self.given().await;
         sleep_until(Instant::now() + self.share(Duration::MAX)).await;
+    }
+
+    /// Waits for the order, and then as long as a step that is to be tried again may wait: a quarter of what is left, and
+    /// a fifth of a second at least.
+    pub(super) async fn short_wait_is_over(&self) {
+        self.given().await;
+        sleep_until(Instant::now() + (self.share(Duration::MAX) / 2).max(SHORTEST_WAIT)).await;
     }
 
     /// Waits for the order, and then for its end: the last step may take all that is left.

@@ -7,6 +7,7 @@ use serde_json::Value;
 use tokio::time::sleep;
 
 use super::*;
+use crate::dms::{JobServerError, JobServerErrorKind};
 use crate::testing::broken;
 
 /// The default grace time, and when leases are given back then.
@@ -188,4 +189,22 @@ async fn a_drained_node_may_stay_and_takes_leases_again() {
     running.shutdown.resume();
     running.fixture.server.saw("lease", asked + 1).await;
     running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_has_no_time_for_the_long_waits_that_a_server_asks_for() {
+    let fixture = takes(3600 * SECOND).await;
+    fixture.server.on_fail(Err(JobServerError {
+        kind: JobServerErrorKind::Retryable { retry_after: Some(60 * SECOND), outcome_unknown: false },
+        text: "busy".to_owned(),
+    }));
+    let settings = WorkerSettings { shutdown_grace: SECOND * 8, ..WorkerSettings::default() };
+    let running = RunningWorker::start(fixture, settings);
+    running.fixture.server.saw("heartbeat", 1).await;
+    let totals = running.stop().await;
+    assert_eq!(
+        totals,
+        LeaseTotals { leased: 1, failed: 1, ..LeaseTotals::default() },
+        "the second try is in time"
+    );
 }
