@@ -259,10 +259,12 @@ async fn limits_of_machine(config: &Config, work_dirs: &Arc<WorkDirs>) -> (Memor
         let budget = set.map_or_else(MemoryBudget::of_machine, MemoryBudget::of);
         (budget, scratch_share(dirs.path(), tasks))
     });
-    let (budget, share) = asked.await.unwrap_or((MemoryBudget::of(u64::MAX / 2), u64::MAX));
+    let unknown = (MemoryBudget::of(u64::MAX / 2), (u64::MAX, u64::MAX));
+    let (budget, (bytes, files)) = asked.await.unwrap_or(unknown);
     let mut loader = config.loader.clone();
     loader.maximum.memory_bytes = loader.maximum.memory_bytes.min(budget.largest_runner());
-    loader.defaults.scratch_bytes = loader.defaults.scratch_bytes.min(share);
+    loader.defaults.scratch_bytes = loader.defaults.scratch_bytes.min(bytes);
+    loader.defaults.scratch_files = loader.defaults.scratch_files.min(files);
     tracing::info!(
         memory_budget = budget.bytes(),
         scratch_bytes = loader.defaults.scratch_bytes,

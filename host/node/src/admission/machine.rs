@@ -9,6 +9,8 @@ use rustix::process::{Resource, getrlimit};
 
 /// Free space that is left alone: logs, the cache and other programs need some.
 pub(super) const SPARE_BYTES: u64 = 16 << 20;
+/// Inodes that are left alone.
+pub(super) const SPARE_INODES: u64 = 64;
 
 /// What is free in the file system of a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,11 +27,15 @@ pub(super) fn free_space(path: &Path) -> io::Result<FreeSpace> {
     Ok(FreeSpace { bytes: stat.f_bavail.saturating_mul(stat.f_frsize), inodes })
 }
 
-/// What one of so many tasks at a time can be given of the free space below this folder, in bytes; a tenth is left alone.
-/// `u64::MAX` if the file system does not say.
-pub(crate) fn scratch_share(path: &Path, tasks: usize) -> u64 {
-    let share = |space: FreeSpace| space.bytes.saturating_sub(SPARE_BYTES) / 10 * 9 / (tasks.max(1) as u64);
-    free_space(path).map_or(u64::MAX, share)
+/// What one of so many tasks at a time can be given of what is free below this folder, in bytes and files; a tenth is left
+/// alone. `u64::MAX` for what the file system does not say.
+pub(crate) fn scratch_share(path: &Path, tasks: usize) -> (u64, u64) {
+    let share = |free: u64, spare: u64| free.saturating_sub(spare) / 10 * 9 / (tasks.max(1) as u64);
+    let of = |space: FreeSpace| {
+        let files = space.inodes.map_or(u64::MAX, |free| share(free, SPARE_INODES));
+        (share(space.bytes, SPARE_BYTES), files)
+    };
+    free_space(path).map_or((u64::MAX, u64::MAX), of)
 }
 
 /// How many more descriptors the process may open.

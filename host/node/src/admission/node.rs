@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout};
 
 use super::board::{Cause, Trouble, TroubleBoard};
 use super::budget::MemoryBudget;
-use super::machine::{self, FreeSpace, SPARE_BYTES};
+use super::machine::{self, FreeSpace, SPARE_BYTES, SPARE_INODES};
 use super::promises::{Promise, Promises};
 use super::servers::ServerPacing;
 use super::{Admit, Refusal};
@@ -22,8 +22,6 @@ use crate::workdir::WorkDirs;
 const FRESH: Duration = Duration::from_secs(1);
 /// How long the machine has to answer. A file system that hangs is trouble as well.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(10);
-/// Inodes that are left alone.
-const SPARE_INODES: u64 = 64;
 /// Descriptors that one task may need beside its runner's files: connections, pipes, the task's directory.
 const TASK_DESCRIPTORS: u64 = 32;
 /// Threads that one task needs.
@@ -113,13 +111,14 @@ impl Admission {
                     mib(space.bytes), mib(wanted), mib(open.scratch_bytes), mib(next.scratch_bytes),
                 )));
             }
-            // Each file is there when it is made: counting what may be made would refuse small file systems for nothing.
-            if space.inodes.is_some_and(|inodes| inodes < SPARE_INODES) {
+            let wanted = open.scratch_files.saturating_add(next.scratch_files).saturating_add(SPARE_INODES);
+            if let Some(free) = space.inodes.filter(|free| *free < wanted) {
                 troubles.push(Trouble::new(
                     Cause::Disk,
                     format!(
-                        "{} inodes are free in {folder}; remove some files or choose another WORK_DIR",
-                        space.inodes.unwrap_or_default(),
+                        "{free} inodes are free in {folder}, and {wanted} may be needed by running tasks and the next one \
+                         (scratch_files of their runners); remove some files, choose another WORK_DIR, or set scratch_files \
+                         in NAME.toml, [limits]",
                     ),
                 ));
             }
