@@ -25,11 +25,14 @@ guests::runner!("nested", |task: guests::Task| {
     if task.meta.contains("rename") {
         tower(open(work, ".")?, "one", 40)?;
         let last = tower(open(work, ".")?, "other", 40)?;
-        work.rename_at("one", &last, "one").map_err(|error| {
-            guests::RunError::Failed(format!("the move was refused: {}", error.name()))
-        })?;
+        work.rename_at("one", &last, "one")
+            .map_err(|error| guests::RunError::Failed(format!("the move was refused: {}", error.name())))?;
         return Ok(());
     }
-    tower(open(work, ".")?, "a folder with a name of some length, so that paths pass what a system takes", 14_000)?;
+    tower(
+        open(work, ".")?,
+        "a folder with a name of some length, so that paths pass what a system takes",
+        14_000,
+    )?;
     Ok(())
 });

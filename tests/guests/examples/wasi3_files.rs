@@ -36,9 +36,9 @@ async fn stream(work: &Descriptor, append: bool) -> Result<(), RunError> {
 async fn nested(work: Descriptor) -> Result<(), RunError> {
     let mut at = work;
     for depth in 0..14_000 {
-        at.create_directory_at("down".into()).await.map_err(|error| {
-            RunError::Failed(format!("stopped at level {depth}: {error:?}"))
-        })?;
+        at.create_directory_at("down".into())
+            .await
+            .map_err(|error| RunError::Failed(format!("stopped at level {depth}: {error:?}")))?;
         let flags = DescriptorFlags::READ | DescriptorFlags::MUTATE_DIRECTORY;
         at = at
             .open_at(PathFlags::empty(), "down".into(), OpenFlags::DIRECTORY, flags)

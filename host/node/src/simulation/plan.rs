@@ -186,7 +186,6 @@ impl NodePlan {
             report_limits: ReportLimits { pending_events: 16, pending_event_bytes: 1000 },
             stop_grace: Duration::from_secs(draw.of([1, 5, 20])),
             delivery_timeout: Duration::from_secs(draw.of([60, 300])),
-            ..LeaseSettings::default()
         };
         let settings = WorkerSettings {
             max_concurrency: draw.of([1, 1, 2, 3, 4, 8]),

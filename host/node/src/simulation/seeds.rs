@@ -65,8 +65,11 @@ pub fn run_seeds(from: u64, count: u64, most_failures: usize) -> io::Result<Seed
                 break;
             }
             let seed = from + number;
-            let result =
-                if seed % TWICE == 0 { run_seed_twice(seed, None) } else { run_seed(seed, false, None) };
+            let result = if seed.is_multiple_of(TWICE) {
+                run_seed_twice(seed, None)
+            } else {
+                run_seed(seed, false, None)
+            };
             report.add(seed, result?);
             if report.failed.len() >= most_failures {
                 stop.store(true, Ordering::Relaxed);

@@ -186,7 +186,7 @@ fn notice(format: LogFormat, text: &str) -> String {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use std::sync::Mutex;
     use std::sync::mpsc;
