@@ -1,7 +1,7 @@
 //! One task at its server: what it reports to the board, and what it waits for.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use posemesh_runner_api::failure::Blame;
 use uuid::Uuid;
@@ -12,7 +12,15 @@ use crate::servers::health::Servers;
 /// to blame for it.
 #[derive(Debug, Default)]
 pub(crate) struct ServerWaits {
-    unanswered: Mutex<Option<UnansweredCall>>,
+    unanswered: Mutex<Option<Unanswered>>,
+}
+
+#[derive(Debug)]
+struct Unanswered {
+    call: UnansweredCall,
+    /// Whether the call was ended from outside. One that still waits is not answered by what another call gets, nor by
+    /// the head of an answer whose body stalls.
+    is_dropped: bool,
 }
 
 /// A call that has failed and is tried again.
@@ -28,11 +36,11 @@ impl ServerWaits {
     /// The call of the task that waits for another try, or waited for one when it was ended from outside; none if a call
     /// has succeeded since.
     pub(crate) fn unanswered(&self) -> Option<UnansweredCall> {
-        self.unanswered.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.state().as_ref().map(|unanswered| unanswered.call.clone())
     }
 
-    fn set(&self, call: Option<UnansweredCall>) {
-        *self.unanswered.lock().unwrap_or_else(PoisonError::into_inner) = call;
+    fn state(&self) -> MutexGuard<'_, Option<Unanswered>> {
+        self.unanswered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -61,7 +69,7 @@ impl TaskAtServer {
     /// A call with the task's token succeeded.
     pub(crate) fn succeeded(&self) {
         self.succeeded.store(true, Ordering::Relaxed);
-        self.waits.set(None);
+        self.waits.state().take_if(|unanswered| unanswered.is_dropped);
         self.answered();
     }
 
@@ -116,17 +124,21 @@ impl ServerWait {
             self.task.failed(&text);
         }
         // At once, not when the wait is dropped: that may be after the end of the task is judged.
-        self.task.waits.set(Some(UnansweredCall { blame, text }));
+        let call = UnansweredCall { blame, text };
+        *self.task.waits.state() = Some(Unanswered { call, is_dropped: false });
     }
 
     /// The call has come to its end by itself, well or not.
     pub(crate) fn over(self) {
-        self.task.waits.set(None);
+        *self.task.waits.state() = None;
     }
 }
 
 impl Drop for ServerWait {
     fn drop(&mut self) {
+        if let Some(unanswered) = self.task.waits.state().as_mut() {
+            unanswered.is_dropped = true;
+        }
         if self.is_counted {
             self.task.servers.note(|board| board.waiting(&self.task.origin, -1));
         }

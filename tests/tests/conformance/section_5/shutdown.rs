@@ -105,6 +105,8 @@ async fn s5_3_a_second_signal_ends_the_node_now() {
     scene.wait_for_running(task, &node).await;
     node.signal("TERM").await;
     node.wait_for_log("no more leases are taken").await;
+    // Sooner it would be the same wish.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
     let began = Instant::now();
     node.signal("INT").await;
     assert_ne!(node.wait().await, 0, "work was left behind\n{}", node.log());
