@@ -123,7 +123,14 @@ impl Node {
         let legacy_server = self.legacy_server(&membership).await?;
         let records = TaskRecords::with_logs(self.work_dirs.logs());
         let registered = watch::Sender::new(false);
-        let worker = self.worker(&membership, records.clone(), registered.subscribe())?;
+        let admission = Arc::new(Admission::new(
+            self.budget,
+            self.registry.clone(),
+            self.work_dirs.clone(),
+            self.board.clone(),
+            self.domains.servers().clone(),
+        ));
+        let worker = self.worker(admission.clone(), &membership, records.clone(), registered.subscribe())?;
         let sources = self.status_sources(&membership, records, shutdown);
 
         // Token, status and the watch on the runners outlive the work: its last heartbeats need them.
@@ -147,8 +154,9 @@ impl Node {
                 stop.cancel();
                 totals
             };
-            let (totals, (), (), ()) = tokio::join!(
+            let (totals, (), (), (), ()) = tokio::join!(
                 work,
+                admission.watch(stop.clone()),
                 membership_task.run(stop.clone()),
                 self.registry.watch(stop.clone()),
                 follow_registration(membership.status(), &registered, stop.clone()),
@@ -191,6 +199,7 @@ impl Node {
 
     fn worker(
         &mut self,
+        admission: Arc<Admission>,
         membership: &Arc<Membership>,
         records: TaskRecords,
         registered: watch::Receiver<bool>,
@@ -203,13 +212,7 @@ impl Node {
             runners: self.registry.clone(),
             ports: Arc::new(DomainPortOpener { client: self.domains.clone() }),
             work_dirs: self.work_dirs.clone(),
-            admission: Arc::new(Admission::new(
-                self.budget,
-                self.registry.clone(),
-                self.work_dirs.clone(),
-                self.board.clone(),
-                self.domains.servers().clone(),
-            )),
+            admission,
             board: self.board.clone(),
             journal: self.work_dirs.journal(),
             orphans: std::mem::take(&mut self.orphans),

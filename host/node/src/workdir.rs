@@ -32,6 +32,7 @@ use tracing::{info, warn};
 use crate::journal::OrphanedLease;
 
 pub(crate) use journal::FileJournal;
+use journal::MAX_ORPHANS;
 
 // The sweep removes nothing without this prefix: `WORK_DIR` may hold what belongs to others.
 const PROCESS_PREFIX: &str = "node-";
@@ -84,7 +85,11 @@ impl WorkDirs {
         let held = hold(&own)?;
         make_logs(&own)?;
         let dead = dead_processes(&root, &own);
-        let orphans = dead.iter().flat_map(|dir| journal::read(&dir.join(JOURNAL))).collect::<Vec<_>>();
+        let orphans = dead
+            .iter()
+            .flat_map(|dir| journal::read(&dir.join(JOURNAL)))
+            .take(MAX_ORPHANS)
+            .collect::<Vec<_>>();
         // Taken over before their folders go: if this process dies as well, the next one finds them here.
         let journal = Arc::new(FileJournal::open(own.join(JOURNAL), &orphans));
         if !orphans.is_empty() {
@@ -120,6 +125,10 @@ impl WorkDirs {
                 .create(&self.own)
                 .map_err(failed("could not make", &self.own))?;
             *held = hold(&self.own)?;
+            self.journal.write_anew();
+        }
+        // A cleaner may have taken the file alone: what is written to it then is lost.
+        if fs::symlink_metadata(self.own.join(JOURNAL)).is_err() {
             self.journal.write_anew();
         }
         make_logs(&self.own)?;

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use posemesh_devnet::{DevnetConfig, Endpoint, TaskStatus};
+use posemesh_devnet::{DevnetConfig, Endpoint, Fault, TaskStatus};
+use posemesh_tests::guests::COPY;
 use posemesh_tests::{NOOP, NodeProcess, Scene, http_client, node_binary};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -108,5 +109,29 @@ async fn there_are_too_few_descriptors_for_a_task() {
     node.wait_for_log("ulimit -n").await;
     let failures: usize = tasks.iter().map(|task| scene.task(*task).failures.len()).sum();
     assert_eq!(failures, 0, "no task is failed for it: {}", node.log());
+    assert_eq!(node.terminate().await, 0, "{}", node.log());
+}
+
+#[tokio::test]
+async fn a_domain_server_that_answers_403_to_everything_does_not_eat_the_queue() {
+    let scene = Scene::new().await.serving(COPY).set("STATUS_ADDR", "127.0.0.1:0");
+    let input = scene.devnet.put_data("input", "bin", b"some bytes").await.expect("an input");
+    let refused = scene.devnet.faults().add(Fault::answer(403, "no").on(Endpoint::DownloadData));
+    let mut node = scene.node();
+    let addr = node.status_addr().await;
+    let task = json!({"capability": COPY.capability, "inputs_cids": [input], "max_attempts": 1});
+    let tasks: Vec<Uuid> = (0..20).map(|_| scene.submit_task(task.clone())).collect();
+    until_missing(&addr, "the domain server", &node).await;
+    let failed = count(&scene, &tasks, TaskStatus::Failed);
+    assert!((3..=6).contains(&failed), "{failed} of 20 failed: {}", node.log());
+    assert_eq!(count(&scene, &tasks, TaskStatus::Completed), 0);
+    // The server is well again: one task finds out, and the rest follow.
+    scene.devnet.faults().remove(refused);
+    let done = || {
+        let ended = |task: &Uuid| scene.task(*task).status.is_end();
+        tasks.iter().all(ended).then_some(())
+    };
+    scene.wait_until("the end of all", &node, done).await;
+    assert!(count(&scene, &tasks, TaskStatus::Completed) >= 13, "{}", node.log());
     assert_eq!(node.terminate().await, 0, "{}", node.log());
 }

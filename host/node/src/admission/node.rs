@@ -8,7 +8,8 @@ use posemesh_domain_client::Servers;
 use posemesh_runner_api::runner::{RunnerNeeds, Runners};
 use posemesh_text::one_line;
 use tokio::task::{JoinHandle, spawn_blocking};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 use super::board::{Cause, Trouble, TroubleBoard};
 use super::budget::MemoryBudget;
@@ -20,6 +21,8 @@ use crate::workdir::WorkDirs;
 
 /// How long an answer of the machine is good: many small tasks need not look each time.
 const FRESH: Duration = Duration::from_secs(1);
+/// How often it is looked at while no lease is asked for.
+const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 /// How long the machine has to answer. A file system that hangs is trouble as well.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(10);
 /// Descriptors that one task may need beside its runner's files: connections, pipes, the task's directory.
@@ -95,6 +98,31 @@ impl Admission {
         Some(look)
     }
 
+    /// Keeps the board true while no lease is asked for: every slot is taken, or there is a pause. Until `stop`.
+    pub(crate) async fn watch(&self, stop: CancellationToken) {
+        while stop.run_until_cancelled(sleep(LOOK_INTERVAL)).await.is_some() {
+            let trouble = self.servers.lock().unwrap_or_else(PoisonError::into_inner).trouble();
+            self.board.set(&[Cause::Server], &trouble.into_iter().collect::<Vec<_>>());
+            self.show(self.look().await.as_ref());
+        }
+    }
+
+    /// Shows what is missing for the next task even if no other runs; whether that is nothing.
+    fn show(&self, look: Option<&Look>) -> bool {
+        let troubles = match look {
+            // What would be missing without a running task is trouble; with them, the node is as busy as it may be.
+            Some(look) => self.judge(look, RunnerNeeds::default(), self.runners.needs()),
+            None => {
+                let folder = one_line(self.work_dirs.path().display(), MAX_CAUSE);
+                let text =
+                    format!("{folder} did not answer within {LOOK_TIMEOUT:?}; is its file system there?");
+                vec![Trouble::new(Cause::WorkDir, text)]
+            }
+        };
+        self.board.set(&CAUSES, &troubles);
+        troubles.is_empty()
+    }
+
     /// What is missing for a task that needs `next`, beside what is promised and still `open`.
     fn judge(&self, look: &Look, open: RunnerNeeds, next: RunnerNeeds) -> Vec<Trouble> {
         let mut troubles = Vec::new();
@@ -164,19 +192,14 @@ impl Admit for Admission {
             return Err(Refusal::Trouble);
         }
         let next = self.runners.needs();
-        let Some(look) = self.look().await else {
-            let folder = one_line(self.work_dirs.path().display(), MAX_CAUSE);
-            let text = format!("{folder} did not answer within {LOOK_TIMEOUT:?}; is its file system there?");
-            self.board.set(&CAUSES, &[Trouble::new(Cause::WorkDir, text)]);
+        let look = self.look().await;
+        let Some(look) = look.as_ref().filter(|look| self.show(Some(look))) else {
+            if look.is_none() {
+                self.show(None);
+            }
             return Err(Refusal::Trouble);
         };
-        // What would be missing without a running task is trouble; with them, the node is as busy as it may be.
-        let troubles = self.judge(&look, RunnerNeeds::default(), next);
-        self.board.set(&CAUSES, &troubles);
-        if !troubles.is_empty() {
-            return Err(Refusal::Trouble);
-        }
-        match self.judge(&look, self.promises.open(), next).first() {
+        match self.judge(look, self.promises.open(), next).first() {
             None => Ok(self.promises.add(next)),
             Some(busy) => Err(Refusal::Busy(busy.text.clone())),
         }

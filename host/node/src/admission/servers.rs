@@ -35,9 +35,16 @@ impl ServerPacing {
         Self { trouble: Box::new(trouble), backoff, next: None }
     }
 
+    /// The trouble of now.
+    pub(super) fn trouble(&self) -> Option<Trouble> {
+        let trouble = (self.trouble)()?;
+        let text = format!("{trouble}; one lease at a time is taken, after growing pauses");
+        Some(Trouble::new(Cause::Server, text))
+    }
+
     /// The trouble of now, and whether a lease may be taken all the same.
     pub(super) fn look(&mut self) -> (Option<Trouble>, bool) {
-        let Some(trouble) = (self.trouble)() else {
+        let Some(trouble) = self.trouble() else {
             self.backoff.reset();
             self.next = None;
             return (None, true);
@@ -46,8 +53,7 @@ impl ServerPacing {
         if may_take || self.next.is_none() {
             self.next = Some(Instant::now() + self.backoff.next_delay());
         }
-        let text = format!("{trouble}; one lease at a time is taken, after growing pauses");
-        (Some(Trouble::new(Cause::Server, text)), may_take)
+        (Some(trouble), may_take)
     }
 }
 

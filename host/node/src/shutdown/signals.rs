@@ -15,6 +15,8 @@ use super::{AfterDrain, Shutdown};
 /// Signals that follow the first within this time are the same wish: `timeout` and terminals send theirs to the
 /// process and to its group.
 const SAME_WISH: Duration = Duration::from_secs(1);
+/// The signal of a write beyond the limit on file sizes.
+const SIGXFSZ: i32 = 25;
 /// How often the terminal is looked at. Its end is not always signalled.
 const TERMINAL_INTERVAL: Duration = Duration::from_secs(2);
 
@@ -26,6 +28,8 @@ pub struct Signals {
     hang_up: Signal,
     drain: Signal,
     resume: Signal,
+    /// Held so that a file that reaches the limit on file sizes is an error of a write and not the end of the process.
+    _file_size: Signal,
     has_terminal: bool,
 }
 
@@ -35,13 +39,16 @@ impl Signals {
     /// # Errors
     /// When the handlers can't be installed.
     pub fn install() -> io::Result<Self> {
+        let ignores_hang_up = ignores_hang_up();
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             hang_up: signal(SignalKind::hangup())?,
             drain: signal(SignalKind::user_defined1())?,
             resume: signal(SignalKind::user_defined2())?,
-            has_terminal: has_terminal(),
+            _file_size: signal(SignalKind::from_raw(SIGXFSZ))?,
+            // Whoever starts a node with SIGHUP ignored, as `nohup` does, means it to outlive its terminal.
+            has_terminal: has_terminal() && !ignores_hang_up,
         })
     }
 
@@ -106,6 +113,14 @@ async fn end(interrupt: &mut Signal, terminate: &mut Signal) -> &'static str {
         _ = interrupt.recv() => "SIGINT",
         _ = terminate.recv() => "SIGTERM",
     }
+}
+
+/// Whether the process was started with SIGHUP ignored.
+fn ignores_hang_up() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    // The first bit is the first signal.
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
 /// Whether the process has a controlling terminal. A process that never had one, a service, can't lose it.

@@ -61,7 +61,7 @@ impl Readiness {
         }
         if self.runners.capabilities().borrow().is_empty() {
             missing.push(self.why_nothing_is_served());
-            missing.extend(self.warnings());
+            missing.extend(self.noop.missing(&self.runners.capabilities().borrow()));
         }
         let troubles = self.board.list();
         // Without a free slot, or in trouble, the node asks for no work, so silence then says nothing about DMS.
@@ -90,7 +90,8 @@ impl Readiness {
 
     /// What an operator asked for and does not get, in words, though the node can work without it.
     pub(super) fn warnings(&self) -> Vec<String> {
-        self.noop.missing(&self.runners.capabilities().borrow()).into_iter().collect()
+        let noop = self.noop.missing(&self.runners.capabilities().borrow());
+        noop.into_iter().chain(self.runners.suspended().into_iter().take(SUSPENDED_SHOWN)).collect()
     }
 
     /// Why there is no capability: an operator who reads of breakers need not look for a missing file.

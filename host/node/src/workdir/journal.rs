@@ -27,6 +27,8 @@ const QUEUED: usize = 1024;
 const MAX_BYTES: u64 = 64 << 10;
 /// How long a lease waits for its line.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
+/// How many leases of dead processes are given back.
+pub(super) const MAX_ORPHANS: usize = 256;
 /// How much of a dead process's journal is read.
 const MAX_READ: u64 = 1 << 20;
 
@@ -178,7 +180,8 @@ pub(super) fn read(path: &Path) -> Vec<OrphanedLease> {
             _ => {}
         }
     }
-    held.into_iter().map(|task_id| OrphanedLease { task_id }).collect()
+    // No process holds more; whatever else lies there must not hold up the start.
+    held.into_iter().take(MAX_ORPHANS).map(|task_id| OrphanedLease { task_id }).collect()
 }
 
 #[cfg(test)]

@@ -50,6 +50,8 @@ pub(crate) struct Worker {
     records: TaskRecords,
     registered: LastValue<bool>,
     capabilities: LastValue<BTreeSet<String>>,
+    /// The capabilities at the last round.
+    advertised: BTreeSet<String>,
     admission: Arc<dyn Admit>,
     /// To be given back once the node is registered.
     orphans: Vec<OrphanedLease>,
@@ -93,6 +95,7 @@ impl Worker {
             orphans,
             pause: Pause::new(board),
             registered: LastValue::new(registered),
+            advertised: BTreeSet::new(),
             capabilities,
             pacing: PollPacing::new(settings.poll_backoff_min, settings.poll_backoff_max),
             poll: Poll::default(),
@@ -116,6 +119,7 @@ impl Worker {
             if *self.registered.borrow() {
                 self.active.give_back(std::mem::take(&mut self.orphans));
             }
+            self.note_withdrawn();
             // Anew in each round: every branch may free a slot, or take away what a poll requires.
             let due = self.poll_due().filter(|_| draining.is_none());
             tokio::select! {
@@ -151,13 +155,23 @@ impl Worker {
             && *self.registered.borrow()
             && !self.capabilities.borrow().is_empty()
             && self.orphans.is_empty()
-            && !self.active.is_giving_back();
+            && !self.active.is_giving_back()
+            && !self.pause.is_full(self.active.len());
         let wait = match self.pause.wait() {
             Wait::ForTrial => return None,
             Wait::Until(moment) => moment,
             Wait::Not => self.pacing.next(),
         };
         may_ask.then(|| self.pacing.next().max(wait))
+    }
+
+    /// Holds requests for work for a moment when a capability goes: until DDS knows, they may bring tasks for it.
+    fn note_withdrawn(&mut self) {
+        let now = self.capabilities.borrow().clone();
+        if !self.advertised.is_subset(&now) {
+            self.pacing.withdrawn();
+        }
+        self.advertised = now;
     }
 
     fn refused(&mut self, refusal: &Refusal) {
@@ -203,7 +217,7 @@ impl Worker {
     fn session_ended(&mut self, ended: Result<ActiveEnd, JoinError>) {
         match ended {
             Ok(ActiveEnd::Session(end)) => {
-                self.pause.ended(&end);
+                self.pause.ended(&end, self.active.len());
                 if end.is_progress() {
                     self.pacing.progress();
                 } else {

@@ -7,6 +7,8 @@ use tokio::time::Instant;
 
 /// The longest `Retry-After` that is obeyed.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(300);
+/// How long no work is asked for after a capability has gone.
+const WITHDRAWN_WAIT: Duration = Duration::from_secs(1);
 /// The longest wait before the machine is looked at again: it may be well by then.
 const LONGEST_LOOK: Duration = Duration::from_secs(10);
 
@@ -80,6 +82,12 @@ impl PollPacing {
         // Held: the end of a lease says nothing about whether the server answers polls again.
         self.set(wait, true);
         wait
+    }
+
+    /// A capability has gone: DDS is told at once, and hears of it within a moment.
+    pub(super) fn withdrawn(&mut self) {
+        self.next = self.next.max(Instant::now() + WITHDRAWN_WAIT);
+        self.hold = true;
     }
 
     /// No request was sent: what a task may need is not there. If leases are worked on here, the end of one may bring

@@ -1,8 +1,9 @@
 //! The pause after a task that failed by the node's own fault.
 //!
 //! A task's failure costs its job an attempt, so a node in trouble must not go on: after such a failure no lease is
-//! asked for during a time that grows; then one task is tried, and its end decides. Any task that gets on with the node
-//! ends the pause, as one that was running already may.
+//! asked for during a time that grows; then one task is tried, and its end decides. A shortage may leave room for some
+//! tasks and not for more, so each failure also lowers how many run at the same time, to what ran beside the one that
+//! failed; that bound rises again by one for each five minutes without such a failure.
 
 use std::time::Duration;
 
@@ -32,6 +33,10 @@ pub(super) struct Pause {
     until: Option<Instant>,
     /// The task that is tried.
     trial: Option<Uuid>,
+    /// How many tasks may run at the same time.
+    ceiling: usize,
+    /// When the bound was changed last.
+    changed: Instant,
 }
 
 /// Whether a lease may be asked for.
@@ -48,7 +53,7 @@ pub(super) enum Wait {
 impl Pause {
     pub(super) fn new(board: TroubleBoard) -> Self {
         let backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE, Jitter::UPPER_HALF);
-        Self { board, backoff, until: None, trial: None }
+        Self { board, backoff, until: None, trial: None, ceiling: usize::MAX, changed: Instant::now() }
     }
 
     pub(super) fn wait(&self) -> Wait {
@@ -66,18 +71,39 @@ impl Pause {
         }
     }
 
-    /// A task has ended.
-    pub(super) fn ended(&mut self, end: &SessionEnd) {
-        if self.trial == Some(end.task_id) {
+    /// Whether no more tasks may run beside so many.
+    pub(super) fn is_full(&self, running: usize) -> bool {
+        running >= self.ceiling
+    }
+
+    /// A task has ended; `running` go on.
+    pub(super) fn ended(&mut self, end: &SessionEnd, running: usize) {
+        let was_trial = self.trial == Some(end.task_id);
+        if was_trial {
             self.trial = None;
         }
-        match end.blame {
-            Some(Blame::Host) => self.failed(end.reason()),
-            // The task got from the node what it needed.
-            Some(Blame::Runner | Blame::Task | Blame::Server) => self.passed(),
-            None if end.is_completed() => self.passed(),
-            // Cancelled or lost: it says nothing.
-            None => {}
+        // What got from the node what it needed, though it may have failed otherwise.
+        let got_on = match end.blame {
+            Some(blame) => blame != Blame::Host,
+            None => end.is_completed(),
+        };
+        if end.blame == Some(Blame::Host) {
+            self.failed(end.reason(), running);
+        } else if got_on {
+            self.rise();
+            // A task that ran before the failure says nothing of what is there for a further one.
+            if was_trial {
+                self.until = None;
+                self.board.set(&[Cause::Host], &[]);
+            }
+        }
+    }
+
+    fn rise(&mut self) {
+        if self.ceiling != usize::MAX && self.changed.elapsed() >= LONGEST_PAUSE {
+            self.changed = Instant::now();
+            self.ceiling = self.ceiling.saturating_add(1);
+            self.backoff.reset();
         }
     }
 
@@ -87,7 +113,9 @@ impl Pause {
         self.trial = None;
     }
 
-    fn failed(&mut self, reason: &str) {
+    fn failed(&mut self, reason: &str, running: usize) {
+        self.ceiling = self.ceiling.min(running.max(1));
+        self.changed = Instant::now();
         // Tasks that ran at the same time fail together: they count as one.
         if self.until.is_none_or(|until| until <= Instant::now()) {
             self.until = Some(Instant::now() + self.backoff.next_delay());
@@ -97,12 +125,6 @@ impl Pause {
             one_line(reason, MAX_REASON)
         );
         self.board.set(&[Cause::Host], &[Trouble::new(Cause::Host, text)]);
-    }
-
-    fn passed(&mut self) {
-        self.until = None;
-        self.backoff.reset();
-        self.board.set(&[Cause::Host], &[]);
     }
 }
 
@@ -133,19 +155,19 @@ mod tests {
         let mut pause = Pause::new(TroubleBoard::default());
         assert_eq!(pause.wait(), Wait::Not);
         // Eight tasks that ran at the same time.
-        for _ in 0..8 {
-            pause.ended(&end(Some(Blame::Host)));
+        for running in (0..8).rev() {
+            pause.ended(&end(Some(Blame::Host)), running);
         }
         assert!(seconds(&pause).is_some_and(|wait| (4..10).contains(&wait)), "{:?}", pause.wait());
         assert!(pause.board.list().iter().any(|trouble| trouble.text.contains("no space left")));
         tokio::time::advance(10 * SECOND).await;
         pause.leased(Uuid::nil());
         assert_eq!(pause.wait(), Wait::ForTrial);
-        pause.ended(&end(Some(Blame::Host)));
+        pause.ended(&end(Some(Blame::Host)), 0);
         assert!(seconds(&pause).is_some_and(|wait| (9..20).contains(&wait)), "{:?}", pause.wait());
         tokio::time::advance(20 * SECOND).await;
         pause.leased(Uuid::nil());
-        pause.ended(&end(None));
+        pause.ended(&end(None), 0);
         assert_eq!(pause.wait(), Wait::Not);
         assert_eq!(pause.board.list(), []);
     }
@@ -155,9 +177,30 @@ mod tests {
         let mut pause = Pause::new(TroubleBoard::default());
         for blame in [Blame::Runner, Blame::Task, Blame::Server] {
             for _ in 0..10 {
-                pause.ended(&end(Some(blame)));
+                pause.ended(&end(Some(blame)), 0);
             }
         }
         assert_eq!(pause.wait(), Wait::Not);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_shortage_for_some_of_the_tasks_lowers_how_many_run_and_a_task_that_ran_before_ends_no_pause() {
+        let mut pause = Pause::new(TroubleBoard::default());
+        // Eight were started, five found no room; three go on and complete.
+        for running in (3..8).rev() {
+            pause.ended(&end(Some(Blame::Host)), running);
+        }
+        let other = SessionEnd { task_id: Uuid::from_u128(9), ..end(None) };
+        pause.ended(&other, 2);
+        assert!(seconds(&pause).is_some(), "the pause goes on");
+        assert!(pause.is_full(3) && !pause.is_full(2), "three found room");
+        tokio::time::advance(10 * SECOND).await;
+        pause.leased(Uuid::nil());
+        pause.ended(&end(None), 0);
+        assert_eq!(pause.wait(), Wait::Not);
+        assert!(pause.is_full(3), "the bound outlasts the pause");
+        tokio::time::advance(LONGEST_PAUSE).await;
+        pause.ended(&other, 2);
+        assert!(!pause.is_full(3) && pause.is_full(4), "and rises slowly");
     }
 }

@@ -120,6 +120,7 @@ pub(crate) fn host_cause(error: &io::Error) -> Option<&'static str> {
         Errno::NOSPC => "the node's disk is full",
         Errno::DQUOT => "the node's disk quota is used up",
         Errno::MFILE | Errno::NFILE => "the node has no file descriptor left",
+        Errno::FBIG => "the node may write no larger file (ulimit -f)",
         Errno::IO => "the node's disk fails",
         Errno::ROFS => "the node's disk is read-only",
         Errno::NOMEM => "the node is out of memory",

@@ -60,6 +60,10 @@ impl DirectoryWatch {
 }
 
 fn start(dir: &Path, changed: Arc<Notify>) -> notify::Result<RecommendedWatcher> {
+    // The watcher needs a thread, and panics as it is dropped if it could not start one.
+    let thread =
+        std::thread::Builder::new().name("watch".to_owned()).spawn(|| {}).map_err(notify::Error::io)?;
+    let _ = thread.join();
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         // Reading a file is an event as well, and we read them.
         let is_change = match event.as_ref().map(|event| event.kind) {
