@@ -111,3 +111,27 @@ async fn a_lease_is_in_the_journal_for_as_long_as_it_is_held_and_stays_there_whe
     running.worker.await.unwrap();
     assert_eq!(journal.held().len(), 1, "the next start finds it");
 }
+
+#[tokio::test(start_paused = true)]
+async fn no_work_is_asked_for_in_the_moment_after_a_capability_goes() {
+    let fixture = LeaseFixture::new(|_| async { Ok(()) }).await;
+    fixture.runners.capabilities.send_modify(|all| {
+        all.insert("/other/v1".to_owned());
+    });
+    let settings = WorkerSettings {
+        poll_backoff_min: SECOND / 20,
+        poll_backoff_max: SECOND / 20,
+        ..WorkerSettings::default()
+    };
+    let running = RunningWorker::start(fixture, settings);
+    running.fixture.server.saw("lease", 20).await;
+    running.fixture.runners.capabilities.send_modify(|all| {
+        all.remove("/other/v1");
+    });
+    sleep(SECOND / 100).await;
+    let asked = running.fixture.server.count("lease");
+    sleep(SECOND * 9 / 10).await;
+    assert_eq!(running.fixture.server.count("lease"), asked, "DDS is told first");
+    running.fixture.server.saw("lease", asked + 1).await;
+    running.stop().await;
+}
