@@ -29,6 +29,7 @@ use std::time::Duration;
 
 use ::url::Url;
 
+use crate::auth::identity::Identity;
 use crate::lease::LeaseSettings;
 use crate::noop::{NoopCheck, NoopSettings};
 use crate::registration::MembershipSettings;
@@ -75,6 +76,15 @@ pub struct Config {
 }
 
 impl Config {
+    /// Whose leases a process holds: the job server and the identity, without anything secret. All robots are alike here.
+    pub(crate) fn owner(&self) -> String {
+        let identity = match &self.membership.identity {
+            Identity::Wallet { wallet, .. } => wallet.address(),
+            Identity::Robot { .. } => "robot",
+        };
+        format!("{} {identity}", self.dms_base_url)
+    }
+
     /// How long the node may take to end (`SHUTDOWN_GRACE_SECS`).
     pub fn shutdown_grace(&self) -> Duration {
         self.worker.shutdown_grace

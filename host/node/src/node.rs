@@ -72,7 +72,7 @@ impl Node {
         config.network.clone().install();
         // Two nodes at one address would answer for each other.
         let status_server = StatusServer::bind(&config.status).await?;
-        let (work_dirs, orphans) = WorkDirs::open(config.paths.work.clone()).await?;
+        let (work_dirs, orphans) = WorkDirs::open(config.paths.work.clone(), &config.owner()).await?;
         let work_dirs = Arc::new(work_dirs);
         let (budget, loader) = limits_of_machine(&config, &work_dirs).await;
         let loader = Loader::open(RunnerEngine::new()?, loader).await?;

@@ -5,27 +5,30 @@
 //! WORK_DIR/node-<pid>-<random>/           locked for as long as the process lives
 //! WORK_DIR/node-<pid>-<random>/task-<random>/
 //! WORK_DIR/node-<pid>-<random>/logs/      what the runners of the last tasks printed
-//! WORK_DIR/node-<pid>-<random>/leases     the journal of the leases that the process holds
+//! WORK_DIR/node-<pid>-<random>/leases-<owner>  the journal of the leases that the process holds
 //! ```
 //! The directories themselves are locked, and no files in them: whoever cleans up temporary files can delete a file
 //! and let a second process take the directory of a living one. A directory whose lock can be taken belongs to a
 //! process that ended without cleaning up. Process ids are in the names for people only: the system reuses them.
 //!
+//! A journal has its node's identity in its name: nodes of other identities, or for another job server, can't give its leases
+//! back, and leave its folder to whoever can until the leases are past any TTL.
+//!
 //! A directory that goes while the node runs is made again, under its name.
 
 mod journal;
+mod sweep;
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt as _, OpenOptionsExt as _, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt as _, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use posemesh_files::remove_tree;
 use posemesh_runner_api::disk::TaskDisk;
-use posemesh_text::one_line;
-use rustix::fs::OFlags;
+use sha2::{Digest as _, Sha256};
 use tokio::task::spawn_blocking;
 use tracing::{info, warn};
 
@@ -33,14 +36,10 @@ use crate::journal::OrphanedLease;
 
 pub(crate) use journal::FileJournal;
 use journal::MAX_ORPHANS;
+use sweep::{JOURNAL, PROCESS_PREFIX, dead_processes, remove_dead};
 
-// The sweep removes nothing without this prefix: `WORK_DIR` may hold what belongs to others.
-const PROCESS_PREFIX: &str = "node-";
 const TASK_PREFIX: &str = "task-";
 const LOGS: &str = "logs";
-const JOURNAL: &str = "leases";
-/// How much of a path is shown, in bytes.
-const MAX_SHOWN: usize = 512;
 
 /// The directory of this process under `WORK_DIR`; removed when this is dropped.
 #[derive(Debug)]
@@ -51,6 +50,8 @@ pub(crate) struct WorkDirs {
     /// The open directory. Its lock shows other processes that it is in use; the system releases it if the process
     /// dies.
     held: Mutex<File>,
+    /// The name of the journal's file.
+    journal_name: String,
     journal: Arc<FileJournal>,
 }
 
@@ -65,33 +66,39 @@ pub(crate) struct WorkDirError {
 
 impl WorkDirs {
     /// Makes `root` if it does not exist, removes what dead processes left in it, and makes the directory
-    /// of this process. Returns the leases that the dead processes held as well.
+    /// of this process. Returns the leases that dead processes of the same owner held as well: the identity and job
+    /// server of a node, in words that are no secret.
     ///
     /// # Errors
     /// When that can't be done in `root`. What can't be removed is logged and left.
-    pub(crate) async fn open(root: PathBuf) -> Result<(Self, Vec<OrphanedLease>), WorkDirError> {
+    pub(crate) async fn open(root: PathBuf, owner: &str) -> Result<(Self, Vec<OrphanedLease>), WorkDirError> {
         let at = root.clone();
+        let digest = hex::encode(Sha256::digest(owner));
+        let journal_name = format!("{JOURNAL}{}", digest.get(..16).unwrap_or_default());
         // The lock may be waited for as long as another process sweeps, and a sweep removes whole trees.
-        spawn_blocking(move || Self::open_blocking(root)).await.unwrap_or_else(|error| {
+        spawn_blocking(move || Self::open_blocking(root, journal_name)).await.unwrap_or_else(|error| {
             Err(WorkDirError { what: "could not prepare", path: at, source: io::Error::other(error) })
         })
     }
 
-    fn open_blocking(root: PathBuf) -> Result<(Self, Vec<OrphanedLease>), WorkDirError> {
+    fn open_blocking(
+        root: PathBuf,
+        journal_name: String,
+    ) -> Result<(Self, Vec<OrphanedLease>), WorkDirError> {
         // Held until this returns, so that nobody sweeps the new directory before it is locked.
         let _root_lock = lock_root(&root)?;
         let own = make_private(&root, &format!("{PROCESS_PREFIX}{}-", std::process::id()))
             .map_err(failed("could not make a directory in", &root))?;
         let held = hold(&own)?;
         make_logs(&own)?;
-        let dead = dead_processes(&root, &own);
+        let dead = dead_processes(&root, &own, &journal_name);
         let orphans = dead
             .iter()
-            .flat_map(|dir| journal::read(&dir.join(JOURNAL)))
+            .flat_map(|dir| journal::read(&dir.join(&journal_name)))
             .take(MAX_ORPHANS)
             .collect::<Vec<_>>();
         // Taken over before their folders go: if this process dies as well, the next one finds them here.
-        let journal = Arc::new(FileJournal::open(own.join(JOURNAL), &orphans));
+        let journal = Arc::new(FileJournal::open(own.join(&journal_name), &orphans));
         if !orphans.is_empty() {
             info!(
                 leases = orphans.len(),
@@ -101,7 +108,7 @@ impl WorkDirs {
         for dir in dead {
             remove_dead(&dir);
         }
-        Ok((Self { root, own, held: Mutex::new(held), journal }, orphans))
+        Ok((Self { root, own, held: Mutex::new(held), journal_name, journal }, orphans))
     }
 
     /// Whether the directory works: that it is there (it is made again if it went), and that a directory and a file
@@ -128,7 +135,7 @@ impl WorkDirs {
             self.journal.write_anew();
         }
         // A cleaner may have taken the file alone: what is written to it then is lost.
-        if fs::symlink_metadata(self.own.join(JOURNAL)).is_err() {
+        if fs::symlink_metadata(self.own.join(&self.journal_name)).is_err() {
             self.journal.write_anew();
         }
         make_logs(&self.own)?;
@@ -272,55 +279,12 @@ fn make_private(parent: &Path, prefix: &str) -> io::Result<PathBuf> {
     Ok(tempfile::Builder::new().prefix(prefix).permissions(private).tempdir_in(parent)?.keep())
 }
 
-/// The directories of dead processes. Called with `WORK_DIR` locked, so no directory is seen between its making and
-/// its locking.
-fn dead_processes(root: &Path, own: &Path) -> Vec<PathBuf> {
-    // No reason not to start: what dead processes left costs space only.
-    let Ok(entries) = fs::read_dir(root) else { return Vec::new() };
-    let mut dead = Vec::new();
-    for entry in entries.flatten() {
-        let is_process = entry.file_name().to_string_lossy().starts_with(PROCESS_PREFIX);
-        // Not following links: a link is not a directory here.
-        if !is_process || !entry.file_type().is_ok_and(|kind| kind.is_dir()) || entry.path() == own {
-            continue;
-        }
-        let path = entry.path();
-        // Whoever may write to WORK_DIR chose the name.
-        let shown = one_line(path.display(), MAX_SHOWN);
-        match is_dead(&path) {
-            Ok(false) => {}
-            Ok(true) => dead.push(path),
-            // Left alone: to remove what a living process uses would be worse than to leave rubbish.
-            Err(error) => warn!(%error, "can't tell whether this directory is in use, so it stays: {shown}"),
-        }
-    }
-    dead
-}
-
-fn is_dead(process_dir: &Path) -> io::Result<bool> {
-    // Anything may lie there by now: neither links nor pipes are followed.
-    let flags = (OFlags::DIRECTORY | OFlags::NONBLOCK | OFlags::NOFOLLOW).bits().cast_signed();
-    match OpenOptions::new().read(true).custom_flags(flags).open(process_dir)?.try_lock() {
-        Ok(()) => Ok(true),
-        Err(TryLockError::WouldBlock) => Ok(false),
-        Err(TryLockError::Error(error)) => Err(error),
-    }
-}
-
-fn remove_dead(path: &Path) {
-    match remove_tree(path) {
-        Ok(()) => {
-            let shown = one_line(path.display(), MAX_SHOWN);
-            info!("removed what a process left that ended without cleaning up: {shown}")
-        }
-        Err(error) => warn!("could not remove what a dead process left: {error}"),
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    const OWNER: &str = "dms wallet";
 
     fn names(root: &Path) -> Vec<String> {
         let mut names: Vec<_> = fs::read_dir(root)
@@ -334,7 +298,7 @@ mod tests {
     #[tokio::test]
     async fn task_directories_are_private_empty_and_gone_afterwards() {
         let root = tempfile::tempdir().unwrap();
-        let (dirs, _) = WorkDirs::open(root.path().join("made/for/us")).await.unwrap();
+        let (dirs, _) = WorkDirs::open(root.path().join("made/for/us"), OWNER).await.unwrap();
         let task = dirs.task_dir().await.unwrap();
         let path = task.disk().path().to_owned();
         assert!(path.file_name().unwrap().to_str().unwrap().starts_with(TASK_PREFIX));
@@ -351,7 +315,7 @@ mod tests {
     #[tokio::test]
     async fn a_sweep_removes_what_dead_processes_left_and_nothing_else() {
         let root = tempfile::tempdir().unwrap();
-        let (alive, _) = WorkDirs::open(root.path().to_owned()).await.unwrap();
+        let (alive, _) = WorkDirs::open(root.path().to_owned(), OWNER).await.unwrap();
         let alive_task = alive.task_dir().await.unwrap();
         for dead in ["node-1-dead", "node-2-dead", "someone-elses"] {
             fs::create_dir_all(root.path().join(dead).join("task-x")).unwrap();
@@ -359,7 +323,7 @@ mod tests {
         fs::write(root.path().join("node-file"), "").unwrap();
         std::os::unix::fs::symlink(root.path().join("someone-elses"), root.path().join("node-link")).unwrap();
 
-        let (second, _) = WorkDirs::open(root.path().to_owned()).await.unwrap();
+        let (second, _) = WorkDirs::open(root.path().to_owned(), OWNER).await.unwrap();
         assert!(alive_task.disk().path().exists(), "a living process keeps its directories");
         assert!(root.path().join("someone-elses/task-x").exists(), "links are not followed");
         let mut want: Vec<_> = [&alive.own, &second.own]
@@ -387,8 +351,8 @@ mod tests {
         for dead in ["node-journal-is-a-fifo", "node-journal-is-a-folder"] {
             fs::create_dir(at(dead)).unwrap();
         }
-        fifo(at("node-journal-is-a-fifo/leases"));
-        fs::create_dir(at("node-journal-is-a-folder/leases")).unwrap();
+        fifo(at("node-journal-is-a-fifo/leases-0"));
+        fs::create_dir(at("node-journal-is-a-folder/leases-0")).unwrap();
         // Deeper than a path can name, and than the standard library can remove.
         fs::create_dir(at("node-deep")).unwrap();
         let mut folder = openat(CWD, at("node-deep"), OFlags::DIRECTORY, Mode::empty()).unwrap();
@@ -402,7 +366,7 @@ mod tests {
         let odd = at("node-\u{1b}[2J odd");
         fs::create_dir(&odd).unwrap();
 
-        let (dirs, orphans) = WorkDirs::open(root.path().to_owned()).await.unwrap();
+        let (dirs, orphans) = WorkDirs::open(root.path().to_owned(), OWNER).await.unwrap();
         assert!(orphans.is_empty());
         let own = dirs.own.file_name().unwrap().to_str().unwrap().to_owned();
         let left: Vec<_> = names(root.path()).into_iter().filter(|name| *name != own).collect();
@@ -414,14 +378,14 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let file = root.path().join("file");
         fs::write(&file, "").unwrap();
-        let error = WorkDirs::open(file.clone()).await.unwrap_err().to_string();
+        let error = WorkDirs::open(file.clone(), OWNER).await.unwrap_err().to_string();
         assert!(error.contains(&*file.to_string_lossy()) && error.contains("WORK_DIR"), "{error}");
     }
 
     #[tokio::test]
     async fn a_cleaner_of_temporary_files_does_not_give_a_living_nodes_directory_away() {
         let root = tempfile::tempdir().unwrap();
-        let (alive, _) = WorkDirs::open(root.path().to_owned()).await.unwrap();
+        let (alive, _) = WorkDirs::open(root.path().to_owned(), OWNER).await.unwrap();
         let task = alive.task_dir().await.unwrap();
         // Every file that is there goes; the directories are in use.
         for entry in fs::read_dir(&alive.own).unwrap().map(Result::unwrap) {
@@ -429,7 +393,7 @@ mod tests {
                 fs::remove_file(entry.path()).unwrap();
             }
         }
-        let (_second, _) = WorkDirs::open(root.path().to_owned()).await.unwrap();
+        let (_second, _) = WorkDirs::open(root.path().to_owned(), OWNER).await.unwrap();
         assert!(task.disk().path().exists(), "the second node leaves what the first one uses");
     }
 
@@ -437,14 +401,14 @@ mod tests {
     async fn a_directory_that_goes_is_made_again_and_locked() {
         let root = tempfile::tempdir().unwrap();
         let work = root.path().join("work");
-        let (dirs, _) = WorkDirs::open(work.clone()).await.unwrap();
+        let (dirs, _) = WorkDirs::open(work.clone(), OWNER).await.unwrap();
         dirs.check().unwrap();
         fs::remove_dir_all(&work).unwrap();
         assert!(dirs.task_dir().await.is_err());
         dirs.check().unwrap();
         assert!(dirs.logs().is_dir());
         let task = dirs.task_dir().await.unwrap();
-        let (_second, _) = WorkDirs::open(work).await.unwrap();
+        let (_second, _) = WorkDirs::open(work, OWNER).await.unwrap();
         assert!(task.disk().path().exists(), "the directory that was made again is locked like the first");
     }
 
@@ -452,11 +416,26 @@ mod tests {
     async fn a_directory_that_can_not_be_written_to_is_an_error_with_its_cure() {
         let root = tempfile::tempdir().unwrap();
         let work = root.path().join("work");
-        let (dirs, _) = WorkDirs::open(work.clone()).await.unwrap();
+        let (dirs, _) = WorkDirs::open(work.clone(), OWNER).await.unwrap();
         fs::remove_dir_all(&work).unwrap();
         // Not even root can make a directory below a file.
         fs::write(&work, "").unwrap();
         let error = dirs.check().unwrap_err().to_string();
         assert!(error.contains("WORK_DIR"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_node_of_another_identity_leaves_the_journal_to_the_one_that_can_use_it() {
+        let root = tempfile::tempdir().unwrap();
+        let task_id = uuid::Uuid::from_u128(1);
+        let (dirs, _) = WorkDirs::open(root.path().to_owned(), OWNER).await.unwrap();
+        crate::journal::LeaseJournal::begin(&*dirs.journal(), task_id).await;
+        // Dropped with a lease, the folder stays, as after a crash.
+        drop(dirs);
+        let (other, orphans) = WorkDirs::open(root.path().to_owned(), "dms another").await.unwrap();
+        assert_eq!(orphans, []);
+        drop(other);
+        let (_again, orphans) = WorkDirs::open(root.path().to_owned(), OWNER).await.unwrap();
+        assert_eq!(orphans, [OrphanedLease { task_id }]);
     }
 }

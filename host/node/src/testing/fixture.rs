@@ -46,7 +46,7 @@ impl LeaseFixture {
             server: server.clone(),
             runners: runners.clone(),
             ports: Arc::new(FakePorts),
-            work_dirs: Arc::new(WorkDirs::open(work_dir.path().to_owned()).await.unwrap().0),
+            work_dirs: Arc::new(WorkDirs::open(work_dir.path().to_owned(), "test").await.unwrap().0),
             journal: journal.clone(),
             settings: LeaseSettings::default(),
             release: ReleaseOrder::default(),
