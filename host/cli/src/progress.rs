@@ -4,6 +4,7 @@ use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use posemesh_runner_api::json_text::JsonText;
 use posemesh_text::one_line;
 use serde_json::Value;
 
@@ -55,6 +56,14 @@ impl Progress {
                     *last = Some(now);
                 }
             }
+        }
+    }
+
+    /// The same for a progress that was not read yet.
+    pub(crate) fn show_text(&mut self, progress: &JsonText) {
+        // Plain JSON, or it would not have been taken.
+        if let Ok(progress) = serde_json::from_str(progress.as_str()) {
+            self.show(&progress);
         }
     }
 

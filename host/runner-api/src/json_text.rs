@@ -3,12 +3,16 @@
 //! A value that is parsed and written again is another text: `51.248178375505404` may lose a digit, an integer
 //! above 64 bits becomes a float, fields change their order and one that stands twice is gone.
 
+mod plain;
+
 use std::fmt;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
+
+use crate::json_text::plain::Plain;
 
 /// How deep JSON may be nested: what the usual parsers of runners still read.
 const MAX_DEPTH: usize = 127;
@@ -53,6 +57,23 @@ impl JsonText {
         let raw: &RawValue = serde_json::from_str(text)
             .map_err(|error| JsonTextError::Syntax { line: error.line(), column: error.column() })?;
         Self::new(raw)
+    }
+
+    /// Takes a text that every parser reads, since it is sent to one that is not ours: beyond the grammar, no number
+    /// is larger than a float can be and no string has half of a character. Needs no memory but the text's own.
+    ///
+    /// # Errors
+    /// When it is not such JSON, or nested too deep.
+    pub fn parse_plain(text: &str) -> Result<Self, JsonTextError> {
+        let taken = Self::parse(text)?;
+        let plain: Result<Plain, _> = serde_json::from_str(text);
+        plain.map_err(|error| JsonTextError::Syntax { line: error.line(), column: error.column() })?;
+        Ok(taken)
+    }
+
+    /// `{}`.
+    pub fn empty_object() -> Self {
+        Self::from(Value::Object(serde_json::Map::new()))
     }
 
     /// Takes JSON that has been checked already.
@@ -152,6 +173,23 @@ mod tests {
             assert_eq!(serde_json::to_string(&read).unwrap(), wrapped);
         }
         assert_eq!(JsonText::from(json!({"a": [1, null]})).as_str(), r#"{"a":[1,null]}"#);
+    }
+
+    #[test]
+    fn what_other_parsers_may_refuse_is_not_plain() {
+        for text in [r#""\ud800""#, r#"{"\udc00":1}"#, "1e400", "[[-1e999]]"] {
+            assert!(matches!(JsonText::parse_plain(text), Err(JsonTextError::Syntax { .. })), "{text}");
+        }
+        for text in [
+            r#"{ "z": 1.50, "a": [123456789012345678901234567890, "\ud83d\ude00"], "z": null }"#,
+            "true",
+            "-0",
+        ] {
+            assert_eq!(JsonText::parse_plain(text).unwrap().as_str(), text);
+        }
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(JsonText::parse_plain(&nested(MAX_DEPTH)).is_ok());
+        assert_eq!(JsonText::parse_plain(&nested(MAX_DEPTH + 1)), Err(JsonTextError::TooDeep));
     }
 
     #[test]

@@ -3,14 +3,18 @@
 //! The runner's side never waits: a full queue drops its oldest events. The heartbeat's side takes what
 //! is there when it wants to send ([`Reports::snapshot`]) and removes it once the server has accepted it
 //! ([`Reports::delivered`]), so that a failed heartbeat loses nothing.
+//!
+//! What is reported is kept and sent as the runner wrote it: a parsed value of it takes up to a hundred times the memory,
+//! and is another text.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
-use serde_json::Value;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+
+use crate::json_text::JsonText;
 
 /// How many events may wait for a heartbeat (protocol 4.3). Progress needs no limit: the latest replaces
 /// the one before.
@@ -43,9 +47,9 @@ pub enum StopReason {
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReportSnapshot {
     /// The latest progress; `{}` before the first.
-    pub progress: Value,
+    pub progress: JsonText,
     /// Events that were not delivered yet, oldest first.
-    pub events: Vec<Value>,
+    pub events: Vec<JsonText>,
     /// Which state of the reports this is, so that [`Reports::delivered`] leaves newer ones alone.
     version: u64,
     /// The number of the first of `events`.
@@ -55,15 +59,16 @@ pub struct ReportSnapshot {
 /// The reports of one task, shared by its runner and its heartbeats. Cloning shares.
 ///
 /// ```
+/// use posemesh_runner_api::json_text::JsonText;
 /// use posemesh_runner_api::reports::{ReportLimits, Reports, StopReason};
 /// use serde_json::json;
 ///
 /// let reports = Reports::new(ReportLimits::default());
 /// reports.progress(json!({"percent": 50}));
-/// reports.event(json!("half"), 6);
+/// reports.event(json!("half"));
 ///
 /// let sent = reports.snapshot();
-/// assert_eq!(sent.events, [json!("half")]);
+/// assert_eq!(sent.events, [JsonText::from(json!("half"))]);
 /// reports.delivered(&sent);
 /// assert!(!reports.is_pending());
 ///
@@ -85,14 +90,14 @@ struct SharedReports {
 
 #[derive(Debug)]
 struct ReportState {
-    progress: Value,
+    progress: JsonText,
     /// Counts every progress and event.
     version: u64,
     /// The highest version that was delivered.
     delivered: u64,
-    /// Undelivered events, each with the length of its JSON text.
-    events: VecDeque<(usize, Value)>,
-    /// The sum of those lengths.
+    /// Undelivered events.
+    events: VecDeque<JsonText>,
+    /// The bytes of their texts.
     event_bytes: usize,
     /// The number of the event at the front of the queue.
     first_event: u64,
@@ -117,7 +122,7 @@ impl Reports {
     /// Empty reports of a task that is not to be stopped.
     pub fn new(limits: ReportLimits) -> Self {
         let state = ReportState {
-            progress: Value::Object(serde_json::Map::new()),
+            progress: JsonText::empty_object(),
             version: 0,
             delivered: 0,
             events: VecDeque::new(),
@@ -137,7 +142,8 @@ impl Reports {
     }
 
     /// Replaces the progress, delivered or not.
-    pub fn progress(&self, progress: Value) {
+    pub fn progress(&self, progress: impl Into<JsonText>) {
+        let progress = progress.into();
         let mut state = self.state();
         state.progress = progress;
         state.version += 1;
@@ -145,18 +151,18 @@ impl Reports {
         self.shared.changed.notify_one();
     }
 
-    /// Appends an event whose JSON text has `bytes` bytes. When the queue is full the oldest events are
-    /// dropped and counted.
-    pub fn event(&self, event: Value, bytes: usize) {
+    /// Appends an event. When the queue is full the oldest events are dropped and counted.
+    pub fn event(&self, event: impl Into<JsonText>) {
+        let event = event.into();
         let mut state = self.state();
-        state.events.push_back((bytes, event));
-        state.event_bytes += bytes;
+        state.event_bytes += event.as_str().len();
+        state.events.push_back(event);
         state.version += 1;
         while state.events.len() > self.shared.limits.pending_events
             || state.event_bytes > self.shared.limits.pending_event_bytes
         {
-            let Some((bytes, _)) = state.events.pop_front() else { break };
-            state.event_bytes -= bytes;
+            let Some(event) = state.events.pop_front() else { break };
+            state.event_bytes -= event.as_str().len();
             state.first_event += 1;
             state.dropped += 1;
         }
@@ -170,7 +176,7 @@ impl Reports {
     }
 
     /// The latest progress.
-    pub fn latest_progress(&self) -> Value {
+    pub fn latest_progress(&self) -> JsonText {
         self.state().progress.clone()
     }
 
@@ -179,7 +185,7 @@ impl Reports {
         let state = self.state();
         ReportSnapshot {
             progress: state.progress.clone(),
-            events: state.events.iter().map(|(_, event)| event.clone()).collect(),
+            events: state.events.iter().cloned().collect(),
             version: state.version,
             first_event: state.first_event,
         }
@@ -191,8 +197,8 @@ impl Reports {
         state.delivered = state.delivered.max(snapshot.version);
         let end = snapshot.first_event + snapshot.events.len() as u64;
         while state.first_event < end {
-            let Some((bytes, _)) = state.events.pop_front() else { break };
-            state.event_bytes -= bytes;
+            let Some(event) = state.events.pop_front() else { break };
+            state.event_bytes -= event.as_str().len();
             state.first_event += 1;
         }
     }
@@ -261,15 +267,19 @@ mod tests {
 
     use super::*;
 
+    fn texts(values: &[i32]) -> Vec<JsonText> {
+        values.iter().map(|value| json!(value).into()).collect()
+    }
+
     #[test]
     fn events_that_come_while_a_heartbeat_is_in_flight_stay_pending() {
         let reports = Reports::new(ReportLimits::default());
-        reports.event(json!(1), 1);
+        reports.event(json!(1));
         let sent = reports.snapshot();
-        reports.event(json!(2), 1);
+        reports.event(json!(2));
         reports.delivered(&sent);
         assert!(reports.is_pending());
-        assert_eq!(reports.snapshot().events, [json!(2)]);
+        assert_eq!(reports.snapshot().events, texts(&[2]));
         let sent = reports.snapshot();
         reports.delivered(&sent);
         assert!(!reports.is_pending());
@@ -278,13 +288,13 @@ mod tests {
     #[test]
     fn a_full_queue_drops_the_oldest_and_delivery_does_not_remove_newer_ones() {
         let reports = Reports::new(ReportLimits { pending_events: 2, pending_event_bytes: 100 });
-        reports.event(json!(1), 1);
-        reports.event(json!(2), 1);
+        reports.event(json!(1));
+        reports.event(json!(2));
         let sent = reports.snapshot();
-        reports.event(json!(3), 1);
+        reports.event(json!(3));
         assert_eq!(reports.dropped_events(), 1);
         reports.delivered(&sent);
-        assert_eq!(reports.snapshot().events, [json!(3)], "2 was delivered, 3 was not");
+        assert_eq!(reports.snapshot().events, texts(&[3]), "2 was delivered, 3 was not");
     }
 
     #[test]

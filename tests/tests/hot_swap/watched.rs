@@ -113,7 +113,7 @@ pub(crate) async fn run_with(runner: &dyn Runner, meta: Value) -> Result<(String
     let file_run = FileRun { task, inputs: Default::default(), out: out.path().to_owned() };
     match run(runner, file_run, reports.clone()).await {
         Ok(_) => {
-            let progress = reports.latest_progress();
+            let progress: Value = serde_json::from_str(reports.latest_progress().as_str()).expect("JSON");
             let word = |name: &str| progress[name].as_str().expect("a version").to_owned();
             Ok((word("began"), word("ended")))
         }

@@ -12,9 +12,9 @@ use posemesh_net::http::{self as node_http, cause};
 use posemesh_net::retry::retry_after;
 use posemesh_net::secret::Secret;
 use posemesh_net::url::join;
+use posemesh_runner_api::json_text::JsonText;
 use reqwest::{Response, StatusCode};
 use serde::Serialize;
-use serde_json::Value;
 use url::Url;
 use uuid::Uuid;
 
@@ -42,8 +42,8 @@ pub(crate) struct DmsClient {
 
 #[derive(Serialize)]
 struct HeartbeatRequest<'a> {
-    progress: &'a Value,
-    events: &'a [Value],
+    progress: &'a JsonText,
+    events: &'a [JsonText],
 }
 
 impl DmsClient {
@@ -157,8 +157,8 @@ impl JobServer for DmsClient {
     async fn heartbeat(
         &self,
         task_id: Uuid,
-        progress: &Value,
-        events: &[Value],
+        progress: &JsonText,
+        events: &[JsonText],
     ) -> Result<HeartbeatAnswer, JobServerError> {
         let call = DmsCall::Heartbeat(task_id);
         let response = self.send(call, Some(encode(&HeartbeatRequest { progress, events })?)).await?;

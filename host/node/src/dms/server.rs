@@ -1,7 +1,7 @@
 //! The job server as the rest of the node sees it.
 
 use async_trait::async_trait;
-use serde_json::Value;
+use posemesh_runner_api::json_text::JsonText;
 use uuid::Uuid;
 
 use crate::dms::error::JobServerError;
@@ -27,8 +27,8 @@ pub(crate) trait JobServer: Send + Sync {
     async fn heartbeat(
         &self,
         task_id: Uuid,
-        progress: &Value,
-        events: &[Value],
+        progress: &JsonText,
+        events: &[JsonText],
     ) -> Result<HeartbeatAnswer, JobServerError>;
 
     /// Ends a lease by `complete` or `fail` (protocol 3.5, 3.6).

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use posemesh_domain_client::TaskToken;
 use posemesh_net::retry::{Backoff, Jitter, uniform};
+use posemesh_runner_api::json_text::JsonText;
 use posemesh_runner_api::reports::{ReportSnapshot, Reports};
-use serde_json::Value;
 use tokio::time::{Instant, timeout};
 use tracing::{debug, warn};
 use uuid::Uuid;
@@ -35,9 +35,9 @@ pub(crate) struct HeartbeatSender {
     clock: LeaseClock,
     backoff: Backoff,
     /// The last progress that the server accepted.
-    accepted: Value,
+    accepted: JsonText,
     /// A progress that the server refused for its content; it is not sent again.
-    refused: Option<Value>,
+    refused: Option<JsonText>,
     /// The last answers were that there is no such lease, and it was not believed yet.
     doubted: bool,
 }
@@ -139,7 +139,7 @@ impl HeartbeatSender {
         HeartbeatResult::Failed { retry_in: self.retry_wait(&error), error }
     }
 
-    fn accept(&mut self, sent: Instant, progress: Value, answer: HeartbeatAnswer) -> HeartbeatResult {
+    fn accept(&mut self, sent: Instant, progress: JsonText, answer: HeartbeatAnswer) -> HeartbeatResult {
         self.backoff.reset();
         self.doubted = false;
         self.accepted = progress;
@@ -161,7 +161,7 @@ impl HeartbeatSender {
 
     /// Stops sending what the server has refused for good. The reports may be what it minds, and the lease
     /// is worth more than they are.
-    fn withdraw(&mut self, refused: ReportSnapshot, progress: &Value, error: &JobServerError) {
+    fn withdraw(&mut self, refused: ReportSnapshot, progress: &JsonText, error: &JobServerError) {
         // The server doesn't say what it minds, so one suspect at a time: if not the events, then the progress.
         if !refused.events.is_empty() {
             warn!(events = refused.events.len(), %error, "the server refused a heartbeat; its events are dropped");

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use posemesh_domain_client::{Traffic, TrafficView};
+use posemesh_runner_api::json_text::JsonText;
 use posemesh_runner_api::reports::{LimitUse, Reports};
-use serde_json::Value;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -49,7 +49,7 @@ pub(crate) struct TaskRecord {
     pub(crate) runner: Option<String>,
     pub(crate) state: RecordState,
     /// The latest progress that the runner reported.
-    pub(crate) progress: Value,
+    pub(crate) progress: JsonText,
     pub(crate) leased_at: OffsetDateTime,
     /// How long the lease took, or has taken so far.
     pub(crate) took: Duration,
@@ -73,7 +73,7 @@ impl TaskRecord {
             capability: lease.task.capability.clone(),
             runner: None,
             state: RecordState::Starting,
-            progress: Value::Null,
+            progress: JsonText::default(),
             leased_at: OffsetDateTime::now_utc(),
             took: Duration::ZERO,
             usage: Vec::new(),

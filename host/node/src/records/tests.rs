@@ -22,10 +22,10 @@ async fn a_record_shows_progress_while_it_runs_and_keeps_the_last() {
     tokio::time::advance(Duration::from_secs(2)).await;
     let record = records.list().pop().unwrap();
     assert_eq!((record.state, record.took), (RecordState::Running, Duration::from_secs(2)));
-    assert_eq!(record.progress, json!({"percent": 50}));
+    assert_eq!(record.progress, json!({"percent": 50}).into());
     open.end(LeaseOutcome::Completed { confirmed: true }, None);
     let record = records.list().pop().unwrap();
-    assert_eq!((record.state.word(), record.progress), ("completed", json!({"percent": 50})));
+    assert_eq!((record.state.word(), record.progress), ("completed", json!({"percent": 50}).into()));
     assert_eq!(records.totals(), LeaseTotals { leased: 1, completed: 1, ..LeaseTotals::default() });
 }
 

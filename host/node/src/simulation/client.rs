@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use futures_util::poll;
 use http::StatusCode;
 use posemesh_net::secret::Secret;
+use posemesh_runner_api::json_text::JsonText;
 use serde_json::Value;
 use time::OffsetDateTime;
 use tokio::time::sleep;
@@ -171,18 +172,18 @@ impl JobServer for SimulatedJobServer {
     async fn heartbeat(
         &self,
         task_id: Uuid,
-        progress: &Value,
-        events: &[Value],
+        progress: &JsonText,
+        events: &[JsonText],
     ) -> Result<HeartbeatAnswer, JobServerError> {
         let (world, who, call) = (&self.world, self.who, DmsCall::Heartbeat(task_id));
         let now = world.now();
         let about = {
             let mut state = world.state();
             state.trace.note(now, || {
-                format!("{who} sends a heartbeat for {task_id}: {progress}, {} events", events.len())
+                format!("{who} sends a heartbeat for {task_id}: {progress:?}, {} events", events.len())
             });
             let limits = world.plan.nodes[who.node].settings.lease.report_limits;
-            let bytes: usize = events.iter().map(|event| event.to_string().len()).sum();
+            let bytes: usize = events.iter().map(|event| event.as_str().len()).sum();
             if events.len() > limits.pending_events || bytes > limits.pending_event_bytes {
                 let what = format!("{} events with {bytes} bytes wait on {who}", events.len());
                 state.violated(now, Invariant::QueuesBounded, what);
@@ -249,8 +250,11 @@ fn gives_back(report: &FinalReport) -> bool {
 }
 
 /// The events with their leases and numbers.
-fn numbers(events: &[Value]) -> Arc<[Event]> {
-    let number = |event: &Value| Some((event["lease"].as_u64()? as usize, event["step"].as_u64()?));
+fn numbers(events: &[JsonText]) -> Arc<[Event]> {
+    let number = |event: &JsonText| {
+        let event: Value = serde_json::from_str(event.as_str()).ok()?;
+        Some((event["lease"].as_u64()? as usize, event["step"].as_u64()?))
+    };
     events.iter().filter_map(number).collect()
 }
 

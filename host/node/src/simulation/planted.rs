@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde_json::Value;
+use posemesh_runner_api::json_text::JsonText;
 use uuid::Uuid;
 
 use crate::dms::{FinalReport, HeartbeatAnswer, JobServer, JobServerError, LeaseAnswer};
@@ -108,11 +108,11 @@ impl JobServer for PlantedServer {
     async fn heartbeat(
         &self,
         task_id: Uuid,
-        progress: &Value,
-        events: &[Value],
+        progress: &JsonText,
+        events: &[JsonText],
     ) -> Result<HeartbeatAnswer, JobServerError> {
         // The first one still makes the task run.
-        if self.planted == Planted::ForgetsHeartbeats && *progress != serde_json::json!({}) {
+        if self.planted == Planted::ForgetsHeartbeats && *progress != JsonText::empty_object() {
             return Ok(HeartbeatAnswer::default());
         }
         if self.planted == Planted::IsNotDeterministic {
@@ -151,7 +151,7 @@ impl JobServer for PlantedServer {
                 }
                 (Planted::ReportsTwice, report) => self.server.finish(task_id, report).await,
                 (Planted::HeartbeatAfterEnd, _) => {
-                    self.server.heartbeat(task_id, &Value::Null, &[]).await.map(drop)
+                    self.server.heartbeat(task_id, &JsonText::default(), &[]).await.map(drop)
                 }
                 _ => Ok(()),
             };

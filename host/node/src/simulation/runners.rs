@@ -104,8 +104,7 @@ impl SimulatedRunner {
     fn event(&self, call: &RunnerCall, lease: usize, step: u64) {
         self.world.state().dms.leases[lease].events.emitted += 1;
         let event = json!({ "lease": lease, "step": step });
-        let bytes = event.to_string().len();
-        call.reports.event(event, bytes);
+        call.reports.event(event);
     }
 
     async fn behave(&self, draw: &mut Draw, call: &RunnerCall, lease: usize) -> Result<(), RunFailure> {

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use posemesh_runner_api::json_text::JsonText;
 use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
@@ -168,10 +169,14 @@ impl JobServer for ScriptedJobServer {
     async fn heartbeat(
         &self,
         task_id: Uuid,
-        progress: &Value,
-        events: &[Value],
+        progress: &JsonText,
+        events: &[JsonText],
     ) -> Result<HeartbeatAnswer, JobServerError> {
-        let call = ServerCall::Heartbeat { task_id, progress: progress.clone(), events: events.to_vec() };
+        let call = ServerCall::Heartbeat {
+            task_id,
+            progress: value(progress),
+            events: events.iter().map(value).collect(),
+        };
         let default = |script: &ServerScript| script.then.clone().map_or_else(|| Ok(extended()), Err);
         self.answer(call, |script| &mut script.heartbeats, default).await
     }
@@ -188,4 +193,9 @@ impl JobServer for ScriptedJobServer {
             }
         }
     }
+}
+
+/// What a report says, for comparing.
+fn value(text: &JsonText) -> Value {
+    serde_json::from_str(text.as_str()).unwrap()
 }

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use posemesh_runner_api::json_text::JsonText;
 use posemesh_runner_api::reports::Reports;
-use serde_json::Value;
 
 use crate::instance::memory::MemoryLimiter;
 use crate::instance::outputs::budget::OutputBudget;
@@ -67,7 +67,7 @@ impl ControlContext {
             return Err(ReportRefusal::Dropped);
         }
         self.log.event(json);
-        self.reports.event(event, json.len());
+        self.reports.event(event);
         Ok(())
     }
 
@@ -81,11 +81,10 @@ impl ControlContext {
         self.deadline.saturating_sub(self.elapsed())
     }
 
-    fn parse(&self, json: &str) -> Result<Value, ReportRefusal> {
-        // Before parsing, which would take several times the text's memory on the host.
+    fn parse(&self, json: &str) -> Result<JsonText, ReportRefusal> {
         if json.len() as u64 > self.report_bytes {
             return Err(ReportRefusal::TooLarge(self.report_bytes));
         }
-        serde_json::from_str(json).map_err(|error| ReportRefusal::InvalidJson(error.to_string()))
+        JsonText::parse_plain(json).map_err(|error| ReportRefusal::InvalidJson(error.to_string()))
     }
 }

@@ -115,11 +115,11 @@ async fn show_until_end<T>(label: &str, running: impl Future<Output = T>, report
     loop {
         tokio::select! {
             result = &mut running => {
-                progress.show(&reports.latest_progress());
+                progress.show_text(&reports.latest_progress());
                 progress.finish();
                 return result;
             }
-            _ = interval.tick() => progress.show(&reports.latest_progress()),
+            _ = interval.tick() => progress.show_text(&reports.latest_progress()),
             Ok(()) = tokio::signal::ctrl_c() => reports.stop(StopReason::Cancelled),
         }
     }

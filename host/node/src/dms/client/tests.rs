@@ -81,7 +81,7 @@ async fn paths_are_right_whatever_the_base_ends_in() {
 async fn bodies_are_exactly_those_of_the_protocol() {
     let mock = MockServer::start(|_, _| Reply::json(&json!({}))).await;
     let (client, _) = client(&mock, "v1");
-    client.heartbeat(TASK, &json!({"p": 1}), &[json!("e")]).await.unwrap();
+    client.heartbeat(TASK, &json!({"p": 1}).into(), &[json!("e").into()]).await.unwrap();
     client.finish(TASK, &completed()).await.unwrap();
     client.finish(TASK, &FinalReport::setup_failed(SetupStage::BuildPorts, "why")).await.unwrap();
     let seen = mock.requests();
@@ -108,7 +108,7 @@ async fn the_first_401_gets_another_token_and_the_same_request_again() {
     })
     .await;
     let (client, tokens) = client(&mock, "v1");
-    assert!(client.heartbeat(TASK, &json!({}), &[json!(1)]).await.unwrap().cancel);
+    assert!(client.heartbeat(TASK, &json!({}).into(), &[json!(1).into()]).await.unwrap().cancel);
     assert_eq!(*tokens.refused.lock().unwrap(), ["token-0"]);
     assert_eq!(*tokens.accepted.lock().unwrap(), ["token-1"], "the one that was taken, and no other");
     let seen = mock.requests();
@@ -122,7 +122,7 @@ async fn a_second_401_is_an_error_without_a_third_try() {
     let (client, tokens) = client(&mock, "");
     for error in [
         client.request_lease().await.unwrap_err(),
-        client.heartbeat(TASK, &json!({}), &[]).await.unwrap_err(),
+        client.heartbeat(TASK, &json!({}).into(), &[]).await.unwrap_err(),
         client.finish(TASK, &completed()).await.unwrap_err(),
         client.finish(TASK, &FinalReport::setup_failed(SetupStage::BuildPorts, "")).await.unwrap_err(),
     ] {
@@ -239,13 +239,13 @@ async fn a_heartbeat_answer_over_4_mib_extends_the_lease_all_the_same() {
     );
     let body = Bytes::from(body);
     let mock = MockServer::start(move |_, _| Reply::bytes("application/json", body.clone())).await;
-    let answer = client(&mock, "").0.heartbeat(TASK, &json!({}), &[]).await.unwrap();
+    let answer = client(&mock, "").0.heartbeat(TASK, &json!({}).into(), &[]).await.unwrap();
     assert_eq!(answer.access_token, Some(Secret::new("next")));
     assert!(answer.lease_expires_at.is_some() && answer.server_date.is_some() && answer.task.is_none());
 
     let huge = Bytes::from(vec![b'1'; MAX_JSON_BODY + 1]);
     let mock = MockServer::start(move |_, _| Reply::bytes("application/json", huge.clone())).await;
-    let error = client(&mock, "").0.heartbeat(TASK, &json!({}), &[]).await.unwrap_err();
+    let error = client(&mock, "").0.heartbeat(TASK, &json!({}).into(), &[]).await.unwrap_err();
     assert!(error.text.contains("more than"), "{error}");
 }
 
@@ -253,7 +253,7 @@ async fn a_heartbeat_answer_over_4_mib_extends_the_lease_all_the_same() {
 async fn an_empty_heartbeat_answer_is_an_error_that_may_be_retried() {
     for status in [200, 204] {
         let mock = MockServer::start(move |_, _| Reply::status(status)).await;
-        let error = client(&mock, "").0.heartbeat(TASK, &json!({}), &[]).await.unwrap_err();
+        let error = client(&mock, "").0.heartbeat(TASK, &json!({}).into(), &[]).await.unwrap_err();
         let retryable = JobServerErrorKind::Retryable { retry_after: None, outcome_unknown: true };
         assert_eq!(error.kind, retryable, "{error}");
     }

@@ -32,8 +32,8 @@ async fn a_quick_silent_task_is_one_heartbeat_and_one_complete_and_takes_no_time
 #[tokio::test(start_paused = true)]
 async fn the_last_progress_and_all_events_arrive_before_complete() {
     let fixture = LeaseFixture::new(|call: RunnerCall| async move {
-        call.reports.event(json!("one"), 5);
-        call.reports.event(json!("two"), 5);
+        call.reports.event(json!("one"));
+        call.reports.event(json!("two"));
         call.reports.progress(json!({"percent": 100}));
         Ok(())
     })
@@ -47,7 +47,7 @@ async fn the_last_progress_and_all_events_arrive_before_complete() {
 #[tokio::test(start_paused = true)]
 async fn a_heartbeat_in_flight_when_the_runner_ends_is_awaited_and_its_reports_are_not_sent_twice() {
     let fixture = LeaseFixture::new(|call: RunnerCall| async move {
-        call.reports.event(json!(1), 1);
+        call.reports.event(json!(1));
         sleep(SECOND).await;
         Ok(())
     })

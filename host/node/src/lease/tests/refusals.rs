@@ -187,7 +187,7 @@ async fn a_server_that_takes_no_fail_of_any_size_is_not_asked_for_ever() {
 #[tokio::test(start_paused = true)]
 async fn events_that_are_too_large_for_the_server_do_not_cost_the_lease() {
     let fixture = LeaseFixture::new(|call: RunnerCall| async move {
-        call.reports.event(json!("large"), 7);
+        call.reports.event(json!("large"));
         sleep(120 * SECOND).await;
         Ok(())
     })

@@ -96,7 +96,7 @@ async fn an_expiry_that_the_server_never_moves_does_not_become_a_flood() {
 async fn a_flood_of_events_is_gathered_and_none_is_lost_or_sent_twice() {
     let fixture = LeaseFixture::new(|call: RunnerCall| async move {
         for n in 0..2000 {
-            call.reports.event(json!(n), 4);
+            call.reports.event(json!(n));
             sleep(Duration::from_millis(5)).await;
         }
         Ok(())
@@ -111,7 +111,7 @@ async fn a_flood_of_events_is_gathered_and_none_is_lost_or_sent_twice() {
 #[tokio::test(start_paused = true)]
 async fn events_that_the_server_refuses_do_not_cost_the_lease() {
     let fixture = LeaseFixture::new(|call: RunnerCall| async move {
-        call.reports.event(json!("bad"), 5);
+        call.reports.event(json!("bad"));
         sleep(120 * SECOND).await;
         Ok(())
     })
