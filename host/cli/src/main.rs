@@ -28,7 +28,7 @@ use crate::runtime::block_on;
 
 fn main() -> ExitCode {
     // The node compiles runners in processes of its own program.
-    if let Some(code) = posemesh_plugin_host::run_compiler_if_asked() {
+    if let Some(code) = posemesh_plugin_host::run_child_if_asked() {
         return code;
     }
     let code = match Cli::try_parse() {

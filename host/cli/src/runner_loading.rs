@@ -8,12 +8,20 @@ use posemesh_plugin_host::load::{Loader, LoaderSettings, RunnerEngine};
 use posemesh_plugin_host::manifest::Policy;
 use posemesh_plugin_host::registry::Generation;
 
-/// A loader without a cache: the component that an author tries has just been built.
+/// A loader without a cache: the component that an author tries has just been built. It keeps runners apart as the node
+/// would (`SANDBOX`).
 ///
 /// # Errors
 /// When the sandbox can't be set up on this machine.
 pub(crate) async fn loader() -> Result<Loader> {
-    Ok(Loader::open(RunnerEngine::new()?, LoaderSettings::default()).await?)
+    let mut settings = LoaderSettings::default();
+    if let Some(mode) = std::env::var("SANDBOX").ok().filter(|mode| !mode.trim().is_empty()) {
+        settings.sandbox.mode =
+            mode.trim().parse().map_err(|error| anyhow::anyhow!("SANDBOX={mode:?}: {error}"))?;
+    }
+    let loader = Loader::open(RunnerEngine::new()?, settings).await?;
+    loader.check_sandbox().await?;
+    Ok(loader)
 }
 
 /// Loads a component with the policy in `NAME.toml` beside it.

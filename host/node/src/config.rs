@@ -39,6 +39,7 @@ use crate::worker::WorkerSettings;
 use posemesh_domain_client::DomainSettings;
 use posemesh_net::network::Network;
 use posemesh_plugin_host::load::LoaderSettings;
+use posemesh_plugin_host::sandbox::SandboxSettings;
 
 use paths::Paths;
 use reader::SettingsReader;
@@ -128,6 +129,11 @@ impl Config {
     /// The effective configuration, a line a variable, in the order in which the variables are read.
     pub fn effective(&self) -> &[Setting] {
         &self.settings
+    }
+
+    /// How runners are kept apart from the node.
+    pub fn sandbox(&self) -> &SandboxSettings {
+        &self.loader.sandbox
     }
 
     /// What follows from the settings on this machine, a line each for people: which proxy applies to which server,

@@ -26,6 +26,7 @@ use posemesh_domain_client::DomainClient;
 use posemesh_net::clock::SystemClock;
 use posemesh_plugin_host::load::{Loader, LoaderSettings, RunnerEngine};
 use posemesh_plugin_host::registry::{Registry, RegistrySettings, Scan};
+use posemesh_plugin_host::sandbox::SandboxMode;
 use posemesh_runner_api::runner::Runners as _;
 
 use error::StartFailure;
@@ -76,6 +77,13 @@ impl Node {
         let work_dirs = Arc::new(work_dirs);
         let (budget, loader) = limits_of_machine(&config, &work_dirs).await;
         let loader = Loader::open(RunnerEngine::new()?, loader).await?;
+        // Before any runner is loaded: without what the operator requires none is.
+        loader.check_sandbox().await?;
+        if loader.sandbox_mode() == SandboxMode::Off {
+            tracing::warn!(
+                "runners share the node's process (SANDBOX=off): one that breaks out of wasmtime has the key"
+            );
+        }
         let settings = RegistrySettings {
             plugins_dir: config.paths.plugins.clone(),
             withheld: config.noop.withheld(),
@@ -265,6 +273,7 @@ async fn limits_of_machine(config: &Config, work_dirs: &Arc<WorkDirs>) -> (Memor
     let unknown = (MemoryBudget::of(u64::MAX / 2), (u64::MAX, u64::MAX));
     let (budget, (bytes, files)) = asked.await.unwrap_or(unknown);
     let mut loader = config.loader.clone();
+    loader.sandbox.folder = Some(work_dirs.guests());
     loader.maximum.memory_bytes = loader.maximum.memory_bytes.min(budget.largest_runner());
     loader.defaults.scratch_bytes = loader.defaults.scratch_bytes.min(bytes);
     loader.defaults.scratch_files = loader.defaults.scratch_files.min(files);

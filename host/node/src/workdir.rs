@@ -4,6 +4,7 @@
 //! WORK_DIR/                               locked while a process sweeps and makes its own directory
 //! WORK_DIR/node-<pid>-<random>/           locked for as long as the process lives
 //! WORK_DIR/node-<pid>-<random>/task-<random>/
+//! WORK_DIR/node-<pid>-<random>/guests/    the folders of sandbox processes, with what runners write
 //! WORK_DIR/node-<pid>-<random>/logs/      what the runners of the last tasks printed
 //! WORK_DIR/node-<pid>-<random>/leases-<owner>  the journal of the leases that the process holds
 //! ```
@@ -40,6 +41,7 @@ use sweep::{JOURNAL, PROCESS_PREFIX, dead_processes, remove_dead};
 
 const TASK_PREFIX: &str = "task-";
 const LOGS: &str = "logs";
+const GUESTS: &str = "guests";
 
 /// The directory of this process under `WORK_DIR`; removed when this is dropped.
 #[derive(Debug)]
@@ -155,6 +157,11 @@ impl WorkDirs {
     /// Where logs are kept that outlive their tasks.
     pub(crate) fn logs(&self) -> PathBuf {
         self.own.join(LOGS)
+    }
+
+    /// Where sandbox processes have their folders; made when the first one starts.
+    pub(crate) fn guests(&self) -> PathBuf {
+        self.own.join(GUESTS)
     }
 
     /// The journal of the leases that this process holds.

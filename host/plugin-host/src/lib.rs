@@ -11,11 +11,12 @@
 //! - [`manifest`]: what a runner asks for, what the operator allows, what counts. Pure.
 //! - `instance`: one instance of a runner, its interfaces and its limits.
 //! - [`load`]: from a file to a linked component: verified, compiled in a process of its own, cached.
+//! - [`sandbox`]: guests in processes of their own.
 //! - [`registry`]: which generations of which runners are live, kept in step with a directory.
 //!
 //! # Embedding
 //!
-//! A program that hosts runners begins its `main` with [`run_compiler_if_asked`], sets up one
+//! A program that hosts runners begins its `main` with [`run_child_if_asked`], sets up one
 //! [`RunnerEngine`](load::RunnerEngine) and one [`Loader`](load::Loader), and then either loads single files as
 //! [`Generation`](registry::Generation)s or has a [`Registry`](registry::Registry) watch a directory. The example
 //! `embed` runs one task with ports in memory, in about forty lines.
@@ -43,9 +44,11 @@
 //! # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
 //! ```
 
+mod child;
 mod instance;
 pub mod load;
 pub mod manifest;
 pub mod registry;
+pub mod sandbox;
 
-pub use load::run_compiler_if_asked;
+pub use child::run_child_if_asked;

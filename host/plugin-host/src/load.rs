@@ -16,7 +16,6 @@ pub(crate) mod world;
 
 pub use cache::CacheError;
 pub use compiler::CompilerSettings;
-pub use compiler::child::run_compiler_if_asked;
 pub use engine::{EngineError, RunnerEngine};
 pub use error::LoadError;
 pub use loader::{Loader, LoaderSettings};

@@ -15,6 +15,7 @@ pub(crate) mod claims;
 pub(crate) mod counters;
 pub(crate) mod fingerprint;
 pub(crate) mod generation;
+pub(crate) mod guests;
 pub(crate) mod handle;
 pub(crate) mod scan;
 pub(crate) mod slot;
@@ -44,6 +45,7 @@ use crate::registry::handle::GenerationHandle;
 use crate::registry::scan::Scanner;
 use crate::registry::table::RunnerTable;
 use crate::registry::watch::DirectoryWatch;
+use crate::sandbox::SandboxView;
 
 pub use counters::{FailureCounts, RunCounts};
 pub use generation::Generation;
@@ -105,6 +107,11 @@ impl Registry {
     /// Every name in the directory with its generations, for people and programs that look.
     pub fn view(&self) -> Vec<RunnerView> {
         self.table.view()
+    }
+
+    /// How guests are kept apart from this process, and what is lacking for it.
+    pub fn sandbox(&self) -> SandboxView {
+        SandboxView { mode: self.loader.sandbox_mode(), missing: self.loader.sandbox_missing() }
     }
 
     /// How often each stage was reached since the node started.

@@ -16,6 +16,7 @@
 //! # Ok::<(), posemesh_runner_api::disk::DiskFull>(())
 //! ```
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -25,6 +26,16 @@ use tokio::sync::futures::Notified;
 /// The directory of one task. Clones share the directory and its budget.
 #[derive(Debug, Clone)]
 pub struct TaskDisk(Arc<Shared>);
+
+/// What somebody else writes who has the same budget: another process. Both look at the other's part before they add
+/// to their own.
+pub trait DiskPeer: fmt::Debug + Send + Sync {
+    /// Bytes that the other has taken.
+    fn used(&self) -> u64;
+
+    /// Tells the other how many bytes are taken here.
+    fn tell(&self, used: u64);
+}
 
 #[derive(Debug)]
 struct Shared {
@@ -41,6 +52,7 @@ struct Budget {
     reserved: u64,
     /// Bytes of the runner's own files: counted before it writes them, and counted anew when it may have removed some.
     written: u64,
+    peer: Option<Arc<dyn DiskPeer>>,
 }
 
 /// Bytes that the budget has no room for.
@@ -54,8 +66,19 @@ pub struct DiskFull {
 }
 
 impl Budget {
-    fn used(&self) -> u64 {
+    /// What is taken here.
+    fn own(&self) -> u64 {
         self.reserved.saturating_add(self.written)
+    }
+
+    fn used(&self) -> u64 {
+        self.own().saturating_add(self.peer.as_ref().map_or(0, |peer| peer.used()))
+    }
+
+    fn tell(&self) {
+        if let Some(peer) = &self.peer {
+            peer.tell(self.own());
+        }
     }
 
     /// Whether so many bytes more leave `left` of the budget free.
@@ -73,7 +96,7 @@ impl TaskDisk {
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self(Arc::new(Shared {
             path: path.into(),
-            budget: Mutex::new(Budget { limit: u64::MAX, reserved: 0, written: 0 }),
+            budget: Mutex::new(Budget { limit: u64::MAX, reserved: 0, written: 0, peer: None }),
             released: Notify::new(),
         }))
     }
@@ -86,6 +109,17 @@ impl TaskDisk {
     /// Sets the budget in bytes.
     pub fn set_limit(&self, bytes: u64) {
         self.budget().limit = bytes;
+    }
+
+    /// Shares the budget with another process: what that one has taken counts as if it were taken here. Two that take
+    /// at the same instant may pass the limit together, by what they take then.
+    pub fn share_with(&self, peer: Arc<dyn DiskPeer>) {
+        self.budget().peer = Some(peer);
+    }
+
+    /// Ends what [`TaskDisk::share_with`] began. The other's files are gone, or will be counted here.
+    pub fn share_no_more(&self) {
+        self.budget().peer = None;
     }
 
     /// The budget in bytes; `u64::MAX` while none is set.
@@ -109,6 +143,7 @@ impl TaskDisk {
         let mut budget = self.budget();
         budget.check(bytes, left)?;
         budget.reserved += bytes;
+        budget.tell();
         Ok(())
     }
 
@@ -116,6 +151,7 @@ impl TaskDisk {
     pub fn release(&self, bytes: u64) {
         let mut budget = self.budget();
         budget.reserved = budget.reserved.saturating_sub(bytes);
+        budget.tell();
         drop(budget);
         self.0.released.notify_waiters();
     }
@@ -134,6 +170,7 @@ impl TaskDisk {
         let mut budget = self.budget();
         budget.check(bytes, 0)?;
         budget.written += bytes;
+        budget.tell();
         Ok(())
     }
 
@@ -141,6 +178,7 @@ impl TaskDisk {
     pub fn set_written(&self, bytes: u64) -> bool {
         let mut budget = self.budget();
         budget.written = bytes;
+        budget.tell();
         budget.used() > budget.limit
     }
 

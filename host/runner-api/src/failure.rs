@@ -77,6 +77,8 @@ pub enum FailureKind {
     Cancelled,
     /// The runner could not be ended.
     Stuck,
+    /// The runner's process ended under it: a crash of the sandbox, or the kernel ended it.
+    Crashed,
     /// The host could not run it.
     Host,
     /// A port has no such input, part or file.
@@ -106,6 +108,7 @@ impl FailureKind {
             Self::Deadline => "deadline",
             Self::Cancelled => "cancelled",
             Self::Stuck => "stuck",
+            Self::Crashed => "crashed",
             Self::Host => "host",
             Self::InputNotFound => "input_not_found",
             Self::PortInvalid => "port_invalid",
@@ -126,6 +129,7 @@ impl FailureKind {
             | Self::Limit
             | Self::Deadline
             | Self::Stuck
+            | Self::Crashed
             | Self::PortInvalid
             | Self::PortDenied => Blame::Runner,
             Self::Host => Blame::Host,

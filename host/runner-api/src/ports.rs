@@ -10,6 +10,7 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use crate::failure::Blame;
 
@@ -19,7 +20,8 @@ pub const DEFAULT_CHUNK: usize = 1 << 20;
 pub const MAX_CHUNK: usize = 8 << 20;
 
 /// The meaning of a port error: the cases of `port-error` in `wit/types.wit`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum PortErrorKind {
     /// No such input, part or file.
     NotFound,
@@ -59,7 +61,7 @@ impl PortErrorKind {
 /// assert_eq!(error.kind, PortErrorKind::NotFound);
 /// assert_eq!(error.to_string(), "opening a scan: there is no input scan.ply");
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[error("{text}")]
 pub struct PortError {
     /// The meaning, which runners act on.
@@ -134,7 +136,7 @@ impl PortError {
 }
 
 /// What is known of a part before its bytes are read (protocol 6.2).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartInfo {
     /// Data id in the domain.
     pub data_id: String,
@@ -188,7 +190,7 @@ pub trait PartStream: Send {
 }
 
 /// What a runner says of an artifact that it starts.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArtifactSpec {
     /// Relative path with `/` between its segments. The caller has checked that it is one.
     pub path: String,
@@ -203,7 +205,7 @@ pub struct ArtifactSpec {
 }
 
 /// A stored artifact (protocol 3.5 `artifacts`).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Artifact {
     /// The task's `outputs_prefix` and the artifact's path.
     pub logical_path: String,

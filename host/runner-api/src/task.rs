@@ -1,11 +1,12 @@
 //! The unit of work, as every part of the node sees it (protocol 3.3 `task`).
 
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::json_text::JsonText;
 
 /// A leased task. The DMS client makes it of the wire form; runners see it through the WIT.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Task {
     /// Identifies the task in all calls to the job server.
     pub id: Uuid,

@@ -4,9 +4,11 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use posemesh_node_core::config::Config;
+use posemesh_plugin_host::sandbox::{self, SandboxMode};
 
 use crate::env_file::EnvFileArgs;
 use crate::output::{self, out, tell};
+use crate::runtime;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
@@ -38,11 +40,32 @@ fn check(args: &EnvFileArgs) -> ExitCode {
             for note in config.notes() {
                 out!("# {note}");
             }
-            ExitCode::SUCCESS
+            check_sandbox(&config)
         }
         Err(error) => {
             tell!("{error:#}");
             ExitCode::from(2)
         }
     }
+}
+
+/// Says what this system lacks to keep runners in processes of their own.
+fn check_sandbox(config: &Config) -> ExitCode {
+    let settings = config.sandbox().clone();
+    let checked = runtime::block_on(async {
+        let mode = settings.mode;
+        let missing = sandbox::check(settings).await?;
+        match missing.as_slice() {
+            _ if mode == SandboxMode::Off => out!("# sandbox: off, runners share the node's process"),
+            [] => out!("# sandbox: complete: processes of their own, landlock, seccomp"),
+            missing => {
+                out!("# sandbox: runners are in processes of their own; missing: {}", missing.join("; "))
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    });
+    checked.unwrap_or_else(|error| {
+        tell!("{error:#}");
+        ExitCode::from(2)
+    })
 }

@@ -5,6 +5,7 @@ use super::reader::SettingsReader;
 use super::variable::{Group, Variable};
 use posemesh_plugin_host::load::{CompilerSettings, LoaderSettings};
 use posemesh_plugin_host::manifest::{Limit, LimitUnit};
+use posemesh_plugin_host::sandbox::{SandboxMode, SandboxSettings};
 
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
@@ -36,7 +37,20 @@ pub(super) fn read(reader: &mut SettingsReader<'_>, paths: Option<&Paths>) -> Lo
         1..=600,
     );
     let cache = paths.map(|paths| paths.cache.clone());
-    LoaderSettings { maximum, component_bytes, compiler, describe_time, cache, ..default }
+    let modes = SandboxMode::ALL.map(|mode| (mode.as_str(), mode));
+    let mode = reader.choice(
+        &Variable::new(
+            Group::Loading,
+            "SANDBOX",
+            "How runners are kept apart from the node: in processes of their own, held by what this kernel has \
+             (`best-effort`; what it lacks is told by `config check`, the log and `/api/node`), only if it has everything \
+             (`require`), or in the node's own process (`off`: for development).",
+        ),
+        default.sandbox.mode,
+        &modes,
+    );
+    let sandbox = SandboxSettings { mode, ..default.sandbox.clone() };
+    LoaderSettings { sandbox, maximum, component_bytes, compiler, describe_time, cache, ..default }
 }
 
 fn limit_variable(limit: Limit) -> Variable {

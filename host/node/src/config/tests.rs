@@ -98,6 +98,7 @@ COMPILE_TIMEOUT_SECS=120 (default)
 COMPILE_MEMORY_BYTES=2GiB (default)
 COMPILE_PARALLELISM=1 (default)
 DESCRIBE_TIMEOUT_SECS=20 (default)
+SANDBOX=best-effort (default)
 STATUS_ADDR=127.0.0.1:8090 (default)
 ADMIN_TOKEN=unset: no admin calls (default)
 LEGACY_HTTP_ADDR=off (default)"

@@ -6,6 +6,7 @@ use crate::status::StatusError;
 use crate::workdir::WorkDirError;
 use posemesh_domain_client::DomainError;
 use posemesh_plugin_host::load::{CacheError, EngineError};
+use posemesh_plugin_host::sandbox::SandboxError;
 
 /// Why a node can't start. The text says what was attempted, why it failed and what helps.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +26,8 @@ pub(super) enum StartFailure {
     Engine(#[from] EngineError),
     #[error(transparent)]
     Cache(#[from] CacheError),
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
     #[error("reading PLUGINS_DIR {dir}: {error}; it is the folder with the runners, NAME.wasm")]
     Plugins { dir: String, error: std::io::Error },
     #[error(transparent)]

@@ -70,6 +70,7 @@ fn router(sources: StatusSources, addr: SocketAddr) -> Router {
         .route("/ready", get(ready::answer))
         .route("/metrics", get(metrics::answer))
         .route("/api/node", get(node::answer))
+        .route("/api/status", get(node::answer))
         .route("/api/plugins", get(plugins))
         .route("/api/tasks", get(tasks::all))
         .route("/api/tasks/{id}", get(tasks::one))

@@ -15,7 +15,7 @@ use anyhow::Context as _;
 use posemesh_plugin_host::load::{Loader, LoaderSettings, RunnerEngine};
 use posemesh_plugin_host::manifest::Policy;
 use posemesh_plugin_host::registry::Generation;
-use posemesh_plugin_host::run_compiler_if_asked;
+use posemesh_plugin_host::run_child_if_asked;
 use posemesh_runner_api::disk::TaskDisk;
 use posemesh_runner_api::ports::OutputPort as _;
 use posemesh_runner_api::reports::{ReportLimits, Reports};
@@ -26,8 +26,8 @@ use uuid::Uuid;
 use crate::ports::{MemoryInputs, MemoryOutputs};
 
 fn main() -> anyhow::Result<ExitCode> {
-    // Runners are compiled in a process of its own, which is this program once more.
-    if let Some(code) = run_compiler_if_asked() {
+    // Runners are compiled, and run, in processes of their own, which are this program once more.
+    if let Some(code) = run_child_if_asked() {
         return Ok(code);
     }
     let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);

@@ -15,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 use wasmtime::Store;
 
 use crate::instance::bindings::{Runner as RunnerWorld, RunnerPre};
+use crate::instance::guest_threads::GuestThreads;
 use crate::instance::state::RunState;
-use crate::instance::stuck::StuckThreads;
 use crate::instance::trouble::engine_cause;
 use crate::instance::usage::{RunUsage, report_usage};
 use crate::manifest::limits::LimitReached;
@@ -60,7 +60,7 @@ pub(crate) struct CallResult<T> {
 pub(crate) async fn call<T: Send + 'static>(
     pre: RunnerPre<RunState>,
     state: RunState,
-    stuck: &StuckThreads,
+    threads: &GuestThreads,
     call: impl AsyncFnOnce(&RunnerWorld, &mut Store<RunState>) -> wasmtime::Result<T> + Send + 'static,
 ) -> CallResult<T> {
     // A dropped future cannot stop a blocking thread, so the drop is passed on as a token that the thread watches.
@@ -69,16 +69,21 @@ pub(crate) async fn call<T: Send + 'static>(
     let latest = state.limits.deadline().saturating_add(STUCK_AFTER);
     let stop = state.control.reports.stop_token().clone();
     let runtime = Handle::current();
+    let running = match threads.run(pre.engine()) {
+        Ok(running) => running,
+        Err(error) => return no_thread(&error),
+    };
     let (done, mut ended) = oneshot::channel();
     // A thread of its own rather than one of the runtime's: whether there is one is known here and now, and a guest
     // that can't be ended does not hold up the end of the runtime.
     let thread = std::thread::Builder::new().name("runner".to_owned()).spawn(move || {
+        let result = runtime.block_on(drive(pre, state, call, abandoned));
+        drop(running);
         // Nobody waits any more for what a stuck guest returns.
-        let _ = done.send(runtime.block_on(drive(pre, state, call, abandoned)));
+        let _ = done.send(result);
     });
     if let Err(error) = thread {
-        let what = format!("the node has no thread left (starting one for the runner: {error})");
-        return CallResult { result: Err(CallEnd::Host(what)), usage: RunUsage::default() };
+        return no_thread(&error);
     }
     let overdue = async {
         tokio::select! {
@@ -93,7 +98,7 @@ pub(crate) async fn call<T: Send + 'static>(
             CallResult { result: Err(CallEnd::Host(what)), usage: RunUsage::default() }
         }),
         () = overdue => {
-            let held = stuck.hold();
+            let held = threads.hold();
             tracing::error!("a runner can't be ended and keeps its thread; the node needs a restart");
             // It may end after all: whatever blocked it may pass.
             tokio::spawn(async move {
@@ -104,6 +109,11 @@ pub(crate) async fn call<T: Send + 'static>(
             CallResult { result: Err(CallEnd::Stuck), usage: RunUsage::default() }
         }
     }
+}
+
+fn no_thread<T>(error: &std::io::Error) -> CallResult<T> {
+    let what = format!("the node has no thread left (starting one for the runner: {error})");
+    CallResult { result: Err(CallEnd::Host(what)), usage: RunUsage::default() }
 }
 
 /// The call on its own thread.

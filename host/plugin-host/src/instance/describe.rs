@@ -17,12 +17,12 @@ use wasmtime_wasi::WasiCtxBuilder;
 use crate::instance::bindings::{Runner as RunnerWorld, RunnerPre};
 use crate::instance::call::{CallEnd, call};
 use crate::instance::failure::{limit_of, root_cause};
+use crate::instance::guest_threads::GuestThreads;
 use crate::instance::log_stream::LogStream;
 use crate::instance::outbound::Outbound;
 use crate::instance::prepare::new_state;
 use crate::instance::runner_log::RunnerLog;
 use crate::instance::state::RunState;
-use crate::instance::stuck::StuckThreads;
 use crate::instance::trouble::RunTrouble;
 use crate::instance::wit;
 use crate::manifest::description::RawDescription;
@@ -44,7 +44,7 @@ pub(crate) enum DescribeError {
 pub(crate) async fn describe(
     pre: RunnerPre<RunState>,
     path: &Path,
-    stuck: &StuckThreads,
+    threads: &GuestThreads,
     limits: &Limits,
 ) -> Result<RawDescription, DescribeError> {
     let log = RunnerLog::new(limits.log_bytes, tracing::debug_span!("describe", path = %path.display()));
@@ -61,9 +61,9 @@ pub(crate) async fn describe(
         disk: TaskDisk::new(""),
         log_file: None,
     };
-    let outbound = Outbound::closed(limits, log.clone());
+    let outbound = Box::new(Outbound::closed(limits, log.clone()));
     let state = new_state(wasi.build(), limits, outbound, no_task, None, log.clone(), RunTrouble::default());
-    let called = call(pre, state, stuck, async |runner: &RunnerWorld, store| {
+    let called = call(pre, state, threads, async |runner: &RunnerWorld, store| {
         runner.posemesh_runner_entry().call_describe(store).await
     })
     .await;

@@ -1,6 +1,7 @@
 //! What a store holds before its guest begins: folders, a WASI context with what was granted and nothing
 //! else, and full budgets.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,20 +9,18 @@ use std::sync::Arc;
 use posemesh_runner_api::runner::RunnerCall;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder};
-use wasmtime_wasi_http::WasiHttpCtx;
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpHooks};
 
 use crate::instance::control::ControlContext;
 use crate::instance::inputs::InputsContext;
 use crate::instance::log_stream::LogStream;
 use crate::instance::memory::MemoryLimiter;
-use crate::instance::outbound::Outbound;
 use crate::instance::outputs::OutputsContext;
 use crate::instance::runner_log::RunnerLog;
 use crate::instance::scratch::{SandboxDirs, Scratch};
 use crate::instance::state::{RunState, WasiContext};
 use crate::instance::trouble::RunTrouble;
 use crate::manifest::limits::Limits;
-use crate::manifest::policy::Grant;
 
 /// The most random bytes that one call may ask for.
 const RANDOM_BYTES: u64 = 1 << 20;
@@ -30,7 +29,7 @@ const RANDOM_BYTES: u64 = 1 << 20;
 pub(crate) fn new_state(
     ctx: WasiCtx,
     limits: &Limits,
-    outbound: Outbound,
+    outbound: Box<dyn WasiHttpHooks>,
     call: RunnerCall,
     dirs: Option<SandboxDirs>,
     log: RunnerLog,
@@ -80,7 +79,7 @@ pub(crate) async fn make_dirs(task_dir: PathBuf) -> io::Result<SandboxDirs> {
 /// When a folder can't be opened; the text names it.
 pub(crate) fn wasi_of_run(
     dirs: &SandboxDirs,
-    grant: &Grant,
+    directories: &BTreeMap<String, PathBuf>,
     environment: &[(String, String)],
     [stdout, stderr]: [&LogStream; 2],
 ) -> Result<WasiCtx, String> {
@@ -95,7 +94,7 @@ pub(crate) fn wasi_of_run(
     open(&dirs.work, "/work", FsPerms::ReadWrite)?;
     // Read only: `read-at` reads the same files on the host's side after they were materialised.
     open(&dirs.inputs, "/work/inputs", FsPerms::ReadOnly)?;
-    for (name, folder) in &grant.directories {
+    for (name, folder) in directories {
         open(folder, &format!("/data/{name}"), FsPerms::ReadOnly)?;
     }
     Ok(wasi.build())

@@ -1,61 +1,105 @@
 //! The call of `run`: one task from its folders to its end.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use posemesh_runner_api::failure::RunFailure;
 use posemesh_runner_api::runner::RunnerCall;
+use wasmtime_wasi_http::WasiHttpHooks;
 
 use crate::instance::bindings::{Runner as RunnerWorld, RunnerPre};
 use crate::instance::call::call;
 use crate::instance::failure::FailureContext;
+use crate::instance::guest_threads::GuestThreads;
 use crate::instance::log_stream::LogStream;
 use crate::instance::outbound::Outbound;
 use crate::instance::prepare::{make_dirs, new_state, wasi_of_run};
 use crate::instance::runner_log::RunnerLog;
 use crate::instance::runner_log::file::LogFile;
 use crate::instance::state::RunState;
-use crate::instance::stuck::StuckThreads;
 use crate::instance::trouble::RunTrouble;
 use crate::instance::wit;
+use crate::manifest::limits::Limits;
 use crate::manifest::policy::Grant;
 
-/// What a generation brings to each of its runs.
-pub(crate) struct InstanceSetup<'a> {
+/// What a generation brings to each of its runs in the node's own process.
+pub(crate) struct GenerationSetup<'a> {
     /// The runner's label, for logs and failures.
     pub(crate) label: &'a str,
     pub(crate) grant: &'a Grant,
     /// Granted variables with their values.
     pub(crate) environment: &'a [(String, String)],
-    pub(crate) stuck: &'a StuckThreads,
+    pub(crate) threads: &'a GuestThreads,
+}
+
+/// What a run gets, whichever process it is in.
+pub(crate) struct InstanceSetup<'a> {
+    pub(crate) label: &'a str,
+    pub(crate) limits: &'a Limits,
+    /// Granted directories, by their names.
+    pub(crate) directories: &'a BTreeMap<String, PathBuf>,
+    pub(crate) environment: &'a [(String, String)],
+    pub(crate) threads: &'a GuestThreads,
+    pub(crate) log: RunnerLog,
+    pub(crate) outbound: Box<dyn WasiHttpHooks>,
+    pub(crate) trouble: RunTrouble,
+}
+
+/// Runs one task in this process, to its end.
+pub(crate) async fn run(
+    pre: RunnerPre<RunState>,
+    setup: GenerationSetup<'_>,
+    task_call: RunnerCall,
+) -> Result<(), RunFailure> {
+    let GenerationSetup { label, grant, environment, threads } = setup;
+    let trouble = RunTrouble::default();
+    let log = log_of(label, &grant.limits, &task_call, &trouble).await;
+    let setup = InstanceSetup {
+        label,
+        limits: &grant.limits,
+        directories: &grant.directories,
+        environment,
+        threads,
+        outbound: Box::new(Outbound::new(grant, log.clone())),
+        log,
+        trouble,
+    };
+    run_with(pre, setup, task_call).await
+}
+
+/// The log of a task, kept in its file from the first line on.
+pub(crate) async fn log_of(
+    label: &str,
+    limits: &Limits,
+    call: &RunnerCall,
+    trouble: &RunTrouble,
+) -> RunnerLog {
+    let span = tracing::info_span!("runner", runner = %label, task_id = %call.task.id);
+    let log = RunnerLog::new(limits.log_bytes, span);
+    if let Some(path) = call.log_file.clone() {
+        keep_in_file(&log, path, trouble).await;
+    }
+    log
 }
 
 /// Runs one task to its end.
-pub(crate) async fn run(
+pub(crate) async fn run_with(
     pre: RunnerPre<RunState>,
     setup: InstanceSetup<'_>,
     task_call: RunnerCall,
 ) -> Result<(), RunFailure> {
-    let InstanceSetup { label, grant, environment, stuck } = setup;
-    let limits = &grant.limits;
-    let span = tracing::info_span!("runner", runner = %label, task_id = %task_call.task.id);
-    let log = RunnerLog::new(limits.log_bytes, span);
-    // Before anything can be printed: the file is to have every line from the first on.
-    let trouble = RunTrouble::default();
-    if let Some(path) = task_call.log_file.clone() {
-        keep_in_file(&log, path, &trouble).await;
-    }
+    let InstanceSetup { label, limits, directories, environment, threads, log, outbound, trouble } = setup;
     let dir = task_call.disk.path();
     let dirs = make_dirs(dir.to_owned()).await.map_err(|error| {
         RunFailure::host(format!("making the sandbox directory in {}: {error}", dir.display()))
     })?;
     let (stdout, stderr) = (LogStream::new(&log, "stdout"), LogStream::new(&log, "stderr"));
-    let wasi = wasi_of_run(&dirs, grant, environment, [&stdout, &stderr]).map_err(RunFailure::host)?;
+    let wasi = wasi_of_run(&dirs, directories, environment, [&stdout, &stderr]).map_err(RunFailure::host)?;
     let work = dirs.work.clone();
     // Converted here because `new_state` takes the whole call.
     let task = wit::task(&task_call.task);
-    let outbound = Outbound::new(grant, log.clone());
     let state = new_state(wasi, limits, outbound, task_call, Some(dirs), log.clone(), trouble.clone());
-    let called = call(pre, state, stuck, async move |runner: &RunnerWorld, store| {
+    let called = call(pre, state, threads, async move |runner: &RunnerWorld, store| {
         runner.posemesh_runner_entry().call_run(store, &task).await
     })
     .await;

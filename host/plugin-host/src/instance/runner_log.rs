@@ -7,6 +7,7 @@
 pub(crate) mod file;
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use posemesh_text::escaped;
@@ -22,6 +23,9 @@ const LINES_PER_SECOND: u64 = 50;
 /// How many lines are kept for a failure.
 const TAIL_LINES: usize = 20;
 
+/// Takes the lines of a log that is kept elsewhere: the stream, how much the line matters, the escaped line.
+type PassOn = Box<dyn Fn(&'static str, Level, &str) + Send>;
+
 /// One task's log. Cloning shares.
 #[derive(Debug, Clone)]
 pub(crate) struct RunnerLog {
@@ -29,7 +33,6 @@ pub(crate) struct RunnerLog {
     span: Span,
 }
 
-#[derive(Debug)]
 struct LogState {
     bytes: u64,
     bytes_left: u64,
@@ -43,6 +46,14 @@ struct LogState {
     /// Lines that came too fast for the node's log since it last said so.
     skipped: u64,
     file: Option<LogFile>,
+    /// The one who gets the lines in place of the node's log.
+    pass_on: Option<PassOn>,
+}
+
+impl fmt::Debug for LogState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LogState").field("lines", &self.lines).finish_non_exhaustive()
+    }
 }
 
 impl RunnerLog {
@@ -57,8 +68,21 @@ impl RunnerLog {
             node_log_rate: TokenBucket::new(LINES_PER_SECOND),
             skipped: 0,
             file: None,
+            pass_on: None,
         };
         Self { state: Arc::new(Mutex::new(state)), span }
+    }
+
+    /// An empty log whose lines are passed on, in a process that has no log of its own.
+    pub(crate) fn passed_on(bytes: u64, to: impl Fn(&'static str, Level, &str) + Send + 'static) -> Self {
+        let log = Self::new(bytes, Span::none());
+        log.state().pass_on = Some(Box::new(to));
+        log
+    }
+
+    /// Counts lines that were dropped before they came here.
+    pub(crate) fn count_dropped(&self, lines: u64) {
+        self.state().dropped_lines += lines;
     }
 
     /// Keeps every line within the budget in a file too.
@@ -119,6 +143,10 @@ impl RunnerLog {
                 state.tail.pop_front();
             }
             state.tail.push_back(line.to_owned());
+        }
+        if let Some(pass_on) = &state.pass_on {
+            pass_on(stream, level, line);
+            return;
         }
         // Before the rate is asked: that one protects the node's log only, the file keeps every line.
         if let Some(file) = &mut state.file {

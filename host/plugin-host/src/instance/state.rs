@@ -5,12 +5,11 @@ use std::sync::Arc;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::filesystem::WasiFilesystemView as _;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
-use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
 
 use crate::instance::control::{ControlContext, ControlView};
 use crate::instance::inputs::{InputsContext, InputsView};
 use crate::instance::memory::MemoryLimiter;
-use crate::instance::outbound::Outbound;
 use crate::instance::outputs::{OutputsContext, OutputsView};
 use crate::instance::scratch::Scratch;
 use crate::instance::scratch::view::FilesystemView;
@@ -32,7 +31,7 @@ pub(crate) struct RunState {
 pub(crate) struct WasiContext {
     pub(crate) ctx: WasiCtx,
     pub(crate) http: WasiHttpCtx,
-    pub(crate) outbound: Outbound,
+    pub(crate) outbound: Box<dyn WasiHttpHooks>,
 }
 
 impl RunState {
@@ -68,6 +67,6 @@ impl WasiView for RunState {
 
 impl WasiHttpView for RunState {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
-        WasiHttpCtxView { ctx: &mut self.wasi.http, table: &mut self.table, hooks: &mut self.wasi.outbound }
+        WasiHttpCtxView { ctx: &mut self.wasi.http, table: &mut self.table, hooks: &mut *self.wasi.outbound }
     }
 }

@@ -83,7 +83,8 @@ impl RunTrouble {
             | FailureKind::Limit
             | FailureKind::Deadline
             | FailureKind::Cancelled
-            | FailureKind::Stuck => false,
+            | FailureKind::Stuck
+            | FailureKind::Crashed => false,
         };
         if !mends {
             return failure;

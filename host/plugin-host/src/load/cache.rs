@@ -12,7 +12,6 @@ use std::time::{Duration, SystemTime};
 
 use posemesh_files::open_regular;
 use wasmtime::Engine;
-use wasmtime::component::Component;
 
 use crate::load::compiled::{CompiledComponent, MAX_COMPILED_BYTES};
 
@@ -60,19 +59,16 @@ impl Cache {
     }
 
     /// The compiled component of a digest, if it is there and whole.
-    pub(crate) async fn get(&self, engine: &Engine, digest: &str) -> Option<Component> {
-        let (path, engine) = (self.path(digest), engine.clone());
+    pub(crate) async fn get(&self, digest: &str) -> Option<CompiledComponent> {
+        let path = self.path(digest);
         let read = move || {
             let reason = match read(&path) {
-                Ok(compiled) => match compiled.into_component(&engine) {
-                    Ok(component) => {
-                        // So that the least used go first.
-                        let now = fs::File::options().append(true).open(&path);
-                        let _ = now.and_then(|file| file.set_modified(SystemTime::now()));
-                        return Some(component);
-                    }
-                    Err(error) => error.to_string(),
-                },
+                Ok(compiled) => {
+                    // So that the least used go first.
+                    let now = fs::File::options().append(true).open(&path);
+                    let _ = now.and_then(|file| file.set_modified(SystemTime::now()));
+                    return Some(compiled);
+                }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
                 Err(error) => error.to_string(),
             };

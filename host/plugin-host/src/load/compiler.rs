@@ -30,7 +30,7 @@ const THREADS: usize = 4;
 #[derive(Debug, Clone)]
 pub struct CompilerSettings {
     /// The program that is started to compile: by default this one, whose `main` begins with
-    /// [`run_compiler_if_asked`](crate::load::run_compiler_if_asked). None compiles in this process, without a
+    /// [`run_child_if_asked`](crate::run_child_if_asked). None compiles in this process, without a
     /// bound on memory or time, for programs that trust their components.
     pub program: Option<PathBuf>,
     /// How long one component may take.
@@ -54,7 +54,7 @@ impl Default for CompilerSettings {
 
 /// This very program, even when its file has been replaced since it was started: a newer compiler's code
 /// would not fit.
-fn own_program() -> Option<PathBuf> {
+pub(crate) fn own_program() -> Option<PathBuf> {
     let linux = PathBuf::from("/proc/self/exe");
     if linux.exists() { Some(linux) } else { std::env::current_exe().ok() }
 }

@@ -12,6 +12,7 @@ use wasmtime::component::{Component, InstancePre};
 
 use crate::instance::state::RunState;
 use crate::load::cache::{Cache, CacheError};
+use crate::load::compiled::CompiledComponent;
 use crate::load::compiler::{Compiler, CompilerSettings};
 use crate::load::engine::RunnerEngine;
 use crate::load::error::{LoadError, MAX_CAUSE};
@@ -19,6 +20,8 @@ use crate::load::file_calls::FileCalls;
 use crate::load::stage::{LoadStage, Reached};
 use crate::load::world::check_world;
 use crate::manifest::limits::Limits;
+use crate::sandbox::node::pool::Sandbox;
+use crate::sandbox::{SandboxError, SandboxMode, SandboxSettings};
 
 /// How long reading one file may take. A file that takes longer is refused, so that it does not hold up the others, and
 /// read again later.
@@ -39,6 +42,8 @@ pub struct LoaderSettings {
     pub maximum: Limits,
     /// What a runner gets of each limit if neither it nor its policy says anything.
     pub defaults: Limits,
+    /// Whether guests run in processes of their own (`SANDBOX`).
+    pub sandbox: SandboxSettings,
 }
 
 impl Default for LoaderSettings {
@@ -50,7 +55,28 @@ impl Default for LoaderSettings {
             cache: None,
             maximum: Limits::node_maximum(),
             defaults: Limits::default(),
+            sandbox: SandboxSettings::default(),
         }
+    }
+}
+
+impl LoaderSettings {
+    /// The same, with another program for the processes that compile and run components: one whose `main` begins with
+    /// [`run_child_if_asked`](crate::run_child_if_asked).
+    #[must_use]
+    pub fn with_program(mut self, program: impl Into<PathBuf>) -> Self {
+        let program = program.into();
+        self.compiler.program = Some(program.clone());
+        self.sandbox.program = Some(program);
+        self
+    }
+
+    /// The same without any process: for programs that trust their components.
+    #[must_use]
+    pub fn in_this_process(mut self) -> Self {
+        self.compiler.program = None;
+        self.sandbox.program = None;
+        self
     }
 }
 
@@ -64,13 +90,15 @@ pub struct Loader {
     cache: Option<Cache>,
     maximum: Limits,
     defaults: Limits,
+    sandbox: Option<Arc<Sandbox>>,
+    sandbox_mode: SandboxMode,
     files: FileCalls,
 }
 
-/// A component that is ready to be instantiated.
-pub(crate) struct LinkedComponent {
-    /// What instances are made from.
-    pub(crate) pre: InstancePre<RunState>,
+/// A component that is compiled.
+pub(crate) struct LoadedComponent {
+    /// Its machine code.
+    pub(crate) code: CompiledComponent,
     /// SHA-256 of the file, in hex.
     pub(crate) digest: String,
     /// Size of the file, in bytes.
@@ -98,6 +126,8 @@ impl Loader {
             cache,
             maximum: settings.maximum,
             defaults: settings.defaults,
+            sandbox_mode: settings.sandbox.mode,
+            sandbox: Sandbox::new(settings.sandbox),
             files: FileCalls::default(),
         })
     }
@@ -132,11 +162,11 @@ impl Loader {
         self.describe_time
     }
 
-    /// Reads, verifies, compiles and links a component, and calls `reached` with each stage.
+    /// Reads, verifies and compiles a component, and calls `reached` with each stage.
     ///
     /// # Errors
     /// At the first step that it does not pass.
-    pub(crate) async fn load(&self, path: &Path, reached: Reached<'_>) -> Result<LinkedComponent, LoadError> {
+    pub(crate) async fn load(&self, path: &Path, reached: Reached<'_>) -> Result<LoadedComponent, LoadError> {
         let bytes = Arc::new(self.read(path).await?);
         check_preamble(path, &bytes)?;
         let size = bytes.len() as u64;
@@ -145,15 +175,63 @@ impl Loader {
             off_the_runtime(path, move || hex::encode(Sha256::digest(&*bytes))).await?
         };
         reached(LoadStage::Verified);
-        let (component, cached) = match self.cached(&digest).await {
-            Some(component) => (component, true),
+        let (code, cached) = match self.cached(&digest).await {
+            Some(code) => (code, true),
             None => (self.compile(path, &bytes, &digest).await?, false),
         };
         reached(LoadStage::Compiled);
-        let (engine, of) = (self.engine.clone(), path.to_owned());
-        let pre = off_the_runtime(path, move || link(&engine, &of, &component)).await??;
-        reached(LoadStage::Linked);
-        Ok(LinkedComponent { pre, digest, bytes: size, cached })
+        Ok(LoadedComponent { code, digest, bytes: size, cached })
+    }
+
+    /// Maps code into this process and links it, where guests run in it.
+    ///
+    /// # Errors
+    /// When the component is not of the world of runners.
+    pub(crate) async fn link(
+        &self,
+        path: &Path,
+        code: CompiledComponent,
+    ) -> Result<InstancePre<RunState>, LoadError> {
+        let engine = self.engine.clone();
+        let linked = off_the_runtime(path, move || {
+            let component = code.into_component(engine.engine()).map_err(|error| {
+                Err(format!(
+                    "the compiled code can't be used: {}",
+                    one_line(format_args!("{error:#}"), MAX_CAUSE)
+                ))
+            })?;
+            link_component(&engine, &component).map_err(Ok)
+        });
+        linked.await?.map_err(|why: Result<String, String>| match why {
+            Ok(what) => LoadError::World { path: path.to_owned(), what },
+            Err(what) => LoadError::Compiler { path: path.to_owned(), what },
+        })
+    }
+
+    /// What starts sandbox processes; None where guests run in this process.
+    pub(crate) fn sandbox(&self) -> Option<&Arc<Sandbox>> {
+        self.sandbox.as_ref()
+    }
+
+    /// How guests are kept apart from this process.
+    pub fn sandbox_mode(&self) -> SandboxMode {
+        if self.sandbox.is_some() { self.sandbox_mode } else { SandboxMode::Off }
+    }
+
+    /// What this system lacks to hold sandbox processes, in words; None before the first was started, or without them.
+    pub fn sandbox_missing(&self) -> Option<Vec<String>> {
+        self.sandbox.as_ref()?.missing()
+    }
+
+    /// Starts a sandbox process that only tries what this system can hold it by; says what it lacks, in words.
+    ///
+    /// # Errors
+    /// [`SandboxError`] when no such process can be started, or when something is lacking and everything is required.
+    pub async fn check_sandbox(&self) -> Result<Vec<String>, SandboxError> {
+        match &self.sandbox {
+            Some(sandbox) => sandbox.probe().await.map_err(SandboxError),
+            None => Ok(Vec::new()),
+        }
     }
 
     async fn read(&self, path: &Path) -> Result<Vec<u8>, LoadError> {
@@ -180,15 +258,20 @@ impl Loader {
         }
     }
 
-    async fn cached(&self, digest: &str) -> Option<Component> {
-        self.cache.as_ref()?.get(self.engine.engine(), digest).await
+    async fn cached(&self, digest: &str) -> Option<CompiledComponent> {
+        self.cache.as_ref()?.get(digest).await
     }
 
-    async fn compile(&self, path: &Path, bytes: &Arc<Vec<u8>>, digest: &str) -> Result<Component, LoadError> {
+    async fn compile(
+        &self,
+        path: &Path,
+        bytes: &Arc<Vec<u8>>,
+        digest: &str,
+    ) -> Result<CompiledComponent, LoadError> {
         // Whoever waited for a permit may find that somebody else compiled the same bytes meanwhile.
         let permit = self.compiler.permit().await;
-        if let Some(component) = self.cached(digest).await {
-            return Ok(component);
+        if let Some(code) = self.cached(digest).await {
+            return Ok(code);
         }
         let began = Instant::now();
         let compiled = self.compiler.compile(permit, self.engine.engine(), path, bytes.clone()).await?;
@@ -199,15 +282,7 @@ impl Loader {
                 tracing::warn!(path = %path.display(), %error, "the compiled runner was not kept");
             }
         }
-        let engine = self.engine.engine().clone();
-        let component = off_the_runtime(path, move || compiled.into_component(&engine)).await?;
-        component.map_err(|error| LoadError::Compiler {
-            path: path.to_owned(),
-            what: format!(
-                "the compiled code can't be used: {}",
-                one_line(format_args!("{error:#}"), MAX_CAUSE)
-            ),
-        })
+        Ok(compiled)
     }
 }
 
@@ -236,22 +311,24 @@ fn check_preamble(path: &Path, bytes: &[u8]) -> Result<(), LoadError> {
     Err(LoadError::NotAComponent { path: path.to_owned(), what })
 }
 
-fn link(
+/// Links a component to what runners may import.
+///
+/// # Errors
+/// When it is not of the world of runners, in words.
+pub(crate) fn link_component(
     engine: &RunnerEngine,
-    path: &Path,
     component: &Component,
-) -> Result<InstancePre<RunState>, LoadError> {
+) -> Result<InstancePre<RunState>, String> {
     let ty = component.component_type();
     let wasmtime_engine = engine.engine();
     let imports: Vec<String> = ty.imports(wasmtime_engine).map(|(name, _)| name.to_owned()).collect();
     let exports: Vec<String> = ty.exports(wasmtime_engine).map(|(name, _)| name.to_owned()).collect();
-    let world = |what| LoadError::World { path: path.to_owned(), what };
-    check_world(&imports, &exports).map_err(world)?;
+    check_world(&imports, &exports)?;
     engine.link(component).map_err(|error| {
-        world(format!(
+        format!(
             "{}; build it against the WIT package of this node",
             one_line(format_args!("{error:#}"), MAX_CAUSE)
-        ))
+        )
     })
 }
 

@@ -2,8 +2,8 @@
 //! people's screens.
 
 use posemesh_text::{is_plain, one_line};
-use serde::Serialize;
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
 
 use crate::manifest::host_rule::HostRule;
 use crate::manifest::limits::LimitSettings;
@@ -18,7 +18,7 @@ const MAX_SHOWN: usize = 80;
 const MAX_META_SCHEMA: usize = 64 << 10;
 
 /// What `describe` returned, as it came: nothing of it can be relied on.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct RawDescription {
     pub(crate) name: String,
     pub(crate) version: String,

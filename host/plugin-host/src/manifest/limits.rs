@@ -56,6 +56,19 @@ macro_rules! limits {
                 }
             }
 
+            /// The limit's place in the table.
+            pub(crate) const fn order(self) -> usize {
+                self as usize
+            }
+
+            /// The limit of this name.
+            pub(crate) fn named(name: &str) -> Option<Self> {
+                match name {
+                    $(stringify!($name) => Some(Self::$limit),)+
+                    _ => None,
+                }
+            }
+
             /// The environment variable with the node's maximum.
             pub const fn variable(self) -> &'static str {
                 match self {
@@ -79,7 +92,7 @@ macro_rules! limits {
         }
 
         /// The limits of one run. Sizes in bytes, times in milliseconds.
-        #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
         pub struct Limits {
             $($(#[doc = $doc])+ pub $name: u64,)+
         }

@@ -2,19 +2,15 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use posemesh_runner_api::failure::RunFailure;
 use posemesh_runner_api::runner::{Runner, RunnerCall, RunnerNeeds};
 use posemesh_text::one_line;
 
-use crate::instance::bindings::RunnerPre;
-use crate::instance::describe::{DescribeError, describe};
-use crate::instance::run::{InstanceSetup, run};
-use crate::instance::state::RunState;
-use crate::instance::stuck::StuckThreads;
-use crate::load::error::{LoadError, MAX_CAUSE};
-use crate::load::loader::{LinkedComponent, Loader};
+use crate::load::error::LoadError;
+use crate::load::loader::{LoadedComponent, Loader};
 use crate::load::stage::{LoadStage, Reached};
 use crate::manifest::breaker::BreakerPolicy;
 use crate::manifest::description::Description;
@@ -22,6 +18,7 @@ use crate::manifest::limits::Limits;
 use crate::manifest::policy::{Grant, Policy};
 use crate::registry::claims::Claim;
 use crate::registry::counters::RunCounters;
+use crate::registry::guests::Guests;
 
 /// The longest name in a label, in bytes; longer than a file's.
 const MAX_NAME: usize = 300;
@@ -38,7 +35,7 @@ pub struct Generation {
     /// What the runner says of itself.
     pub description: Description,
     /// What the runner may do and use.
-    pub grant: Grant,
+    pub grant: Arc<Grant>,
     /// SHA-256 of the file, in hex.
     pub digest: String,
     /// Size of the file, in bytes.
@@ -50,9 +47,8 @@ pub struct Generation {
     /// `[breaker]` of its policy.
     pub(crate) breaker: BreakerPolicy,
     pub(crate) counters: RunCounters,
-    pre: RunnerPre<RunState>,
+    guests: Guests,
     environment: Vec<(String, String)>,
-    stuck: StuckThreads,
 }
 
 impl Generation {
@@ -70,18 +66,13 @@ impl Generation {
         environment: &(dyn Fn(&str) -> Option<String> + Sync),
         reached: Reached<'_>,
     ) -> Result<Self, LoadError> {
-        let LinkedComponent { pre, digest, bytes, cached } = loader.load(path, reached).await?;
-        let pre = RunnerPre::new(pre).map_err(|error| LoadError::World {
-            path: path.to_owned(),
-            what: one_line(format_args!("{error:#}"), MAX_CAUSE),
-        })?;
-        let stuck = loader.engine().stuck_threads().clone();
+        let LoadedComponent { code, digest, bytes, cached } = loader.load(path, reached).await?;
         let time = loader.describe_time();
         let limits = Limits::probe(&policy.limits, loader.maximum(), loader.defaults(), time);
-        let raw = describe(pre.clone(), path, &stuck, &limits).await.map_err(|error| match error {
-            DescribeError::Runner(cause) => LoadError::Describe { path: path.to_owned(), cause },
-            DescribeError::Host(what) => LoadError::Host { path: path.to_owned(), what },
-        })?;
+        // `describe` reaches none of them; they are named so that the process need not be started again for a task.
+        let directories: Vec<_> =
+            policy.directories.iter().map(|(name, folder)| (name.clone(), folder.clone())).collect();
+        let (guests, raw) = Guests::load(loader, path, code, &limits, &directories, reached).await?;
         let description =
             Description::check(raw).map_err(|what| LoadError::Description { path: path.to_owned(), what })?;
         // Only now: what is granted depends on what the runner asked for in its description.
@@ -97,16 +88,15 @@ impl Generation {
             number,
             path: path.to_owned(),
             description,
-            grant,
+            grant: Arc::new(grant),
             digest,
             bytes,
             cached,
             priority: policy.priority,
             breaker: policy.breaker.clone(),
             counters: RunCounters::default(),
-            pre,
+            guests,
             environment,
-            stuck,
         })
     }
 
@@ -145,13 +135,6 @@ impl Runner for Generation {
     }
 
     async fn run(&self, call: RunnerCall) -> Result<(), RunFailure> {
-        let label = self.label();
-        let setup = InstanceSetup {
-            label: &label,
-            grant: &self.grant,
-            environment: &self.environment,
-            stuck: &self.stuck,
-        };
-        run(self.pre.clone(), setup, call).await
+        self.guests.run(&self.label(), &self.grant, &self.environment, call).await
     }
 }

@@ -19,10 +19,10 @@ async fn what_was_kept_is_found_in_a_private_directory() {
     let dir = root.path().join("made/for/us");
     let (engine, compiled) = component();
     let cache = Cache::open(dir.clone(), &engine).await.unwrap();
-    assert!(cache.get(&engine, "d1").await.is_none());
+    assert!(cache.get("d1").await.is_none());
     cache.put("d1", &compiled).await.unwrap();
-    assert!(cache.get(&engine, "d1").await.is_some());
-    assert!(cache.get(&engine, "d2").await.is_none(), "another digest is another component");
+    assert!(cache.get("d1").await.is_some());
+    assert!(cache.get("d2").await.is_none(), "another digest is another component");
     assert_eq!((mode(&dir), mode(&cache.path("d1")) & 0o077), (0o700, 0));
 }
 
@@ -57,7 +57,7 @@ async fn changed_and_cut_files_are_never_loaded_and_are_removed() {
         let mut bytes = fs::read(cache.path("d")).unwrap();
         damage(&mut bytes);
         fs::write(cache.path("d"), bytes).unwrap();
-        assert!(cache.get(&engine, "d").await.is_none());
+        assert!(cache.get("d").await.is_none());
         assert!(!cache.path("d").exists(), "what can't be used is removed");
     }
 }
@@ -70,7 +70,7 @@ async fn code_for_other_settings_is_not_found() {
     cache.put("d", &compiled).await.unwrap();
     let other = Engine::new(wasmtime::Config::new().epoch_interruption(true)).unwrap();
     let cache = Cache::open(root.path().join("cache"), &other).await.unwrap();
-    assert!(cache.get(&other, "d").await.is_none());
+    assert!(cache.get("d").await.is_none());
 }
 
 #[test]

@@ -19,27 +19,8 @@ const CPU_SECONDS: &str = "--cpu-seconds";
 const MAX_DESCRIPTORS: u64 = 64;
 
 /// Does the work of the compiler process, if this process was started as one.
-///
-/// Components are written by strangers, so each is compiled in a process of its own with little memory, little
-/// time, no environment and no file to write to. That process is this very program: the first thing that its
-/// `main` does must be this call, before it reads arguments or starts threads.
-///
-/// ```
-/// use std::process::ExitCode;
-///
-/// fn main() -> ExitCode {
-///     if let Some(code) = posemesh_plugin_host::run_compiler_if_asked() {
-///         return code;
-///     }
-///     println!("the program's own work");
-///     ExitCode::SUCCESS
-/// }
-/// ```
-pub fn run_compiler_if_asked() -> Option<ExitCode> {
-    let arguments: Vec<String> =
-        std::env::args_os().filter_map(|argument| argument.into_string().ok()).collect();
-    let limits = ChildLimits::parse(arguments.get(1..)?)?;
-    Some(compile_stdin(&limits))
+pub(crate) fn compile_if_asked(arguments: &[String]) -> Option<ExitCode> {
+    Some(compile_stdin(&ChildLimits::parse(arguments)?))
 }
 
 /// The limits of a compiler process, as it gets them by its arguments.

@@ -1,0 +1,120 @@
+//! The sandbox process: this program, started with a hidden command. It serves one generation of one runner, whose code,
+//! folder and granted directories it gets from the node, and has nothing else.
+//!
+//! The order matters: what the code needs is opened, the kernel's locks are closed, and only then may a guest's first
+//! instruction run.
+
+pub(crate) mod http;
+mod inputs;
+mod link;
+mod outbox;
+mod outputs;
+mod reports;
+mod serve;
+
+use std::io::{self, Write as _};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use crate::instance::bindings::RunnerPre;
+use crate::instance::state::RunState;
+use crate::load::compiled::CompiledComponent;
+use crate::load::engine::RunnerEngine;
+use crate::load::loader::link_component;
+use crate::sandbox::channel::receive_blocking;
+use crate::sandbox::confine;
+use crate::sandbox::guest::outbox::Outbox;
+use crate::sandbox::guest::serve::Server;
+use crate::sandbox::wire::{NotReady, Setup, ToGuest, ToNode};
+
+/// The hidden command.
+pub(crate) const COMMAND: &str = "serve-runner";
+/// The largest frame that is taken: a task as large as a lease may be.
+const MAX_FRAME: usize = 64 << 20;
+
+/// Does the work of a sandbox process, if this process was started as one.
+pub(crate) fn run_if_asked(arguments: &[String]) -> Option<ExitCode> {
+    let [command, node] = arguments else { return None };
+    if command != COMMAND {
+        return None;
+    }
+    let node = node.parse().ok()?;
+    Some(match serve(node) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(what) => {
+            // The node keeps the last lines of this.
+            let _ = writeln!(io::stderr(), "{what}");
+            ExitCode::FAILURE
+        }
+    })
+}
+
+fn serve(node: u32) -> Result<(), String> {
+    confine::begin(node).map_err(|error| format!("beginning the sandbox: {error}"))?;
+    // Standard input is the channel.
+    let channel =
+        io::stdin().as_fd().try_clone_to_owned().map_err(|error| format!("the channel: {error}"))?;
+    let channel = Arc::new(channel);
+    let outbox = Outbox::new(channel.clone());
+    let first = receive_blocking(&channel, MAX_FRAME).map_err(|error| format!("the channel: {error}"))?;
+    // Closed before a word was said: the node has thought better of it.
+    let Some(mut first) = first else { return Ok(()) };
+    let Ok(ToGuest::Setup(setup)) = first.parse() else { return Err("the first frame is none".to_owned()) };
+    match set_up(&setup, std::mem::take(&mut first.descriptors)) {
+        Ok((server, missing)) => {
+            outbox.send(&ToNode::Ready { missing });
+            server.map_or(Ok(()), |server| server.serve(&channel, MAX_FRAME, outbox))
+        }
+        Err(why) => {
+            outbox.send(&ToNode::NotReady(why));
+            Ok(())
+        }
+    }
+}
+
+/// Loads the code and closes the locks; what is not held, in words.
+fn set_up(setup: &Setup, descriptors: Vec<OwnedFd>) -> Result<(Option<Server>, Vec<String>), NotReady> {
+    let machine = |what: String| NotReady::Machine(what);
+    let mut descriptors = descriptors.into_iter();
+    let folder = descriptors.next().ok_or_else(|| machine("the first frame has no folder".to_owned()))?;
+    if setup.probe {
+        return Ok((None, lock(&folder, &[])));
+    }
+    let code = descriptors.next().ok_or_else(|| machine("the first frame has no code".to_owned()))?;
+    let granted: Vec<OwnedFd> = descriptors.collect();
+    let engine = RunnerEngine::running().map_err(|error| machine(error.to_string()))?;
+    let component = CompiledComponent::map(&code, engine.engine())
+        .map_err(|error| NotReady::Code(posemesh_text::one_line(format_args!("{error:#}"), 400)))?;
+    drop(code);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| machine(format!("starting the runtime: {error}")))?;
+
+    let missing = lock(&folder, &granted);
+    if setup.require && !missing.is_empty() {
+        return Err(machine(missing.join("; ")));
+    }
+    // A stranger's names are looked at behind the locks.
+    let pre = link_component(&engine, &component).map_err(NotReady::World)?;
+    let pre: RunnerPre<RunState> = RunnerPre::new(pre)
+        .map_err(|error| NotReady::World(posemesh_text::one_line(format_args!("{error:#}"), 400)))?;
+    // By the descriptors that were handed over: whatever has become of their paths since.
+    let directories = setup
+        .directories
+        .iter()
+        .zip(&granted)
+        .map(|(name, folder)| (name.clone(), PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd()))))
+        .collect();
+    let server = Server { runtime, engine, pre, label: setup.label.clone(), directories, granted };
+    Ok((Some(server), missing))
+}
+
+/// Closes the locks; those that this kernel does not have, in words.
+fn lock(folder: &OwnedFd, granted: &[OwnedFd]) -> Vec<String> {
+    let files = confine::lock_files(folder, granted).err();
+    // Last: what the others need is not among the system calls that are left.
+    files.into_iter().chain(confine::lock_calls().err()).collect()
+}

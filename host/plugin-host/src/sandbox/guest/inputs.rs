@@ -1,0 +1,115 @@
+//! The inputs of a task, read by way of the node. One chunk is read ahead while the guest works on the last, and small
+//! reads are served from it, so that they cost no round trip each.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use posemesh_runner_api::ports::{InputPort, PartInfo, PartStream, PortError};
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::sandbox::arena::SLOT;
+use crate::sandbox::guest::link::{Asked, CallLink, Reply, port_error, unexpected};
+use crate::sandbox::wire::{Answer, Ask, AskId};
+
+/// The input port of one call.
+pub(crate) struct LinkedInputs(pub(crate) Arc<CallLink>);
+
+#[async_trait]
+impl InputPort for LinkedInputs {
+    async fn open(&self, cid: &str) -> Result<Box<dyn PartStream>, PortError> {
+        let asked = self.0.ask(Ask::Open { cid: cid.to_owned() }, None);
+        // Made before the answer is there: whoever gives up the opening closes what it may have opened.
+        let stream = LinkedParts {
+            link: self.0.clone(),
+            opened: asked.ask,
+            rest: Bytes::new(),
+            ahead: None,
+            ended: true,
+        };
+        match asked.answered().await.map_err(port_error)? {
+            Reply::Said(Answer::Done) => Ok(Box::new(stream)),
+            other => Err(unexpected(&other)),
+        }
+    }
+}
+
+/// A chunk that is on its way, and the right to read ahead, if nobody waits for it yet.
+struct Ahead {
+    asked: Asked,
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+/// The parts of one CID.
+struct LinkedParts {
+    link: Arc<CallLink>,
+    opened: AskId,
+    /// What the guest has not taken yet of the last chunk.
+    rest: Bytes,
+    ahead: Option<Ahead>,
+    /// The current part has no more bytes on the node's side.
+    ended: bool,
+}
+
+impl LinkedParts {
+    fn read_ahead(&mut self) {
+        if self.ahead.is_none()
+            && let Some((slot, permit)) = self.link.spare_slot()
+        {
+            let asked = self.link.ask_read(self.opened, slot, SLOT);
+            self.ahead = Some(Ahead { asked, _permit: Some(permit) });
+        }
+    }
+}
+
+#[async_trait]
+impl PartStream for LinkedParts {
+    async fn next_part(&mut self) -> Result<Option<PartInfo>, PortError> {
+        // The node answers in order: a chunk that was read ahead belongs to the part that is left.
+        self.ahead = None;
+        self.rest = Bytes::new();
+        self.ended = true;
+        match self
+            .link
+            .ask(Ask::NextPart { opened: self.opened }, None)
+            .answered()
+            .await
+            .map_err(port_error)?
+        {
+            Reply::Said(Answer::Part(part)) => {
+                self.ended = part.is_none();
+                Ok(part)
+            }
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    async fn read(&mut self, max_bytes: usize) -> Result<Bytes, PortError> {
+        if self.rest.is_empty() && !self.ended {
+            let ahead = match self.ahead.take() {
+                Some(ahead) => ahead,
+                None => {
+                    let slot = self.link.slot().await?;
+                    Ahead { asked: self.link.ask_read(self.opened, slot, SLOT), _permit: None }
+                }
+            };
+            match ahead.asked.answered().await.map_err(port_error)? {
+                Reply::Bytes(bytes) => {
+                    self.ended = bytes.is_empty();
+                    self.rest = bytes;
+                }
+                other => return Err(unexpected(&other)),
+            }
+            if !self.ended {
+                self.read_ahead();
+            }
+        }
+        Ok(self.rest.split_to(max_bytes.min(self.rest.len())))
+    }
+}
+
+impl Drop for LinkedParts {
+    fn drop(&mut self) {
+        self.link.close(self.opened);
+    }
+}

@@ -1,0 +1,185 @@
+//! One call's line to the node: what is asked, and which answer belongs to it.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use posemesh_runner_api::ports::{PortError, PortErrorKind};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+use crate::sandbox::arena::{Arena, SLOTS};
+use crate::sandbox::guest::outbox::Outbox;
+use crate::sandbox::wire::{Answer, Ask, AskId, CallId, HttpError, Refusal, ToNode};
+
+/// Slots that may be filled before a guest wants their bytes; the others are for what it waits for.
+const AHEAD: usize = 4;
+
+/// What came back.
+pub(crate) type Answered = Result<Reply, Refusal>;
+
+/// An answer, with the bytes that belong to it.
+#[derive(Debug)]
+pub(crate) enum Reply {
+    Said(Answer),
+    /// Bytes of a slot, which is free again.
+    Bytes(Bytes),
+}
+
+/// A slot that is in use, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(crate) number: u32,
+    free: Arc<Mutex<Vec<u32>>>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        // Before the permit goes: whoever gets that finds a number.
+        self.free.lock().unwrap_or_else(PoisonError::into_inner).push(self.number);
+    }
+}
+
+struct Waiting {
+    answer: oneshot::Sender<Answered>,
+    /// Stays in use until the node has answered, whether or not somebody still waits: the node may write to it until
+    /// then, or has not read it yet.
+    slot: Option<Slot>,
+}
+
+/// The line of one call. Shared by its ports.
+pub(crate) struct CallLink {
+    pub(crate) call: CallId,
+    outbox: Outbox,
+    arena: Arena,
+    next: AtomicU64,
+    waiting: Mutex<HashMap<AskId, Waiting>>,
+    slots: Arc<Semaphore>,
+    ahead: Arc<Semaphore>,
+    free: Arc<Mutex<Vec<u32>>>,
+}
+
+/// An ask whose answer has not been waited for yet.
+pub(crate) struct Asked {
+    /// The number of the ask, which is that of what it opens.
+    pub(crate) ask: AskId,
+    answer: oneshot::Receiver<Answered>,
+}
+
+impl Asked {
+    /// Waits for the answer.
+    pub(crate) async fn answered(self) -> Answered {
+        self.answer.await.unwrap_or_else(|_| Err(Refusal::Port(PortError::cancelled())))
+    }
+}
+
+impl CallLink {
+    pub(crate) fn new(call: CallId, outbox: Outbox, arena: Arena) -> Arc<Self> {
+        Arc::new(Self {
+            call,
+            outbox,
+            arena,
+            next: AtomicU64::new(1),
+            waiting: Mutex::default(),
+            slots: Arc::new(Semaphore::new(SLOTS as usize)),
+            ahead: Arc::new(Semaphore::new(AHEAD)),
+            free: Arc::new(Mutex::new((0..SLOTS).collect())),
+        })
+    }
+
+    /// Asks the node; the answer is waited for by whoever gets it.
+    pub(crate) fn ask(&self, what: Ask, slot: Option<Slot>) -> Asked {
+        let ask = self.next.fetch_add(1, Ordering::Relaxed);
+        let (answer, answered) = oneshot::channel();
+        self.waiting().insert(ask, Waiting { answer, slot });
+        if self.outbox.try_send(&ToNode::Ask { call: self.call, ask, what }).is_err() {
+            // Nobody will answer.
+            self.waiting().remove(&ask);
+        }
+        Asked { ask, answer: answered }
+    }
+
+    /// Asks the node to read into a slot.
+    pub(crate) fn ask_read(&self, opened: AskId, slot: Slot, max: usize) -> Asked {
+        let max = u32::try_from(max).unwrap_or(u32::MAX);
+        self.ask(Ask::Read { opened, slot: slot.number, max }, Some(slot))
+    }
+
+    /// Copies bytes into a slot and asks the node to take them.
+    pub(crate) fn ask_write(&self, opened: AskId, slot: Slot, bytes: &[u8]) -> Result<Asked, PortError> {
+        let failed = |error| PortError::host(format!("handing bytes to the node: {error}"));
+        self.arena.put(slot.number, bytes).map_err(failed)?;
+        let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        Ok(self.ask(Ask::Write { opened, slot: slot.number, length }, Some(slot)))
+    }
+
+    /// A free slot; waits for one. Whoever has a slot gets an answer without anybody else's doing, so this ends.
+    pub(crate) async fn slot(&self) -> Result<Slot, PortError> {
+        let permit = self.slots.clone().acquire_owned().await.map_err(|_| PortError::cancelled())?;
+        self.take(permit).ok_or_else(PortError::cancelled)
+    }
+
+    /// A free slot for bytes that nobody has asked for yet, and the right to keep them until somebody does; None when
+    /// there is none to spare.
+    pub(crate) fn spare_slot(&self) -> Option<(Slot, OwnedSemaphorePermit)> {
+        let ahead = self.ahead.clone().try_acquire_owned().ok()?;
+        let permit = self.slots.clone().try_acquire_owned().ok()?;
+        Some((self.take(permit)?, ahead))
+    }
+
+    fn take(&self, permit: OwnedSemaphorePermit) -> Option<Slot> {
+        let number = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
+        Some(Slot { number, free: self.free.clone(), _permit: permit })
+    }
+
+    /// Tells the node that what this ask opened is not needed any more.
+    pub(crate) fn close(&self, opened: AskId) {
+        self.outbox.send(&ToNode::Close { call: self.call, opened });
+    }
+
+    /// Takes an answer of the node. Bytes are copied out at once, so that slots are never held by what nobody reads.
+    pub(crate) fn answered(&self, ask: AskId, answer: Result<Answer, Refusal>) {
+        // Of an ask that was given up: nothing is lost.
+        let Some(Waiting { answer: waiting, slot }) = self.waiting().remove(&ask) else { return };
+        let reply = match (answer, &slot) {
+            (Ok(Answer::Bytes(length)), Some(slot)) => {
+                let failed =
+                    |error| Refusal::Port(PortError::host(format!("taking bytes of the node: {error}")));
+                self.arena.get(slot.number, length as usize).map(Reply::Bytes).map_err(failed)
+            }
+            (Ok(said), _) => Ok(Reply::Said(said)),
+            (Err(refusal), _) => Err(refusal),
+        };
+        drop(slot);
+        let _ = waiting.send(reply);
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, HashMap<AskId, Waiting>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A refusal as a port's error.
+pub(crate) fn port_error(refusal: Refusal) -> PortError {
+    match refusal {
+        Refusal::Port(error) => error,
+        Refusal::Http(error) => {
+            PortError::host(format!("the node answered with an error of HTTP: {error:?}"))
+        }
+    }
+}
+
+/// A refusal as an error of HTTP.
+pub(crate) fn http_error(refusal: Refusal) -> HttpError {
+    match refusal {
+        Refusal::Http(error) => error,
+        Refusal::Port(PortError { kind: PortErrorKind::Cancelled, .. }) => HttpError::ConnectionLimitReached,
+        Refusal::Port(error) => HttpError::Internal(error.text),
+    }
+}
+
+/// The node has answered something that was not asked. It never does.
+pub(crate) fn unexpected(reply: &Reply) -> PortError {
+    PortError::host(format!("the node answered {reply:?}, which was not asked for"))
+}

@@ -1,0 +1,207 @@
+//! The life of a sandbox process: orders come in, calls go on beside each other, until the node closes the channel.
+
+use std::collections::{BTreeMap, HashMap};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use posemesh_runner_api::disk::TaskDisk;
+use posemesh_runner_api::failure::RunFailure;
+use posemesh_runner_api::reports::{ReportLimits, Reports};
+use posemesh_runner_api::runner::RunnerCall;
+use tokio_util::sync::CancellationToken;
+use wasmtime_wasi_http::WasiHttpHooks;
+
+use crate::instance::bindings::RunnerPre;
+use crate::instance::describe::{DescribeError, describe};
+use crate::instance::outbound::Outbound;
+use crate::instance::run::{InstanceSetup, run_with};
+use crate::instance::runner_log::RunnerLog;
+use crate::instance::state::RunState;
+use crate::instance::trouble::RunTrouble;
+use crate::load::engine::RunnerEngine;
+use crate::manifest::limits::Limits;
+use crate::sandbox::arena::Arena;
+use crate::sandbox::channel::{ChannelEnd, Received};
+use crate::sandbox::guest::http::LinkedHttp;
+use crate::sandbox::guest::inputs::LinkedInputs;
+use crate::sandbox::guest::link::CallLink;
+use crate::sandbox::guest::outbox::Outbox;
+use crate::sandbox::guest::outputs::LinkedOutputs;
+use crate::sandbox::guest::reports;
+use crate::sandbox::shared_disk::SharedDisk;
+use crate::sandbox::wire::{CallId, Failure, NotDescribed, Order, Stream, ToGuest, ToNode};
+
+/// Everything that the process serves with.
+pub(crate) struct Server {
+    pub(crate) runtime: tokio::runtime::Runtime,
+    pub(crate) engine: Arc<RunnerEngine>,
+    pub(crate) pre: RunnerPre<RunState>,
+    pub(crate) label: String,
+    /// The granted directories, by paths that lead to the descriptors below.
+    pub(crate) directories: BTreeMap<String, PathBuf>,
+    /// Kept open for as long as the process lives.
+    pub(crate) granted: Vec<OwnedFd>,
+}
+
+/// What a call hears of the node while it runs.
+struct Line {
+    link: Arc<CallLink>,
+    reports: Reports,
+    abandoned: CancellationToken,
+}
+
+/// The calls that go on.
+type Lines = Arc<Mutex<HashMap<CallId, Line>>>;
+
+/// What all calls of the process share.
+struct Shared {
+    engine: Arc<RunnerEngine>,
+    pre: RunnerPre<RunState>,
+    label: String,
+    directories: BTreeMap<String, PathBuf>,
+    outbox: Outbox,
+}
+
+impl Server {
+    /// Serves until the node closes the channel.
+    ///
+    /// # Errors
+    /// When the channel fails.
+    pub(crate) fn serve(
+        self,
+        channel: &Arc<OwnedFd>,
+        max_frame: usize,
+        outbox: Outbox,
+    ) -> Result<(), String> {
+        let Self { runtime, engine, pre, label, directories, granted } = self;
+        let shared = Arc::new(Shared { engine, pre, label, directories, outbox });
+        let lines = Lines::default();
+        let ended = runtime.block_on(async {
+            let channel = channel.try_clone().and_then(|socket| ChannelEnd::new(socket, max_frame));
+            let channel = channel.map_err(|error| format!("the channel: {error}"))?;
+            loop {
+                match channel.receive().await {
+                    Ok(Some(received)) => take(&shared, &lines, received)?,
+                    Ok(None) => return Ok(()),
+                    Err(error) => return Err(format!("the channel: {error}")),
+                }
+            }
+        });
+        // Guests that still run go with the process.
+        drop(granted);
+        runtime.shutdown_background();
+        ended
+    }
+}
+
+/// Takes a frame of the node, whose every word is true.
+fn take(shared: &Arc<Shared>, lines: &Lines, received: Received) -> Result<(), String> {
+    let frame = received.parse().map_err(|error| format!("a frame of the node: {error}"))?;
+    let with = |call, tell: &dyn Fn(&Line)| {
+        // A call that has ended meanwhile hears nothing.
+        lines.lock().unwrap_or_else(PoisonError::into_inner).get(&call).map(tell);
+    };
+    match frame {
+        ToGuest::Setup(_) => return Err("the node set the process up twice".to_owned()),
+        ToGuest::Describe(limits) => drop(tokio::spawn(describe_for_node(shared.clone(), limits))),
+        ToGuest::Run(order) => {
+            let mut descriptors = received.descriptors.into_iter();
+            let (Some(arena), Some(page)) = (descriptors.next(), descriptors.next()) else {
+                return Err("an order has no arena or no page".to_owned());
+            };
+            let line = Line {
+                link: CallLink::new(order.call, shared.outbox.clone(), Arena::of(arena)),
+                reports: Reports::new(ReportLimits::default()),
+                abandoned: CancellationToken::new(),
+            };
+            let call = run_order(shared.clone(), lines.clone(), *order, SharedDisk::of(page), &line);
+            lines.lock().unwrap_or_else(PoisonError::into_inner).insert(line.link.call, line);
+            drop(tokio::spawn(call));
+        }
+        ToGuest::Stop { call, reason } => with(call, &|line| line.reports.stop(reason)),
+        ToGuest::Abandon { call } => with(call, &|line| line.abandoned.cancel()),
+        ToGuest::Answer { call, ask, answer } => {
+            let link = {
+                let lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
+                lines.get(&call).map(|line| line.link.clone())
+            };
+            if let Some(link) = link {
+                link.answered(ask, answer);
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn describe_for_node(shared: Arc<Shared>, limits: Limits) {
+    let threads = shared.engine.guest_threads();
+    let described = describe(shared.pre.clone(), Path::new(&shared.label), threads, &limits).await;
+    let described = described.map_err(|error| match error {
+        DescribeError::Runner(what) => NotDescribed::Runner(what),
+        DescribeError::Host(what) => NotDescribed::Host(what),
+    });
+    shared.outbox.send(&ToNode::Described(described));
+}
+
+/// One task, from its order to its last frame.
+fn run_order(
+    shared: Arc<Shared>,
+    lines: Lines,
+    order: Order,
+    page: SharedDisk,
+    line: &Line,
+) -> impl Future<Output = ()> + Send + use<> {
+    let (link, reports, abandoned) = (line.link.clone(), line.reports.clone(), line.abandoned.clone());
+    async move {
+        let Order { call, label, task, folder, limits, environment, http } = order;
+        let disk = TaskDisk::new(folder);
+        disk.share_with(Arc::new(page));
+        let printed = shared.outbox.clone();
+        let log = RunnerLog::passed_on(limits.log_bytes, move |stream, level, text| {
+            let (stream, level) = (Stream::named(stream), level.into());
+            printed.send(&ToNode::Line { call, stream, level, text: text.to_owned() });
+        });
+        let outbound: Box<dyn WasiHttpHooks> = match http {
+            true => Box::new(LinkedHttp(link.clone())),
+            false => Box::new(Outbound::closed(&limits, log.clone())),
+        };
+        let setup = InstanceSetup {
+            label: &label,
+            limits: &limits,
+            directories: &shared.directories,
+            environment: &environment,
+            threads: shared.engine.guest_threads(),
+            log: log.clone(),
+            outbound,
+            trouble: RunTrouble::default(),
+        };
+        let task_call = RunnerCall {
+            task,
+            inputs: Arc::new(LinkedInputs(link.clone())),
+            outputs: Arc::new(LinkedOutputs(link.clone())),
+            reports: reports.clone(),
+            disk,
+            log_file: None,
+        };
+        let result = tokio::select! {
+            result = run_with(shared.pre.clone(), setup, task_call) => result,
+            () = reports::pass_on(call, reports.clone(), shared.outbox.clone()) => Ok(()),
+            // Dropping the run ends the guest at its next epoch tick or wait.
+            () = abandoned.cancelled() => Err(RunFailure::host("the run was abandoned")),
+        };
+        reports::finish(call, &reports, &shared.outbox);
+        let (_, count) = log.tail();
+        if count > 0 {
+            shared.outbox.send(&ToNode::LinesDropped { call, count });
+        }
+        let result = result.map_err(|RunFailure { kind, blame, reason, details }| Failure {
+            kind,
+            blame,
+            reason,
+            details,
+        });
+        shared.outbox.send(&ToNode::Ended { call, result });
+        lines.lock().unwrap_or_else(PoisonError::into_inner).remove(&call);
+    }
+}

@@ -1,0 +1,9 @@
+//! The node's side of the sandbox: processes are started here, and served as far as their runner was granted.
+
+mod budget;
+mod call;
+mod claims;
+mod objects;
+pub(crate) mod pool;
+mod process;
+mod requests;

@@ -1,0 +1,287 @@
+//! One task in a sandbox process, from its order to its end, on the node's side. Whatever the process does or does not
+//! do, this ends.
+
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use posemesh_files::remove_tree;
+use posemesh_runner_api::failure::{Blame, FailureKind, RunFailure};
+use posemesh_runner_api::reports::{LimitUse, Reports};
+use posemesh_runner_api::runner::RunnerCall;
+use posemesh_text::one_line;
+use serde_json::json;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::instance::call::STOP_GRACE;
+use crate::instance::outbound::Outbound;
+use crate::instance::run::log_of;
+use crate::instance::runner_log::RunnerLog;
+use crate::instance::trouble::RunTrouble;
+use crate::manifest::limits::{Limit, Limits};
+use crate::manifest::policy::Grant;
+use crate::sandbox::arena::Arena;
+use crate::sandbox::node::budget::CallBudget;
+use crate::sandbox::node::claims::HostClaims;
+use crate::sandbox::node::objects::{Answers, Objects};
+use crate::sandbox::node::process::{Process, ProcessEnd};
+use crate::sandbox::node::requests::Requests;
+use crate::sandbox::shared_disk::SharedDisk;
+use crate::sandbox::wire::{CallId, Failure, Order, Stream, ToGuest, ToNode};
+
+/// Grace after the process should have ended a call by itself, before the process is ended: at the deadline it traps, is
+/// dropped, and tells.
+const KILL_GRACE: Duration = Duration::from_secs(3);
+/// The longest reason that is taken from a process, in bytes.
+const MAX_REASON: usize = 8 << 10;
+/// The largest details that are taken from a process, in bytes of JSON.
+const MAX_DETAILS: usize = 64 << 10;
+
+/// What a generation brings to each of its calls.
+pub(super) struct CallSetup {
+    pub(super) label: String,
+    pub(super) grant: Arc<Grant>,
+    pub(super) environment: Vec<(String, String)>,
+    pub(super) claims: Arc<HostClaims>,
+}
+
+/// Runs one task in a process. Dropping the future ends it there.
+pub(super) async fn run(process: Arc<Process>, setup: CallSetup, call: RunnerCall) -> Result<(), RunFailure> {
+    let abandoned = CancellationToken::new();
+    let _abandon_on_drop = abandoned.clone().drop_guard();
+    // On its own, so that what a dropped call leaves behind is cleaned up in order.
+    let ended = tokio::spawn(drive(process, setup, call, abandoned)).await;
+    ended.unwrap_or_else(|error| {
+        Err(RunFailure::host(format!("the host failed while it ran the runner: {error}")))
+    })
+}
+
+async fn drive(
+    process: Arc<Process>,
+    setup: CallSetup,
+    call: RunnerCall,
+    abandoned: CancellationToken,
+) -> Result<(), RunFailure> {
+    let trouble = RunTrouble::default();
+    let log = log_of(&setup.label, &setup.grant.limits, &call, &trouble).await;
+    let (id, mut frames, _registered) = process.call();
+    let folder = process.folder.join(format!("task-{id}"));
+    let made = make_folder(folder.clone()).await;
+    let result = match made {
+        Err(error) => {
+            Err(RunFailure::host(format!("making the sandbox directory {}: {error}", folder.display())))
+        }
+        Ok(()) => {
+            let _room = process.begin(&setup.grant.limits);
+            let context = CallContext { id, process: &process, setup: &setup, log: &log, trouble: &trouble };
+            context.run(call, folder.clone(), &mut frames, &abandoned).await
+        }
+    };
+    let result = setup.claims.judge(result, &folder).await;
+    log.close();
+    // After the answer is known, and off its path: nobody waits for this.
+    drop(tokio::task::spawn_blocking(move || {
+        if let Err(error) = remove_tree(&folder) {
+            tracing::warn!(%error, "a task's sandbox directory was not removed whole");
+        }
+    }));
+    result
+}
+
+async fn make_folder(folder: PathBuf) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let make = move || std::fs::DirBuilder::new().mode(0o700).create(folder);
+    tokio::task::spawn_blocking(make).await.map_err(io::Error::other)?
+}
+
+struct CallContext<'a> {
+    id: CallId,
+    process: &'a Arc<Process>,
+    setup: &'a CallSetup,
+    log: &'a RunnerLog,
+    trouble: &'a RunTrouble,
+}
+
+impl CallContext<'_> {
+    async fn run(
+        &self,
+        call: RunnerCall,
+        folder: PathBuf,
+        frames: &mut tokio::sync::mpsc::Receiver<ToNode>,
+        abandoned: &CancellationToken,
+    ) -> Result<(), RunFailure> {
+        let host = |what: &str, error: io::Error| RunFailure::host(format!("{what}: {error}"));
+        let limits = &self.setup.grant.limits;
+        let arena = Arena::create().map_err(|error| host("making a call's arena", error))?;
+        let page = SharedDisk::create().map_err(|error| host("making a call's page", error))?;
+        let page_file = page.page();
+        call.disk.set_limit(limits.scratch_bytes);
+        call.disk.share_with(Arc::new(page));
+        let http =
+            !self.setup.grant.network_hosts.is_empty() || !self.setup.grant.private_network_hosts.is_empty();
+        let requests = http.then(|| Requests::new(Outbound::new(&self.setup.grant, self.log.clone())));
+        let reports = call.reports.clone();
+        let answers = Answers { channel: self.process.channel(), call: self.id };
+        let budget = CallBudget::new(limits);
+        let mut objects = Objects::new(
+            call.inputs,
+            call.outputs,
+            requests,
+            arena.clone(),
+            answers,
+            budget,
+            self.trouble.clone(),
+        );
+        let order = Order {
+            call: self.id,
+            label: self.setup.label.clone(),
+            task: call.task,
+            folder: folder.display().to_string(),
+            limits: limits.clone(),
+            environment: self.setup.environment.clone(),
+            http,
+        };
+        let sent = self
+            .process
+            .send(&ToGuest::Run(Box::new(order)), &[arena.file().as_fd(), page_file.as_fd()])
+            .await;
+        let result = match sent {
+            Ok(()) => self.follow(&reports, &mut objects, frames, abandoned).await,
+            Err(_) => Err(self.crashed(&self.process.over().await)),
+        };
+        objects.close_all().await;
+        call.disk.share_no_more();
+        result
+    }
+
+    /// Follows the call to its end.
+    async fn follow(
+        &self,
+        reports: &Reports,
+        objects: &mut Objects,
+        frames: &mut tokio::sync::mpsc::Receiver<ToNode>,
+        abandoned: &CancellationToken,
+    ) -> Result<(), RunFailure> {
+        let stop = reports.stop_token().clone();
+        let latest = Instant::now() + self.setup.grant.limits.deadline().saturating_add(KILL_GRACE);
+        let (mut asked_to_stop, mut dropped, mut killed) = (false, false, false);
+        let kill_at = tokio::time::sleep_until(latest);
+        tokio::pin!(kill_at);
+        loop {
+            tokio::select! {
+                biased;
+                frame = frames.recv() => {
+                    let Some(frame) = frame else { return Err(self.crashed(&self.process.over().await)) };
+                    match self.take(frame, reports, objects) {
+                        Ok(None) => {}
+                        Ok(Some(result)) => return result,
+                        Err(what) => {
+                            self.process.kill(format!("it broke the protocol of the sandbox: {what}"));
+                            return Err(self.crashed(&self.process.over().await));
+                        }
+                    }
+                }
+                () = stop.cancelled(), if !asked_to_stop => {
+                    asked_to_stop = true;
+                    if let Some(reason) = reports.stop_reason() {
+                        self.tell(&ToGuest::Stop { call: self.id, reason }).await;
+                    }
+                    let latest = kill_at.deadline().min(Instant::now() + STOP_GRACE + KILL_GRACE);
+                    kill_at.as_mut().reset(latest);
+                }
+                () = abandoned.cancelled(), if !dropped => {
+                    dropped = true;
+                    self.tell(&ToGuest::Abandon { call: self.id }).await;
+                    let latest = kill_at.deadline().min(Instant::now() + KILL_GRACE);
+                    kill_at.as_mut().reset(latest);
+                }
+                // The frames end with the process: the call's own end may be among the last.
+                () = &mut kill_at, if !killed => {
+                    killed = true;
+                    self.process.kill("a task of it did not end when it had to");
+                }
+            }
+        }
+    }
+
+    async fn tell(&self, frame: &ToGuest) {
+        // A process that is gone is noticed by its end.
+        let _ = self.process.send(frame, &[] as &[BorrowedFd<'_>]).await;
+    }
+
+    /// Takes a frame; the call's result, if it was the last.
+    fn take(
+        &self,
+        frame: ToNode,
+        reports: &Reports,
+        objects: &mut Objects,
+    ) -> Result<Option<Result<(), RunFailure>>, String> {
+        match frame {
+            ToNode::Ask { ask, what, .. } => objects.take(ask, what)?,
+            ToNode::Close { opened, .. } => objects.close(opened),
+            ToNode::Progress { json, .. } => {
+                objects.budget.report(json.as_str())?;
+                reports.progress(json);
+            }
+            ToNode::Event { json, .. } => {
+                objects.budget.report(json.as_str())?;
+                reports.event(json);
+            }
+            ToNode::EventsDropped { count, .. } => {
+                (0..count.min(1 << 20)).for_each(|_| reports.count_dropped_event());
+            }
+            ToNode::Line { stream: Stream::Event, text, .. } => self.log.event(&text),
+            ToNode::Line { stream, level, text, .. } => self.log.line(stream.as_str(), level.into(), &text),
+            ToNode::LinesDropped { count, .. } => self.log.count_dropped(count.min(1 << 40)),
+            ToNode::Usage { used, .. } => reports.set_usage(self.usage(&used)),
+            ToNode::Ended { result, .. } => return Ok(Some(result.map_err(|failure| self.failure(failure)))),
+            ToNode::Ready { .. } | ToNode::NotReady(_) | ToNode::Described(_) => {}
+        }
+        Ok(None)
+    }
+
+    fn usage(&self, used: &std::collections::BTreeMap<String, u64>) -> Vec<LimitUse> {
+        let limits: &Limits = &self.setup.grant.limits;
+        let mut uses: Vec<(Limit, u64)> =
+            used.iter().filter_map(|(name, used)| Some((Limit::named(name)?, *used))).collect();
+        uses.sort_by_key(|(limit, _)| limit.order());
+        uses.into_iter()
+            .map(|(limit, used)| LimitUse { limit: limit.as_str(), used, of: limits.get(limit) })
+            .collect()
+    }
+
+    /// A failure as the process tells it, bounded once more, and with nobody blamed whom the node knows to be innocent.
+    fn failure(&self, failure: Failure) -> RunFailure {
+        let Failure { kind, blame, reason, details } = failure;
+        let details = match serde_json::to_vec(&details) {
+            Ok(text) if text.len() <= MAX_DETAILS => details,
+            _ => json!({ "runner": self.setup.label, "dropped": "the details were too large" }),
+        };
+        if kind == FailureKind::Stuck {
+            // One thread of it is lost; with the process it goes.
+            self.process.kill("a task of it could not be ended");
+        }
+        let failure = RunFailure { kind, blame, reason: one_line(reason, MAX_REASON), details };
+        // What the servers said is known here.
+        let failure = if failure.blame == Blame::Server { failure.blamed_on(kind.blame()) } else { failure };
+        self.trouble.blame(failure)
+    }
+
+    fn crashed(&self, end: &ProcessEnd) -> RunFailure {
+        let (tail, dropped) = self.log.tail();
+        let what = end.what();
+        let reason = one_line(format!("the runner's process ended under it: {what}"), MAX_REASON);
+        let mut failure = RunFailure::new(FailureKind::Crashed, reason);
+        failure.details = json!({
+            "runner": self.setup.label,
+            "process": what,
+            "signal": end.status.and_then(|status| std::os::unix::process::ExitStatusExt::signal(&status)),
+            "last_output": tail,
+            "dropped_output_lines": dropped,
+        });
+        if end.by_the_kernel() { failure.blamed_on(Blame::Host) } else { failure }
+    }
+}

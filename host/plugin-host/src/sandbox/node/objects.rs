@@ -1,0 +1,268 @@
+//! What a call has open at the node: inputs, artifacts, requests. Each is served by a task of its own, in the order of
+//! its asks, so that none waits for another.
+
+use std::collections::HashMap;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use posemesh_runner_api::ports::{
+    ArtifactSpec, ArtifactWriter, InputPort, OutputPort, PartStream, PortError,
+};
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, JoinSet};
+
+use crate::instance::trouble::RunTrouble;
+use crate::sandbox::arena::{Arena, SLOT, SLOTS};
+use crate::sandbox::channel::ChannelEnd;
+use crate::sandbox::node::budget::CallBudget;
+use crate::sandbox::node::requests::Requests;
+use crate::sandbox::wire::{Answer, Ask, AskId, CallId, Refusal, ToGuest};
+
+/// Asks of one object that may wait: two slots are read or written at a time, and one more may be a step.
+const WAITING_ASKS: usize = SLOTS as usize;
+/// Objects that may be open: the node's ports have bounds of their own, and requests are eight at a time.
+const MAX_OBJECTS: usize = 256;
+
+/// Says what was answered.
+#[derive(Clone)]
+pub(super) struct Answers {
+    pub(super) channel: Arc<ChannelEnd>,
+    pub(super) call: CallId,
+}
+
+impl Answers {
+    pub(super) async fn send(&self, ask: AskId, answer: Result<Answer, Refusal>) {
+        let frame = ToGuest::Answer { call: self.call, ask, answer };
+        // A process that is gone needs no answer.
+        let _ = self.channel.send(&frame, &[] as &[BorrowedFd<'_>]).await;
+    }
+}
+
+/// A step that is asked of an object.
+#[derive(Debug)]
+pub(super) enum Step {
+    NextPart,
+    Read { slot: u32, max: u32 },
+    Write(Bytes),
+    Finish,
+}
+
+/// Who asks, and for what.
+pub(super) type Asked = (AskId, Step);
+
+/// Everything that a call has open.
+pub(super) struct Objects {
+    pub(super) inputs: Arc<dyn InputPort>,
+    pub(super) outputs: Arc<dyn OutputPort>,
+    pub(super) requests: Option<Requests>,
+    pub(super) arena: Arena,
+    pub(super) answers: Answers,
+    pub(super) budget: CallBudget,
+    pub(super) trouble: RunTrouble,
+    open: HashMap<AskId, (mpsc::Sender<Asked>, AbortHandle)>,
+    tasks: JoinSet<()>,
+}
+
+impl Objects {
+    pub(super) fn new(
+        inputs: Arc<dyn InputPort>,
+        outputs: Arc<dyn OutputPort>,
+        requests: Option<Requests>,
+        arena: Arena,
+        answers: Answers,
+        budget: CallBudget,
+        trouble: RunTrouble,
+    ) -> Self {
+        let (open, tasks) = (HashMap::new(), JoinSet::new());
+        Self { inputs, outputs, requests, arena, answers, budget, trouble, open, tasks }
+    }
+
+    /// Takes an ask.
+    ///
+    /// # Errors
+    /// When an honest process would not ask for that, in words.
+    pub(super) fn take(&mut self, ask: AskId, what: Ask) -> Result<(), String> {
+        let (opened, step) = match what {
+            Ask::Open { cid } => {
+                let (asked, steps) = self.opening(ask)?;
+                let input = Input {
+                    port: self.inputs.clone(),
+                    arena: self.arena.clone(),
+                    answers: self.answers.clone(),
+                    trouble: self.trouble.clone(),
+                };
+                return self.opened(ask, asked, input.serve(ask, cid, steps));
+            }
+            Ask::Create(spec) => {
+                self.budget.start_artifact()?;
+                let (asked, steps) = self.opening(ask)?;
+                let output = Output {
+                    port: self.outputs.clone(),
+                    answers: self.answers.clone(),
+                    trouble: self.trouble.clone(),
+                };
+                return self.opened(ask, asked, output.serve(ask, spec, steps));
+            }
+            Ask::Request(request) => {
+                let (asked, steps) = self.opening(ask)?;
+                let Some(requests) = &self.requests else {
+                    return Err("it sends requests, which it was not granted".to_owned());
+                };
+                let served = requests.serve(ask, request, steps, self.arena.clone(), self.answers.clone());
+                return self.opened(ask, asked, served);
+            }
+            Ask::NextPart { opened } => (opened, Step::NextPart),
+            Ask::Read { opened, slot, max } => (opened, Step::Read { slot, max }),
+            Ask::Write { opened, slot, length } => {
+                // Copied at once: what the process writes to the slot afterwards changes nothing.
+                let bytes = self.arena.get(slot, length as usize).map_err(|error| error.to_string())?;
+                self.budget.take(bytes.len() as u64)?;
+                (opened, Step::Write(bytes))
+            }
+            Ask::Finish { opened } => (opened, Step::Finish),
+        };
+        match self.open.get(&opened) {
+            Some((asked, _)) => match asked.try_send((ask, step)) {
+                Ok(()) => Ok(()),
+                Err(mpsc::error::TrySendError::Full(_)) => {
+                    Err("it asks without waiting for answers".to_owned())
+                }
+                // It has ended with an error, of which the guest learns by the answer before.
+                Err(mpsc::error::TrySendError::Closed(_)) => {
+                    let answers = self.answers.clone();
+                    let gone = PortError::invalid("this was finished already or has failed");
+                    self.tasks.spawn(async move { answers.send(ask, Err(Refusal::Port(gone))).await });
+                    Ok(())
+                }
+            },
+            None => Err(format!("it asks for something that it has not opened ({opened})")),
+        }
+    }
+
+    /// Closes what an ask has opened.
+    pub(super) fn close(&mut self, opened: AskId) {
+        if let Some((_, task)) = self.open.remove(&opened) {
+            // An artifact that is dropped unfinished is aborted by its writer.
+            task.abort();
+        }
+        // Those that have ended are forgotten, so that they do not add up.
+        while self.tasks.try_join_next().is_some() {}
+    }
+
+    /// Closes everything, and waits until it is closed.
+    pub(super) async fn close_all(mut self) {
+        self.open.clear();
+        self.tasks.shutdown().await;
+    }
+
+    fn opening(&self, ask: AskId) -> Result<(mpsc::Sender<Asked>, mpsc::Receiver<Asked>), String> {
+        if self.open.len() >= MAX_OBJECTS {
+            return Err(format!("it has more than {MAX_OBJECTS} inputs, artifacts and requests open"));
+        }
+        if self.open.contains_key(&ask) {
+            return Err("it numbers two asks alike".to_owned());
+        }
+        Ok(mpsc::channel(WAITING_ASKS))
+    }
+
+    fn opened(
+        &mut self,
+        ask: AskId,
+        asked: mpsc::Sender<Asked>,
+        served: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<(), String> {
+        let task = self.tasks.spawn(served);
+        self.open.insert(ask, (asked, task));
+        Ok(())
+    }
+}
+
+/// One opened CID.
+struct Input {
+    port: Arc<dyn InputPort>,
+    arena: Arena,
+    answers: Answers,
+    trouble: RunTrouble,
+}
+
+impl Input {
+    async fn serve(self, ask: AskId, cid: String, mut steps: mpsc::Receiver<Asked>) {
+        let mut stream = match self.port.open(&cid).await {
+            Ok(stream) => stream,
+            Err(error) => return self.answer(ask, Err(error)).await,
+        };
+        self.answer(ask, Ok(Answer::Done)).await;
+        while let Some((ask, step)) = steps.recv().await {
+            let answer = match step {
+                Step::NextPart => stream.next_part().await.map(Answer::Part),
+                Step::Read { slot, max } => self.read(stream.as_mut(), slot, max).await,
+                Step::Write(_) | Step::Finish => Err(PortError::invalid("an input is not written")),
+            };
+            self.answer(ask, answer).await;
+        }
+    }
+
+    async fn read(&self, stream: &mut dyn PartStream, slot: u32, max: u32) -> Result<Answer, PortError> {
+        let failed = |error| PortError::host(format!("handing bytes to the sandbox: {error}"));
+        let max = (max as usize).clamp(1, SLOT);
+        // As much as there is room for: a frame costs the same whatever it stands for.
+        let mut filled = stream.read(max).await?;
+        if filled.len() > max {
+            filled.truncate(max);
+        }
+        self.arena.put(slot, &filled).map_err(failed)?;
+        Ok(Answer::Bytes(u32::try_from(filled.len()).unwrap_or_default()))
+    }
+
+    async fn answer(&self, ask: AskId, answer: Result<Answer, PortError>) {
+        answer_port(&self.answers, &self.trouble, ask, answer).await;
+    }
+}
+
+/// One artifact.
+struct Output {
+    port: Arc<dyn OutputPort>,
+    answers: Answers,
+    trouble: RunTrouble,
+}
+
+impl Output {
+    async fn serve(self, ask: AskId, spec: ArtifactSpec, mut steps: mpsc::Receiver<Asked>) {
+        let mut writer: Box<dyn ArtifactWriter> = match self.port.create(spec).await {
+            Ok(writer) => writer,
+            Err(error) => return self.answer(ask, Err(error)).await,
+        };
+        self.answer(ask, Ok(Answer::Done)).await;
+        while let Some((ask, step)) = steps.recv().await {
+            match step {
+                Step::Write(bytes) => {
+                    let written = writer.write(bytes).await;
+                    let failed = written.is_err();
+                    self.answer(ask, written.map(|()| Answer::Done)).await;
+                    if failed {
+                        // The artifact is aborted; further asks are refused.
+                        return;
+                    }
+                }
+                Step::Finish => {
+                    return self.answer(ask, writer.finish().await.map(Answer::Stored)).await;
+                }
+                Step::NextPart | Step::Read { .. } => {
+                    self.answer(ask, Err(PortError::invalid("an artifact is not read"))).await;
+                }
+            }
+        }
+    }
+
+    async fn answer(&self, ask: AskId, answer: Result<Answer, PortError>) {
+        answer_port(&self.answers, &self.trouble, ask, answer).await;
+    }
+}
+
+async fn answer_port(answers: &Answers, trouble: &RunTrouble, ask: AskId, answer: Result<Answer, PortError>) {
+    if let Err(error) = &answer {
+        trouble.saw_port(error);
+    }
+    answers.send(ask, answer.map_err(Refusal::Port)).await;
+}

@@ -1,0 +1,308 @@
+//! The process of one generation: started when it is needed, kept while it is, replaced when it has ended or its grants
+//! have changed.
+
+use std::fs::DirBuilder;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use posemesh_files::remove_tree;
+use posemesh_runner_api::failure::RunFailure;
+use posemesh_runner_api::runner::RunnerCall;
+
+use crate::manifest::description::RawDescription;
+use crate::manifest::limits::Limits;
+use crate::manifest::policy::Grant;
+use crate::sandbox::node::call::{CallSetup, run};
+use crate::sandbox::node::claims::HostClaims;
+use crate::sandbox::node::process::{Process, Start, StartError};
+use crate::sandbox::settings::{SandboxError, SandboxMode, SandboxSettings};
+use crate::sandbox::wire::NotDescribed;
+
+/// How long a process is kept without a task.
+const KEEP_IDLE: Duration = Duration::from_secs(60);
+
+/// Starts sandbox processes. One a node.
+#[derive(Debug)]
+pub(crate) struct Sandbox {
+    program: PathBuf,
+    require: bool,
+    folder: Mutex<Option<Folder>>,
+    given: Option<PathBuf>,
+    next: AtomicU64,
+    missing: Mutex<Option<Vec<String>>>,
+}
+
+/// Starts a sandbox process that only tries what this system can hold it by; says what it lacks, in words.
+///
+/// # Errors
+/// When no such process can be started, or when something is lacking and everything is required.
+pub async fn check(settings: SandboxSettings) -> Result<Vec<String>, SandboxError> {
+    match Sandbox::new(settings) {
+        Some(sandbox) => sandbox.probe().await.map_err(SandboxError),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// Where processes have their folders.
+#[derive(Debug, Clone)]
+enum Folder {
+    Given(PathBuf),
+    /// Removed with the last use.
+    Temporary(Arc<tempfile::TempDir>),
+}
+
+impl Folder {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Given(path) => path,
+            Self::Temporary(dir) => dir.path(),
+        }
+    }
+}
+
+impl Sandbox {
+    /// None when guests are to run in this process.
+    pub(crate) fn new(settings: SandboxSettings) -> Option<Arc<Self>> {
+        let SandboxSettings { mode, program, folder } = settings;
+        if mode == SandboxMode::Off {
+            return None;
+        }
+        Some(Arc::new(Self {
+            program: program?,
+            require: mode == SandboxMode::Require,
+            folder: Mutex::default(),
+            given: folder,
+            next: AtomicU64::new(1),
+            missing: Mutex::default(),
+        }))
+    }
+
+    /// What this kernel lacks to hold a sandbox process, in words; None before the first was started.
+    pub(crate) fn missing(&self) -> Option<Vec<String>> {
+        self.missing.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Starts a process that only tries what this system can hold it by.
+    ///
+    /// # Errors
+    /// When no process can be started, or when something is lacking and everything is required.
+    pub(crate) async fn probe(&self) -> Result<Vec<String>, String> {
+        let running = self.start("probe", None, &[]).await.map_err(|error| match error {
+            StartError::World(what) | StartError::Host(what) => what,
+        })?;
+        let missing = running.process.missing.clone();
+        match missing.is_empty() || !self.require {
+            true => Ok(missing),
+            false => Err(missing.join("; ")),
+        }
+    }
+
+    /// A new, empty folder for a process.
+    fn new_folder(&self) -> io::Result<(Folder, PathBuf)> {
+        let mut held = self.folder.lock().unwrap_or_else(PoisonError::into_inner);
+        let folder = match (&*held, &self.given) {
+            (Some(folder), _) => folder.clone(),
+            (None, Some(given)) => Folder::Given(given.clone()),
+            (None, None) => {
+                Folder::Temporary(Arc::new(tempfile::Builder::new().prefix("posemesh-sandbox-").tempdir()?))
+            }
+        };
+        *held = Some(folder.clone());
+        drop(held);
+        let name = format!("process-{}", self.next.fetch_add(1, Ordering::Relaxed));
+        let own = folder.path().join(name);
+        // Whoever cleans up temporary files may have taken the folder above too.
+        DirBuilder::new().mode(0o700).recursive(true).create(folder.path())?;
+        DirBuilder::new().mode(0o700).create(&own)?;
+        Ok((folder, own))
+    }
+
+    async fn start(
+        &self,
+        label: &str,
+        code: Option<&OwnedFd>,
+        directories: &[(String, PathBuf)],
+    ) -> Result<Running, StartError> {
+        let host = |what: String, error: io::Error| StartError::Host(format!("{what}: {error}"));
+        let (parent, own) = self
+            .new_folder()
+            .map_err(|error| host("making the folder of a sandbox process".to_owned(), error))?;
+        let folder = OwnFolder { path: own.clone(), _parent: parent };
+        let mut open = Vec::new();
+        for (name, path) in directories {
+            let dir = open_directory(path).map_err(|error| {
+                host(format!("opening the granted directory {name} ({})", path.display()), error)
+            })?;
+            open.push((name.clone(), dir));
+        }
+        let start = Start {
+            program: &self.program,
+            label: label.to_owned(),
+            code,
+            folder: own,
+            directories: open,
+            require: self.require,
+        };
+        let process = Process::start(start).await?;
+        self.note_missing(&process.missing);
+        Ok(Running { process, directories: directories.to_vec(), _folder: folder })
+    }
+
+    fn note_missing(&self, missing: &[String]) {
+        let mut noted = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
+        if noted.is_none() && !missing.is_empty() {
+            tracing::warn!(
+                missing = missing.join("; "),
+                "runners are in processes of their own, but this system can't hold them fully; SANDBOX=require refuses \
+                 to start like this"
+            );
+        }
+        *noted = Some(missing.to_vec());
+    }
+}
+
+/// Opened as what it is now: a directory.
+fn open_directory(path: &Path) -> io::Result<OwnedFd> {
+    use rustix::fs::{Mode, OFlags, open};
+    Ok(open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
+}
+
+/// A process's folder; removed when the process is gone.
+#[derive(Debug)]
+struct OwnFolder {
+    path: PathBuf,
+    _parent: Folder,
+}
+
+impl Drop for OwnFolder {
+    fn drop(&mut self) {
+        let path = std::mem::take(&mut self.path);
+        let remove = move || {
+            if let Err(error) = remove_tree(&path) {
+                tracing::warn!(%error, "the folder of a sandbox process was not removed whole");
+            }
+        };
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn_blocking(remove)),
+            Err(_) => remove(),
+        }
+    }
+}
+
+/// A process that serves, and what it was granted when it was started.
+#[derive(Debug)]
+struct Running {
+    // Dropped first: what is in the folder is in use until then.
+    process: Arc<Process>,
+    directories: Vec<(String, PathBuf)>,
+    _folder: OwnFolder,
+}
+
+/// The process of one generation.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    sandbox: Arc<Sandbox>,
+    label: String,
+    code: OwnedFd,
+    current: Arc<tokio::sync::Mutex<Option<Arc<Running>>>>,
+    claims: Arc<HostClaims>,
+}
+
+impl Pool {
+    /// Takes sealed code. No process is started yet.
+    pub(crate) fn new(sandbox: Arc<Sandbox>, label: String, code: OwnedFd) -> Self {
+        Self { sandbox, label, code, current: Arc::default(), claims: Arc::default() }
+    }
+
+    /// Starts a process that has these directories, or takes the one that is there.
+    async fn process(&self, directories: &[(String, PathBuf)]) -> Result<Arc<Running>, StartError> {
+        let mut current = self.current.lock().await;
+        if let Some(running) = &*current
+            && !running.process.is_over()
+            && running.directories == directories
+            // Somebody may have removed it, and the process could not use a new one of that name.
+            && tokio::fs::metadata(&running.process.folder).await.is_ok()
+        {
+            return Ok(running.clone());
+        }
+        // Tasks that still run in the former one keep it until they end.
+        *current = None;
+        let running = Arc::new(self.sandbox.start(&self.label, Some(&self.code), directories).await?);
+        *current = Some(running.clone());
+        Ok(running)
+    }
+
+    /// Checks that the component is of the world of runners, and lets it describe itself. `directories` are those that it
+    /// may be granted then, so that its first task finds the process ready.
+    pub(crate) async fn describe(
+        &self,
+        limits: &Limits,
+        directories: &[(String, PathBuf)],
+        linked: impl FnOnce(),
+    ) -> Result<RawDescription, LoadFailure> {
+        let running = self.process(directories).await.map_err(|error| match error {
+            StartError::World(what) => LoadFailure::World(what),
+            StartError::Host(what) => LoadFailure::Host(what),
+        })?;
+        linked();
+        let described = running.process.describe(limits).await;
+        self.end_when_idle(running);
+        described.map_err(|error| match error {
+            NotDescribed::Runner(what) => LoadFailure::Describe(what),
+            NotDescribed::Host(what) => LoadFailure::Host(what),
+        })
+    }
+
+    /// Runs a task.
+    pub(crate) async fn run(
+        &self,
+        label: String,
+        grant: Arc<Grant>,
+        environment: Vec<(String, String)>,
+        call: RunnerCall,
+    ) -> Result<(), RunFailure> {
+        let directories: Vec<(String, PathBuf)> =
+            grant.directories.iter().map(|(name, path)| (name.clone(), path.clone())).collect();
+        let running = self.process(&directories).await.map_err(|error| match error {
+            StartError::World(what) | StartError::Host(what) => RunFailure::host(what),
+        })?;
+        let result = run(
+            running.process.clone(),
+            CallSetup { label, grant, environment, claims: self.claims.clone() },
+            call,
+        )
+        .await;
+        self.end_when_idle(running);
+        result
+    }
+
+    /// Ends the process when it has had no task for a while.
+    fn end_when_idle(&self, running: Arc<Running>) {
+        let current = Arc::downgrade(&self.current);
+        let watched = Arc::downgrade(&running);
+        drop(running);
+        tokio::spawn(async move {
+            tokio::time::sleep(KEEP_IDLE).await;
+            let (Some(current), Some(running)) = (current.upgrade(), watched.upgrade()) else { return };
+            let mut current = current.lock().await;
+            // A task since then has a wait of its own.
+            let idle = running.process.idle_since().is_some_and(|since| since.elapsed() >= KEEP_IDLE);
+            if idle && current.as_ref().is_some_and(|current| Arc::ptr_eq(current, &running)) {
+                *current = None;
+            }
+        });
+    }
+}
+
+/// Why a runner can't be loaded.
+#[derive(Debug)]
+pub(crate) enum LoadFailure {
+    World(String),
+    Describe(String),
+    Host(String),
+}

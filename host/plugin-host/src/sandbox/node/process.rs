@@ -1,0 +1,475 @@
+//! One sandbox process, as its node sees it: started, set up, listened to, and ended.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use posemesh_text::one_line;
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use tokio::io::AsyncReadExt as _;
+use tokio::process::{Child, ChildStderr, Command};
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::manifest::description::RawDescription;
+use crate::manifest::limits::Limits;
+use crate::sandbox::channel::{ChannelEnd, pair};
+use crate::sandbox::guest::COMMAND;
+use crate::sandbox::wire::{CallId, NotDescribed, NotReady, Setup, ToGuest, ToNode};
+
+/// The largest frame that a sandbox process may send: the largest report, and room for its escapes.
+const MAX_FRAME: usize = 4 << 20;
+/// Frames of one call that may wait. Whoever sends more waits.
+const WAITING_FRAMES: usize = 64;
+/// How long loading code and closing the locks may take.
+const SET_UP_TIME: Duration = Duration::from_secs(60);
+/// Grace for `describe` after its deadline, which the process holds it to itself.
+const DESCRIBE_GRACE: Duration = Duration::from_secs(5);
+/// How much is kept of what a process writes to its standard error.
+const MAX_COMPLAINT: usize = 2 << 10;
+
+/// What the writable memory of a process may be before its first call, and what each call adds to its limit of memory:
+/// stacks, buffers, tables of the host. Bytes.
+const OWN_MEMORY: u64 = 192 << 20;
+const CALL_MEMORY: u64 = 96 << 20;
+/// Descriptors of a process, and of each call beside its handles.
+const OWN_DESCRIPTORS: u64 = 128;
+const CALL_DESCRIPTORS: u64 = 64;
+/// The least size of a file that a process may write: an arena is one.
+const LEAST_FILE: u64 = 64 << 20;
+
+/// What a process is started with.
+pub(super) struct Start<'a> {
+    pub(super) program: &'a Path,
+    pub(super) label: String,
+    /// None only closes the locks and tells which there are.
+    pub(super) code: Option<&'a OwnedFd>,
+    /// The process's own folder, which is there and empty.
+    pub(super) folder: PathBuf,
+    /// The granted directories, open.
+    pub(super) directories: Vec<(String, OwnedFd)>,
+    pub(super) require: bool,
+}
+
+/// Why a process could not be started.
+#[derive(Debug)]
+pub(super) enum StartError {
+    /// The component is of another world.
+    World(String),
+    /// This machine: no process, no memory, or not what the operator requires.
+    Host(String),
+}
+
+/// How a process ended.
+#[derive(Debug, Clone)]
+pub(super) struct ProcessEnd {
+    /// Why the node has ended it, if it has.
+    pub(super) killed: Option<String>,
+    pub(super) status: Option<ExitStatus>,
+    /// The last of what it wrote to its standard error.
+    pub(super) complaint: String,
+}
+
+impl ProcessEnd {
+    /// The end in words.
+    pub(super) fn what(&self) -> String {
+        let complaint = if self.complaint.is_empty() {
+            String::new()
+        } else {
+            format!("; its last words: {}", self.complaint)
+        };
+        match (&self.killed, self.status) {
+            (Some(why), _) => format!("the node has ended it: {why}"),
+            (None, Some(status)) => match status.signal() {
+                Some(signal) => format!("signal {signal} ({}){complaint}", signal_name(signal)),
+                None => format!("{status}{complaint}"),
+            },
+            (None, None) => format!("unknown{complaint}"),
+        }
+    }
+
+    /// Whether the kernel has ended it, which it does when memory runs out.
+    pub(super) fn by_the_kernel(&self) -> bool {
+        self.killed.is_none() && self.status.and_then(|status| status.signal()) == Some(libc::SIGKILL)
+    }
+}
+
+fn signal_name(signal: i32) -> &'static str {
+    match signal {
+        libc::SIGILL => "SIGILL, an instruction that is none",
+        libc::SIGABRT => "SIGABRT, it gave up",
+        libc::SIGBUS => "SIGBUS, memory that is not there",
+        libc::SIGFPE => "SIGFPE",
+        libc::SIGKILL => "SIGKILL, most likely the kernel for want of memory",
+        libc::SIGSEGV => "SIGSEGV, memory that is not its own, or the end of its stack",
+        libc::SIGSYS => "SIGSYS, a forbidden system call",
+        libc::SIGXCPU => "SIGXCPU",
+        libc::SIGXFSZ => "SIGXFSZ, a file that is too large",
+        _ => "a signal",
+    }
+}
+
+/// Where the frames of each call go; None when no more will come.
+type Calls = Arc<Mutex<Option<HashMap<CallId, mpsc::Sender<ToNode>>>>>;
+
+/// A sandbox process. Dropped, it is ended.
+#[derive(Debug)]
+pub(super) struct Process {
+    pid: Option<Pid>,
+    pub(super) folder: PathBuf,
+    end: Arc<ChannelEnd>,
+    calls: Calls,
+    next_call: AtomicU64,
+    described: tokio::sync::Mutex<mpsc::Receiver<ToNode>>,
+    ended: watch::Receiver<Option<ProcessEnd>>,
+    killed: Arc<Mutex<Option<String>>>,
+    kill: CancellationToken,
+    /// With the last reference the process ends: it has nothing to finish.
+    _end_on_drop: DropGuard,
+    /// What is lacking to hold it, in words.
+    pub(super) missing: Vec<String>,
+    /// The limits of the calls that go on, added up, and when the last one ended.
+    use_: Mutex<Use>,
+}
+
+#[derive(Debug)]
+struct Use {
+    calls: u64,
+    memory: u64,
+    descriptors: u64,
+    file: u64,
+    idle_since: Instant,
+}
+
+impl Process {
+    /// Starts a process and waits until it is ready.
+    pub(super) async fn start(start: Start<'_>) -> Result<Arc<Self>, StartError> {
+        let host = |what: &str, error: io::Error| StartError::Host(format!("{what}: {error}"));
+        let (ours, theirs) =
+            pair().map_err(|error| host("making the channel to a sandbox process", error))?;
+        let mut child = Command::new(start.program)
+            .args([COMMAND.to_owned(), std::process::id().to_string()])
+            .env_clear()
+            // glibc reserves address space for each thread that allocates, and keeps what was freed there.
+            .env("MALLOC_ARENA_MAX", "2")
+            .current_dir("/")
+            .stdin(Stdio::from(theirs))
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|error| host("starting a sandbox process", error))?;
+        let pid = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        let end = Arc::new(ChannelEnd::new(ours, MAX_FRAME).map_err(|error| host("the channel", error))?);
+        let stderr = child.stderr.take();
+        let (ended_sender, ended) = watch::channel(None);
+        let (kill, killed) = (CancellationToken::new(), Arc::new(Mutex::new(None)));
+        tokio::spawn(wait(child, stderr, kill.clone(), killed.clone(), ended_sender));
+        let calls: Calls = Arc::new(Mutex::new(Some(HashMap::new())));
+        let (words, mut heard) = mpsc::channel(4);
+        let process = Self {
+            pid,
+            folder: start.folder,
+            end: end.clone(),
+            calls: Arc::clone(&calls),
+            next_call: AtomicU64::new(1),
+            described: tokio::sync::Mutex::new(mpsc::channel(1).1),
+            ended,
+            killed,
+            _end_on_drop: kill.clone().drop_guard(),
+            kill,
+            missing: Vec::new(),
+            use_: Mutex::new(Use {
+                calls: 0,
+                memory: 0,
+                descriptors: 0,
+                file: 0,
+                idle_since: Instant::now(),
+            }),
+        };
+        process.hold(0, 0, 0);
+        tokio::spawn(listen(end, calls, words, process.kill_switch()));
+
+        let (names, folders): (Vec<_>, Vec<_>) = start.directories.into_iter().unzip();
+        let setup = Setup {
+            label: start.label,
+            folder: process.folder.display().to_string(),
+            directories: names,
+            require: start.require,
+            probe: start.code.is_none(),
+        };
+        let own = std::fs::File::open(&process.folder)
+            .map_err(|error| host("opening the sandbox's folder", error))?;
+        let mut descriptors = vec![own.as_fd()];
+        descriptors.extend(start.code.map(|code| code.as_fd()));
+        descriptors.extend(folders.iter().map(|folder: &OwnedFd| folder.as_fd()));
+        let sent = process.send(&ToGuest::Setup(setup), &descriptors).await;
+        sent.map_err(|error| host("setting a sandbox process up", error))?;
+        // Ends with the process, after the last that it has said.
+        match timeout(SET_UP_TIME, heard.recv()).await {
+            Ok(Some(ToNode::Ready { missing })) => {
+                let missing = missing.iter().take(8).map(|what| one_line(what, 200)).collect();
+                Ok(Arc::new(Self { missing, described: tokio::sync::Mutex::new(heard), ..process }))
+            }
+            Ok(Some(ToNode::NotReady(NotReady::World(what)))) => Err(StartError::World(what)),
+            Ok(Some(ToNode::NotReady(NotReady::Code(what)))) => {
+                Err(StartError::Host(format!("the compiled code can't be used: {what}")))
+            }
+            Ok(Some(ToNode::NotReady(NotReady::Machine(what)))) => Err(StartError::Host(what)),
+            Ok(_) => Err(StartError::Host(format!(
+                "a sandbox process ended as it began: {}",
+                process.over().await.what()
+            ))),
+            Err(_) => Err(StartError::Host(format!("a sandbox process was not ready after {SET_UP_TIME:?}"))),
+        }
+    }
+
+    /// Calls `describe`.
+    pub(super) async fn describe(&self, limits: &Limits) -> Result<RawDescription, NotDescribed> {
+        let mut heard = self.described.lock().await;
+        let _held = self.begin(limits);
+        let gone = |end: &ProcessEnd| {
+            let what = format!("its sandbox process ended: {}", end.what());
+            if end.by_the_kernel() { NotDescribed::Host(what) } else { NotDescribed::Runner(what) }
+        };
+        if self.send(&ToGuest::Describe(limits.clone()), &[]).await.is_err() {
+            return Err(gone(&self.over().await));
+        }
+        let latest = limits.deadline().saturating_add(DESCRIBE_GRACE);
+        match timeout(latest, heard.recv()).await {
+            Ok(Some(ToNode::Described(described))) => return described,
+            Ok(Some(_)) => self.kill("it broke the protocol of the sandbox"),
+            // It has ended.
+            Ok(None) => {}
+            Err(_) => self.kill("`describe` did not end at its deadline"),
+        }
+        Err(gone(&self.over().await))
+    }
+
+    /// Sends a frame.
+    pub(super) async fn send(&self, frame: &ToGuest, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+        self.end.send(frame, descriptors).await
+    }
+
+    /// The channel, for those who answer.
+    pub(super) fn channel(&self) -> Arc<ChannelEnd> {
+        self.end.clone()
+    }
+
+    /// A new call: its number, and where its frames arrive until the returned guard is dropped; none when the process has
+    /// ended.
+    pub(super) fn call(self: &Arc<Self>) -> (CallId, mpsc::Receiver<ToNode>, CallGuard) {
+        let call = self.next_call.fetch_add(1, Ordering::Relaxed);
+        let (frames, received) = mpsc::channel(WAITING_FRAMES);
+        if let Some(calls) = self.calls().as_mut() {
+            calls.insert(call, frames);
+        }
+        (call, received, CallGuard { process: self.clone(), call })
+    }
+
+    /// Makes room for one more call of these limits, until the returned guard is dropped.
+    pub(super) fn begin(&self, limits: &Limits) -> UseGuard<'_> {
+        let memory = limits.memory_bytes.saturating_add(CALL_MEMORY);
+        let descriptors = limits.handles.saturating_add(CALL_DESCRIPTORS);
+        let mut used = self.used();
+        used.calls += 1;
+        used.memory = used.memory.saturating_add(memory);
+        used.descriptors = used.descriptors.saturating_add(descriptors);
+        used.file = used.file.max(limits.scratch_bytes);
+        self.hold(used.memory, used.descriptors, used.file);
+        UseGuard { process: self, memory, descriptors }
+    }
+
+    /// Sets what the kernel lets the process have. Writable memory and not address space: wasmtime reserves much of
+    /// that and uses little.
+    fn hold(&self, memory: u64, descriptors: u64, file: u64) {
+        for (resource, most) in [
+            (Resource::Data, OWN_MEMORY.saturating_add(memory)),
+            (Resource::Nofile, OWN_DESCRIPTORS.saturating_add(descriptors)),
+            (Resource::Fsize, LEAST_FILE.max(file)),
+        ] {
+            let Some(pid) = self.pid else { return };
+            // The hard limit stays, since only a privileged node could raise it again; the process itself can't change
+            // either.
+            let maximum = rustix::process::getrlimit(resource).maximum;
+            let current = maximum.map_or(most, |maximum| maximum.min(most));
+            // A process that is gone has no limits.
+            let _ = prlimit(Some(pid), resource, Rlimit { current: Some(current), maximum });
+        }
+    }
+
+    /// Since when no call has gone on; None while one does.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        let used = self.used();
+        (used.calls == 0).then_some(used.idle_since)
+    }
+
+    /// Whether it has ended, or is about to.
+    pub(super) fn is_over(&self) -> bool {
+        self.ended.borrow().is_some() || self.kill.is_cancelled() || self.calls().is_none()
+    }
+
+    /// Waits for its end.
+    pub(super) async fn over(&self) -> ProcessEnd {
+        let mut ended = self.ended.clone();
+        let unknown = || ProcessEnd { killed: None, status: None, complaint: String::new() };
+        match ended.wait_for(Option::is_some).await {
+            Ok(end) => end.clone().unwrap_or_else(unknown),
+            Err(_) => unknown(),
+        }
+    }
+
+    /// Ends it now.
+    pub(super) fn kill(&self, why: impl Into<String>) {
+        self.kill_switch().kill(why);
+    }
+
+    fn kill_switch(&self) -> KillSwitch {
+        KillSwitch { killed: self.killed.clone(), kill: self.kill.clone() }
+    }
+
+    fn used(&self) -> MutexGuard<'_, Use> {
+        self.use_.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn calls(&self) -> MutexGuard<'_, Option<HashMap<CallId, mpsc::Sender<ToNode>>>> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Ends a process, with the reason.
+#[derive(Debug, Clone)]
+pub(super) struct KillSwitch {
+    killed: Arc<Mutex<Option<String>>>,
+    kill: CancellationToken,
+}
+
+impl KillSwitch {
+    pub(super) fn kill(&self, why: impl Into<String>) {
+        self.killed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| why.into());
+        self.kill.cancel();
+    }
+}
+
+/// One call's share of what the process may have.
+pub(super) struct UseGuard<'a> {
+    process: &'a Process,
+    memory: u64,
+    descriptors: u64,
+}
+
+impl Drop for UseGuard<'_> {
+    fn drop(&mut self) {
+        let mut used = self.process.used();
+        used.calls -= 1;
+        used.memory -= self.memory.min(used.memory);
+        used.descriptors -= self.descriptors.min(used.descriptors);
+        used.idle_since = Instant::now();
+        self.process.hold(used.memory, used.descriptors, used.file);
+    }
+}
+
+/// The frames of a call arrive until this is dropped.
+pub(super) struct CallGuard {
+    process: Arc<Process>,
+    call: CallId,
+}
+
+impl Drop for CallGuard {
+    fn drop(&mut self) {
+        if let Some(calls) = self.process.calls().as_mut() {
+            calls.remove(&self.call);
+        }
+    }
+}
+
+/// Waits for a process's end, whoever brings it about.
+async fn wait(
+    mut child: Child,
+    stderr: Option<ChildStderr>,
+    kill: CancellationToken,
+    killed: Arc<Mutex<Option<String>>>,
+    ended: watch::Sender<Option<ProcessEnd>>,
+) {
+    let listening = tokio::spawn(last_words(stderr));
+    let status = tokio::select! {
+        status = child.wait() => status,
+        () = kill.cancelled() => {
+            let _ = child.start_kill();
+            child.wait().await
+        }
+    };
+    let complaint = listening.await.unwrap_or_default();
+    let killed = killed.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    // Nobody may be interested any more.
+    let _ = ended.send(Some(ProcessEnd { killed, status: status.ok(), complaint }));
+}
+
+/// The last that a process writes to its standard error: it may write whatever it likes.
+async fn last_words(stderr: Option<ChildStderr>) -> String {
+    let Some(mut stderr) = stderr else { return String::new() };
+    let (mut tail, mut chunk) = (Vec::new(), [0; 1024]);
+    while let Ok(read @ 1..) = stderr.read(&mut chunk).await {
+        tail.extend_from_slice(chunk.get(..read).unwrap_or_default());
+        let surplus = tail.len().saturating_sub(MAX_COMPLAINT);
+        tail.drain(..surplus);
+    }
+    one_line(String::from_utf8_lossy(&tail).trim(), MAX_COMPLAINT)
+}
+
+/// Takes frames from a process and hands each to its call, until there are no more. A process that says something else
+/// than the protocol has is ended: it is not what was started.
+async fn listen(end: Arc<ChannelEnd>, calls: Calls, words: mpsc::Sender<ToNode>, kill: KillSwitch) {
+    if let Err(what) = hand_on(&end, &calls, &words).await {
+        kill.kill(format!("it broke the protocol of the sandbox: {}", one_line(what, 200)));
+    }
+    // Whoever waits for a frame learns that none will come.
+    calls.lock().unwrap_or_else(PoisonError::into_inner).take();
+}
+
+async fn hand_on(end: &ChannelEnd, calls: &Calls, words: &mpsc::Sender<ToNode>) -> Result<(), String> {
+    loop {
+        let frame: ToNode = match end.receive().await {
+            Ok(Some(received)) => received.parse().map_err(|error| error.to_string())?,
+            Ok(None) => return Ok(()),
+            // It has died with frames of the node unread.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(()),
+            Err(error) => return Err(error.to_string()),
+        };
+        let Some(call) = call_of(&frame) else {
+            // One that has nobody to hear it was not asked for.
+            words.try_send(frame).map_err(|_| "it spoke without being asked".to_owned())?;
+            continue;
+        };
+        let to = match calls.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            Some(calls) => calls.get(&call).cloned(),
+            None => return Ok(()),
+        };
+        // A call that has ended here may still be heard of.
+        if let Some(to) = to {
+            let _ = to.send(frame).await;
+        }
+    }
+}
+
+fn call_of(frame: &ToNode) -> Option<CallId> {
+    match frame {
+        ToNode::Ready { .. } | ToNode::NotReady(_) | ToNode::Described(_) => None,
+        ToNode::Ask { call, .. }
+        | ToNode::Close { call, .. }
+        | ToNode::Progress { call, .. }
+        | ToNode::Event { call, .. }
+        | ToNode::EventsDropped { call, .. }
+        | ToNode::Line { call, .. }
+        | ToNode::LinesDropped { call, .. }
+        | ToNode::Usage { call, .. }
+        | ToNode::Ended { call, .. } => Some(*call),
+    }
+}

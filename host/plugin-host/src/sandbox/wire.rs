@@ -1,0 +1,260 @@
+//! What a node and a sandbox process say to each other. Neither direction carries a secret of the node, and the node
+//! takes nothing that comes from a sandbox process for true.
+//!
+//! A frame is one datagram of JSON (`channel`); bulk bytes lie in the call's `arena`, and a frame only names the slot.
+
+use std::collections::BTreeMap;
+
+use posemesh_runner_api::failure::{Blame, FailureKind};
+use posemesh_runner_api::json_text::JsonText;
+use posemesh_runner_api::ports::{Artifact, ArtifactSpec, PartInfo, PortError};
+use posemesh_runner_api::reports::StopReason;
+use posemesh_runner_api::task::Task;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::manifest::description::RawDescription;
+use crate::manifest::limits::Limits;
+
+/// Numbers the calls of one process. Never used again.
+pub(crate) type CallId = u64;
+/// Numbers the asks of one call. The ask that opens something is its number from then on.
+pub(crate) type AskId = u64;
+
+/// From the node to a sandbox process.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum ToGuest {
+    /// The first frame; its descriptors are the folder of the process, the code, and the granted directories.
+    Setup(Setup),
+    /// Calls `describe`.
+    Describe(Limits),
+    /// Runs a task; its descriptors are the call's arena and the page on which its disk use is shared.
+    Run(Box<Order>),
+    /// Asks a call to stop.
+    Stop { call: CallId, reason: StopReason },
+    /// Ends a call whose result nobody waits for any more.
+    Abandon { call: CallId },
+    /// The answer to an ask.
+    Answer { call: CallId, ask: AskId, answer: Result<Answer, Refusal> },
+}
+
+/// What a sandbox process serves from its start to its end.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Setup {
+    /// The runner's file, for logs.
+    pub(crate) label: String,
+    /// Where the folders of its tasks are made. Nothing else of the file system is needed.
+    pub(crate) folder: String,
+    /// The names of the granted directories, in the order of their descriptors.
+    pub(crate) directories: Vec<String>,
+    /// Whether the process must not start without everything that holds it.
+    pub(crate) require: bool,
+    /// Whether it only closes the locks and tells which there are: there is no code then, and the process ends.
+    pub(crate) probe: bool,
+}
+
+/// One task.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Order {
+    pub(crate) call: CallId,
+    /// The runner, for failures.
+    pub(crate) label: String,
+    pub(crate) task: Task,
+    /// The task's folder, below the folder of the process.
+    pub(crate) folder: String,
+    pub(crate) limits: Limits,
+    pub(crate) environment: Vec<(String, String)>,
+    /// Whether requests by HTTP are passed on at all.
+    pub(crate) http: bool,
+}
+
+/// From a sandbox process to the node.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum ToNode {
+    /// The code is linked and the process is held; `missing` says by what it is not, in words.
+    Ready { missing: Vec<String> },
+    /// It can't serve.
+    NotReady(NotReady),
+    /// What `describe` returned.
+    Described(Result<RawDescription, NotDescribed>),
+    /// Something that only the node can do.
+    Ask { call: CallId, ask: AskId, what: Ask },
+    /// What this ask opened is not needed any more.
+    Close { call: CallId, opened: AskId },
+    /// The latest progress.
+    Progress { call: CallId, json: JsonText },
+    /// An event.
+    Event { call: CallId, json: JsonText },
+    /// Events that came too fast.
+    EventsDropped { call: CallId, count: u64 },
+    /// A line that the runner printed.
+    Line { call: CallId, stream: Stream, level: Level, text: String },
+    /// Lines beyond the budget.
+    LinesDropped { call: CallId, count: u64 },
+    /// What the call has used of its limits, by their names.
+    Usage { call: CallId, used: BTreeMap<String, u64> },
+    /// The call's end: the last frame about it.
+    Ended { call: CallId, result: Result<(), Failure> },
+}
+
+/// Why a process can't serve.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum NotReady {
+    /// The component is not of the world of runners.
+    World(String),
+    /// The code can't be loaded.
+    Code(String),
+    /// This machine lacks what the operator requires.
+    Machine(String),
+}
+
+/// Why a runner did not describe itself.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum NotDescribed {
+    Runner(String),
+    Host(String),
+}
+
+/// How a run failed.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Failure {
+    pub(crate) kind: FailureKind,
+    pub(crate) blame: Blame,
+    pub(crate) reason: String,
+    pub(crate) details: Value,
+}
+
+/// What only the node can do.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Ask {
+    /// Opens a CID.
+    Open { cid: String },
+    /// Moves on to the next part.
+    NextPart { opened: AskId },
+    /// Reads into a slot: of a part, or of an answer's body.
+    Read { opened: AskId, slot: u32, max: u32 },
+    /// Starts an artifact.
+    Create(ArtifactSpec),
+    /// Appends the bytes of a slot: to an artifact, or to a request's body.
+    Write { opened: AskId, slot: u32, length: u32 },
+    /// Stores an artifact, or ends a request's body.
+    Finish { opened: AskId },
+    /// Sends a request; answered with the head of its answer. Its body, if it has one, is written meanwhile.
+    Request(Request),
+}
+
+/// The head of a request.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Request {
+    pub(crate) method: String,
+    pub(crate) uri: String,
+    pub(crate) headers: Headers,
+    pub(crate) has_body: bool,
+    pub(crate) connect_timeout_ms: Option<u64>,
+    pub(crate) first_byte_timeout_ms: Option<u64>,
+}
+
+/// Header lines: values need not be text.
+pub(crate) type Headers = Vec<(String, Vec<u8>)>;
+
+/// The answer to an ask that went well.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Answer {
+    /// There is nothing to say.
+    Done,
+    /// The next part, if there is one.
+    Part(Option<PartInfo>),
+    /// So many bytes lie in the slot; none at the end.
+    Bytes(u32),
+    /// The stored artifact.
+    Stored(Artifact),
+    /// The head of an answer.
+    Head { status: u16, headers: Headers },
+}
+
+/// The answer to an ask that did not.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Refusal {
+    /// An error of a port.
+    Port(PortError),
+    /// An error of HTTP.
+    Http(HttpError),
+}
+
+/// The errors of `wasi:http` that the node makes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum HttpError {
+    Denied,
+    UriInvalid,
+    Protocol,
+    DestinationIpProhibited,
+    DestinationUnavailable,
+    ConnectionTimeout,
+    ConnectionReadTimeout,
+    ConnectionLimitReached,
+    Internal(String),
+}
+
+/// Where a line was printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Stream {
+    Stdout,
+    Stderr,
+    Log,
+    Event,
+    Host,
+    Node,
+}
+
+impl Stream {
+    /// The name in logs.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stdout => "stdout",
+            Self::Stderr => "stderr",
+            Self::Log => "log",
+            Self::Event => "event",
+            Self::Host => "host",
+            Self::Node => "node",
+        }
+    }
+
+    /// The stream of that name; the node's own for any other.
+    pub(crate) fn named(name: &str) -> Self {
+        [Self::Stdout, Self::Stderr, Self::Log, Self::Event, Self::Host]
+            .into_iter()
+            .find(|stream| stream.as_str() == name)
+            .unwrap_or(Self::Node)
+    }
+}
+
+/// How much a line matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Level {
+    Error,
+    Warn,
+    Info,
+    Debug,
+}
+
+impl From<tracing::Level> for Level {
+    fn from(level: tracing::Level) -> Self {
+        match level {
+            tracing::Level::ERROR => Self::Error,
+            tracing::Level::WARN => Self::Warn,
+            tracing::Level::INFO => Self::Info,
+            _ => Self::Debug,
+        }
+    }
+}
+
+impl From<Level> for tracing::Level {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Error => Self::ERROR,
+            Level::Warn => Self::WARN,
+            Level::Info => Self::INFO,
+            Level::Debug => Self::DEBUG,
+        }
+    }
+}
