@@ -26,7 +26,7 @@ impl Plugins {
     async fn new() -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let mut settings = LoaderSettings::default();
-        settings.compiler.program = None;
+        settings = settings.in_this_process();
         let engine = RunnerEngine::new().expect("wasmtime");
         let loader = Arc::new(Loader::open(engine, settings).await.expect("a loader"));
         let registry = Registry::new(loader, RegistrySettings::new(dir.path()));

@@ -29,8 +29,7 @@ async fn load(guest: Guest) -> Generation {
 }
 
 async fn load_with(guest: Guest, policy_text: &str) -> Generation {
-    let mut settings = LoaderSettings::default();
-    settings.compiler.program = None;
+    let settings = LoaderSettings::default().in_this_process();
     let engine = RunnerEngine::new().expect("wasmtime");
     let loader = Loader::open(engine, settings).await.expect("a loader");
     let dir = tempfile::tempdir().expect("a folder");

@@ -30,7 +30,7 @@ impl Watched {
         let dir = tempfile::tempdir().expect("a folder");
         let mut settings = LoaderSettings::default();
         // Components are compiled by the node as a process of its own: this process is a test, not a node.
-        settings.compiler.program = Some(posemesh_tests::node_binary());
+        settings = settings.with_program(posemesh_tests::node_binary());
         let engine = RunnerEngine::new().expect("wasmtime");
         let loader = Loader::open(engine, settings).await.expect("a loader without a cache");
         let settings = RegistrySettings::new(dir.path());

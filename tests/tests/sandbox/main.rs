@@ -1,0 +1,6 @@
+//! Sandbox processes: what one can do that was taken over, what its lies do to the node, and what lies in its memory.
+
+mod attacks;
+mod lies;
+mod secrets;
+mod taken_over;
