@@ -4,6 +4,7 @@
 mod load;
 mod memory;
 mod run;
+mod sandbox;
 mod setup;
 mod swap;
 
@@ -17,6 +18,7 @@ pub(crate) async fn measure() -> Result<()> {
     // Memory first: it would include what the other parts leave behind.
     memory::measure().await?;
     run::measure().await?;
+    sandbox::measure().await?;
     load::measure().await?;
     swap::measure().await
 }

@@ -12,7 +12,7 @@ use posemesh_tests::node_binary;
 /// A loader like the node's: components are compiled in a process of their own, the node's binary.
 pub(crate) async fn loader(cache: Option<PathBuf>) -> Result<Loader> {
     let mut settings = LoaderSettings { cache, ..LoaderSettings::default() };
-    settings.compiler.program = Some(node_binary());
+    settings = settings.with_program(node_binary());
     let sandbox = RunnerEngine::new().context("setting up wasmtime")?;
     Ok(Loader::open(sandbox, settings).await?)
 }
