@@ -17,7 +17,7 @@ const DOCUMENT: &str = "docs/configuration.md";
 /// If the node can't be built, prints no document, or the file can't be written.
 pub(crate) fn write(project: &Project) -> Result<()> {
     let path = project.root.join(DOCUMENT);
-    let generated = generate(project)?;
+    let generated = generate(project, node::build)?;
     if fs::read_to_string(&path).is_ok_and(|old| old == generated) {
         eprintln!("{DOCUMENT} is current");
         return Ok(());
@@ -27,13 +27,13 @@ pub(crate) fn write(project: &Project) -> Result<()> {
     Ok(())
 }
 
-/// Compares the document with what the node prints.
+/// Compares the document with what the node prints that `build` builds.
 ///
 /// # Errors
 /// If they differ, or as [`write()`].
-pub(crate) fn check(project: &Project) -> Result<()> {
+pub(crate) fn check(project: &Project, build: impl FnOnce(&Project) -> Result<()>) -> Result<()> {
     let path = project.root.join(DOCUMENT);
-    let generated = generate(project)?;
+    let generated = generate(project, build)?;
     let current = fs::read_to_string(&path)
         .with_context(|| format!("read {DOCUMENT}\n  what helps: `cargo xtask docs` writes it"))?;
     match first_difference(&current, &generated) {
@@ -46,8 +46,8 @@ pub(crate) fn check(project: &Project) -> Result<()> {
 }
 
 /// The document as the node prints it.
-fn generate(project: &Project) -> Result<String> {
-    node::build(project)?;
+fn generate(project: &Project, build: impl FnOnce(&Project) -> Result<()>) -> Result<String> {
+    build(project)?;
     let printed = Cmd::new(project.node())
         .args(["config", "markdown"])
         .cure("the node prints the table of its settings by this hidden command")

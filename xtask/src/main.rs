@@ -122,15 +122,12 @@ enum Task {
         /// With --seed: print the whole trace
         #[arg(long, requires = "seed")]
         trace: bool,
-        /// Build with optimisation: takes minutes the first time, and pays from tens of thousands of seeds on
-        #[arg(long)]
-        optimised: bool,
     },
     /// Everything that must hold before a change goes in: test, simulate, lint, docs --check, deny
     Ci,
 }
 
-/// Seeds of the simulation that `ci` runs: a minute on two cores.
+/// Seeds of the simulation that `ci` runs: half a minute on two cores.
 const SIMULATED_SEEDS: u64 = 10_000;
 
 fn main() -> ExitCode {
@@ -155,10 +152,10 @@ fn run(task: Task) -> Result<()> {
         Task::Demo { args } => return demo::demo(&project, &args),
         Task::Bench { args } => return bench::bench(&project, &args),
         Task::Fuzz { seconds, targets } => return fuzz::fuzz(&project, &targets, seconds),
-        Task::Simulate { seeds, from, seed, trace, optimised } => {
-            return simulate::simulate(&project, &simulate::Seeds { seeds, from, seed, trace }, optimised);
+        Task::Simulate { seeds, from, seed, trace } => {
+            return simulate::simulate(&project, &simulate::Seeds { seeds, from, seed, trace });
         }
-        Task::Docs { check: true } => return docs::check(&project),
+        Task::Docs { check: true } => return docs::check(&project, node::build),
         Task::Docs { check: false } => return docs::write(&project),
         Task::Deny => return lint::deny(&project),
         Task::Test { args } => suites::test(&project, &mut report, &args),
@@ -169,7 +166,8 @@ fn run(task: Task) -> Result<()> {
             suites::test(&project, &mut report, &[]);
             report.step("simulation", || simulate::run(&project, SIMULATED_SEEDS));
             lint::lint(&project, &mut report);
-            report.step("docs", || docs::check(&project));
+            // The node that the tests were given: built alone, it would have other features, and take a minute more.
+            report.step("docs", || docs::check(&project, node::build_with_tests));
             report.step("deny", || lint::deny(&project));
         }
     }

@@ -27,6 +27,10 @@ pub(crate) const RELEASE: LongBuild =
 pub(crate) const REFERENCE: LongBuild =
     LongBuild { what: "the reference node and domain client", first_time: "about 2 minutes" };
 
+/// The simulation of the control plane.
+pub(crate) const SIMULATION: LongBuild =
+    LongBuild { what: "the simulation", first_time: "about a minute and a half" };
+
 /// The runners in `plugins/`.
 pub(crate) const RUNNERS: LongBuild = LongBuild { what: "the runners", first_time: "about half a minute" };
 

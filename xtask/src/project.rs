@@ -48,9 +48,9 @@ impl Project {
         self.target.join("debug")
     }
 
-    /// Where cargo puts what is built with the profile `simulation`.
+    /// The simulation of the control plane, built with the profile of that name.
     pub(crate) fn simulation(&self) -> PathBuf {
-        self.target.join("simulation")
+        self.target.join("simulation").join(executable("posemesh-simulate"))
     }
 
     /// The node, built without `--release`.

@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use crate::process::Cmd;
+use crate::progress::{self, SIMULATION};
 use crate::project::Project;
 
 /// Which seeds to run.
@@ -18,8 +19,8 @@ pub(crate) struct Seeds {
 }
 
 /// Builds `posemesh-simulate` and becomes it. Returns only an error.
-pub(crate) fn simulate(project: &Project, seeds: &Seeds, optimised: bool) -> Result<()> {
-    Err(build(project, seeds, optimised)?.exec())
+pub(crate) fn simulate(project: &Project, seeds: &Seeds) -> Result<()> {
+    Err(build(project, seeds)?.exec())
 }
 
 /// Builds `posemesh-simulate` and runs so many seeds.
@@ -27,22 +28,18 @@ pub(crate) fn simulate(project: &Project, seeds: &Seeds, optimised: bool) -> Res
 /// # Errors
 /// If it does not compile, or an invariant does not hold.
 pub(crate) fn run(project: &Project, seeds: u64) -> Result<()> {
-    build(project, &Seeds { seeds, from: 0, seed: None, trace: false }, false)?.run()
+    build(project, &Seeds { seeds, from: 0, seed: None, trace: false })?.run()
 }
 
 /// Builds the program. Returns the command that runs it.
-fn build(project: &Project, seeds: &Seeds, optimised: bool) -> Result<Cmd> {
-    // The profile of the tests: its dependencies are there already, and a seed takes milliseconds in it.
-    let mut cargo = project.cargo("build").args(["-p", "posemesh-node-core", "--features", "simulation"]);
-    cargo = cargo.args(["--bin", "posemesh-simulate"]);
-    let folder = if optimised {
-        cargo = cargo.args(["--profile", "simulation"]);
-        project.simulation()
-    } else {
-        project.debug()
-    };
-    cargo.run()?;
-    let mut command = Cmd::new(folder.join("posemesh-simulate"));
+fn build(project: &Project, seeds: &Seeds) -> Result<Cmd> {
+    let program = project.simulation();
+    progress::announce(&SIMULATION, program.exists());
+    // Without the plugin host, which the control plane does not know: nobody waits for wasmtime here.
+    let features = ["--no-default-features", "--features", "simulation", "--profile", "simulation"];
+    let cargo = project.cargo("build").args(["-p", "posemesh-node-core"]).args(features);
+    cargo.args(["--bin", "posemesh-simulate"]).run()?;
+    let mut command = Cmd::new(program);
     command = match seeds.seed {
         Some(seed) => command.args(["--seed", &seed.to_string()]),
         None => command.args(["--seeds", &seeds.seeds.to_string(), "--from", &seeds.from.to_string()]),

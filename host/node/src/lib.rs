@@ -20,22 +20,28 @@
 //! ```
 
 #![deny(unsafe_code)]
+// The control plane alone is built for the simulation, which does not use all of it.
+#![cfg_attr(not(feature = "plugins"), allow(dead_code, unreachable_pub, unused_imports))]
 
 mod admission;
 pub mod auth;
+#[cfg(feature = "plugins")]
 pub mod config;
 mod dms;
 mod heartbeat;
 mod http_server;
 mod journal;
 mod lease;
+#[cfg(feature = "plugins")]
 pub mod node;
+#[cfg(feature = "plugins")]
 mod noop;
 mod records;
 mod registration;
 pub mod shutdown;
 #[cfg(any(test, feature = "simulation"))]
 pub mod simulation;
+#[cfg(feature = "plugins")]
 mod status;
 pub mod telemetry;
 #[cfg(test)]
