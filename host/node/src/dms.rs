@@ -4,6 +4,7 @@
 //! in memory. What a failed call means for the lease that it was about is decided here, once: nothing above
 //! knows of statuses.
 
+mod authorized;
 mod call;
 mod client;
 mod error;
@@ -13,6 +14,8 @@ mod lease;
 mod server;
 mod wire;
 
+#[cfg(any(test, feature = "simulation"))]
+pub(crate) use authorized::{Sent, send_authorized};
 #[cfg(any(test, feature = "simulation"))]
 pub(crate) use call::DmsCall;
 pub(crate) use client::DmsClient;

@@ -16,6 +16,7 @@ mod settings;
 mod state;
 mod status;
 mod task;
+mod unheard;
 pub(crate) mod version;
 mod wallet;
 

@@ -26,6 +26,7 @@ mod ledger;
 mod machine;
 mod network;
 mod node;
+mod one_by_one;
 mod plan;
 mod planted;
 mod run;

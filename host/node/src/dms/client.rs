@@ -19,6 +19,7 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::auth::MachineAuth;
+use crate::dms::authorized::{Sent, send_authorized};
 use crate::dms::call::DmsCall;
 use crate::dms::error::JobServerError;
 use crate::dms::final_report::FinalReport;
@@ -65,27 +66,12 @@ impl DmsClient {
     }
 
     /// Sends with the rule for 401 (protocol 3.1). The answer may have any status.
-    async fn send(&self, call: DmsCall, body: Option<Bytes>) -> Result<Response, JobServerError> {
-        // Asked for with each call and kept nowhere: it may have been renewed since the last one.
-        let mut token = self.bearer(call).await?;
-        let mut response = self.send_once(call, body.clone(), &token).await?;
-        if response.status() == StatusCode::UNAUTHORIZED {
-            if call == DmsCall::Lease {
-                tracing::warn!(endpoint = %call, status = 401, "DMS lease unauthorized; logging in again");
-            } else {
-                tracing::warn!(endpoint = %call, status = 401, "DMS refused the machine token; logging in again");
-            }
-            // By the refused token: if another call has brought a new one meanwhile, that one must not be dropped.
-            self.auth.on_unauthorized(&token);
-            token = self.bearer(call).await?;
-            response = self.send_once(call, body, &token).await?;
-        }
-        // Others prove less: a proxy answers 404 or 503 whatever the token is. A 409 is about the node's own leases.
-        let status = response.status();
-        if status.is_success() || status == StatusCode::CONFLICT {
-            self.auth.on_accepted(&token);
-        }
-        Ok(response)
+    async fn send(&self, call: DmsCall, body: Option<Bytes>) -> Result<Sent<Response>, JobServerError> {
+        let send = |token: Secret| {
+            let body = body.clone();
+            async move { self.send_once(call, body, &token).await }
+        };
+        send_authorized(self.auth.as_ref(), call, send, Response::status).await
     }
 
     async fn send_once(
@@ -111,29 +97,23 @@ impl DmsClient {
             .await
             .map_err(|error| JobServerError::transport(call, !error.is_connect(), &cause(&error)))
     }
-
-    async fn bearer(&self, call: DmsCall) -> Result<Secret, JobServerError> {
-        self.auth.bearer().await.map_err(|error| JobServerError::auth(call, &error))
-    }
 }
 
 #[async_trait]
 impl JobServer for DmsClient {
     async fn request_lease(&self) -> Result<LeaseAnswer, JobServerError> {
         let call = DmsCall::Lease;
-        let response = self.send(call, None).await?;
+        let Sent { answer: response, at } = self.send(call, None).await?;
         match response.status() {
             StatusCode::NO_CONTENT => return Ok(LeaseAnswer::NoWork),
             // No failure: a server may allow a node one lease at a time (protocol 3.7), so polls must not back off.
             StatusCode::CONFLICT => return Ok(LeaseAnswer::Busy),
-            // DMS does not know the node: the registration is lost (protocol 1.5).
-            StatusCode::FORBIDDEN => self.auth.on_forbidden(),
             _ => {}
         }
         let response = successful(call, response)?;
         // An expiry means something only by the clock that wrote it: the `Date` of the same answer.
         let date = server_date(response.headers());
-        let answer = match read_or_scan::<TaskIdSearch>(response).await {
+        let mut answer = match read_or_scan::<TaskIdSearch>(response).await {
             LargeBody::Whole(body) => wire::decode_lease(&body, date),
             // The lease is granted even if its description did not arrive. What did may name the task.
             LargeBody::Broken { scan, error } => match scan.found() {
@@ -142,7 +122,8 @@ impl JobServer for DmsClient {
                 None => return Err(JobServerError::body(call, &error)),
             },
         };
-        if let LeaseAnswer::Lease(lease) = &answer {
+        if let LeaseAnswer::Lease(lease) = &mut answer {
+            lease.sent = Some(at);
             tracing::debug!(
                 task_id = %lease.task.id,
                 capability = lease.task.capability.as_str(),
@@ -161,7 +142,8 @@ impl JobServer for DmsClient {
         events: &[JsonText],
     ) -> Result<HeartbeatAnswer, JobServerError> {
         let call = DmsCall::Heartbeat(task_id);
-        let response = self.send(call, Some(encode(&HeartbeatRequest { progress, events })?)).await?;
+        let body = encode(&HeartbeatRequest { progress, events })?;
+        let Sent { answer: response, at } = self.send(call, Some(body)).await?;
         let response = successful(call, response)?;
         let date = server_date(response.headers());
         let body = match read_or_scan::<Outline>(response).await {
@@ -174,7 +156,8 @@ impl JobServer for DmsClient {
             },
         };
         let answer = wire::decode_heartbeat_answer(&body, date);
-        let answer = answer.map_err(|error| JobServerError::decode(call, &error))?;
+        let mut answer = answer.map_err(|error| JobServerError::decode(call, &error))?;
+        answer.sent = Some(at);
         tracing::debug!(
             %task_id,
             access_token_updated = answer.access_token.is_some(),
@@ -189,7 +172,7 @@ impl JobServer for DmsClient {
             FinalReport::Complete(_) => DmsCall::Complete(task_id),
             FinalReport::Fail { .. } => DmsCall::Fail(task_id),
         };
-        let response = self.send(call, Some(encode(report)?)).await?;
+        let Sent { answer: response, .. } = self.send(call, Some(encode(report)?)).await?;
         // The body stays unread: a report that was accepted must not fail by what follows the status.
         successful(call, response).map(drop)
     }

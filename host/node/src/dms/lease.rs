@@ -3,6 +3,7 @@
 use posemesh_net::secret::Secret;
 use posemesh_runner_api::task::Task;
 use time::OffsetDateTime;
+use tokio::time::Instant;
 use url::Url;
 use uuid::Uuid;
 
@@ -36,6 +37,8 @@ pub(crate) struct Lease {
     pub(crate) lease_expires_at: Option<OffsetDateTime>,
     /// What the clock of DMS showed when it answered.
     pub(crate) server_date: Option<OffsetDateTime>,
+    /// When the request was sent that this answers, as far as its client says.
+    pub(crate) sent: Option<Instant>,
     /// The task was cancelled before it was leased (protocol 5.1).
     pub(crate) cancel: bool,
     /// Where the data of the task's domain lies.
@@ -99,6 +102,8 @@ pub(crate) struct HeartbeatAnswer {
     pub(crate) lease_expires_at: Option<OffsetDateTime>,
     /// What the clock of DMS showed when it answered.
     pub(crate) server_date: Option<OffsetDateTime>,
+    /// When the heartbeat was sent that this answers, as far as its client says.
+    pub(crate) sent: Option<Instant>,
     /// The task is to be stopped (protocol 5.1). Missing is false.
     pub(crate) cancel: bool,
     /// Replaces the task's domain.

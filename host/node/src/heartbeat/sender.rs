@@ -95,7 +95,7 @@ impl HeartbeatSender {
 
     /// Sends the latest progress and all pending events, once.
     pub(crate) async fn send(&mut self) -> HeartbeatResult {
-        // Taken before anything is sent: the lease that the answer grants counts from here.
+        // Taken before anything is sent: unless the answer says better, the lease that it grants counts from here.
         let sent = Instant::now();
         let remaining = self.clock.remaining();
         let snapshot = self.reports.snapshot();
@@ -143,7 +143,7 @@ impl HeartbeatSender {
         self.backoff.reset();
         self.doubted = false;
         self.accepted = progress;
-        self.clock.extend(sent, answer.lease_expires_at, answer.server_date);
+        self.clock.extend(answer.sent.unwrap_or(sent), answer.lease_expires_at, answer.server_date);
         debug!(
             access_token_updated = answer.access_token.is_some(),
             cancel = answer.cancel,

@@ -1,6 +1,7 @@
 //! The delivery of a final report: `complete` or `fail`, tried again for as long as the lease lives
 //! (protocol 3.5, 3.6).
 
+use std::future::ready;
 use std::time::Duration;
 
 use posemesh_net::retry::{Backoff, Jitter, uniform};
@@ -131,6 +132,12 @@ async fn deliver(
     let mut may_have_arrived = false;
     let mut doubted = false;
     loop {
+        // Before the first attempt too: another report may have been tried for as long as the lease lasted.
+        tokio::select! {
+            biased;
+            state = &mut over => return over_before(state, may_have_arrived),
+            () = ready(()) => {}
+        }
         let error = match attempt(context.server.as_ref(), task_id, report).await {
             Ok(()) => return Delivery::Confirmed,
             Err(error) => error,
@@ -172,16 +179,19 @@ async fn deliver(
         warn!(%error, ?retry_in, "the final report was not accepted");
         tokio::select! {
             biased;
-            state = &mut over => {
-                // An expiry is only reckoned, and a cancellation is no sign of arrival: the server's word counts.
-                let likely = may_have_arrived && matches!(state, LeaseState::Lost(_));
-                return if likely { Delivery::Likely } else { Delivery::LeaseOver(state) };
-            }
+            state = &mut over => return over_before(state, may_have_arrived),
             () = sleep(retry_in) => {}
             // A node that stops has no time for the whole wait.
             () = context.release.short_wait_is_over() => {}
         }
     }
+}
+
+/// The lease is over, and no attempt was confirmed.
+fn over_before(state: LeaseState, may_have_arrived: bool) -> Delivery {
+    // An expiry is only reckoned, and a cancellation is no sign of arrival: the server's word counts.
+    let likely = may_have_arrived && matches!(state, LeaseState::Lost(_));
+    if likely { Delivery::Likely } else { Delivery::LeaseOver(state) }
 }
 
 async fn attempt(server: &dyn JobServer, task_id: Uuid, report: &FinalReport) -> Result<(), JobServerError> {

@@ -1,6 +1,6 @@
 //! Leases that a dead process of this node held (protocol 5.3).
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
 use crate::dms::FinalReport;
@@ -14,9 +14,11 @@ use crate::records::LeaseOutcome;
 pub(crate) async fn give_back(context: &LeaseContext, orphan: OrphanedLease) {
     let OrphanedLease { task_id } = orphan;
     let report = FinalReport::node_crashed();
-    // The real expiry is not known; most leases last no longer than this.
+    // The real expiry is not known; most leases last no longer than this. Reckoned here: the future is not polled before
+    // the first attempt has failed.
+    let end = Instant::now() + DEFAULT_TTL;
     let expiry = async {
-        sleep(DEFAULT_TTL).await;
+        sleep_until(end).await;
         LeaseState::Expired("it could not be given back in time".to_owned())
     };
     let delivered = deliver_in_time(context, task_id, &report, expiry).await;

@@ -66,10 +66,11 @@ impl SessionEnd {
 }
 
 impl LeaseSession {
-    /// A session for a lease that was requested at `sent`.
+    /// A session for a lease that was requested at `sent`, unless the lease itself says better.
     pub(crate) fn new(context: LeaseContext, lease: Lease, sent: Instant) -> Self {
         let reports = Reports::new(context.settings.report_limits);
         let token = Arc::new(TaskToken::new(lease.access_token.clone()));
+        let sent = lease.sent.unwrap_or(sent);
         let clock = LeaseClock::start(sent, lease.lease_expires_at, lease.server_date);
         let sender = HeartbeatSender::new(context.server.clone(), lease.task.id, clock, reports, token);
         Self { context, lease, sender, superseded: CancellationToken::new() }

@@ -1,6 +1,7 @@
 //! A robot: no wallet, and no loop of its own. Registering logs in as well (protocol 1.9).
 
 use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,6 +10,7 @@ use tokio::time::Instant;
 
 use super::capabilities::capabilities_other_than;
 use super::status::{RegistrationStatus, publish};
+use super::unheard::{UnheardRegistrations, until};
 use crate::auth::dds::{DdsCall, DdsClient, DdsError};
 use crate::auth::login::{Login, LoginError, MachineToken};
 use posemesh_net::secret::Secret;
@@ -26,6 +28,9 @@ pub(super) struct RobotLogin {
     capabilities: watch::Receiver<BTreeSet<String>>,
     /// The capabilities that DDS was informed of last, and when; none if the next login has to register.
     reported: watch::Sender<Option<(BTreeSet<String>, Instant)>>,
+    unheard: Mutex<UnheardRegistrations>,
+    /// When DDS has to be told once more, if ever.
+    again: watch::Sender<Option<Instant>>,
     status: watch::Sender<RegistrationStatus>,
 }
 
@@ -38,7 +43,8 @@ impl RobotLogin {
         capabilities: watch::Receiver<BTreeSet<String>>,
     ) -> Self {
         let status = watch::Sender::new(RegistrationStatus::Disconnected);
-        Self { dds, credentials, version, capabilities, reported: watch::Sender::new(None), status }
+        let (reported, again) = (watch::Sender::new(None), watch::Sender::new(None));
+        Self { dds, credentials, version, capabilities, reported, unheard: Mutex::default(), again, status }
     }
 
     /// The status, now and as it changes.
@@ -65,7 +71,15 @@ impl RobotLogin {
         let sorted: Vec<String> = capabilities.iter().cloned().collect();
         tracing::info!(version = self.version, capabilities = ?sorted, "Registering node with DDS");
         let started = Instant::now();
-        let granted = self.dds.register_robot(&self.credentials, &self.version, &sorted).await?;
+        let granted = match self.dds.register_robot(&self.credentials, &self.version, &sorted).await {
+            Ok(granted) => granted,
+            Err(error) => {
+                self.unheard().failed(capabilities, &error);
+                return Err(error);
+            }
+        };
+        let again = self.unheard().overtaking(&capabilities);
+        self.again.send_replace(again);
         let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(event = "registration.success", elapsed_ms);
         // Only after success: if registering fails, the next login has to try it again.
@@ -76,6 +90,15 @@ impl RobotLogin {
 
     fn set(&self, to: RegistrationStatus) {
         publish(&self.status, to);
+    }
+
+    fn unheard(&self) -> MutexGuard<'_, UnheardRegistrations> {
+        self.unheard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether an earlier registration without an answer may have arrived after the last one.
+    fn is_overtaken(&self) -> bool {
+        self.again.borrow().is_some_and(|again| again <= Instant::now())
     }
 
     /// The capabilities that DDS was informed of last.
@@ -95,7 +118,8 @@ impl Login for RobotLogin {
             return Ok(self.register(capabilities).await?);
         };
         // Without a single live runner there is nothing new to report.
-        if !current.is_empty() && current != reported {
+        let current = if current.is_empty() { reported.clone() } else { current };
+        if current != reported || self.is_overtaken() {
             return Ok(self.register(current).await?);
         }
         match self.dds.verify_robot(&self.credentials).await {
@@ -115,8 +139,10 @@ impl Login for RobotLogin {
         let mut live = self.capabilities.clone();
         loop {
             let known = reported.borrow_and_update().as_ref().map(|(capabilities, _)| capabilities.clone());
+            let again = *self.again.borrow();
             tokio::select! {
                 _ = capabilities_other_than(&mut live, known.as_ref()) => return,
+                () = until(again) => return,
                 // The sender lives in self: this can't fail.
                 _ = reported.changed() => {}
             }

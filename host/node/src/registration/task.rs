@@ -16,6 +16,7 @@ use super::pacing::RegistrationPacing;
 use super::settings::RegistrationSettings;
 use super::state::Registration;
 use super::status::RegistrationStatus;
+use super::unheard::{UnheardRegistrations, until};
 use crate::auth::dds::DdsError;
 
 /// Sends registrations.
@@ -39,6 +40,7 @@ pub(super) struct RegistrationTask {
     capabilities: watch::Receiver<BTreeSet<String>>,
     settings: RegistrationSettings,
     pacing: RegistrationPacing,
+    unheard: UnheardRegistrations,
 }
 
 impl RegistrationTask {
@@ -50,7 +52,8 @@ impl RegistrationTask {
     ) -> (Registration, Self) {
         let registration = Registration::default();
         let pacing = RegistrationPacing::new(settings);
-        (registration.clone(), Self { registration, registrar, capabilities, settings, pacing })
+        let unheard = UnheardRegistrations::default();
+        (registration.clone(), Self { registration, registrar, capabilities, settings, pacing, unheard })
     }
 
     /// Runs until `stop` fires; a request that is in flight then is aborted.
@@ -76,7 +79,10 @@ impl RegistrationTask {
             let sorted: Vec<String> = capabilities.iter().cloned().collect();
             match self.registrar.register(&sorted).await {
                 Ok(()) => self.rest(started, capabilities).await,
-                Err(error) => self.wait_after(&error, started).await,
+                Err(error) => {
+                    self.unheard.failed(capabilities, &error);
+                    self.wait_after(&error, started).await;
+                }
             }
         }
     }
@@ -95,11 +101,12 @@ impl RegistrationTask {
         }
     }
 
-    /// Waits until the registration is lost or its capabilities are no longer the live ones.
+    /// Waits until the registration is lost, its capabilities are no longer the live ones, or DDS may have others by now.
     async fn rest(&mut self, started: Instant, reported: BTreeSet<String>) {
         tracing::info!(event = "registration.success", elapsed_ms = millis(started.elapsed()));
         self.pacing.succeeded();
         let registered_at = Instant::now();
+        let overtaken = until(self.unheard.overtaking(&reported));
         let registration = self.registration.clone();
         registration.succeeded();
         let mut status = registration.status();
@@ -115,6 +122,9 @@ impl RegistrationTask {
             }
             capabilities = capabilities_other_than(&mut self.capabilities, Some(&reported)) => {
                 tracing::info!(?capabilities, before = ?reported, "the capabilities have changed");
+            }
+            () = overtaken => {
+                tracing::info!("an earlier registration without an answer may have arrived late; registering once more");
             }
         }
     }

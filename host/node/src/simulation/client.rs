@@ -1,35 +1,34 @@
 //! The job server as one node calls it: each call goes through the network, and its answer is read as on the wire.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::poll;
-use http::StatusCode;
 use posemesh_net::secret::Secret;
 use posemesh_runner_api::json_text::JsonText;
 use serde_json::Value;
 use time::OffsetDateTime;
-use tokio::time::sleep;
 use uuid::Uuid;
 
 use crate::auth::MachineAuth;
 use crate::dms::simulated::{decode_heartbeat_answer, decode_lease};
-use crate::dms::{DmsCall, FinalReport, HeartbeatAnswer, JobServer, JobServerError, LeaseAnswer};
+use crate::dms::{
+    DmsCall, FinalReport, HeartbeatAnswer, JobServer, JobServerError, LeaseAnswer, Sent, send_authorized,
+};
 use crate::simulation::dms::{Reply, START};
 use crate::simulation::incarnation::{About, Who};
 use crate::simulation::invariant::Invariant;
 use crate::simulation::ledger::Event;
 use crate::simulation::network::{CallKind, call};
+use crate::simulation::one_by_one::OneByOne;
 use crate::simulation::world::{State, World};
 
 /// The job server. Does what [`crate::dms::DmsClient`] does over HTTP.
 pub(super) struct SimulatedJobServer {
     world: Arc<World>,
     who: Who,
-    auth: Arc<dyn MachineAuth>,
-    waited: AtomicU64,
+    auth: OneByOne,
 }
 
 /// What a request asks for.
@@ -43,24 +42,21 @@ enum Request {
 
 impl SimulatedJobServer {
     pub(super) fn new(world: Arc<World>, who: Who, auth: Arc<dyn MachineAuth>) -> Self {
-        Self { world, who, auth, waited: AtomicU64::new(0) }
+        Self { world, who, auth: OneByOne { auth, waited: AtomicU64::new(0) } }
     }
 
-    /// Sends with the rule for 401 (protocol 3.1); any other status but a success is an error.
-    async fn send(&self, call: DmsCall, request: Request) -> Result<Reply, JobServerError> {
-        let token = self.bearer(call).await?;
-        let mut reply = self.send_once(call, request.clone(), &token).await?;
-        if reply.status == 401 {
-            self.auth.on_unauthorized(&token);
-            let token = self.bearer(call).await?;
-            reply = self.send_once(call, request, &token).await?;
-        }
-        if reply.status == 403 && call == DmsCall::Lease {
+    /// Sends with the rule for 401 (protocol 3.1). The answer may have any status.
+    async fn send(&self, call: DmsCall, request: Request) -> Result<Sent<Reply>, JobServerError> {
+        let send = |token: Secret| {
+            let request = request.clone();
+            async move { self.send_once(call, request, &token).await }
+        };
+        let sent = send_authorized(&self.auth, call, send, |reply: &Reply| reply.status()).await?;
+        if sent.answer.status == 403 && call == DmsCall::Lease {
             let now = self.world.now();
             self.world.state().links[self.who.node].troubles.token_lost(now);
-            self.auth.on_forbidden();
         }
-        Ok(reply)
+        Ok(sent)
     }
 
     async fn send_once(
@@ -79,29 +75,13 @@ impl SimulatedJobServer {
         let reply = call(&self.world, who, kind, act).await;
         reply.map_err(|lost| JobServerError::transport(dms, lost.sent, "simulated"))
     }
-
-    async fn bearer(&self, call: DmsCall) -> Result<Secret, JobServerError> {
-        let mut bearer = std::pin::pin!(self.auth.bearer());
-        let token = match poll!(&mut bearer) {
-            std::task::Poll::Ready(token) => token,
-            std::task::Poll::Pending => {
-                let turn = self.waited.fetch_add(1, Ordering::Relaxed);
-                let token = bearer.await;
-                // Callers that waited for the same token are woken in an order that tokio draws. Let them go on one after
-                // the other in the order in which they came, or a run would not be the same again.
-                sleep(Duration::from_millis(1 + turn % 61)).await;
-                token
-            }
-        };
-        token.map_err(|error| JobServerError::auth(call, &error))
-    }
 }
 
 fn serve(state: &mut State, now: Duration, who: Who, request: &Request, token: &str) -> Reply {
     let Some((node, capabilities)) = state.dds.node_of(now, token) else {
         state.links[who.node].troubles.token_lost(now);
         state.trace.note(now, || format!("DMS: 401 to {who}"));
-        return Reply::status(401);
+        return Reply::of_status(401);
     };
     let reply = match request {
         Request::Lease => {
@@ -127,7 +107,7 @@ fn serve(state: &mut State, now: Duration, who: Who, request: &Request, token: &
 
 /// The answer if it is a success.
 fn success(call: DmsCall, reply: Reply) -> Result<Reply, JobServerError> {
-    let status = StatusCode::from_u16(reply.status).unwrap();
+    let status = reply.status();
     if status.is_success() { Ok(reply) } else { Err(JobServerError::status(call, status, reply.retry_after)) }
 }
 
@@ -141,14 +121,17 @@ impl JobServer for SimulatedJobServer {
     async fn request_lease(&self) -> Result<LeaseAnswer, JobServerError> {
         let (world, who) = (&self.world, self.who);
         world.state().asks_for_lease(&world.plan, who, world.now());
-        let reply = self.send(DmsCall::Lease, Request::Lease).await?;
+        let Sent { answer: reply, at } = self.send(DmsCall::Lease, Request::Lease).await?;
         match reply.status {
             204 => return Ok(LeaseAnswer::NoWork),
             409 => return Ok(LeaseAnswer::Busy),
             _ => {}
         }
         let reply = success(DmsCall::Lease, reply)?;
-        let answer = decode_lease(&reply.body, reply.date);
+        let mut answer = decode_lease(&reply.body, reply.date);
+        if let LeaseAnswer::Lease(lease) = &mut answer {
+            lease.sent = Some(at);
+        }
         let now = world.now();
         let mut state = world.state();
         let (task, cancel, deadline) = match &answer {
@@ -191,11 +174,12 @@ impl JobServer for SimulatedJobServer {
             state.speaks(&world.plan, who, task_id, "a heartbeat", now)
         };
         let mut status = None;
-        let answer = self.send(call, Request::Heartbeat(task_id, numbers(events))).await.and_then(|reply| {
-            status = Some(reply.status);
-            let reply = success(call, reply)?;
-            decode_heartbeat_answer(&reply.body, reply.date)
-                .map_err(|error| JobServerError::decode(call, &error))
+        let answer = self.send(call, Request::Heartbeat(task_id, numbers(events))).await.and_then(|sent| {
+            status = Some(sent.answer.status);
+            let reply = success(call, sent.answer)?;
+            let answer = decode_heartbeat_answer(&reply.body, reply.date);
+            let answer = answer.map_err(|error| JobServerError::decode(call, &error))?;
+            Ok(HeartbeatAnswer { sent: Some(sent.at), ..answer })
         });
         let now = world.now();
         let mut state = world.state();
@@ -229,9 +213,9 @@ impl JobServer for SimulatedJobServer {
         };
         let call = if completes { DmsCall::Complete(task_id) } else { DmsCall::Fail(task_id) };
         let mut status = None;
-        let answer = self.send(call, Request::Finish(task_id, lease, completes)).await.and_then(|reply| {
-            status = Some(reply.status);
-            success(call, reply).map(drop)
+        let answer = self.send(call, Request::Finish(task_id, lease, completes)).await.and_then(|sent| {
+            status = Some(sent.answer.status);
+            success(call, sent.answer).map(drop)
         });
         let now = world.now();
         let mut state = world.state();

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use http::StatusCode;
 use posemesh_net::secret::Secret;
 
 use crate::auth::dds::{DdsCall, DdsError};
@@ -35,7 +34,7 @@ impl SimulatedDiscovery {
     ) -> Result<Reply, DdsError> {
         let reply = call(&self.world, self.who, kind, act).await;
         let reply = reply.map_err(|_| DdsError::Transport { call: dds, cause: "simulated".to_owned() })?;
-        let status = StatusCode::from_u16(reply.status).unwrap();
+        let status = reply.status();
         if status.is_success() {
             return Ok(reply);
         }
@@ -47,11 +46,15 @@ impl SimulatedDiscovery {
 #[async_trait]
 impl SimulatedDds for SimulatedDiscovery {
     async fn register(&self, capabilities: &[String]) -> Result<(), DdsError> {
-        let (node, capabilities) = (self.who.node, capabilities.to_vec());
+        let (who, capabilities) = (self.who, capabilities.to_vec());
         self.world.note(|| format!("{} registers {capabilities:?}", self.who));
         let act = move |state: &mut State, _| {
-            state.dds.register(node, &capabilities);
-            Reply::status(200)
+            // The connection ends with its process: a registration can't come after that of the next one, which could not
+            // know of it.
+            if state.incarnations[who.incarnation].gone.is_none() {
+                state.dds.register(who.node, &capabilities);
+            }
+            Reply::of_status(200)
         };
         self.call((CallKind::Register, DdsCall::RegisterWallet), act).await.map(drop)
     }
@@ -62,9 +65,9 @@ impl SimulatedDds for SimulatedDiscovery {
             Some((token, expires)) => {
                 let body = format!("{token} {}", expires.as_millis()).into_bytes();
                 let date = Some(START + Duration::from_secs(now.as_secs()));
-                Reply { body, date, ..Reply::status(200) }
+                Reply { body, date, ..Reply::of_status(200) }
             }
-            None => Reply::status(404),
+            None => Reply::of_status(404),
         };
         let reply = self.call((CallKind::Login, DdsCall::Verify), act).await?;
         let text = String::from_utf8_lossy(&reply.body).into_owned();

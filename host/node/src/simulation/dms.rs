@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use http::StatusCode;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -39,8 +40,12 @@ pub(super) struct Reply {
 }
 
 impl Reply {
-    pub(super) fn status(status: u16) -> Self {
+    pub(super) fn of_status(status: u16) -> Self {
         Self { status, retry_after: None, date: None, body: Vec::new() }
+    }
+
+    pub(super) fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap()
     }
 }
 
@@ -117,12 +122,12 @@ impl Dms {
     ) -> (Reply, Option<usize>) {
         let holds = self.leases.iter().any(|lease| lease.node == node && lease.end.is_none());
         if self.one_lease_per_node && holds {
-            return (Reply::status(409), None);
+            return (Reply::of_status(409), None);
         }
         let wanted =
             |task: &SimTask| task.state == TaskState::Queued && capabilities.contains(task.capability);
         let Some(number) = self.tasks.iter().position(wanted) else {
-            return (Reply::status(204), None);
+            return (Reply::of_status(204), None);
         };
         let lease = self.leases.len();
         let expires = now + self.ttl;
@@ -154,7 +159,7 @@ impl Dms {
 
     /// `POST /tasks/{id}/heartbeat`.
     pub(super) fn heartbeat(&mut self, now: Duration, node: usize, task: Uuid, events: &[Event]) -> Reply {
-        let Some(number) = self.held(now, node, task) else { return Reply::status(self.lost_status) };
+        let Some(number) = self.held(now, node, task) else { return Reply::of_status(self.lost_status) };
         let lease = &mut self.leases[number];
         lease
             .events
@@ -186,7 +191,7 @@ impl Dms {
         (task, by): (Uuid, Option<usize>),
         completes: bool,
     ) -> Reply {
-        let Some(number) = self.held(now, node, task) else { return Reply::status(self.lost_status) };
+        let Some(number) = self.held(now, node, task) else { return Reply::of_status(self.lost_status) };
         self.leases[number].ended_by = by;
         let task = self.leases[number].task;
         if completes {
@@ -253,7 +258,7 @@ impl Dms {
         // The header has whole seconds.
         let date =
             ahead.map(|ahead| START + Duration::from_secs(now.as_secs()) + time::Duration::seconds(ahead));
-        Reply { date, body: body.to_string().into_bytes(), ..Reply::status(200) }
+        Reply { date, body: body.to_string().into_bytes(), ..Reply::of_status(200) }
     }
 
     fn stamp(&self, at: Duration) -> String {

@@ -89,7 +89,7 @@ pub(super) async fn call(
         }
         Fate::Status(status, retry_after) => {
             sleep(to + back).await;
-            return Ok(Reply { retry_after, ..Reply::status(status) });
+            return Ok(Reply { retry_after, ..Reply::of_status(status) });
         }
         Fate::CrashBefore => {
             sleep(to).await;
@@ -114,7 +114,7 @@ pub(super) async fn call(
         }
         Fate::StatusAfter(status) => {
             sleep(back).await;
-            Ok(Reply::status(status))
+            Ok(Reply::of_status(status))
         }
         Fate::Cut(thousandths) => {
             sleep(back).await;

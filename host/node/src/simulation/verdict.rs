@@ -58,7 +58,9 @@ fn disagreement(state: &State, record: &TaskRecord) -> Option<String> {
             // Guesses of the node, that no answer confirms.
             LeaseOutcome::Completed { confirmed: false }
             | LeaseOutcome::Failed { confirmed: false, .. }
-            | LeaseOutcome::Lost { .. } => lease.end.is_some() && !was_calm(state, lease),
+            | LeaseOutcome::Lost { .. } => {
+                lease.end.is_some() && (!was_calm(state, lease) || ended_by_another(number, lease))
+            }
         },
         _ => false,
     };
@@ -71,6 +73,11 @@ fn disagreement(state: &State, record: &TaskRecord) -> Option<String> {
 fn ended_as(state: &State, number: usize, end: LeaseEnd) -> bool {
     let ended = |lease: &SimLease| lease.end == Some(end) && lease.ended_by == Some(number);
     state.dms.leases[number..].iter().any(ended)
+}
+
+/// Whether a late report of an earlier lease of the task has ended it, which looks to the node like a lease that is lost.
+fn ended_by_another(number: usize, lease: &SimLease) -> bool {
+    lease.ended_by.is_some_and(|by| by != number)
 }
 
 /// Whether nothing went wrong from the grant of a lease to its end, so that there is no reason to lose it.

@@ -80,7 +80,11 @@ impl ScriptedJobServer {
     }
 
     pub(crate) fn on_fail(&self, answer: Result<(), JobServerError>) {
-        self.script.lock().unwrap().fails.push_back((Duration::ZERO, answer));
+        self.on_slow_fail(Duration::ZERO, answer);
+    }
+
+    pub(crate) fn on_slow_fail(&self, after: Duration, answer: Result<(), JobServerError>) {
+        self.script.lock().unwrap().fails.push_back((after, answer));
     }
 
     pub(crate) fn calls(&self) -> Vec<(Instant, ServerCall)> {

@@ -30,6 +30,7 @@ pub(crate) fn lease(capability: &str) -> Lease {
         access_token: Some(Secret::new("token-0")),
         lease_expires_at: Some(server_date() + TTL),
         server_date: Some(server_date()),
+        sent: None,
         cancel: false,
         domain_server_url: DomainServerUrl::Valid(Url::parse("https://domain.test").unwrap()),
     }

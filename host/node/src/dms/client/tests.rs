@@ -49,7 +49,7 @@ impl MachineAuth for Tokens {
 fn client(mock: &MockServer, path: &str) -> (DmsClient, Arc<Tokens>) {
     let tokens = Arc::new(Tokens::default());
     let client =
-        DmsClient::new(mock.url().join(path).unwrap(), Duration::from_secs(5), tokens.clone()).unwrap();
+        DmsClient::new(mock.url().join(path).unwrap(), Duration::from_secs(60), tokens.clone()).unwrap();
     (client, tokens)
 }
 

@@ -8,8 +8,13 @@ use posemesh_runner_api::reports::StopReason;
 use posemesh_runner_api::runner::RunnerCall;
 use serde_json::json;
 use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::dms::{HeartbeatAnswer, JobServerErrorKind};
+use crate::heartbeat::DEFAULT_TTL;
+use crate::journal::OrphanedLease;
+use crate::lease::{fail_unreadable, give_back};
 use crate::records::LeaseOutcome;
 use crate::testing::{
     CAPABILITY, LeaseFixture, TTL, broken, cut_off, error, extended, failure, lease, lost, server_date,
@@ -253,4 +258,32 @@ async fn a_runner_whose_host_says_that_it_is_stuck_is_counted() {
     assert!(matches!(ended.outcome, LeaseOutcome::Failed { .. }), "{ended:?}");
     assert_eq!(fixture.records.totals().stuck_runs, 1);
     assert_eq!(fixture.records.aborted_runs(), 0, "its host knows whether it still holds a thread");
+}
+
+/// The moments, since the first, at which the only thing that is said about a lease is said: its `fail`, which the server
+/// leaves without an answer for 25 seconds each time.
+async fn fails_of(give_up: impl AsyncFnOnce(&LeaseFixture)) -> Vec<Duration> {
+    let fixture = LeaseFixture::new(|_| async { Ok(()) }).await;
+    for _ in 0..10 {
+        fixture.server.on_slow_fail(25 * SECOND, Err(cut_off()));
+    }
+    let began = Instant::now();
+    give_up(&fixture).await;
+    fixture.server.times("fail").into_iter().map(|at| at - began).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_of_a_lease_that_is_only_failed_counts_from_its_first_report_on() {
+    let unreadable = fails_of(async |fixture| {
+        let superseded = CancellationToken::new();
+        let outcome = fail_unreadable(&fixture.context, Uuid::nil(), "no JSON", &superseded).await;
+        assert!(matches!(outcome, LeaseOutcome::Lost { .. }), "{outcome:?}");
+    });
+    let orphaned = fails_of(async |fixture| {
+        give_back(&fixture.context, OrphanedLease { task_id: Uuid::nil() }).await;
+    });
+    for said in [unreadable.await, orphaned.await] {
+        assert!(said.len() > 1, "it is tried again: {said:?}");
+        assert!(said.iter().all(|at| *at <= DEFAULT_TTL), "nothing is said beyond the lease: {said:?}");
+    }
 }

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use crate::dms::{HeartbeatAnswer, JobServerErrorKind};
 use crate::records::LeaseOutcome;
 use crate::testing::{
-    CAPABILITY, LeaseFixture, broken, cut_off, error, extended, failure, lease, lost, perhaps_lost,
+    CAPABILITY, LeaseFixture, TTL, broken, cut_off, error, extended, failure, lease, lost, perhaps_lost,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -196,4 +196,17 @@ async fn events_that_are_too_large_for_the_server_do_not_cost_the_lease() {
     fixture.server.on_heartbeat(Err(error(JobServerErrorKind::TooLarge)));
     assert_eq!(fixture.work(lease(CAPABILITY)).await.outcome, LeaseOutcome::Completed { confirmed: true });
     assert_eq!(fixture.server.events(), [json!("large")], "it was tried once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_complete_that_is_refused_after_the_lease_is_over_is_not_failed_as_well() {
+    for refusal in [JobServerErrorKind::TooLarge, JobServerErrorKind::Fatal] {
+        let fixture = LeaseFixture::new(|_| async { Ok(()) }).await;
+        fixture.server.on_heartbeat(Ok(extended()));
+        fixture.server.then_heartbeats(Some(broken()));
+        fixture.server.on_slow_complete(TTL + TTL / 2, Err(error(refusal)));
+        let ended = fixture.work(lease(CAPABILITY)).await;
+        assert!(matches!(ended.outcome, LeaseOutcome::Lost { .. }), "{ended:?}");
+        assert_eq!(fixture.server.count("fail"), 0, "{}", fixture.server.words());
+    }
 }

@@ -96,3 +96,30 @@ async fn a_fresh_registration_is_not_repeated_on_the_word_of_dms() {
     assert_eq!(*robot.status().borrow(), RegistrationStatus::Disconnected);
     robot.wanted().await;
 }
+
+#[tokio::test]
+async fn capabilities_are_told_once_more_when_an_earlier_registration_may_have_arrived_late() {
+    let mock = MockServer::start(|_, before| if before == 0 { Reply::status(504) } else { granted() }).await;
+    let (robot, capabilities) = robot(&mock, &["/a/v1", "/b/v1"]);
+    robot.login().await.unwrap_err();
+    capabilities.send_replace(BTreeSet::from(["/a/v1".to_owned()]));
+    robot.login().await.unwrap();
+    let soon = Duration::from_millis(50);
+    assert!(
+        tokio::time::timeout(soon, robot.wanted()).await.is_err(),
+        "the first one may still be under way"
+    );
+    let again = robot.again.borrow().expect("DDS is to be told once more");
+    assert!(again > Instant::now() + Duration::from_secs(50));
+    robot.again.send_replace(Some(Instant::now()));
+    robot.wanted().await;
+    // With no runner left, too: what DDS has must be what was registered last.
+    capabilities.send_replace(BTreeSet::new());
+    robot.unheard().forget();
+    for _ in 0..2 {
+        robot.login().await.unwrap();
+    }
+    assert_eq!(verbs(&mock), ["register", "register", "register", "verify"]);
+    assert_eq!(mock.requests()[2].json()["capabilities"], json!(["/a/v1"]));
+    assert!(tokio::time::timeout(soon, robot.wanted()).await.is_err(), "once");
+}

@@ -205,3 +205,28 @@ async fn stopping_ends_every_wait() {
     running.task.await.unwrap();
     assert_eq!(asked.elapsed(), Duration::ZERO);
 }
+
+#[tokio::test(start_paused = true)]
+async fn capabilities_are_told_once_more_when_an_earlier_registration_may_have_arrived_late() {
+    let running = start(&[504], &["/a/v1", "/b/v1"]);
+    sleep(SECOND / 2).await;
+    running.capabilities.send_replace(set(&["/a/v1"]));
+    sleep(1000 * INTERVAL).await;
+    let calls = running.calls();
+    let told: Vec<usize> = calls.iter().map(|(_, names)| names.len()).collect();
+    assert_eq!(told, [2, 1, 1], "the second one might be followed by the first: {calls:?}");
+    assert!((60.0..65.0).contains(&calls[2].0), "when the first one can't arrive any more: {calls:?}");
+    assert_eq!(*running.registration.status().borrow(), RegistrationStatus::Registered);
+}
+
+#[tokio::test(start_paused = true)]
+async fn capabilities_are_told_once_when_nothing_else_was_said_or_dds_has_refused_it() {
+    for (statuses, then) in [(vec![504, 503], ["/a/v1"]), (vec![403], ["/b/v1"])] {
+        let running = start(&statuses, &["/a/v1"]);
+        sleep(SECOND).await;
+        running.capabilities.send_replace(set(&then));
+        sleep(1000 * INTERVAL).await;
+        let calls = running.calls();
+        assert_eq!(calls.len(), statuses.len() + 1, "{calls:?}");
+    }
+}

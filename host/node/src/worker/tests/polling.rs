@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use uuid::Uuid;
 
 use super::*;
-use crate::dms::JobServerErrorKind;
+use crate::dms::{JobServerErrorKind, Lease};
 use crate::testing::{ScriptedJobServer, broken, error};
 
 #[tokio::test(start_paused = true)]
@@ -219,4 +219,38 @@ async fn a_lease_that_cannot_be_read_is_counted() {
     let running = RunningWorker::start(fixture, WorkerSettings::default());
     running.fixture.server.saw("fail", 1).await;
     assert_eq!(running.stop().await, LeaseTotals { leased: 1, failed: 1, ..LeaseTotals::default() });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_cannot_be_read_is_in_the_journal_until_it_has_ended() {
+    let fixture = LeaseFixture::new(|call: RunnerCall| async move {
+        call.reports.stop_token().cancelled().await;
+        Ok(())
+    })
+    .await;
+    // The server leases a task anew that is still worked on, and the second lease can't be read.
+    let task = lease(CAPABILITY);
+    let unreadable = LeaseAnswer::Unreadable { task_id: Some(task.task.id), error: "no JSON".into() };
+    fixture.server.on_lease(Duration::ZERO, Ok(LeaseAnswer::Lease(Box::new(task.clone()))));
+    fixture.server.on_lease(5 * SECOND, Ok(unreadable));
+    fixture.server.on_fail(Err(broken()));
+    let settings = WorkerSettings { max_concurrency: 2, ..WorkerSettings::default() };
+    let running = RunningWorker::start(fixture, settings);
+    running.fixture.server.saw("fail", 1).await;
+    assert_eq!(running.fixture.journal.held(), [task.task.id], "a crash now would leave it");
+    running.fixture.server.saw("fail", 2).await;
+    sleep(30 * SECOND).await;
+    assert!(running.fixture.journal.held().is_empty(), "neither lease is left");
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_whose_request_waited_for_a_token_is_as_long_as_any_other() {
+    let fixture = LeaseFixture::new(|_| async { Ok(()) }).await;
+    let wait = 100 * SECOND;
+    let granted = Lease { sent: Some(Instant::now() + wait), ..lease(CAPABILITY) };
+    fixture.server.on_lease(wait, Ok(LeaseAnswer::Lease(Box::new(granted))));
+    let running = RunningWorker::start(fixture, WorkerSettings::default());
+    running.fixture.server.saw("complete", 1).await;
+    assert_eq!(running.stop().await.completed, 1);
 }
