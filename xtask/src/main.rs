@@ -21,6 +21,7 @@ mod setup;
 mod simulate;
 mod structure;
 mod suites;
+mod testing;
 mod tool;
 mod workspace;
 
@@ -53,7 +54,7 @@ enum Task {
     /// Build all and run every test
     ///
     /// Builds the runners, the test guests, the node, the reference node and the reference domain client,
-    /// then runs `cargo test` on the workspace and the test cases of every runner.
+    /// then runs the tests of the workspace, several programs at a time, and the test cases of every runner.
     Test {
         /// More arguments for `cargo test`, for example the name of one test
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

@@ -74,6 +74,17 @@ impl Cmd {
         self
     }
 
+    /// As [`Cmd::env_hidden`], on a command that is there.
+    pub(crate) fn set_env(&mut self, name: &str, value: impl AsRef<OsStr>) {
+        self.command.env(name, value);
+    }
+
+    /// The command line as one could type it into a shell.
+    #[cfg(test)]
+    pub(crate) fn shown(&self) -> String {
+        self.line()
+    }
+
     /// Removes an inherited environment variable.
     pub(crate) fn env_remove(mut self, name: &str) -> Self {
         self.command.env_remove(name);
@@ -131,6 +142,28 @@ impl Cmd {
         let output = expression.run().map_err(|error| self.not_started(&error))?;
         self.check(output.status, &output.stderr)?;
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+
+    /// Shows the command line, runs the program with its standard error on our terminal, and returns its standard output.
+    ///
+    /// # Errors
+    /// As [`Cmd::run`].
+    pub(crate) fn shown_output(self) -> Result<String> {
+        eprintln!("$ {}", self.line());
+        let output = self.expression().stdout_capture().run().map_err(|error| self.not_started(&error))?;
+        self.check(output.status, b"")?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Runs the program without showing it, with both of its streams going to the file `path`. Whether it succeeded.
+    ///
+    /// # Errors
+    /// If it can't be started, or the file can't be written.
+    pub(crate) fn run_into(self, path: &Path) -> Result<bool> {
+        let file = File::create(path).with_context(|| format!("write {}", path.display()))?;
+        let expression = self.expression().stdin_null().stderr_to_stdout().stdout_file(file);
+        let output = expression.run().map_err(|error| self.not_started(&error))?;
+        Ok(output.status.success())
     }
 
     /// Whether the program can be started and succeeds. Nothing is shown.

@@ -1,7 +1,6 @@
 //! `test` and `test-plugins`: builds what is tested and runs the suites and the runners' test cases.
 
 use std::ffi::OsString;
-use std::path::Path;
 
 use anyhow::Result;
 
@@ -11,6 +10,7 @@ use crate::process::Cmd;
 use crate::project::Project;
 use crate::report::Report;
 use crate::setup;
+use crate::testing;
 
 /// Builds everything that the suites need, then runs them, with `args` for `cargo test`, and the test cases
 /// of every runner.
@@ -24,7 +24,7 @@ pub(crate) fn test(project: &Project, report: &mut Report, args: &[OsString]) {
     let (Some(components), Some(_), Some(()), Some(())) = (components, guests, node, reference) else {
         return;
     };
-    report.step("cargo test", || run(project, args));
+    report.step("tests", || run(project, args));
     cases(project, report, &components);
 }
 
@@ -52,18 +52,14 @@ fn cases(project: &Project, report: &mut Report, components: &[Component]) {
     }
 }
 
-/// `cargo test`, with the paths of the programs and components that were built for it.
+/// The tests of the workspace, with the paths of the programs and components that were built for them.
 fn run(project: &Project, args: &[OsString]) -> Result<()> {
-    let paths: [(&str, &Path); 5] = [
-        ("POSEMESH_NODE_BIN", &project.node()),
-        ("POSEMESH_PLUGINS_DIR", &project.plugins()),
-        ("POSEMESH_TEST_GUESTS_DIR", &project.test_guests()),
-        ("POSEMESH_REFERENCE_NODE_BIN", &project.reference_node("debug")),
-        ("POSEMESH_REFERENCE_DOMAIN_CLIENT_BIN", &project.reference_domain_client("debug")),
+    let paths = [
+        ("POSEMESH_NODE_BIN", project.node()),
+        ("POSEMESH_PLUGINS_DIR", project.plugins()),
+        ("POSEMESH_TEST_GUESTS_DIR", project.test_guests()),
+        ("POSEMESH_REFERENCE_NODE_BIN", project.reference_node("debug")),
+        ("POSEMESH_REFERENCE_DOMAIN_CLIENT_BIN", project.reference_domain_client("debug")),
     ];
-    let mut cargo = project.cargo("test").args(["--workspace", "--no-fail-fast"]).args(args);
-    for (name, path) in paths {
-        cargo = cargo.env(name, path);
-    }
-    cargo.run()
+    testing::test(project, args, &paths)
 }

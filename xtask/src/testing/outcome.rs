@@ -1,0 +1,119 @@
+//! How a test program went, as it printed it.
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::testing::pool::Ended;
+use crate::testing::read;
+
+/// How a test program went.
+pub(super) struct Outcome {
+    pub(super) name: String,
+    pub(super) ok: bool,
+    took: Duration,
+    pub(super) passed: usize,
+    failed: usize,
+    pub(super) ignored: usize,
+    pub(super) output: String,
+}
+
+impl Outcome {
+    /// Reads it from what the program printed.
+    ///
+    /// # Errors
+    /// If that can't be read.
+    pub(super) fn of(ended: Ended) -> Result<Self> {
+        let Ended { name, output, took, ok } = ended;
+        let output = read(&output)?;
+        let (mut passed, mut failed, mut ignored) = (0, 0, 0);
+        // Doc tests print one for each library.
+        for line in output.lines().filter(|line| line.starts_with("test result: ")) {
+            passed += count(line, " passed");
+            failed += count(line, " failed");
+            ignored += count(line, " ignored");
+        }
+        Ok(Self { name, ok, took, passed, failed, ignored, output })
+    }
+
+    /// Whether there is nothing to tell: no test of it was asked for.
+    pub(super) fn is_empty(&self) -> bool {
+        self.ok && self.passed + self.failed + self.ignored == 0
+    }
+
+    /// `ok       64.4 s  tests: status: 10 passed`.
+    pub(super) fn line(&self) -> String {
+        let word = if self.ok { "ok" } else { "FAILED" };
+        let mut counts = vec![format!("{} passed", self.passed)];
+        if self.failed > 0 {
+            counts.push(format!("{} failed", self.failed));
+        }
+        if self.ignored > 0 {
+            counts.push(format!("{} ignored", self.ignored));
+        }
+        format!("{word:<6} {:>7.1} s  {:<40} {}", self.took.as_secs_f64(), self.name, counts.join(", "))
+    }
+
+    /// What the program printed about its failures. All of it if it ended before it could say anything about them.
+    pub(super) fn failures(&self) -> &str {
+        let begins = self.output.find("\nfailures:\n").and_then(|at| self.output.get(at + 1..));
+        begins.unwrap_or(&self.output).trim_end()
+    }
+}
+
+/// The number before `what` in a line `test result: ok. 3 passed; 0 failed; ...`.
+fn count(line: &str, what: &str) -> usize {
+    let before = line.split_once(what).map_or("", |(before, _)| before);
+    before.rsplit(' ').next().and_then(|number| number.parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn outcome(ok: bool, printed: &str) -> Outcome {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), printed).unwrap();
+        let took = Duration::from_millis(64_370);
+        Outcome::of(Ended { name: "tests: status".to_owned(), output: file.path().to_owned(), took, ok })
+            .unwrap()
+    }
+
+    #[test]
+    fn the_line_has_time_name_and_counts() {
+        let printed =
+            "test a ... ok\n\ntest result: ok. 10 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out\n";
+        let line = outcome(true, printed).line();
+        assert_eq!(line, format!("ok        64.4 s  {:<40} 10 passed, 1 ignored", "tests: status"));
+    }
+
+    #[test]
+    fn the_failures_are_told_once_more_without_what_passed() {
+        let printed = "test a ... ok\ntest b ... FAILED\n\nfailures:\n\n---- b stdout ----\nwhy\n\nfailures:\n    b\n\n\
+                       test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out\n";
+        let outcome = outcome(false, printed);
+        assert!(
+            outcome.failures().starts_with("failures:\n\n---- b stdout ----\nwhy"),
+            "{}",
+            outcome.failures()
+        );
+        assert!(outcome.line().ends_with("1 passed, 1 failed"), "{}", outcome.line());
+        assert!(!outcome.is_empty());
+    }
+
+    #[test]
+    fn a_program_that_broke_down_is_told_whole() {
+        let outcome = outcome(false, "test a ...\nsegmentation fault\n");
+        assert_eq!(outcome.failures(), "test a ...\nsegmentation fault");
+        assert!(!outcome.is_empty(), "however few results it printed");
+    }
+
+    #[test]
+    fn several_results_are_added_up_and_none_is_nothing_to_tell() {
+        let result =
+            |n| format!("test result: ok. {n} passed; 0 failed; 0 ignored; 0 measured; 9 filtered out\n");
+        assert_eq!(outcome(true, &(result(2) + &result(3))).passed, 5);
+        assert!(outcome(true, &result(0)).is_empty());
+    }
+}
