@@ -335,6 +335,9 @@ async fn a_node_whose_runners_all_fail_says_so_takes_no_more_work_and_is_well_wh
         let state = |task: &Uuid| status_node.scene.devnet.task(*task).expect("known").status;
         tasks.iter().filter(|task| state(task) == TaskStatus::Failed).count()
     };
+    // The breaker opens before the last of their reports has arrived.
+    let all = || (failed(&tasks) >= 5).then_some(());
+    status_node.scene.wait_until("five failed tasks", &status_node.node, all).await;
     assert_eq!(failed(&tasks), 5, "the others wait for a node that can do them: {}", status_node.node.log());
 
     let (_, metrics) = status_node.call(Method::GET, "/metrics", &[]).await;

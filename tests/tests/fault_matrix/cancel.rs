@@ -6,13 +6,15 @@ use posemesh_devnet::{Endpoint, Fault, TaskStatus};
 use posemesh_tests::{NOOP, Scene, assert_ended_once, leases_of};
 use serde_json::json;
 
-const TTL: Duration = Duration::from_secs(3);
+const TTL: Duration = Duration::from_secs(8);
+/// The time in which a lease is granted and the node does not know it yet.
+const UNKNOWN: Duration = Duration::from_secs(3);
 
 #[tokio::test]
 async fn at_claim() {
     let scene = Scene::with(leases_of(TTL)).await;
     // Cancelled between the claim and its answer, which says so.
-    scene.devnet.faults().add(Fault::delay_after(Duration::from_secs(1)).on(Endpoint::Lease).times(1));
+    scene.devnet.faults().add(Fault::delay_after(UNKNOWN).on(Endpoint::Lease).times(1));
     scene.devnet.faults().add(Fault::merge(json!({"cancel": true})).on(Endpoint::Lease).times(1));
     let (job, task) = scene.submit(NOOP, &json!({"sleep_ms": 60_000}), 3);
     let node = scene.node();
@@ -28,7 +30,7 @@ async fn at_claim() {
 #[tokio::test]
 async fn at_the_first_heartbeat() {
     let scene = Scene::with(leases_of(TTL)).await;
-    scene.devnet.faults().add(Fault::delay_after(Duration::from_secs(1)).on(Endpoint::Lease).times(1));
+    scene.devnet.faults().add(Fault::delay_after(UNKNOWN).on(Endpoint::Lease).times(1));
     let (job, task) = scene.submit(NOOP, &json!({"sleep_ms": 60_000}), 3);
     let node = scene.node();
     let leased = || Some(scene.task(task)).filter(|task| task.status == TaskStatus::Leased);

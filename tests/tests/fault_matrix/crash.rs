@@ -10,7 +10,7 @@ async fn kill_and_restart_mid_task() {
     // With leases that last longer than the test: nobody waits for them to expire.
     let scene = Scene::with(leases_of(Duration::from_secs(600))).await;
     let mut first = scene.node();
-    let task = scene.submit_noop(Duration::from_secs(2));
+    let task = scene.submit_noop(Duration::from_secs(4));
     scene.wait_for_running(task, &first).await;
     let dirs = || -> Vec<_> {
         let work = scene.work().join("work");

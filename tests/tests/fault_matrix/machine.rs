@@ -49,7 +49,8 @@ async fn until_missing(addr: &str, text: &str, node: &NodeProcess) {
 async fn work_dir_is_removed_while_eight_tasks_run() {
     let scene = scene().await;
     let mut node = scene.node();
-    let tasks = submit(&scene, 40, 1500);
+    // Eight that last until all of them run, however long it takes to start one; the others wait.
+    let tasks = [submit(&scene, WORKERS, 6000), submit(&scene, 40 - WORKERS, 200)].concat();
     let running = || Some(count(&scene, &tasks, TaskStatus::Running)).filter(|n| *n == WORKERS);
     scene.wait_until("eight running tasks", &node, running).await;
     // As a cleaner does, which is not alone there.
@@ -122,7 +123,9 @@ async fn a_domain_server_that_answers_403_to_everything_does_not_eat_the_queue()
     let task = json!({"capability": COPY.capability, "inputs_cids": [input], "max_attempts": 1});
     let tasks: Vec<Uuid> = (0..20).map(|_| scene.submit_task(task.clone())).collect();
     until_missing(&addr, "the domain server", &node).await;
-    let failed = count(&scene, &tasks, TaskStatus::Failed);
+    // The node knows it before the last of its reports has arrived.
+    let three = || Some(count(&scene, &tasks, TaskStatus::Failed)).filter(|failed| *failed >= 3);
+    let failed = scene.wait_until("three failed tasks", &node, three).await;
     assert!((3..=6).contains(&failed), "{failed} of 20 failed: {}", node.log());
     assert_eq!(count(&scene, &tasks, TaskStatus::Completed), 0);
     // The server is well again: one task finds out, and the rest follow.

@@ -38,8 +38,9 @@ async fn dds_is_told_what_comes_and_goes_and_a_task_outlives_its_runner() {
     put(&scene.plugins(), "swap.wasm", &versioned(1_000_001, Does::Work, 1));
     registered(&scene, &node, vec![NOOP.to_owned(), capability(1)]).await;
 
-    let task = submit(&scene, 1, 4000);
-    node.wait_for_log("running").await;
+    // It lasts until DDS has been told, on a loaded machine too.
+    let task = submit(&scene, 1, 8000);
+    scene.wait_for_running(task, &node).await;
     std::fs::remove_file(scene.plugins().join("swap.wasm")).expect("removed");
     registered(&scene, &node, vec![NOOP.to_owned()]).await;
     let state = scene.devnet.task(task).expect("known");
