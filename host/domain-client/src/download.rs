@@ -142,6 +142,7 @@ impl InputDownload {
             MultipartEvent::Data(bytes) => self.out.data(self.progress.data(bytes)?).await,
             MultipartEvent::PartEnd => match self.progress.end_part() {
                 Some((part, sha256)) => {
+                    self.client.at_server().worked(WHAT);
                     self.client.traffic().read(&part, sha256);
                     self.out.send(PartDelivery::PartEnd).await
                 }

@@ -14,6 +14,7 @@ use reqwest::StatusCode;
 use rustix::io::Errno;
 
 use crate::api::retry;
+use crate::servers::Refusal;
 
 /// Why the client could not do what was asked. Texts say what was attempted; none holds a token or a URL.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -205,6 +206,21 @@ impl DomainError {
             Self::BadAnswer { .. } | Self::PartSize { .. } | Self::SizeMismatch { .. } => Blame::Server,
             Self::Multipart(_) | Self::Cut(_) | Self::Inconsistent(_) => Blame::Server,
         }
+    }
+
+    /// What the server refused, if that is not its own fault as far as one task can tell.
+    pub(crate) fn own_refusal(&self) -> Option<Refusal> {
+        if self.is_transient() || !matches!(self.blame(), Blame::Task | Blame::Runner) {
+            return None;
+        }
+        let (what, status, reads) = match self {
+            Self::Status { what, status, reads, .. } => (*what, status.as_u16(), *reads),
+            // Answers that amount to a status.
+            Self::NoSuchData(_) => ("finding data", 404, true),
+            Self::TooLarge { .. } => ("storing an artifact", 413, false),
+            _ => return None,
+        };
+        Some(Refusal { what, status, reads })
     }
 
     /// Whether the same request may succeed later.

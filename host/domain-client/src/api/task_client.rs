@@ -82,7 +82,15 @@ impl TaskClient {
         if error.blame() == Blame::Server && !error.is_transient() {
             self.at_server.refused(&error.to_string());
         }
-        error.into()
+        let Some(refusal) = error.own_refusal() else { return error.into() };
+        match self.at_server.refused_alike(refusal, &error.to_string()) {
+            None => error.into(),
+            Some(tasks) => {
+                let error = PortError::from(error).blamed_on(Blame::Server);
+                let text = format!("{}; {tasks} tasks in a row were refused alike", error.text);
+                PortError { text, ..error }
+            }
+        }
     }
 
     /// The call of the task that waits for another try, as an error of a port.
@@ -98,7 +106,7 @@ impl TaskClient {
     /// The error of the last attempt.
     pub(crate) async fn fetch(&self, call: &ApiCall) -> Result<Bytes, DomainError> {
         let limit = self.settings().answer_timeout;
-        self.repeat(call, |response| async move {
+        let body = self.repeat(call, |response| async move {
             match timeout(limit, read_body(response, call.max_answer_bytes)).await {
                 Ok(Ok(body)) => Ok(body),
                 Ok(Err(BodyError::TooLarge(most))) => Err(DomainError::BadAnswer {
@@ -112,11 +120,16 @@ impl TaskClient {
                     Err(DomainError::Stalled { what: call.what, phase: "reading the answer", after: limit })
                 }
             }
-        })
-        .await
+        });
+        let body = body.await?;
+        if call.authorised {
+            self.at_server.worked(call.what);
+        }
+        Ok(body)
     }
 
-    /// Makes the call and returns its answer with the body unread.
+    /// Makes the call and returns its answer with the body unread: only that shows whether the server has
+    /// [worked](TaskAtServer::worked).
     ///
     /// # Errors
     /// The error of the last attempt.

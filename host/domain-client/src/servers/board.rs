@@ -7,6 +7,7 @@ use posemesh_text::one_line;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::servers::refusal::Refusal;
 use crate::servers::trouble::{ServerTrouble, ServerTroubleKind};
 
 /// Servers that are remembered; a node meets few.
@@ -15,6 +16,8 @@ const MAX_SERVERS: usize = 64;
 const FORGET_AFTER: Duration = Duration::from_secs(3600);
 /// Tasks in a row whose errors are a server's fault, before it counts as refusing: a single lease may be wrong.
 const REFUSED_TASKS: u32 = 3;
+/// Kinds of refusals that are counted for one server.
+const MAX_REFUSALS: usize = 8;
 /// The pause after the first task; it doubles with each further one.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(5);
 /// The longest pause.
@@ -33,6 +36,8 @@ struct Entry {
     waiting: usize,
     away: Option<Run>,
     refusing: Option<Run>,
+    /// Refusals that may be the tasks' own, and how many tasks in a row got each.
+    alike: Vec<(Refusal, Run)>,
 }
 
 /// Failures in a row.
@@ -96,6 +101,40 @@ impl Board {
         Run::count(&mut entry.refusing, task, text, entry.used)
     }
 
+    /// A task got a refusal that is its own fault as far as it can see. Returns whether that makes trouble known.
+    pub(super) fn refused_alike(&mut self, origin: &str, task: Uuid, refusal: Refusal, text: &str) -> bool {
+        let entry = self.entry(origin);
+        let now = entry.used;
+        let known = entry.alike.iter().position(|(known, _)| *known == refusal);
+        let mut run = known.map(|at| entry.alike.swap_remove(at).1);
+        let is_news = Run::count(&mut run, task, text, now);
+        let Some(run) = run else { return false };
+        let is_trouble = run.tasks >= REFUSED_TASKS;
+        if entry.alike.len() >= MAX_REFUSALS {
+            entry.alike.remove(0);
+        }
+        entry.alike.push((refusal, run));
+        is_news && is_trouble
+    }
+
+    /// How many tasks in a row got the same refusal, if they are so many that it must be the server.
+    pub(super) fn refuses_all(&self, origin: &str, refusal: Refusal) -> Option<u32> {
+        let known = self.0.get(origin)?.alike.iter().find(|(known, _)| *known == refusal);
+        known.map(|(_, run)| run.tasks).filter(|tasks| *tasks >= REFUSED_TASKS)
+    }
+
+    /// The server did well what it may have refused before.
+    pub(super) fn worked(&mut self, origin: &str, what: &'static str) -> bool {
+        let entry = self.entry(origin);
+        let mut was_trouble = false;
+        entry.alike.retain(|(refusal, run)| {
+            let is_over = refusal.is_refuted_by(what);
+            was_trouble |= is_over && run.tasks >= REFUSED_TASKS;
+            !is_over
+        });
+        was_trouble
+    }
+
     /// The server answered: it is there, whatever it said.
     pub(super) fn answered(&mut self, origin: &str) -> bool {
         let entry = self.entry(origin);
@@ -129,8 +168,15 @@ impl Board {
                 .and_then(|run| run.trouble(origin, ServerTroubleKind::Away, 1, entry.waiting));
             let refusing =
                 || entry.refusing.as_ref()?.trouble(origin, ServerTroubleKind::Refusing, REFUSED_TASKS, 0);
+            let kind = ServerTroubleKind::SameRefusal;
+            let alike = || {
+                let runs = entry.alike.iter();
+                let troubles = runs.filter_map(|(_, run)| run.trouble(origin, kind, REFUSED_TASKS, 0));
+                troubles.max_by_key(|trouble| trouble.until)
+            };
             away.filter(|trouble| lasts(trouble, now))
                 .or_else(|| refusing().filter(|trouble| lasts(trouble, now)))
+                .or_else(|| alike().filter(|trouble| lasts(trouble, now)))
         };
         let mut all: Vec<_> = self.0.iter().filter_map(of).collect();
         all.sort_unstable_by(|a, b| a.origin.cmp(&b.origin));
@@ -147,7 +193,7 @@ impl Board {
                 oldest.and_then(|oldest| self.0.remove(&oldest));
             }
         }
-        let new = || Entry { used: now, waiting: 0, away: None, refusing: None };
+        let new = || Entry { used: now, waiting: 0, away: None, refusing: None, alike: Vec::new() };
         let entry = self.0.entry(origin.to_owned()).or_insert_with(new);
         entry.used = now;
         entry

@@ -49,9 +49,15 @@ impl Servers {
 
     /// Notes something, and tells of it if it changes what is known of trouble.
     pub(super) fn note(&self, note: impl FnOnce(&mut Board) -> bool) {
-        let changed = note(&mut self.0.board.lock().unwrap_or_else(PoisonError::into_inner));
+        self.ask(|board| (note(board), ()));
+    }
+
+    /// As [`Servers::note`], with an answer of the board.
+    pub(super) fn ask<T>(&self, note: impl FnOnce(&mut Board) -> (bool, T)) -> T {
+        let (changed, answer) = note(&mut self.0.board.lock().unwrap_or_else(PoisonError::into_inner));
         if changed {
             self.0.changes.send_modify(|count| *count += 1);
         }
+        answer
     }
 }

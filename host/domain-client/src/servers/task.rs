@@ -7,6 +7,7 @@ use posemesh_runner_api::failure::Blame;
 use uuid::Uuid;
 
 use crate::servers::health::Servers;
+use crate::servers::refusal::Refusal;
 
 /// What a task waits for. Whoever ends a task asks: a runner that reached its deadline while its server was away is not
 /// to blame for it.
@@ -54,12 +55,14 @@ pub(crate) struct TaskAtServer {
     /// Whether a call has succeeded, and whether an error was the server's fault for good.
     succeeded: AtomicBool,
     refused: AtomicBool,
+    /// Refusals that may be the task's own and were told already; few, since they are the kinds of requests.
+    told: Mutex<Vec<Refusal>>,
 }
 
 impl TaskAtServer {
     pub(crate) fn new(servers: Servers, origin: String, task: Uuid) -> Self {
         let (succeeded, refused) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { servers, origin, task, waits: Arc::default(), succeeded, refused }
+        Self { servers, origin, task, waits: Arc::default(), succeeded, refused, told: Mutex::default() }
     }
 
     pub(crate) fn waits(&self) -> &Arc<ServerWaits> {
@@ -84,6 +87,26 @@ impl TaskAtServer {
         if !self.refused.swap(true, Ordering::Relaxed) {
             self.servers.note(|board| board.refused(&self.origin, self.task, text));
         }
+    }
+
+    /// A port ends in a refusal that is the task's own fault as far as the task can see. Returns how many tasks in a row
+    /// got the same, if they are so many that it must be the server's.
+    pub(crate) fn refused_alike(&self, refusal: Refusal, text: &str) -> Option<u32> {
+        // Once for each task: of two that run at the same time, each would count as another one than the last.
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = !told.contains(&refusal);
+        if is_new {
+            told.push(refusal);
+        }
+        self.servers.ask(|board| {
+            let changed = is_new && board.refused_alike(&self.origin, self.task, refusal, text);
+            (changed, board.refuses_all(&self.origin, refusal))
+        })
+    }
+
+    /// The server did this well: a request was taken, or data has come.
+    pub(crate) fn worked(&self, what: &'static str) {
+        self.servers.note(|board| board.worked(&self.origin, what));
     }
 
     /// A call failed in a way that passes, and is given up.

@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,6 +77,48 @@ fn a_server_that_refuses_task_after_task_is_in_trouble_until_one_gets_on_with_it
     drop(task(&servers, 4));
     assert!(servers.trouble().is_some());
     task(&servers, 5).succeeded();
+    assert_eq!(servers.trouble(), None);
+}
+
+const MISSING: Refusal = Refusal { what: "downloading an input", status: 404, reads: true };
+const TOO_LARGE: Refusal = Refusal { what: "storing an artifact", status: 413, reads: false };
+
+#[test]
+fn the_same_refusal_to_three_tasks_in_a_row_is_the_servers_doing() {
+    let servers = Servers::default();
+    let tasks: Vec<_> = (1..=4).map(|number| task(&servers, number)).collect();
+    // Two tasks that run at the same time and try again and again are two tasks.
+    for _ in 0..10 {
+        assert_eq!(tasks[0].refused_alike(MISSING, "404"), None);
+        assert_eq!(tasks[1].refused_alike(MISSING, "404"), None);
+    }
+    assert_eq!(tasks[2].refused_alike(TOO_LARGE, "413"), None, "another refusal is counted apart");
+    assert_eq!(servers.trouble(), None);
+    assert_eq!(tasks[2].refused_alike(MISSING, "404"), Some(3));
+    let trouble = servers.trouble().unwrap();
+    assert_eq!((trouble.kind, trouble.tasks), (ServerTroubleKind::SameRefusal, 3));
+    assert!(trouble.to_string().contains("has given every task the same refusal"), "{trouble}");
+    assert_eq!(tasks[0].refused_alike(MISSING, "404"), Some(3), "once known, it is so for every task");
+    tasks[3].worked("storing an artifact");
+    assert_eq!(servers.trouble(), None);
+    assert_eq!(tasks[3].refused_alike(MISSING, "404"), None, "counted anew");
+}
+
+#[test]
+fn a_server_that_does_for_one_task_what_it_refused_another_is_not_to_blame() {
+    let servers = Servers::default();
+    for number in 1..=20 {
+        let task = task(&servers, number);
+        // An upload that begins well says nothing of the parts that are refused then.
+        task.worked("beginning an upload");
+        assert_eq!(task.refused_alike(TOO_LARGE, "413").is_some(), number >= 3, "task {number}");
+    }
+    for number in 21..=40 {
+        let task = task(&servers, number);
+        assert_eq!(task.refused_alike(MISSING, "404"), None, "a part that need not be there");
+        assert_eq!(task.refused_alike(TOO_LARGE, "413"), (number == 21).then_some(21), "task {number}");
+        task.worked("storing an artifact");
+    }
     assert_eq!(servers.trouble(), None);
 }
 

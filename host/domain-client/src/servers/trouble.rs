@@ -11,6 +11,8 @@ pub enum ServerTroubleKind {
     Away,
     /// It works, and task after task ends in an error that is its fault.
     Refusing,
+    /// It works, and gives task after task a refusal that would be the task's own fault if a single one got it.
+    SameRefusal,
 }
 
 impl fmt::Display for ServerTroubleKind {
@@ -18,6 +20,7 @@ impl fmt::Display for ServerTroubleKind {
         f.write_str(match self {
             Self::Away => "has not worked",
             Self::Refusing => "has refused everything",
+            Self::SameRefusal => "has given every task the same refusal",
         })
     }
 }

@@ -23,6 +23,8 @@ struct Seen {
     /// The first of each, in words.
     host: Option<String>,
     server: Option<String>,
+    /// The kinds of errors that a runner got by the fault of a server or of its task, and may pass on.
+    passed_on: Vec<(PortErrorKind, Blame)>,
 }
 
 impl RunTrouble {
@@ -50,6 +52,12 @@ impl RunTrouble {
 
     /// Notes an error of a port that the runner gets, if it is neither the runner's nor the task's fault.
     pub(crate) fn saw_port(&self, error: &PortError) {
+        let met = (error.kind, error.blame);
+        let mut seen = self.seen();
+        if !seen.passed_on.contains(&met) {
+            seen.passed_on.push(met);
+        }
+        drop(seen);
         match error.blame {
             Blame::Host => self.saw_host(error.text.clone()),
             Blame::Server if error.kind != PortErrorKind::Cancelled => {
@@ -63,8 +71,10 @@ impl RunTrouble {
     }
 
     /// Blames a failure on the host or a server that failed before it: the runner's reason stays, and what the host
-    /// saw is added. A limit that the runner reached, and a failure that names the task, stay what they are.
+    /// saw is added. A limit that the runner reached, and a failure that names the task, stay what they are. An error of
+    /// a port that the runner passes on is the fault of whoever the port blamed.
     pub(crate) fn blame(&self, failure: RunFailure) -> RunFailure {
+        let passed_on = self.passed_on(&failure);
         let mends = match failure.kind {
             // What a runner says, does or passes on after something failed around it.
             FailureKind::RunnerError
@@ -79,6 +89,8 @@ impl RunTrouble {
             // A runner may mistake what it could not read for a broken input.
             | FailureKind::InvalidInput
             | FailureKind::InputNotFound => true,
+            // What a server takes no more of; a limit of the runner's own has its name in the details.
+            FailureKind::Limit if passed_on.is_some() => true,
             FailureKind::InvalidTask
             | FailureKind::Limit
             | FailureKind::Deadline
@@ -95,19 +107,49 @@ impl RunTrouble {
             return RunFailure { reason, ..failure }.blamed_on(Blame::Host);
         }
         match &seen.server {
-            Some(server) if failure.kind != FailureKind::InputNotFound => {
+            // What a task is to blame for by itself stays so, whatever failed before.
+            Some(server) if passed_on == Some(Blame::Server) || !is_of_task(&failure, passed_on) => {
                 let reason = with(&failure.reason, "a server failed before", server);
                 RunFailure { reason, ..failure }.blamed_on(Blame::Server)
             }
+            _ if passed_on == Some(Blame::Task) => failure.blamed_on(Blame::Task),
             // An error of a server that the runner never got is its own invention.
             None if failure.blame == Blame::Server => failure.blamed_on(Blame::Runner),
             _ => failure,
         }
     }
 
+    /// Whose fault the error of a port is that the runner passed on; none if it did not, or got no such error.
+    fn passed_on(&self, failure: &RunFailure) -> Option<Blame> {
+        let kind = port_kind(failure.kind)?;
+        if failure.details.get("limit").is_some() {
+            return None;
+        }
+        let of_kind = |blame: Blame| self.seen().passed_on.contains(&(kind, blame)).then_some(blame);
+        of_kind(Blame::Server).or_else(|| of_kind(Blame::Task))
+    }
+
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn is_of_task(failure: &RunFailure, passed_on: Option<Blame>) -> bool {
+    failure.kind == FailureKind::InputNotFound || passed_on == Some(Blame::Task)
+}
+
+/// The error of a port that is reported as this kind of failure when a runner passes it on.
+fn port_kind(kind: FailureKind) -> Option<PortErrorKind> {
+    Some(match kind {
+        FailureKind::InputNotFound => PortErrorKind::NotFound,
+        FailureKind::PortInvalid => PortErrorKind::Invalid,
+        FailureKind::PortDenied => PortErrorKind::Denied,
+        FailureKind::Limit => PortErrorKind::Limit,
+        FailureKind::InputCorrupt => PortErrorKind::Corrupt,
+        FailureKind::DomainServerUnavailable => PortErrorKind::Unavailable,
+        FailureKind::PortError => PortErrorKind::Other,
+        _ => return None,
+    })
 }
 
 /// A reason with what was seen, unless the runner has passed that on itself.
@@ -163,6 +205,31 @@ mod tests {
         assert!(blamed.reason.contains("the node's disk is full"), "{}", blamed.reason);
         let limit = RunFailure::new(FailureKind::Limit, "reached");
         assert_eq!(trouble.blame(limit.clone()), limit, "a limit is the runner's own");
+    }
+
+    #[test]
+    fn a_refusal_of_a_server_that_the_runner_passes_on_is_no_limit_of_the_runner() {
+        let passed_on = RunFailure::new(FailureKind::Limit, "port error: the domain server answered 413");
+        let trouble = RunTrouble::default();
+        assert_eq!(trouble.blame(passed_on.clone()).blame, Blame::Runner, "it got no such error");
+        trouble.saw_port(&PortError::limit("answered 413").blamed_on(Blame::Task));
+        assert_eq!(trouble.blame(passed_on.clone()).blame, Blame::Task);
+        let details = serde_json::json!({"limit": {"name": "output_bytes"}});
+        let own = RunFailure { details, ..RunFailure::new(FailureKind::Limit, "reached output_bytes") };
+        assert_eq!(trouble.blame(own).blame, Blame::Runner);
+        trouble.saw_port(&PortError::limit("answered 413").blamed_on(Blame::Server));
+        assert_eq!(trouble.blame(passed_on).blame, Blame::Server);
+    }
+
+    #[test]
+    fn a_missing_input_is_the_servers_fault_when_its_port_says_so() {
+        let passed_on = RunFailure::new(FailureKind::InputNotFound, "port error: answered 404");
+        let trouble = RunTrouble::default();
+        trouble.saw_port(&PortError::not_found("answered 404"));
+        trouble.saw_port(&PortError::new(PortErrorKind::Unavailable, "answered 503"));
+        assert_eq!(trouble.blame(passed_on.clone()).blame, Blame::Task);
+        trouble.saw_port(&PortError::not_found("answered 404").blamed_on(Blame::Server));
+        assert_eq!(trouble.blame(passed_on).blame, Blame::Server);
     }
 
     #[test]
