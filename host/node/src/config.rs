@@ -29,7 +29,6 @@ use std::time::Duration;
 
 use ::url::Url;
 
-use crate::auth::identity::Identity;
 use crate::lease::LeaseSettings;
 use crate::noop::{NoopCheck, NoopSettings};
 use crate::registration::MembershipSettings;
@@ -77,13 +76,9 @@ pub struct Config {
 }
 
 impl Config {
-    /// Whose leases a process holds: the job server and the identity, without anything secret. All robots are alike here.
+    /// Whose leases a process holds: the job server and the identity. Not to be shown.
     pub(crate) fn owner(&self) -> String {
-        let identity = match &self.membership.identity {
-            Identity::Wallet { wallet, .. } => wallet.address(),
-            Identity::Robot { .. } => "robot",
-        };
-        format!("{} {identity}", self.dms_base_url)
+        format!("{} {}", self.dms_base_url, self.membership.identity.mark())
     }
 
     /// How long the node may take to end (`SHUTDOWN_GRACE_SECS`).

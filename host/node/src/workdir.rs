@@ -52,8 +52,6 @@ pub(crate) struct WorkDirs {
     /// The open directory. Its lock shows other processes that it is in use; the system releases it if the process
     /// dies.
     held: Mutex<File>,
-    /// The name of the journal's file.
-    journal_name: String,
     journal: Arc<FileJournal>,
 }
 
@@ -110,7 +108,7 @@ impl WorkDirs {
         for dir in dead {
             remove_dead(&dir);
         }
-        Ok((Self { root, own, held: Mutex::new(held), journal_name, journal }, orphans))
+        Ok((Self { root, own, held: Mutex::new(held), journal }, orphans))
     }
 
     /// Whether the directory works: that it is there (it is made again if it went), and that a directory and a file
@@ -134,12 +132,9 @@ impl WorkDirs {
                 .create(&self.own)
                 .map_err(failed("could not make", &self.own))?;
             *held = hold(&self.own)?;
-            self.journal.write_anew();
         }
-        // A cleaner may have taken the file alone: what is written to it then is lost.
-        if fs::symlink_metadata(self.own.join(&self.journal_name)).is_err() {
-            self.journal.write_anew();
-        }
+        // With the folder, or a cleaner may have taken the file alone: what is written to it then is lost.
+        self.journal.look();
         make_logs(&self.own)?;
         let probe =
             make_private(&self.own, "probe-").map_err(failed("could not make a directory in", &self.own))?;
@@ -223,6 +218,11 @@ fn hold(own: &Path) -> Result<File, WorkDirError> {
 
 fn make_logs(own: &Path) -> Result<(), WorkDirError> {
     let logs = own.join(LOGS);
+    // A file or a link there would never heal: nobody but this process has anything to put there.
+    if fs::symlink_metadata(&logs).is_ok_and(|there| !there.is_dir()) {
+        warn!(path = %logs.display(), "something else lies where the logs of tasks belong; it is removed");
+        remove_tree(&logs).map_err(io::Error::other).map_err(failed("could not remove", &logs))?;
+    }
     DirBuilder::new().recursive(true).mode(0o700).create(&logs).map_err(failed("could not make", &logs))
 }
 
@@ -417,6 +417,26 @@ mod tests {
         let task = dirs.task_dir().await.unwrap();
         let (_second, _) = WorkDirs::open(work, OWNER).await.unwrap();
         assert!(task.disk().path().exists(), "the directory that was made again is locked like the first");
+    }
+
+    #[tokio::test]
+    async fn whatever_lies_where_the_logs_belong_is_replaced() {
+        let root = tempfile::tempdir().unwrap();
+        let (dirs, _) = WorkDirs::open(root.path().to_owned(), OWNER).await.unwrap();
+        let elsewhere = root.path().join("elsewhere");
+        fs::create_dir(&elsewhere).unwrap();
+        let put: [fn(&Path, &Path); 3] = [
+            |logs, _| fs::write(logs, "a file").unwrap(),
+            |logs, elsewhere| std::os::unix::fs::symlink(elsewhere, logs).unwrap(),
+            |logs, _| rustix::fs::mkfifoat(rustix::fs::CWD, logs, rustix::fs::Mode::RWXU).unwrap(),
+        ];
+        for put in put {
+            fs::remove_dir_all(dirs.logs()).unwrap();
+            put(&dirs.logs(), &elsewhere);
+            dirs.check().unwrap();
+            assert!(fs::symlink_metadata(dirs.logs()).unwrap().is_dir());
+        }
+        assert!(elsewhere.is_dir(), "what a link leads to stays");
     }
 
     #[tokio::test]

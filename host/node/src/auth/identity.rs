@@ -42,4 +42,30 @@ impl Identity {
         };
         format!("posemesh-compute-node/{id}")
     }
+
+    /// What tells this identity from others of the same job server, beyond one process. Never shown: of a robot it is a
+    /// hash of its credentials, since it has nothing public that stays.
+    pub(crate) fn mark(&self) -> String {
+        match self {
+            Self::Wallet { wallet, .. } => wallet.address().to_owned(),
+            Self::Robot { credentials } => {
+                // Of a purpose of its own, so that it equals no other hash of the credentials.
+                let digest = Sha256::new().chain_update("posemesh-lease-owner:");
+                format!("robot {}", hex::encode(digest.chain_update(credentials.expose()).finalize()))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn robots_are_told_apart_by_what_they_log_in_with() {
+        let robot = |credentials| Identity::Robot { credentials: Secret::new(credentials) }.mark();
+        assert_eq!(robot("one"), robot("one"), "it stays the same");
+        assert_ne!(robot("one"), robot("two"));
+        assert!(!robot("one-secret").contains("one-secret"));
+    }
 }

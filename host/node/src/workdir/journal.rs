@@ -1,18 +1,20 @@
 //! The journal of leases as a file: a line for each begin (`+ID`) and each end (`-ID`).
 //!
 //! A thread of its own writes it, so that a disk that hangs holds up no lease. The file is emptied whenever no lease is
-//! held.
+//! held. A whole new file takes the place of the old one in one step, so that a process that dies leaves one of the two;
+//! whatever else lies in its place, a pipe or a folder, is not opened but replaced.
 
 use std::collections::BTreeSet;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use posemesh_files::remove_tree;
 use rustix::fs::OFlags;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -20,9 +22,14 @@ use tracing::warn;
 use uuid::Uuid;
 
 use crate::journal::{LeaseJournal, OrphanedLease};
+use posemesh_text::one_line;
 
 /// How many changes wait for the disk at most; what comes beyond is not remembered.
 const QUEUED: usize = 1024;
+/// What is added to the name of a file that is being written.
+const NEXT: &str = ".next";
+/// The longest path that is logged.
+const MAX_SHOWN: usize = 512;
 /// The length at which the file is written anew with what is left.
 const MAX_BYTES: u64 = 64 << 10;
 /// How long a lease waits for its line.
@@ -44,8 +51,8 @@ enum Change {
     /// The sender is dropped when it is written.
     Begin(Uuid, oneshot::Sender<()>),
     End(Uuid),
-    /// The file may have gone.
-    WriteAnew,
+    /// The file may have gone, or something else may lie there.
+    Look,
 }
 
 impl FileJournal {
@@ -57,7 +64,11 @@ impl FileJournal {
         // Here and not in the thread: the folders that the leases come from are removed next.
         file.keep(JournalFile::write_anew);
         // Without the thread nothing is remembered, which costs a TTL at most.
-        let _ = std::thread::Builder::new().name("journal".to_owned()).spawn(move || file.follow(&queue));
+        let started =
+            std::thread::Builder::new().name("journal".to_owned()).spawn(move || file.follow(&queue));
+        if let Err(error) = started {
+            warn!(%error, "the thread that writes the journal of leases can't be started: after a crash they would expire instead of being given back");
+        }
         Self { held: Mutex::new(held), changes }
     }
 
@@ -66,9 +77,9 @@ impl FileJournal {
         self.held().is_empty()
     }
 
-    /// Has the file written anew: its folder was made again.
-    pub(super) fn write_anew(&self) {
-        self.send(Change::WriteAnew);
+    /// Has the file looked at, and written anew unless it is there as it was written.
+    pub(super) fn look(&self) {
+        self.send(Change::Look);
     }
 
     fn send(&self, change: Change) {
@@ -120,7 +131,8 @@ impl JournalFile {
                     self.held.remove(&task_id);
                     (Some(format!("-{task_id}\n")), None)
                 }
-                Change::WriteAnew => (None, None),
+                Change::Look if self.is_there() => continue,
+                Change::Look => (None, None),
             };
             match line.filter(|_| self.file.is_some() && !self.held.is_empty() && self.bytes < MAX_BYTES) {
                 Some(line) => self.keep(|journal| journal.append(&line)),
@@ -135,7 +147,9 @@ impl JournalFile {
             // The next change writes the whole file.
             self.file = None;
             if !self.failed {
-                warn!(path = %self.path.display(), %error, "the journal of leases can't be written: after a crash they would expire instead of being given back");
+                // The folder alone: the name of the file follows from what the node logs in with.
+                let folder = one_line(self.path.parent().unwrap_or(&self.path).display(), MAX_SHOWN);
+                warn!(folder, %error, "the journal of leases can't be written: after a crash they would expire instead of being given back");
             }
         }
         self.failed = result.is_err();
@@ -148,14 +162,40 @@ impl JournalFile {
         Ok(())
     }
 
+    /// Whether the file that was written is still the one in its place.
+    fn is_there(&self) -> bool {
+        let held = self.file.as_ref().and_then(|file| file.metadata().ok());
+        let there = fs::symlink_metadata(&self.path).ok();
+        held.zip(there).is_some_and(|(held, there)| (held.dev(), held.ino()) == (there.dev(), there.ino()))
+    }
+
     fn write_anew(&mut self) -> io::Result<()> {
-        let mut file =
-            OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&self.path)?;
         let lines: String = self.held.iter().map(|task_id| format!("+{task_id}\n")).collect();
-        file.write_all(lines.as_bytes())?;
+        let mut next = self.path.clone().into_os_string();
+        next.push(NEXT);
+        let next = PathBuf::from(next);
+        let written = self.replace_by(&next, &lines);
+        if written.is_err() {
+            // Half a file is of no use. If this fails too, the next one to be written takes it away.
+            let _ = fs::remove_file(&next);
+        }
+        self.file = Some(written?);
         self.bytes = lines.len() as u64;
-        self.file = Some(file);
         Ok(())
+    }
+
+    /// Writes a file beside the journal and puts it in its place.
+    fn replace_by(&self, next: &Path, lines: &str) -> io::Result<File> {
+        // Neither what a dead writer left nor what somebody else put there is opened.
+        remove_tree(next).map_err(io::Error::other)?;
+        let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(next)?;
+        file.write_all(lines.as_bytes())?;
+        if fs::symlink_metadata(&self.path).is_ok_and(|there| there.is_dir()) {
+            // The one thing that a file can't be renamed over.
+            remove_tree(&self.path).map_err(io::Error::other)?;
+        }
+        fs::rename(next, &self.path)?;
+        Ok(file)
     }
 }
 
@@ -208,9 +248,9 @@ mod tests {
         journal.end(one);
         until(&path, &[two, three]);
         assert!(!journal.is_empty());
-        // The folder went and was made again.
+        // The file went, with its folder perhaps.
         std::fs::remove_file(&path).unwrap();
-        journal.write_anew();
+        journal.look();
         until(&path, &[two, three]);
         journal.end(two);
         journal.end(three);
@@ -219,6 +259,55 @@ mod tests {
         while std::fs::metadata(&path).unwrap().len() > 0 {
             std::thread::yield_now();
         }
+    }
+
+    /// Puts something else in the place of a file.
+    fn put(kind: &str, path: &Path) {
+        remove_tree(path).unwrap();
+        match kind {
+            "a fifo" => rustix::fs::mkfifoat(rustix::fs::CWD, path, rustix::fs::Mode::RWXU).unwrap(),
+            "a folder" => fs::create_dir_all(path.join("with/something")).unwrap(),
+            "a link" => std::os::unix::fs::symlink("/dev/zero", path).unwrap(),
+            _ => fs::write(path, "somebody else's").unwrap(),
+        }
+    }
+
+    #[tokio::test]
+    async fn whatever_is_put_in_its_place_is_replaced_and_never_opened() {
+        let dir = tempfile::tempdir().unwrap();
+        for kind in ["a fifo", "a folder", "a link", "another file"] {
+            let path = dir.path().join(kind);
+            put(kind, &path);
+            let mut next = path.clone().into_os_string();
+            next.push(NEXT);
+            put(kind, Path::new(&next));
+            let one = Uuid::from_u128(1);
+            // At the start, in the middle, and as the place of the next file.
+            let journal = FileJournal::open(path.clone(), &[OrphanedLease { task_id: one }]);
+            assert_eq!(read(&path).len(), 1, "{kind}");
+            put(kind, &path);
+            put(kind, Path::new(&next));
+            journal.look();
+            until(&path, &[one]);
+            assert!(!Path::new(&next).exists(), "{kind}");
+            assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        }
+        assert!(fs::metadata("/dev/zero").is_ok(), "what a link leads to stays");
+    }
+
+    #[test]
+    fn a_disk_that_takes_no_new_file_leaves_the_old_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("leases");
+        let [one, two] = [1, 2].map(Uuid::from_u128);
+        let held = BTreeSet::from([one]);
+        let mut file = JournalFile { path: path.clone(), file: None, held, bytes: 0, failed: false };
+        file.write_anew().unwrap();
+        file.held.insert(two);
+        // A folder can't be made into a file, and one below it can't be opened.
+        file.path = path.join("below a file");
+        assert!(file.write_anew().is_err());
+        assert_eq!(read(&path), [OrphanedLease { task_id: one }]);
     }
 
     #[test]

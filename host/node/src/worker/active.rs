@@ -19,7 +19,7 @@ pub(super) struct ActiveLeases {
     context: LeaseContext,
     records: TaskRecords,
     sessions: JoinSet<ActiveEnd>,
-    /// Cloned into each task that gives a lease back.
+    /// Cloned into the task that gives leases back.
     giving_back: Arc<()>,
     /// Finds the session of a task that is leased once more. Entries of sessions that have ended are
     /// removed with the next lease.
@@ -99,14 +99,15 @@ impl ActiveLeases {
 
     /// Gives back the leases that a dead process of this node held (protocol 5.3).
     pub(super) fn give_back(&mut self, orphans: Vec<OrphanedLease>) {
-        for orphan in orphans {
-            let (context, holder) = (self.context.clone(), self.giving_back.clone());
-            self.sessions.spawn(async move {
-                give_back(&context, orphan).await;
-                drop(holder);
-                ActiveEnd::Report { unreadable: false }
-            });
+        if orphans.is_empty() {
+            return;
         }
+        let (context, holder) = (self.context.clone(), self.giving_back.clone());
+        self.sessions.spawn(async move {
+            give_back(&context, orphans).await;
+            drop(holder);
+            ActiveEnd::Report { unreadable: false }
+        });
     }
 
     /// Whether leases of a dead process are being given back. No lease is asked for meanwhile: it could be on a task

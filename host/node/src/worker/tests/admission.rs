@@ -79,6 +79,22 @@ async fn the_leases_of_a_dead_process_are_given_back_before_anything_is_asked_fo
 }
 
 #[tokio::test(start_paused = true)]
+async fn hundreds_of_old_leases_are_not_given_back_at_the_same_instant() {
+    let mut fixture = LeaseFixture::new(|_| async { Ok(()) }).await;
+    fixture.orphans = (0..200).map(|id| OrphanedLease { task_id: Uuid::from_u128(id) }).collect();
+    let running = RunningWorker::start(fixture, WorkerSettings::default());
+    running.fixture.server.saw("lease", 1).await;
+    let calls = running.fixture.server.calls();
+    let fails = calls.iter().filter(|(_, call)| matches!(call, ServerCall::Fail { .. }));
+    let times: Vec<_> = fails.map(|(at, _)| *at).collect();
+    assert_eq!(times.len(), 200);
+    let most = times.iter().map(|at| times.iter().filter(|other| *other == at).count()).max();
+    assert!(most <= Some(4), "{most:?} at the same instant");
+    assert!(*times.last().unwrap() - times[0] >= 4 * SECOND, "spaced out");
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_server_that_takes_no_report_of_an_old_lease_keeps_the_node_no_longer_than_its_ttl() {
     let mut fixture = LeaseFixture::new(|_| async { Ok(()) }).await;
     fixture.orphans = vec![OrphanedLease { task_id: Uuid::from_u128(1) }];
