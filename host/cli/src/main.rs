@@ -14,10 +14,12 @@ mod runner_loading;
 mod runtime;
 mod systemd;
 
+use std::io;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{CommandFactory as _, Parser as _};
+use posemesh_node_core::shutdown::EarlySignals;
 
 use crate::args::{Cli, Command};
 use crate::commands::{completions, config, drain, key, plugin, run};
@@ -27,12 +29,14 @@ use crate::output::tell;
 use crate::runtime::block_on;
 
 fn main() -> ExitCode {
+    // First of all, even before the arguments are read: a signal must not end a node. Other commands may be ended.
+    let early = is_node().then(EarlySignals::catch);
     // The node compiles runners in processes of its own program.
     if let Some(code) = posemesh_plugin_host::run_child_if_asked() {
         return code;
     }
     let code = match Cli::try_parse() {
-        Ok(cli) => run(cli).unwrap_or_else(|error| {
+        Ok(cli) => run(cli, early).unwrap_or_else(|error| {
             tell!("error: {error:#}");
             ExitCode::FAILURE
         }),
@@ -41,9 +45,14 @@ fn main() -> ExitCode {
     output::finish(code)
 }
 
-fn run(cli: Cli) -> Result<ExitCode> {
+/// Whether this process is to be a node, by its bare arguments.
+fn is_node() -> bool {
+    std::env::args_os().nth(1).is_some_and(|command| command == "run")
+}
+
+fn run(cli: Cli, early: Option<io::Result<EarlySignals>>) -> Result<ExitCode> {
     match cli.command {
-        Command::Run(args) => block_on(run::run(args)),
+        Command::Run(args) => block_on(run::run(args, early.unwrap_or_else(EarlySignals::catch))),
         #[cfg(feature = "devnet")]
         Command::Demo(args) => block_on(demo::run(args)),
         #[cfg(feature = "devnet")]

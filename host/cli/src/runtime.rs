@@ -1,9 +1,13 @@
 //! The asynchronous runtime that a command runs on.
 
+use std::num::NonZero;
 use std::process::ExitCode;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use posemesh_node_core::threads::runtime_threads;
+use tokio::runtime::Builder;
 
 /// How long the end of the process waits for threads that are still blocked. A stuck runner occupies its
 /// thread for as long as the call of the operating system takes in which it hangs.
@@ -12,9 +16,13 @@ const BLOCKED_THREADS_TIMEOUT: Duration = Duration::from_secs(5);
 /// Runs a command to its end.
 ///
 /// # Errors
-/// Those of the command, or when the runtime's threads can't be started.
+/// Those of the command, or when too few threads can be started.
 pub(crate) fn block_on(command: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
-    let runtime = tokio::runtime::Runtime::new().context("starting the runtime's threads")?;
+    let processors = available_parallelism().map_or(1, NonZero::get);
+    // Asked before: the runtime panics when it gets too few, or never starts what waits for one.
+    let threads = runtime_threads(processors)?;
+    let runtime = Builder::new_multi_thread().worker_threads(threads).enable_all().build();
+    let runtime = runtime.context("starting the runtime's threads")?;
     let result = runtime.block_on(command);
     runtime.shutdown_timeout(BLOCKED_THREADS_TIMEOUT);
     result

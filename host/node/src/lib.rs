@@ -7,11 +7,11 @@
 //! ```no_run
 //! use posemesh_node_core::config::{Config, environment};
 //! use posemesh_node_core::node::Node;
-//! use posemesh_node_core::shutdown::{Shutdown, Signals};
+//! use posemesh_node_core::shutdown::{EarlySignals, Shutdown, Signals};
 //!
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
 //! let shutdown = Shutdown::new();
-//! let _listening = Signals::install()?.pass_on(&shutdown);
+//! let _listening = Signals::install(EarlySignals::catch()?)?.pass_on(&shutdown);
 //! let config = Config::load(&environment(None)?)?;
 //! let node = Node::start(config).await?;
 //! node.run(&shutdown).await?;
@@ -46,6 +46,7 @@ mod status;
 pub mod telemetry;
 #[cfg(test)]
 mod testing;
+pub mod threads;
 mod wall_clock;
 mod workdir;
 mod worker;

@@ -11,6 +11,7 @@ use std::os::fd::AsFd as _;
 
 use tracing_subscriber::EnvFilter;
 
+use crate::threads::cure;
 use posemesh_text::one_line;
 
 pub use format::LogFormat;
@@ -51,6 +52,12 @@ pub enum TelemetryError {
     /// Standard error can't be used.
     #[error("opening standard error for the log: {0}")]
     Stderr(io::Error),
+    /// The thread that writes the log can't be started.
+    #[error("starting the thread that writes the log: {error}; {}", cure())]
+    Thread {
+        /// Why the system started none.
+        error: io::Error,
+    },
     /// The process has a subscriber already; it stays.
     #[error("this process has a log subscriber already, which stays in use")]
     Installed,
@@ -69,7 +76,7 @@ pub fn init(format: LogFormat, filter: &str) -> Result<LogGuard, TelemetryError>
     let colour = format == LogFormat::Text && stderr.is_terminal();
     // A descriptor of its own: the lock of `io::stderr` would be held for as long as a write is held up.
     let out = File::from(stderr.as_fd().try_clone_to_owned().map_err(TelemetryError::Stderr)?);
-    let (queue, guard) = queue::start(out, format);
+    let (queue, guard) = queue::start(out, format).map_err(|error| TelemetryError::Thread { error })?;
     let losses = queue.losses.clone();
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -12,7 +12,7 @@ use posemesh_devnet::{Devnet, DevnetConfig, TaskState, TaskStatus};
 use posemesh_node_core::auth::wallet::Wallet;
 use posemesh_node_core::config::{Config, Environment};
 use posemesh_node_core::node::Node;
-use posemesh_node_core::shutdown::{Shutdown, Signals};
+use posemesh_node_core::shutdown::{EarlySignals, Shutdown, Signals};
 use posemesh_node_core::telemetry::{self, LogFormat};
 use posemesh_text::{escaped, escaped_json};
 use serde_json::{Value, json};
@@ -60,7 +60,10 @@ pub(crate) async fn run(args: DemoArgs) -> Result<ExitCode> {
         bail!("--scan {}: there is no such file", args.scan.display());
     }
     let shutdown = Shutdown::new();
-    let _listening = Signals::install().context("installing signal handlers")?.pass_on(&shutdown);
+    let _listening = EarlySignals::catch()
+        .and_then(Signals::install)
+        .context("installing signal handlers")?
+        .pass_on(&shutdown);
 
     let devnet = Devnet::start(DevnetConfig::default()).await.context("starting the local network")?;
     out!("network  DDS, DMS and a domain server on {}", devnet.domain_server_url());

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use posemesh_devnet::{Devnet, DevnetConfig};
 use posemesh_node_core::auth::wallet::Wallet;
-use posemesh_node_core::shutdown::{Shutdown, Signals};
+use posemesh_node_core::shutdown::{EarlySignals, Shutdown, Signals};
 use posemesh_node_core::telemetry::{self, LogFormat};
 
 use crate::output::{self, out};
@@ -38,7 +38,10 @@ pub(crate) async fn run(args: DevnetArgs) -> Result<ExitCode> {
     let _log =
         telemetry::init(LogFormat::Text, &std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned()))?;
     let shutdown = Shutdown::new();
-    let _listening = Signals::install().context("installing signal handlers")?.pass_on(&shutdown);
+    let _listening = EarlySignals::catch()
+        .and_then(Signals::install)
+        .context("installing signal handlers")?
+        .pass_on(&shutdown);
     let config = DevnetConfig {
         addr: args.addr,
         data_dir: args.data_dir,

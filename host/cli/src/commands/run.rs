@@ -1,11 +1,12 @@
 //! `run`: the node.
 
+use std::io;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
 use posemesh_node_core::node::Node;
-use posemesh_node_core::shutdown::{Shutdown, Signals};
+use posemesh_node_core::shutdown::{EarlySignals, Shutdown, Signals};
 use posemesh_node_core::telemetry;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -23,9 +24,9 @@ pub(crate) struct RunArgs {
 ///
 /// # Errors
 /// When the node can't be started, or its identity is rejected for good.
-pub(crate) async fn run(args: RunArgs) -> Result<ExitCode> {
-    // Before everything else: a signal must not end the process, nor wait for the start.
-    let signals = Signals::install().context("installing signal handlers")?;
+pub(crate) async fn run(args: RunArgs, early: io::Result<EarlySignals>) -> Result<ExitCode> {
+    // Before everything else: a signal must not wait for the start.
+    let signals = early.and_then(Signals::install).context("installing signal handlers")?;
     let shutdown = Shutdown::new();
     let _listening = signals.pass_on(&shutdown);
     let (config, misspelt) = match args.env_file.config() {

@@ -20,6 +20,8 @@ pub(crate) enum Cause {
     Descriptors,
     /// Too few threads are left.
     Threads,
+    /// Too little address space is left.
+    AddressSpace,
     /// The last task failed by the node's own fault.
     Host,
     /// Tasks failed by a domain server's fault, or one is away.
@@ -28,8 +30,16 @@ pub(crate) enum Cause {
 
 impl Cause {
     /// Every case, for metrics.
-    pub(crate) const ALL: [Self; 7] =
-        [Self::WorkDir, Self::Disk, Self::Memory, Self::Descriptors, Self::Threads, Self::Host, Self::Server];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::WorkDir,
+        Self::Disk,
+        Self::Memory,
+        Self::Descriptors,
+        Self::Threads,
+        Self::AddressSpace,
+        Self::Host,
+        Self::Server,
+    ];
 
     /// The cause as one word.
     pub(crate) const fn as_str(self) -> &'static str {
@@ -39,6 +49,7 @@ impl Cause {
             Self::Memory => "memory",
             Self::Descriptors => "descriptors",
             Self::Threads => "threads",
+            Self::AddressSpace => "address_space",
             Self::Host => "host",
             Self::Server => "server",
         }

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::{Resource, getrlimit};
 
+use crate::threads::startable;
+
 /// Free space that is left alone: logs, the cache and other programs need some.
 pub(super) const SPARE_BYTES: u64 = 16 << 20;
 /// Inodes that are left alone.
@@ -47,8 +49,15 @@ pub(super) fn free_descriptors() -> Option<u64> {
     Some((limit + 1).saturating_sub(used))
 }
 
+/// How many more threads can be started, at most `wanted`: what the container says, and what a try shows.
+pub(super) fn free_threads(wanted: u64) -> u64 {
+    // The container first: what it has no room for need not be tried.
+    let wanted = threads_of_container().unwrap_or(u64::MAX).min(wanted);
+    startable(usize::try_from(wanted).unwrap_or_default()) as u64
+}
+
 /// How many more threads the container may start; none if nothing limits them.
-pub(super) fn free_threads() -> Option<u64> {
+fn threads_of_container() -> Option<u64> {
     own_cgroups()
         .iter()
         .filter_map(|dir| {
@@ -56,6 +65,13 @@ pub(super) fn free_threads() -> Option<u64> {
             Some(most.saturating_sub(number(&dir.join("pids.current")).unwrap_or_default()))
         })
         .min()
+}
+
+/// How many more bytes of addresses this process may reserve; none if nothing limits them.
+pub(super) fn free_address_space() -> Option<u64> {
+    let limit = getrlimit(Resource::As).current?;
+    let mapped_kib = field(&fs::read_to_string("/proc/self/status").ok()?, "VmSize:")?;
+    Some(limit.saturating_sub(mapped_kib.saturating_mul(1024)))
 }
 
 /// All memory of the machine, or of the container if that is less; in bytes.
@@ -149,6 +165,8 @@ mod tests {
         let space = free_space(Path::new("/")).unwrap();
         assert!(space.bytes > 0);
         assert!(free_descriptors().is_none_or(|free| free > 0));
+        assert_eq!(free_threads(8), 8);
+        assert!(free_address_space().is_none_or(|free| free > 0));
     }
 
     #[test]

@@ -17,6 +17,7 @@ use super::machine::{self, FreeSpace, SPARE_BYTES, SPARE_INODES};
 use super::promises::{Promise, Promises};
 use super::servers::ServerPacing;
 use super::{Admit, Refusal};
+use crate::threads::cure;
 use crate::workdir::WorkDirs;
 
 /// How long an answer of the machine is good: many small tasks need not look each time.
@@ -27,12 +28,17 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 const LOOK_TIMEOUT: Duration = Duration::from_secs(10);
 /// Descriptors that one task may need beside its runner's files: connections, pipes, the task's directory.
 const TASK_DESCRIPTORS: u64 = 32;
-/// Threads that one task needs.
-const TASK_THREADS: u64 = 4;
+/// Threads that one task needs, those of its process included.
+const TASK_THREADS: u64 = 8;
+/// Addresses that one task needs: what is reserved for the memory of an instance, guarded on both sides, and for stacks.
+const TASK_ADDRESSES: u64 = (4 << 30) + (192 << 20);
+/// How long after its promise a task may not yet have taken what a look at the machine would show.
+const STARTING: Duration = Duration::from_secs(2);
 /// The longest cause in a text.
 const MAX_CAUSE: usize = 400;
 /// The causes that are judged here.
-const CAUSES: [Cause; 5] = [Cause::WorkDir, Cause::Disk, Cause::Memory, Cause::Descriptors, Cause::Threads];
+const CAUSES: [Cause; 6] =
+    [Cause::WorkDir, Cause::Disk, Cause::Memory, Cause::Descriptors, Cause::Threads, Cause::AddressSpace];
 
 /// What was seen of the machine.
 #[derive(Debug, Clone)]
@@ -43,7 +49,22 @@ struct Look {
     space: Option<FreeSpace>,
     memory: u64,
     descriptors: Option<u64>,
-    threads: Option<u64>,
+    /// At most [`TASK_THREADS`].
+    threads: u64,
+    address_space: Option<u64>,
+}
+
+/// What is asked of the machine beside what already runs.
+#[derive(Debug, Clone, Copy)]
+struct Wanted {
+    /// What is promised to running tasks and not used yet.
+    open: RunnerNeeds,
+    /// What the next task may need.
+    next: RunnerNeeds,
+    /// Tasks that may not have taken yet what each task takes.
+    starting: u64,
+    /// Tasks whose share is free again before the next one is without.
+    ending: u64,
 }
 
 /// Looks at the machine before each lease.
@@ -111,7 +132,11 @@ impl Admission {
     fn show(&self, look: Option<&Look>) -> bool {
         let troubles = match look {
             // What would be missing without a running task is trouble; with them, the node is as busy as it may be.
-            Some(look) => self.judge(look, RunnerNeeds::default(), self.runners.needs()),
+            Some(look) => {
+                let (ending, _) = self.promises.split_at(look.at - STARTING);
+                let (open, next) = (RunnerNeeds::default(), self.runners.needs());
+                self.judge(look, Wanted { open, next, starting: 0, ending })
+            }
             None => {
                 let folder = one_line(self.work_dirs.path().display(), MAX_CAUSE);
                 let text =
@@ -123,8 +148,9 @@ impl Admission {
         troubles.is_empty()
     }
 
-    /// What is missing for a task that needs `next`, beside what is promised and still `open`.
-    fn judge(&self, look: &Look, open: RunnerNeeds, next: RunnerNeeds) -> Vec<Trouble> {
+    /// What is missing for the next task.
+    fn judge(&self, look: &Look, wanted: Wanted) -> Vec<Trouble> {
+        let Wanted { open, next, starting, ending } = wanted;
         let mut troubles = Vec::new();
         if let Some(error) = &look.work_dir {
             troubles.push(Trouble::new(Cause::WorkDir, error.clone()));
@@ -173,10 +199,22 @@ impl Admission {
                  (`ulimit -n`, LimitNOFILE=) or lower MAX_CONCURRENCY",
             )));
         }
-        if let Some(free) = look.threads.filter(|free| *free < TASK_THREADS) {
-            troubles.push(Trouble::new(Cause::Threads, format!(
-                "{free} more threads can be started, and a task needs {TASK_THREADS}; raise the limit of the container or \
-                 service (pids.max, TasksMax=)",
+        if look.threads < TASK_THREADS {
+            troubles.push(Trouble::new(
+                Cause::Threads,
+                format!(
+                    "{} more threads can be started, and a task needs {TASK_THREADS}; {}",
+                    look.threads,
+                    cure()
+                ),
+            ));
+        }
+        let needed = TASK_ADDRESSES.saturating_mul(1 + starting);
+        let free = |now: u64| now.saturating_add(TASK_ADDRESSES.saturating_mul(ending));
+        if let Some(free) = look.address_space.map(free).filter(|free| *free < needed) {
+            troubles.push(Trouble::new(Cause::AddressSpace, format!(
+                "{} of address space are left to this process, and the next task may need {}; raise the limit (`ulimit -v`,                  LimitAS=) or lower MAX_CONCURRENCY",
+                mib(free), mib(needed),
             )));
         }
         troubles
@@ -199,7 +237,9 @@ impl Admit for Admission {
             }
             return Err(Refusal::Trouble);
         };
-        match self.judge(look, self.promises.open(), next).first() {
+        let (_, starting) = self.promises.split_at(look.at - STARTING);
+        let wanted = Wanted { open: self.promises.open(), next, starting, ending: 0 };
+        match self.judge(look, wanted).first() {
             None => Ok(self.promises.add(next)),
             Some(busy) => Err(Refusal::Busy(busy.text.clone())),
         }
@@ -214,7 +254,8 @@ fn look_at(work_dirs: &WorkDirs) -> Look {
         space: machine::free_space(work_dirs.path()).ok(),
         memory: machine::available_memory(),
         descriptors: machine::free_descriptors(),
-        threads: machine::free_threads(),
+        threads: machine::free_threads(TASK_THREADS),
+        address_space: machine::free_address_space(),
     }
 }
 

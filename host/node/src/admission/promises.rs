@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use posemesh_runner_api::disk::TaskDisk;
 use posemesh_runner_api::runner::RunnerNeeds;
+use tokio::time::Instant;
 
 use super::budget::MemoryBudget;
 
@@ -17,6 +18,8 @@ pub(super) struct Promises {
 #[derive(Debug, Clone)]
 struct Entry {
     needs: RunnerNeeds,
+    /// When it was promised.
+    since: Instant,
     /// Once the task has a directory: what it used there is not promised any more.
     disk: Option<TaskDisk>,
 }
@@ -30,7 +33,7 @@ impl Promises {
     /// Sets aside what a task takes whose runner needs this, until the promise is dropped.
     pub(super) fn add(&self, needs: RunnerNeeds) -> Promise {
         let mut entries = self.entries();
-        let entry = Some(Entry { needs: self.of_task(needs), disk: None });
+        let entry = Some(Entry { needs: self.of_task(needs), since: Instant::now(), disk: None });
         let at = match entries.iter().position(Option::is_none) {
             Some(free) => free,
             None => entries.len(),
@@ -59,6 +62,13 @@ impl Promises {
                 scratch_files: sum.scratch_files.saturating_add(entry.needs.scratch_files),
             }
         })
+    }
+
+    /// How many tasks were promised something before this moment, and how many since.
+    pub(super) fn split_at(&self, moment: Instant) -> (u64, u64) {
+        let entries = self.entries();
+        let later = entries.iter().flatten().filter(|entry| entry.since >= moment).count();
+        ((entries.iter().flatten().count() - later) as u64, later as u64)
     }
 
     fn entries(&self) -> MutexGuard<'_, Vec<Option<Entry>>> {
@@ -135,7 +145,11 @@ mod tests {
         drop(first);
         let third = promises.add(needs(1, 1));
         assert_eq!(promises.open(), sum(11, 11, 2));
-        drop((second, third));
+        let moment = Instant::now();
+        let fourth = promises.add(needs(1, 1));
+        assert_eq!(promises.split_at(moment), (2, 1));
+        drop((second, third, fourth));
         assert_eq!(promises.open(), RunnerNeeds::default());
+        assert_eq!(promises.split_at(moment), (0, 0));
     }
 }

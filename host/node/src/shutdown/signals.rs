@@ -1,5 +1,7 @@
 //! The signals that a node listens to.
 
+mod early;
+
 use std::fs::File;
 use std::io;
 use std::time::Duration;
@@ -12,6 +14,8 @@ use tracing::{info, warn};
 
 use super::{AfterDrain, Shutdown};
 
+pub use early::EarlySignals;
+
 /// Signals that follow the first within this time are the same wish: `timeout` and terminals send theirs to the
 /// process and to its group.
 const SAME_WISH: Duration = Duration::from_secs(1);
@@ -20,7 +24,8 @@ const SIGXFSZ: i32 = 25;
 /// How often the terminal is looked at. Its end is not always signalled.
 const TERMINAL_INTERVAL: Duration = Duration::from_secs(2);
 
-/// The signals of this process, from the moment this is made; none of them ends the process by itself any more.
+/// The signals of this process, and those that came before it was made; none of them ends the process by itself any
+/// more.
 #[derive(Debug)]
 pub struct Signals {
     interrupt: Signal,
@@ -31,15 +36,15 @@ pub struct Signals {
     /// Held so that a file that reaches the limit on file sizes is an error of a write and not the end of the process.
     _file_size: Signal,
     has_terminal: bool,
+    early: EarlySignals,
 }
 
 impl Signals {
-    /// Installs the handlers. Call it before anything that takes time.
+    /// Installs the handlers, and takes over what was noted before. Call it before anything that takes time.
     ///
     /// # Errors
     /// When the handlers can't be installed.
-    pub fn install() -> io::Result<Self> {
-        let ignores_hang_up = ignores_hang_up();
+    pub fn install(early: EarlySignals) -> io::Result<Self> {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
@@ -48,7 +53,8 @@ impl Signals {
             resume: signal(SignalKind::user_defined2())?,
             _file_size: signal(SignalKind::from_raw(SIGXFSZ))?,
             // Whoever starts a node with SIGHUP ignored, as `nohup` does, means it to outlive its terminal.
-            has_terminal: has_terminal() && !ignores_hang_up,
+            has_terminal: has_terminal() && !early.ignores_hang_up,
+            early,
         })
     }
 
@@ -59,30 +65,16 @@ impl Signals {
     }
 
     async fn listen(mut self, shutdown: Shutdown) {
-        let mut terminal = interval(TERMINAL_INTERVAL);
-        terminal.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // Each acts first and is logged after that.
-        loop {
-            tokio::select! {
-                biased;
-                name = end(&mut self.interrupt, &mut self.terminate) => {
-                    shutdown.stop();
-                    info!(signal = name, "stopping within the grace time; a second signal ends the node at once");
-                    break;
-                }
-                _ = self.drain.recv() => {
-                    shutdown.drain(AfterDrain::Stop);
-                    info!(signal = "SIGUSR1", "draining: no new leases; SIGUSR2 takes leases again");
-                }
-                _ = self.resume.recv() => {
-                    shutdown.resume();
-                    info!(signal = "SIGUSR2", "taking leases again");
-                }
-                // The registry listens to this signal as well: it scans the runners.
-                _ = self.hang_up.recv() => self.look_at_the_terminal(&shutdown).await,
-                _ = terminal.tick(), if self.has_terminal => self.look_at_the_terminal(&shutdown).await,
-            }
+        if self.early.drain() == Some(true) {
+            drain(&shutdown);
         }
+        let name = match self.early.end() {
+            Some(name) => name,
+            None => self.until_end(&shutdown).await,
+        };
+        shutdown.stop();
+        info!(signal = name, "stopping within the grace time; a second signal ends the node at once");
         let first = Instant::now();
         loop {
             let name = end(&mut self.interrupt, &mut self.terminate).await;
@@ -90,6 +82,26 @@ impl Signals {
                 shutdown.kill();
                 warn!(signal = name, "ending at once; the next start gives running leases back");
                 return;
+            }
+        }
+    }
+
+    /// Acts on signals until one of them asks for the end; returns its name.
+    async fn until_end(&mut self, shutdown: &Shutdown) -> &'static str {
+        let mut terminal = interval(TERMINAL_INTERVAL);
+        terminal.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                name = end(&mut self.interrupt, &mut self.terminate) => return name,
+                _ = self.drain.recv() => drain(shutdown),
+                _ = self.resume.recv() => {
+                    shutdown.resume();
+                    info!(signal = "SIGUSR2", "taking leases again");
+                }
+                // The registry listens to this signal as well: it scans the runners.
+                _ = self.hang_up.recv() => self.look_at_the_terminal(shutdown).await,
+                _ = terminal.tick(), if self.has_terminal => self.look_at_the_terminal(shutdown).await,
             }
         }
     }
@@ -107,20 +119,17 @@ impl Signals {
     }
 }
 
+fn drain(shutdown: &Shutdown) {
+    shutdown.drain(AfterDrain::Stop);
+    info!(signal = "SIGUSR1", "draining: no new leases; SIGUSR2 takes leases again");
+}
+
 async fn end(interrupt: &mut Signal, terminate: &mut Signal) -> &'static str {
     // Either signal counts: a SIGINT that follows a SIGTERM is the second one.
     tokio::select! {
         _ = interrupt.recv() => "SIGINT",
         _ = terminate.recv() => "SIGTERM",
     }
-}
-
-/// Whether the process was started with SIGHUP ignored.
-fn ignores_hang_up() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    // The first bit is the first signal.
-    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
 /// Whether the process has a controlling terminal. A process that never had one, a service, can't lose it.
@@ -146,9 +155,17 @@ mod tests {
     #[tokio::test]
     async fn signals_drain_resume_stop_and_kill() {
         let shutdown = Shutdown::new();
-        let _listening = Signals::install().unwrap().pass_on(&shutdown);
+        let early = EarlySignals::catch().unwrap();
+        send("-USR2");
+        send("-USR1");
+        // Delivered to any thread of the process, which need not be this one.
+        while early.drain() != Some(true) {
+            tokio::task::yield_now().await;
+        }
+        let _listening = Signals::install(early).unwrap().pass_on(&shutdown);
         let limit = Duration::from_secs(60);
         let mut drain = shutdown.watch_drain();
+        timeout(limit, drain.wait_for(|drain| drain.is_some())).await.unwrap().unwrap();
         for (signal, wish) in [("-USR1", Some(AfterDrain::Stop)), ("-USR2", None)] {
             send(signal);
             timeout(limit, drain.wait_for(|drain| *drain == wish)).await.unwrap().unwrap();

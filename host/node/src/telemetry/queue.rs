@@ -6,13 +6,13 @@
 
 use std::io::{self, ErrorKind, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::format::LogFormat;
@@ -21,6 +21,9 @@ use super::format::LogFormat;
 const QUEUED_LINES: usize = 2048;
 /// The longest line in bytes; together with the number of lines it bounds the queue's memory.
 const MAX_LINE: usize = 16 << 10;
+/// How long the end of the log waits for a place in the queue, and then for what waits in it to be written.
+const END_WAIT: Duration = Duration::from_millis(100);
+const LAST_LINES: Duration = Duration::from_secs(1);
 /// The wait before a descriptor that takes no more bytes is tried again.
 const FULL_WAIT: Duration = Duration::from_millis(20);
 
@@ -38,13 +41,12 @@ pub(super) struct Losses {
     /// Lines that could not be written.
     failed: AtomicU64,
     /// Lines that found the queue full.
-    full: OnceLock<ErrorCounter>,
+    full: AtomicU64,
 }
 
 impl Losses {
     fn count(&self) -> u64 {
-        let full = self.full.get().map(ErrorCounter::dropped_lines).unwrap_or_default();
-        self.failed.load(Ordering::Relaxed).saturating_add(full as u64)
+        self.failed.load(Ordering::Relaxed).saturating_add(self.full.load(Ordering::Relaxed))
     }
 
     fn failed(&self) {
@@ -57,39 +59,81 @@ impl Losses {
     }
 }
 
+/// What the thread is told.
+enum Order {
+    Write(Vec<u8>),
+    End,
+}
+
 /// Keeps the thread that writes the log. Dropping it writes what waits, for at most about a second.
 #[must_use = "the log ends with it"]
 #[derive(Debug)]
-pub struct LogGuard(#[expect(dead_code, reason = "held for its drop")] WorkerGuard);
+pub struct LogGuard {
+    orders: SyncSender<Order>,
+    /// Closed when the thread has ended.
+    ended: Receiver<()>,
+}
+
+impl Drop for LogGuard {
+    fn drop(&mut self) {
+        let mut tries = END_WAIT.as_millis() / FULL_WAIT.as_millis();
+        while let Err(TrySendError::Full(_)) = self.orders.try_send(Order::End) {
+            if tries == 0 {
+                return;
+            }
+            tries -= 1;
+            thread::sleep(FULL_WAIT);
+        }
+        let _ = self.ended.recv_timeout(LAST_LINES);
+    }
+}
 
 /// Starts the thread that writes lines to `out`.
-pub(super) fn start(out: impl Write + Send + 'static, format: LogFormat) -> (LineQueue, LogGuard) {
+///
+/// # Errors
+/// When it can't be started.
+pub(super) fn start(
+    out: impl Write + Send + 'static,
+    format: LogFormat,
+) -> io::Result<(LineQueue, LogGuard)> {
     let losses = Arc::new(Losses::default());
-    let sink = Sink { out, format, losses: losses.clone(), told: 0, mid_line: false };
-    let (queue, guard) = NonBlockingBuilder::default()
-        .lossy(true)
-        .buffered_lines_limit(QUEUED_LINES)
-        .thread_name("log")
-        .finish(sink);
-    let _ = losses.full.set(queue.error_counter());
-    (LineQueue { queue, format, losses }, LogGuard(guard))
+    let mut sink = Sink { out, format, losses: losses.clone(), told: 0, mid_line: false };
+    let (orders, queue) = sync_channel(QUEUED_LINES);
+    let (alive, ended) = sync_channel(0);
+    thread::Builder::new().name("log".to_owned()).spawn(move || {
+        let _alive: SyncSender<()> = alive;
+        while let Ok(Order::Write(line)) = queue.recv() {
+            // It counts what it can't write.
+            let _ = sink.write(&line);
+        }
+    })?;
+    let guard = LogGuard { orders: orders.clone(), ended };
+    Ok((LineQueue { orders, format, losses }, guard))
 }
 
 /// Takes whole lines and never fails.
 #[derive(Clone)]
 pub(super) struct LineQueue {
-    queue: NonBlocking,
+    orders: SyncSender<Order>,
     format: LogFormat,
     pub(super) losses: Arc<Losses>,
+}
+
+impl LineQueue {
+    fn put(&self, line: Vec<u8>) {
+        if self.orders.try_send(Order::Write(line)).is_err() {
+            self.losses.full.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 }
 
 impl Write for LineQueue {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         if line.len() > MAX_LINE {
             let text = format!("a log line of {} bytes was left out; {MAX_LINE} are the most", line.len());
-            self.queue.write_all(notice(self.format, &text).as_bytes())?;
+            self.put(notice(self.format, &text).into_bytes());
         } else {
-            self.queue.write_all(line)?;
+            self.put(line.to_vec());
         }
         Ok(line.len())
     }
@@ -161,7 +205,7 @@ impl<W: Write> Write for Sink<W> {
         if self.put(line).is_err() {
             self.losses.failed();
         }
-        // Never an error: the queue's thread would leave out the lines that follow, uncounted.
+        // Never an error: what can't be written is counted.
         Ok(line.len())
     }
 
@@ -216,7 +260,7 @@ mod tests {
     fn a_pipe_that_nobody_drains_holds_up_nobody_and_what_is_lost_is_told() {
         let (reader, go_on) = mpsc::channel();
         let written = Arc::new(Mutex::new(Vec::new()));
-        let (mut queue, guard) = start(HeldUp { go_on, written: written.clone() }, LogFormat::Json);
+        let (mut queue, guard) = start(HeldUp { go_on, written: written.clone() }, LogFormat::Json).unwrap();
         for number in 0..QUEUED_LINES + 500 {
             queue.write_all(format!("{{\"line\":{number}}}\n").as_bytes()).unwrap();
         }
@@ -280,7 +324,7 @@ mod tests {
         let written = Arc::new(Mutex::new(Vec::new()));
         let (reader, go_on) = mpsc::channel();
         drop(reader);
-        let (mut queue, guard) = start(HeldUp { go_on, written: written.clone() }, LogFormat::Json);
+        let (mut queue, guard) = start(HeldUp { go_on, written: written.clone() }, LogFormat::Json).unwrap();
         queue.write_all(&vec![b'x'; MAX_LINE + 1]).unwrap();
         drop(guard);
         let written = String::from_utf8(written.lock().unwrap().clone()).unwrap();
