@@ -21,6 +21,9 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+/// How long connections must have been taken without a failure before that is told.
+const ACCEPT_CALM: Duration = Duration::from_secs(60);
+
 /// What the clients of one server may hold.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ServerLimits {
@@ -57,7 +60,7 @@ pub(crate) async fn serve(
 ) {
     let mut connections = Connections { limits, router, open: Vec::new(), tasks: JoinSet::new() };
     let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2), Jitter::UPPER_HALF);
-    let mut is_failing = false;
+    let mut trouble = AcceptTrouble::default();
     loop {
         let accepted = tokio::select! {
             biased;
@@ -68,16 +71,16 @@ pub(crate) async fn serve(
         };
         match accepted {
             Ok((stream, _)) => {
-                if std::mem::take(&mut is_failing) {
+                backoff.reset();
+                if trouble.is_over(Instant::now()) {
                     tracing::info!("{what} takes connections again");
-                    backoff.reset();
                 }
                 connections.open(stream);
             }
             // That client went away before it was accepted, which says nothing about the next.
             Err(error) if is_of_client(&error) => {}
             Err(error) => {
-                if !std::mem::replace(&mut is_failing, true) {
+                if trouble.is_news(Instant::now()) {
                     tracing::warn!(
                         %error, "{what} can't take connections now and tries again; most likely this process has too few \
                         file descriptors (`ulimit -n`)"
@@ -90,6 +93,26 @@ pub(crate) async fn serve(
         }
     }
     connections.end().await;
+}
+
+/// Failures to accept, as the log tells of them. A shortage lets connections through now and then: it is one trouble
+/// until none has failed for a while, and no line for each time that it comes and goes.
+#[derive(Debug, Default)]
+struct AcceptTrouble {
+    /// When it failed last, if that was told and its end was not.
+    last: Option<Instant>,
+}
+
+impl AcceptTrouble {
+    /// It fails; returns whether to tell.
+    fn is_news(&mut self, now: Instant) -> bool {
+        self.last.replace(now).is_none()
+    }
+
+    /// It works; returns whether to tell.
+    fn is_over(&mut self, now: Instant) -> bool {
+        self.last.take_if(|last| now.duration_since(*last) >= ACCEPT_CALM).is_some()
+    }
 }
 
 /// The open connections of one server.

@@ -225,6 +225,7 @@ impl Node {
             journal: self.work_dirs.journal(),
             orphans: std::mem::take(&mut self.orphans),
             registered,
+            reported: membership.reported(),
             records,
         };
         Ok(Worker::new(parts, self.config.worker))

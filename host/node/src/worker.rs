@@ -11,6 +11,7 @@ mod pause;
 mod poll;
 mod settings;
 mod stop;
+mod withdrawal;
 
 pub(crate) use lease_loop::{Worker, WorkerParts};
 pub(crate) use settings::WorkerSettings;

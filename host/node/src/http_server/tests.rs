@@ -80,6 +80,22 @@ fn limits() -> ServerLimits {
     ServerLimits { connections: 4, ..ServerLimits::default() }
 }
 
+#[test]
+fn a_shortage_that_comes_and_goes_is_told_once() {
+    let (mut trouble, began) = (AcceptTrouble::default(), Instant::now());
+    let at = |seconds| began + Duration::from_secs(seconds);
+    assert!(!trouble.is_over(at(0)), "nothing was told");
+    assert!(trouble.is_news(at(1)));
+    for second in 2..100 {
+        assert!(!trouble.is_over(at(second)), "the next may fail again");
+        assert!(!trouble.is_news(at(second)));
+    }
+    assert!(!trouble.is_over(at(158)));
+    assert!(trouble.is_over(at(160)));
+    assert!(!trouble.is_over(at(161)), "once");
+    assert!(trouble.is_news(at(162)));
+}
+
 #[tokio::test]
 async fn any_number_of_silent_connections_keeps_no_request_out() {
     let serving = start(limits()).await;

@@ -120,6 +120,14 @@ impl Membership {
         }
     }
 
+    /// The capabilities that DDS took last, now and as they change.
+    pub(crate) fn reported(&self) -> watch::Receiver<Option<BTreeSet<String>>> {
+        match &self.kind {
+            IdentityKind::Wallet(registration) => registration.reported(),
+            IdentityKind::Robot(robot) => robot.told(),
+        }
+    }
+
     /// What people may see of the machine token.
     pub(crate) fn token_status(&self) -> TokenStatus {
         self.tokens.status()

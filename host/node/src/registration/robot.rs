@@ -31,6 +31,8 @@ pub(super) struct RobotLogin {
     unheard: Mutex<UnheardRegistrations>,
     /// When DDS has to be told once more, if ever.
     again: watch::Sender<Option<Instant>>,
+    /// What [`RobotLogin::told`] tells.
+    told: watch::Sender<Option<BTreeSet<String>>>,
     status: watch::Sender<RegistrationStatus>,
 }
 
@@ -43,13 +45,18 @@ impl RobotLogin {
         capabilities: watch::Receiver<BTreeSet<String>>,
     ) -> Self {
         let status = watch::Sender::new(RegistrationStatus::Disconnected);
-        let (reported, again) = (watch::Sender::new(None), watch::Sender::new(None));
-        Self { dds, credentials, version, capabilities, reported, unheard: Mutex::default(), again, status }
+        let (reported, again, told) = (watch::Sender::new(None), watch::Sender::new(None), watch::Sender::new(None));
+        Self { dds, credentials, version, capabilities, reported, unheard: Mutex::default(), again, told, status }
     }
 
     /// The status, now and as it changes.
     pub(super) fn status(&self) -> watch::Receiver<RegistrationStatus> {
         self.status.subscribe()
+    }
+
+    /// The capabilities that DDS took last, now and as they change; kept when it does not know the robot any more.
+    pub(super) fn told(&self) -> watch::Receiver<Option<BTreeSet<String>>> {
+        self.told.subscribe()
     }
 
     /// DMS does not seem to know the robot: registers again, unless it has just done so.
@@ -83,6 +90,7 @@ impl RobotLogin {
         let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(event = "registration.success", elapsed_ms);
         // Only after success: if registering fails, the next login has to try it again.
+        self.told.send_replace(Some(capabilities.clone()));
         self.reported.send_replace(Some((capabilities, Instant::now())));
         self.set(RegistrationStatus::Registered);
         Ok(granted)

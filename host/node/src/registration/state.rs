@@ -1,5 +1,6 @@
 //! The state of one node's registration, as others see and influence it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -17,6 +18,8 @@ struct RegistrationState {
     status: watch::Sender<RegistrationStatus>,
     /// Successful registrations.
     count: watch::Sender<u64>,
+    /// The capabilities that DDS took last.
+    reported: watch::Sender<Option<BTreeSet<String>>>,
     /// A callback said that DDS knows the node.
     hint: watch::Sender<bool>,
 }
@@ -76,8 +79,14 @@ impl Registration {
         self.state.hint.send_replace(true);
     }
 
-    /// DDS took a registration.
-    pub(super) fn succeeded(&self) {
+    /// The capabilities that DDS took last, now and as they change.
+    pub(super) fn reported(&self) -> watch::Receiver<Option<BTreeSet<String>>> {
+        self.state.reported.subscribe()
+    }
+
+    /// DDS took a registration with these capabilities.
+    pub(super) fn succeeded(&self, capabilities: BTreeSet<String>) {
+        self.state.reported.send_replace(Some(capabilities));
         // Counted before the status changes: a login that the status lets in must not be repeated for this one.
         self.state.count.send_modify(|count| *count += 1);
         self.set(RegistrationStatus::Registered);

@@ -108,7 +108,7 @@ impl RegistrationTask {
         let registered_at = Instant::now();
         let overtaken = until(self.unheard.overtaking(&reported));
         let registration = self.registration.clone();
-        registration.succeeded();
+        registration.succeeded(reported.clone());
         let mut status = registration.status();
         let lost = async {
             let _ = status.wait_for(|status| *status != RegistrationStatus::Registered).await;

@@ -115,6 +115,7 @@ async fn run(
         orphans,
         journal,
         registered: registered.subscribe(),
+        reported: membership.reported(),
         records,
     };
     let worker = Worker::new(parts, settings(&world, who.node));

@@ -1,10 +1,12 @@
 //! Everything that a lease needs, put together.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 
 use posemesh_runner_api::failure::RunFailure;
 use posemesh_runner_api::runner::RunnerCall;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::admission::{Promise, TroubleBoard};
@@ -29,6 +31,8 @@ pub(crate) struct LeaseFixture {
     pub(crate) orphans: Vec<OrphanedLease>,
     pub(crate) context: LeaseContext,
     pub(crate) records: TaskRecords,
+    /// The capabilities that DDS knows of.
+    pub(crate) reported: watch::Sender<Option<BTreeSet<String>>>,
     work_dir: tempfile::TempDir,
 }
 
@@ -60,6 +64,7 @@ impl LeaseFixture {
             orphans: Vec::new(),
             context,
             records: TaskRecords::default(),
+            reported: watch::Sender::new(None),
             work_dir,
         }
     }

@@ -22,6 +22,7 @@ use crate::worker::pause::{Pause, Wait};
 use crate::worker::poll::{Poll, PollAnswer, PollResult};
 use crate::worker::settings::WorkerSettings;
 use crate::worker::stop::stop;
+use crate::worker::withdrawal::Withdrawal;
 
 /// What the worker works with.
 pub(crate) struct WorkerParts {
@@ -39,6 +40,8 @@ pub(crate) struct WorkerParts {
     pub(crate) orphans: Vec<OrphanedLease>,
     /// Whether the node is registered; no work is asked for while it is not.
     pub(crate) registered: watch::Receiver<bool>,
+    /// The capabilities that DDS took last; none if it was told none.
+    pub(crate) reported: watch::Receiver<Option<BTreeSet<String>>>,
     /// Where the status server reads what the worker does.
     pub(crate) records: TaskRecords,
 }
@@ -50,8 +53,8 @@ pub(crate) struct Worker {
     records: TaskRecords,
     registered: LastValue<bool>,
     capabilities: LastValue<BTreeSet<String>>,
-    /// The capabilities at the last round.
-    advertised: BTreeSet<String>,
+    reported: LastValue<Option<BTreeSet<String>>>,
+    withdrawal: Withdrawal,
     admission: Arc<dyn Admit>,
     /// To be given back once the node is registered.
     orphans: Vec<OrphanedLease>,
@@ -74,6 +77,7 @@ impl Worker {
             journal,
             orphans,
             registered,
+            reported,
             records,
         } = parts;
         let capabilities = LastValue::new(runners.capabilities());
@@ -95,7 +99,8 @@ impl Worker {
             orphans,
             pause: Pause::new(board),
             registered: LastValue::new(registered),
-            advertised: BTreeSet::new(),
+            reported: LastValue::new(reported),
+            withdrawal: Withdrawal::default(),
             capabilities,
             pacing: PollPacing::new(settings.poll_backoff_min, settings.poll_backoff_max),
             poll: Poll::default(),
@@ -136,6 +141,7 @@ impl Worker {
                 // A change needs no handler: the next round asks `poll_due` again.
                 () = self.registered.changed() => {}
                 () = self.capabilities.changed() => {}
+                () = self.reported.changed() => {}
                 // The fallback is never waited for: `select!` evaluates this even if the condition is false.
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                     self.poll.start(self.server.clone(), self.admission.clone(), shutdown.clone());
@@ -162,16 +168,17 @@ impl Worker {
             Wait::Until(moment) => moment,
             Wait::Not => self.pacing.next(),
         };
-        may_ask.then(|| self.pacing.next().max(wait))
+        let withdrawn = self.withdrawal.until(self.reported.borrow().as_ref());
+        may_ask.then(|| self.pacing.next().max(wait).max(withdrawn.unwrap_or(wait)))
     }
 
-    /// Holds requests for work for a moment when a capability goes: until DDS knows, they may bring tasks for it.
+    /// Holds requests for work for a moment when a capability goes: DDS is told at once, but the job server may hear of
+    /// it a little later.
     fn note_withdrawn(&mut self) {
-        let now = self.capabilities.borrow().clone();
-        if !self.advertised.is_subset(&now) {
+        let live = self.capabilities.borrow();
+        if self.withdrawal.look(&live) {
             self.pacing.withdrawn();
         }
-        self.advertised = now;
     }
 
     fn refused(&mut self, refusal: &Refusal) {
@@ -183,12 +190,17 @@ impl Worker {
     }
 
     fn answered(&mut self, result: PollAnswer) {
-        if result.answer.is_ok() {
+        // Without so much as a task's id the answer is none of a job server: a proxy's page, most likely.
+        if !matches!(result.answer, Err(_) | Ok(LeaseAnswer::Unreadable { task_id: None, .. })) {
             self.records.poll_answered();
         }
         match result.answer {
             Ok(LeaseAnswer::Lease(lease)) => {
-                self.pacing.leased();
+                match self.capabilities.borrow().contains(&lease.task.capability) {
+                    true => self.pacing.leased(),
+                    // It is run if that can be, but the job server has not heard yet.
+                    false => self.pacing.leased_withdrawn(),
+                }
                 self.pause.leased(lease.task.id);
                 self.active.start(*lease, result.sent, result.promise);
             }

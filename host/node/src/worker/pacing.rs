@@ -21,6 +21,8 @@ pub(super) struct PollPacing {
     errors: Backoff,
     /// Grows with leases in a row that got nowhere.
     fruitless: Backoff,
+    /// Grows with leases in a row on tasks for capabilities that have gone.
+    withdrawn: Backoff,
     /// Grows with looks in a row that found something missing.
     looks: Backoff,
     next: Instant,
@@ -39,7 +41,8 @@ impl PollPacing {
             min,
             max,
             errors: backoff.clone(),
-            fruitless: backoff,
+            fruitless: backoff.clone(),
+            withdrawn: backoff,
             looks,
             next: Instant::now(),
             hold: false,
@@ -55,7 +58,17 @@ impl PollPacing {
     pub(super) fn leased(&mut self) {
         self.errors.reset();
         self.looks.reset();
+        self.withdrawn.reset();
         self.set(Duration::ZERO, false);
+    }
+
+    /// A lease was granted on a task for a capability that has gone: the next may be one as well, so the waits grow.
+    pub(super) fn leased_withdrawn(&mut self) {
+        self.errors.reset();
+        self.looks.reset();
+        // Held: the end of that task must not lead straight to another one.
+        let wait = self.withdrawn.next_delay();
+        self.set(wait, true);
     }
 
     /// The server has no work.
@@ -182,6 +195,18 @@ mod tests {
         let back_off = pacing.failed(None);
         pacing.progress();
         assert_eq!(wait(&pacing), back_off);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn leases_for_what_has_gone_slow_the_node_down_until_one_is_for_what_is_there() {
+        let mut pacing = pacing();
+        for (low, high) in [(1, 2), (2, 4), (4, 8)] {
+            pacing.leased_withdrawn();
+            pacing.progress();
+            assert!(wait(&pacing) >= low * SECOND && wait(&pacing) <= high * SECOND);
+        }
+        pacing.leased();
+        assert_eq!(wait(&pacing), Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]

@@ -43,6 +43,7 @@ impl RunningWorker {
             journal: fixture.journal.clone(),
             orphans: fixture.orphans.clone(),
             registered: is_registered,
+            reported: fixture.reported.subscribe(),
             records: fixture.records.clone(),
         };
         let shutdown = Shutdown::new();

@@ -33,6 +33,13 @@ impl DirectoryWatch {
 
     /// Watches the directory that is there now: another may have been put in its place.
     pub(crate) async fn renew(&mut self) {
+        self.renew_with(start).await;
+    }
+
+    async fn renew_with(
+        &mut self,
+        start: impl FnOnce(&Path, Arc<Notify>) -> notify::Result<RecommendedWatcher> + Send + 'static,
+    ) {
         let number = tokio::fs::metadata(&self.dir).await.map(|dir| dir.ino()).ok();
         if number == self.watcher.as_ref().map(|(_, number)| *number) {
             return;
@@ -78,4 +85,23 @@ fn start(dir: &Path, changed: Arc<Notify>) -> notify::Result<RecommendedWatcher>
     // Runners lie directly in the directory; folders below it are never scanned.
     watcher.watch(dir, RecursiveMode::NonRecursive)?;
     Ok(watcher)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_watch_that_can_not_be_had_is_no_matter() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut watch = DirectoryWatch::new(dir.path().to_owned(), Duration::from_secs(5));
+        watch.renew_with(|_, _| Err(notify::Error::generic("no thread"))).await;
+        assert!(watch.watcher.is_none() && watch.failed, "it is told once");
+        watch.renew_with(|_, _| Err(notify::Error::generic("no thread"))).await;
+        // The next renewal gets one: what changed before is looked for.
+        watch.renew().await;
+        assert!(watch.watcher.is_some());
+        tokio::time::timeout(Duration::from_secs(60), watch.changed()).await.unwrap();
+    }
 }
