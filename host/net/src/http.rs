@@ -19,6 +19,8 @@ pub const MAX_JSON_BODY: usize = 4 << 20;
 
 /// Time for a connection to be established.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connection that nobody uses is kept for the next request.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Time for the whole of one request that is answered by a small JSON body, unless the operator sets another.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
@@ -33,6 +35,8 @@ pub fn client_builder() -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .redirect(Policy::none())
         .connect_timeout(CONNECT_TIMEOUT)
+        // Each holds a descriptor, and a node that has too few of them asks for no work until they are closed.
+        .pool_idle_timeout(IDLE_TIMEOUT)
         // The library would end a connection whose peer takes nothing for 30 s, however long its user is ready to wait.
         .tcp_user_timeout(None)
         // Instead of the library's own reading of the environment, which sends requests to this machine to the proxy.

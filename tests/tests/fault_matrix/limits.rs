@@ -5,7 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use posemesh_devnet::{DevnetConfig, Endpoint, TaskStatus};
+use posemesh_tests::guests::COPY;
 use posemesh_tests::{NodeProcess, Scene, TIMEOUT, http_client, node_binary, plugin};
+use serde_json::json;
 
 /// Starts a node through a shell that sets limits before.
 fn node_after(scene: &Scene, limits: &str) -> NodeProcess {
@@ -58,19 +60,36 @@ async fn too_little_address_space_for_a_task_takes_no_lease_and_says_so() {
 }
 
 #[tokio::test]
+async fn as_many_tasks_run_as_there_is_address_space_for() {
+    let config = DevnetConfig { leases_per_node: 8, ..DevnetConfig::default() };
+    let scene = Scene::with(config).await.set("MAX_CONCURRENCY", 8);
+    // For a few instances of 4 GiB each, and not for eight.
+    let mut node = node_after(&scene, "ulimit -v 16777216");
+    let tasks: Vec<_> = (0..40).map(|_| scene.submit_noop(Duration::from_millis(300))).collect();
+    for task in tasks {
+        let ended = scene.wait_for_end(task, &node).await;
+        assert_eq!(ended.status, TaskStatus::Completed, "{}", node.log());
+        assert!(ended.failures.is_empty(), "{ended:?}: {}", node.log());
+    }
+    assert_eq!(node.terminate().await, 0, "{}", node.log());
+}
+
+#[tokio::test]
 async fn idle_connections_do_not_keep_a_node_with_few_descriptors_from_leasing() {
-    let config = DevnetConfig { leases_per_node: 2, ..DevnetConfig::default() };
-    let scene = Scene::with(config).await.set("MAX_CONCURRENCY", 2).serving(posemesh_tests::guests::COPY);
-    let mut node = node_after(&scene, "ulimit -n 64");
+    let scene = Scene::new().await.serving(COPY);
+    // What a node holds that has had no task yet.
+    let mut first = scene.node();
+    scene.wait_for_work_wanted(&first).await;
+    let held = std::fs::read_dir(format!("/proc/{}/fd", first.id())).expect("descriptors").count();
+    assert_eq!(first.terminate().await, 0, "{}", first.log());
+    // Enough for a task, and not for one beside the connections that it leaves behind.
+    let mut node = node_after(&scene, &format!("ulimit -n {}", held + 33));
     let input = scene.devnet.put_data("input", "bin", b"bytes").await.expect("an input");
-    let task =
-        serde_json::json!({"capability": posemesh_tests::guests::COPY.capability, "inputs_cids": [input]});
-    for round in 0..10 {
-        let tasks = [scene.submit_task(task.clone()), scene.submit_task(task.clone())];
-        for task in tasks {
-            let ended = scene.wait_for_end(task, &node).await;
-            assert_eq!(ended.status, TaskStatus::Completed, "round {round}: {}", node.log());
-        }
+    let task = json!({"capability": COPY.capability, "inputs_cids": [input, input, input]});
+    for round in 0..3 {
+        let task = scene.submit_task(task.clone());
+        let ended = scene.wait_for_end(task, &node).await;
+        assert_eq!(ended.status, TaskStatus::Completed, "round {round}: {}", node.log());
     }
     assert_eq!(node.terminate().await, 0, "{}", node.log());
 }

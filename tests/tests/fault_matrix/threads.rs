@@ -103,3 +103,35 @@ async fn with_any_number_of_threads_a_node_works_or_says_why_not() {
         assert_eq!(node.terminate().await, 0, "with {threads} threads: {}", node.log());
     }
 }
+
+#[tokio::test]
+async fn threads_that_others_take_pause_leasing_until_they_give_them_back() {
+    let scene = Scene::new().await.set("STATUS_ADDR", "127.0.0.1:0");
+    let mut node = node_with(&scene, 2, 60);
+    let addr = node.status_addr().await;
+    scene.wait_for_work_wanted(&node).await;
+    let others: Vec<_> = (0..60)
+        .map(|_| {
+            let user = (FIRST_USER + 2).to_string();
+            let as_user = ["--reuid", &user, "--regid", &user, "--clear-groups", "sleep", "300"];
+            let mut command = match geteuid().is_root() {
+                true => tokio::process::Command::new("setpriv"),
+                false => tokio::process::Command::new("sleep"),
+            };
+            command.args(if geteuid().is_root() { &as_user[..] } else { &as_user[6..] });
+            command.kill_on_drop(true).spawn().expect("another process of the user")
+        })
+        .collect();
+    node.wait_for_log("more threads can be started, and a task needs").await;
+    let ready = http_client().get(format!("http://{addr}/ready")).send().await.expect("an answer");
+    let missing = ready.text().await.expect("a body");
+    assert!(missing.contains("ulimit -u"), "{missing}: {}", node.log());
+    let task = scene.submit_noop(Duration::ZERO);
+    // Longer than the node waits between two looks.
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert_eq!(scene.task(task).leases.len(), 0, "{}", node.log());
+    drop(others);
+    let ended = scene.wait_for_end(task, &node).await;
+    assert_eq!((ended.status, ended.leases.len()), (TaskStatus::Completed, 1), "{}", node.log());
+    assert_eq!(node.terminate().await, 0, "{}", node.log());
+}

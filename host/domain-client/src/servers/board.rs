@@ -1,6 +1,6 @@
 //! The servers and their troubles as data.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use posemesh_text::one_line;
@@ -16,6 +16,8 @@ const MAX_SERVERS: usize = 64;
 const FORGET_AFTER: Duration = Duration::from_secs(3600);
 /// Tasks in a row whose errors are a server's fault, before it counts as refusing: a single lease may be wrong.
 const REFUSED_TASKS: u32 = 3;
+/// Tasks of a run that are known by their ids.
+const LATEST_TASKS: usize = 16;
 /// Kinds of refusals that are counted for one server.
 const MAX_REFUSALS: usize = 8;
 /// The pause after the first task; it doubles with each further one.
@@ -46,7 +48,8 @@ struct Run {
     since: Instant,
     last: Instant,
     tasks: u32,
-    last_task: Uuid,
+    /// The latest of them: a task that is tried again is no other task.
+    latest: VecDeque<Uuid>,
     text: String,
 }
 
@@ -55,12 +58,16 @@ impl Run {
     fn count(run: &mut Option<Self>, task: Uuid, text: &str, now: Instant) -> bool {
         let text = one_line(text, TEXT_BYTES);
         let Some(run) = run else {
-            *run = Some(Self { since: now, last: now, tasks: 1, last_task: task, text });
+            *run = Some(Self { since: now, last: now, tasks: 1, latest: [task].into(), text });
             return true;
         };
-        let is_other = run.last_task != task;
-        run.tasks = run.tasks.saturating_add(u32::from(is_other));
-        (run.last, run.last_task, run.text) = (now, task, text);
+        (run.last, run.text) = (now, text);
+        let is_other = !run.latest.contains(&task);
+        if is_other {
+            run.tasks = run.tasks.saturating_add(1);
+            run.latest.truncate(LATEST_TASKS - 1);
+            run.latest.push_front(task);
+        }
         is_other
     }
 

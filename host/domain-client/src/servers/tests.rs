@@ -63,7 +63,7 @@ async fn the_pause_after_the_last_call_grows_with_each_task_and_ends_by_itself()
 fn a_server_that_refuses_task_after_task_is_in_trouble_until_one_gets_on_with_it() {
     let servers = Servers::default();
     // The same task again is one task, and an answer in between is no success of the task.
-    for number in [1, 1, 2, 2, 2] {
+    for number in [1, 1, 2, 2, 1, 2] {
         let task = task(&servers, number);
         task.succeeded();
         task.refused("403");
@@ -102,6 +102,17 @@ fn the_same_refusal_to_three_tasks_in_a_row_is_the_servers_doing() {
     tasks[3].worked("storing an artifact");
     assert_eq!(servers.trouble(), None);
     assert_eq!(tasks[3].refused_alike(MISSING, "404"), None, "counted anew");
+}
+
+#[test]
+fn attempts_of_two_tasks_that_take_turns_are_two_tasks() {
+    let servers = Servers::default();
+    for attempt in 0..6 {
+        for number in [1, 2] {
+            assert_eq!(task(&servers, number).refused_alike(MISSING, "404"), None, "attempt {attempt}");
+        }
+    }
+    assert_eq!(task(&servers, 3).refused_alike(MISSING, "404"), Some(3));
 }
 
 #[test]

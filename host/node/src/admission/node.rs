@@ -213,7 +213,8 @@ impl Admission {
         let free = |now: u64| now.saturating_add(TASK_ADDRESSES.saturating_mul(ending));
         if let Some(free) = look.address_space.map(free).filter(|free| *free < needed) {
             troubles.push(Trouble::new(Cause::AddressSpace, format!(
-                "{} of address space are left to this process, and the next task may need {}; raise the limit (`ulimit -v`,                  LimitAS=) or lower MAX_CONCURRENCY",
+                "{} of address space are left to this process, and the next task may need {}; raise the limit (`ulimit -v`, \
+                 LimitAS=) or lower MAX_CONCURRENCY",
                 mib(free), mib(needed),
             )));
         }
