@@ -13,6 +13,7 @@
 pub(crate) mod breaker;
 pub(crate) mod claims;
 pub(crate) mod counters;
+pub(crate) mod events;
 pub(crate) mod fingerprint;
 pub(crate) mod generation;
 pub(crate) mod guests;
@@ -48,6 +49,7 @@ use crate::registry::watch::DirectoryWatch;
 use crate::sandbox::SandboxView;
 
 pub use counters::{FailureCounts, RunCounts};
+pub use events::{GenerationId, RegistryEvent, RegistryObserver};
 pub use generation::Generation;
 pub use scan::Scan;
 pub use view::{BreakerState, BreakerView, GenerationView, LoadingView, RefusedView, RunnerView};
@@ -102,6 +104,13 @@ impl Registry {
         let table = Arc::new(RunnerTable::new(withheld));
         let scanner = Scanner::new(loader.clone(), table.clone(), plugins_dir.clone(), environment);
         Self { table, scanner, loader, plugins_dir, task_changed: Arc::default() }
+    }
+
+    /// Tells `observer` from now on what happens: before the first scan, of everything.
+    #[must_use]
+    pub fn observed_by(self, observer: Arc<dyn RegistryObserver>) -> Self {
+        self.table.observe_by(observer);
+        self
     }
 
     /// Every name in the directory with its generations, for people and programs that look.

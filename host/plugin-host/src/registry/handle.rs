@@ -52,9 +52,12 @@ impl Runner for GenerationHandle {
         let Some(generation) = &self.generation else { return Ok(()) };
         // A guard, so that a run whose future is dropped halfway stops counting as running.
         let running = generation.counters.start();
-        let outputs = Arc::clone(&call.outputs);
+        let (outputs, task) = (Arc::clone(&call.outputs), call.task.id);
         let result = generation.run(call).await.map_err(|failure| blame_wait(failure, outputs.as_ref()));
         running.ended(&result);
+        if let Err(failure) = &result {
+            self.table.run_failed(generation, task, failure);
+        }
         // At once and not by way of the registry's watch, which may be busy with a scan: the next request for work
         // must not go out for a runner that has failed once too often.
         self.table.run_ended(&self.name, generation.number, self.trial, &result);

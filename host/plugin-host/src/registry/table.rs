@@ -8,11 +8,13 @@ use posemesh_runner_api::runner::{Runner as _, RunnerNeeds};
 use posemesh_text::one_line;
 use tokio::sync::{Notify, watch as channel};
 use tokio::time::{Instant, sleep_until};
+use uuid::Uuid;
 
 use crate::load::stage::LoadStage;
 use crate::manifest::canary::CanaryPolicy;
 use crate::registry::breaker::Trial;
 use crate::registry::claims::{conflict, owner, served};
+use crate::registry::events::RegistryObserver;
 use crate::registry::generation::Generation;
 use crate::registry::slot::{LoadRefusal, Picked, RetryWhen, RunnerSlot};
 use crate::registry::table_state::TableState;
@@ -40,6 +42,16 @@ impl RunnerTable {
             capabilities: channel::Sender::new(BTreeSet::new()),
             breaker_opened: Notify::new(),
         }
+    }
+
+    /// See [`Registry::observed_by`](crate::registry::Registry::observed_by).
+    pub(crate) fn observe_by(&self, observer: Arc<dyn RegistryObserver>) {
+        self.state().events.observe_by(observer);
+    }
+
+    /// A run of this generation has failed.
+    pub(crate) fn run_failed(&self, generation: &Generation, task: Uuid, failure: &RunFailure) {
+        self.state().events.run_failed(generation, task, failure);
     }
 
     /// The capabilities that are served, as they change.
@@ -149,6 +161,7 @@ impl RunnerTable {
         let changes = slot.roll_back().map_err(|reason| format!("rolling {name} back: {reason}"))?;
         let now = slot.live.as_ref().map(|live| live.label()).unwrap_or_default();
         tracing::warn!(runner = name, now, "rolled back by the operator");
+        state.events.rolled_back(name, "by the operator");
         state.note(name, changes);
         self.publish(&state);
         Ok(now)
@@ -171,6 +184,7 @@ impl RunnerTable {
                 match verdict {
                     CanaryVerdict::RollBack(why) => {
                         tracing::error!(runner = name, "canary rolled back: {why}");
+                        state.events.rolled_back(&name, &why);
                     }
                     _ => tracing::info!(runner = name, "the canary has passed its trial"),
                 }
@@ -211,6 +225,7 @@ impl RunnerTable {
             let (number, retry) = (generation.number, RetryWhen::Unclaimed(claim));
             return Err(LoadRefusal { number, passed: LoadStage::Probed, reason, retry });
         }
+        state.events.granted(&generation);
         let changes = state.slot(name).arrive(generation, canary);
         state.note(name, changes);
         self.publish(&state);
@@ -227,7 +242,8 @@ impl RunnerTable {
         // An operator who reads of a refusal must also see whether the older generation still serves.
         let kept = slot.live.as_ref().map(|live| live.label());
         tracing::error!(runner = name, kept, passed = %refusal.passed, "runner refused: {}", refusal.reason);
-        slot.refused = Some(refusal);
+        slot.refused = Some(refusal.clone());
+        state.events.refused(name, &refusal);
     }
 
     /// First the capabilities, so that nobody is promised anything; then what is left of its tasks ends.
@@ -239,6 +255,7 @@ impl RunnerTable {
         slot.refused = refusal;
         if !changes.is_empty() {
             tracing::info!(runner = name, "runner withdrawn: {why}; tasks that it has go on");
+            state.events.withdrawn(name, why);
         }
         state.note(name, changes);
         self.publish(&state);

@@ -10,6 +10,7 @@ use crate::load::error::MAX_CAUSE;
 use crate::load::stage::LoadStage;
 use crate::registry::breaker::{BreakerChange, Judgement, OpenReason, Trial};
 use crate::registry::claims::Claim;
+use crate::registry::events::RegistryEvents;
 use crate::registry::slot::{RunnerSlot, StageChange};
 use crate::registry::view::BreakerView;
 
@@ -23,6 +24,8 @@ pub(crate) struct TableState {
     pub(crate) slots: BTreeMap<String, RunnerSlot>,
     /// How often each stage was reached.
     pub(crate) transitions: BTreeMap<LoadStage, u64>,
+    /// Who is told of what happens.
+    pub(crate) events: RegistryEvents,
 }
 
 impl TableState {
@@ -43,6 +46,7 @@ impl TableState {
         for (name, slot) in &mut self.slots {
             if let Some(change) = slot.breaker.tick(now) {
                 log_breaker(name, &change);
+                self.events.breaker(name, &change);
             }
         }
     }
@@ -67,6 +71,7 @@ impl TableState {
         for (generation, stage) in changes {
             self.count(stage);
             tracing::info!(runner = name, generation, %stage, "runner {stage}");
+            self.events.stage(&generation, stage);
         }
     }
 
@@ -90,6 +95,7 @@ impl TableState {
         }
         if let Some(change) = slot.ended(number, trial, judgement) {
             log_breaker(name, &change);
+            self.events.breaker(name, &change);
         }
     }
 
@@ -121,6 +127,7 @@ impl TableState {
         let closed = slot.breaker.close();
         if closed {
             tracing::warn!(runner = name, "circuit breaker closed by the operator");
+            self.events.breaker_closed_by_operator(name);
         }
         Ok(closed)
     }
