@@ -8,6 +8,7 @@ mod commands;
 mod env_file;
 mod node_api;
 mod output;
+mod own_process;
 mod progress;
 mod runner_list;
 mod runner_loading;
@@ -52,7 +53,11 @@ fn is_node() -> bool {
 
 fn run(cli: Cli, early: Option<io::Result<EarlySignals>>) -> Result<ExitCode> {
     match cli.command {
-        Command::Run(args) => block_on(run::run(args, early.unwrap_or_else(EarlySignals::catch))),
+        Command::Run(args) => {
+            // Before there are threads.
+            let unprotected = own_process::protect();
+            block_on(run::run(args, early.unwrap_or_else(EarlySignals::catch), unprotected))
+        }
         #[cfg(feature = "devnet")]
         Command::Demo(args) => block_on(demo::run(args)),
         #[cfg(feature = "devnet")]

@@ -7,7 +7,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Args;
 use posemesh_net::http::{client_builder, read_body};
-use posemesh_node_core::config::DEFAULT_STATUS_ADDR;
+use posemesh_net::secret::Secret;
+use posemesh_node_core::config::{ADMIN_TOKEN, DEFAULT_STATUS_ADDR};
 use posemesh_node_core::node::NodeIdentity;
 use posemesh_node_core::shutdown::AfterDrain;
 use posemesh_plugin_host::registry::RunnerView;
@@ -38,7 +39,7 @@ pub(crate) struct NodeApiArgs {
 /// A client of one node's status API.
 pub(crate) struct NodeApi {
     addr: SocketAddr,
-    admin_token: Option<String>,
+    admin_token: Option<Secret>,
     /// `PLUGINS_DIR` of the node that is meant; none if the address was given in so many words, or nothing is known.
     plugins_dir: Option<PathBuf>,
 }
@@ -52,7 +53,7 @@ impl NodeApi {
     /// A client for the node that the arguments name.
     ///
     /// # Errors
-    /// When the file of variables can't be read, or STATUS_ADDR is no address.
+    /// When the file of variables or of the token can't be read, or STATUS_ADDR is no address.
     pub(crate) fn new(args: &NodeApiArgs) -> Result<Self> {
         let environment = args.env_file.environment()?;
         let addr = match (args.status_addr, environment.get("STATUS_ADDR")) {
@@ -67,7 +68,7 @@ impl NodeApi {
             })?,
             (None, None) => DEFAULT_STATUS_ADDR,
         };
-        let admin_token = environment.get("ADMIN_TOKEN").map(|(token, _)| token.to_owned());
+        let admin_token = environment.secret(ADMIN_TOKEN)?.map(|found| found.text);
         let meant = environment.get("PLUGINS_DIR").filter(|_| args.status_addr.is_none());
         let plugins_dir = meant.map(|(dir, _)| PathBuf::from(dir));
         Ok(Self { addr, admin_token, plugins_dir })
@@ -159,7 +160,7 @@ impl NodeApi {
         let needs_token = method == Method::POST;
         let mut request = client.request(method, &url);
         if let Some(token) = self.admin_token.as_ref().filter(|_| needs_token) {
-            request = request.bearer_auth(token);
+            request = request.bearer_auth(token.expose());
         }
         let response = request.send().await.map_err(|error| {
             let error = error.without_url();

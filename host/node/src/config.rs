@@ -7,6 +7,7 @@
 mod byte_size;
 mod env_file;
 mod environment;
+mod handover;
 mod identity;
 mod loader;
 mod log;
@@ -18,6 +19,7 @@ mod paths;
 mod problem;
 mod reader;
 mod reference;
+mod secret;
 mod servers;
 mod status;
 mod storage;
@@ -47,9 +49,11 @@ use variable::Declared;
 pub use crate::status::DEFAULT_ADDR as DEFAULT_STATUS_ADDR;
 pub use env_file::EnvFileError;
 pub use environment::{Environment, SettingSource, environment};
+pub use handover::{HandoverError, hide_secrets};
 pub use misspelt::{MisspeltVariable, misspelt};
 pub use problem::{Problem, Problems};
 pub use reader::Setting;
+pub use secret::{ADMIN_TOKEN, FoundSecret, PRIVATE_KEY, SecretError, SecretName};
 
 /// The configuration of a node. Secrets in it do not print.
 #[derive(Debug, Clone)]
@@ -73,6 +77,7 @@ pub struct Config {
     /// Where the routes of protocol 1.10 are served; nowhere if none.
     pub(crate) legacy_http_addr: Option<SocketAddr>,
     settings: Vec<Setting>,
+    warnings: Vec<String>,
 }
 
 impl Config {
@@ -115,7 +120,7 @@ impl Config {
         let readings = reader.finish();
         match read {
             Some(config) if readings.problems.is_empty() => {
-                Ok(Self { settings: readings.settings, ..config })
+                Ok(Self { settings: readings.settings, warnings: readings.warnings, ..config })
             }
             _ => Err(Problems(readings.problems)),
         }
@@ -129,6 +134,11 @@ impl Config {
     /// How runners are kept apart from the node.
     pub fn sandbox(&self) -> &SandboxSettings {
         &self.loader.sandbox
+    }
+
+    /// What the node starts with all the same and should not, a line each.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// What follows from the settings on this machine, a line each for people: which proxy applies to which server,
@@ -213,6 +223,7 @@ impl Config {
             status,
             legacy_http_addr,
             settings: Vec::new(),
+            warnings: Vec::new(),
         })
     }
 }

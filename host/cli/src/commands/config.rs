@@ -34,6 +34,7 @@ fn check(args: &EnvFileArgs) -> ExitCode {
     match args.config() {
         Ok((config, misspelt)) => {
             misspelt.iter().for_each(|variable| tell!("warning: {variable}"));
+            config.warnings().iter().for_each(|warning| tell!("warning: {warning}"));
             for setting in config.effective() {
                 out!("{}={}  # {}", setting.name, setting.value, setting.source);
             }

@@ -20,11 +20,15 @@ pub(crate) struct RunArgs {
     env_file: EnvFileArgs,
 }
 
-/// Runs the node until a signal or an operator ends it.
+/// Runs the node until a signal or an operator ends it. `unprotected` is what the process lacks of its protection.
 ///
 /// # Errors
 /// When the node can't be started, or its identity is rejected for good.
-pub(crate) async fn run(args: RunArgs, early: io::Result<EarlySignals>) -> Result<ExitCode> {
+pub(crate) async fn run(
+    args: RunArgs,
+    early: io::Result<EarlySignals>,
+    unprotected: Vec<String>,
+) -> Result<ExitCode> {
     // Before everything else: a signal must not wait for the start.
     let signals = early.and_then(Signals::install).context("installing signal handlers")?;
     let shutdown = Shutdown::new();
@@ -38,6 +42,7 @@ pub(crate) async fn run(args: RunArgs, early: io::Result<EarlySignals>) -> Resul
     };
     let _log = telemetry::init(config.log.format, &config.log.filter)?;
     misspelt.iter().for_each(|variable| tracing::warn!("{variable}"));
+    unprotected.iter().chain(config.warnings()).for_each(|warning| tracing::warn!("{warning}"));
     raise_open_file_limit();
     let _systemd = systemd::tell(&shutdown, config.shutdown_grace());
     let ended = tokio::select! {

@@ -8,6 +8,7 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use super::env_file::{self, EnvFileError};
+use super::handover::handed_over;
 
 /// Where a setting comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +17,10 @@ pub enum SettingSource {
     Environment,
     /// The `.env` file.
     EnvFile,
+    /// The file that a variable names, for secrets.
+    File,
+    /// A credential of systemd, for secrets.
+    Credential,
     /// The default: nobody set it.
     Default,
 }
@@ -25,6 +30,8 @@ impl fmt::Display for SettingSource {
         f.write_str(match self {
             Self::Environment => "environment",
             Self::EnvFile => "env file",
+            Self::File => "file",
+            Self::Credential => "systemd credential",
             Self::Default => "default",
         })
     }
@@ -61,6 +68,17 @@ impl Environment {
             }
         }
         environment
+    }
+
+    /// Adds what was taken out of the environment of this process.
+    fn add_handed_over(&mut self) {
+        for (name, value) in handed_over() {
+            let Ok(name) = name.into_string() else { continue };
+            match str::from_utf8(&value) {
+                Ok(value) => self.set(name, value.to_owned(), SettingSource::Environment),
+                Err(_) => drop(self.not_utf8.insert(name)),
+            }
+        }
     }
 
     fn set(&mut self, name: String, value: String, source: SettingSource) {
@@ -115,7 +133,8 @@ impl fmt::Debug for Environment {
     }
 }
 
-/// The environment of this process, completed by a `.env` file; the real environment wins.
+/// The environment of this process, with what [`hide_secrets`](super::hide_secrets) took out of it, completed by a `.env`
+/// file; the real environment wins.
 ///
 /// With none, `.env` in the current directory is read if it is there; a file that is named has to be.
 ///
@@ -123,6 +142,7 @@ impl fmt::Debug for Environment {
 /// When the file can't be read or has a line that is not `NAME=value`.
 pub fn environment(env_file: Option<&Path>) -> Result<Environment, EnvFileError> {
     let mut environment = Environment::from_os(std::env::vars_os());
+    environment.add_handed_over();
     match env_file {
         Some(path) => environment.add_from_file(path)?,
         None if Path::new(".env").is_file() => environment.add_from_file(Path::new(".env"))?,

@@ -11,7 +11,9 @@ use std::time::Duration;
 use super::byte_size::ByteSize;
 use super::environment::{Environment, SettingSource};
 use super::problem::Problem;
+use super::secret::{FoundSecret, LARGEST_FILE, SecretError, SecretName};
 use super::variable::{Declared, Variable};
+use posemesh_net::secret::Secret;
 use posemesh_text::{REDACTED, one_line};
 
 /// How many bytes of a value are shown.
@@ -28,6 +30,24 @@ pub struct Setting {
     pub source: SettingSource,
 }
 
+/// What is known of a secret.
+#[derive(Debug)]
+pub(super) enum ReadSecret {
+    /// Nobody has set it.
+    Unset,
+    /// Its text, and where it comes from.
+    Set(Secret, SettingSource),
+    /// It is set and can't be used, which is reported already.
+    Unusable,
+}
+
+impl ReadSecret {
+    /// Whether somebody has set it, usable or not.
+    pub(super) fn is_given(&self) -> bool {
+        !matches!(self, Self::Unset)
+    }
+}
+
 /// Reads variables, and keeps what was declared, what was read and what was wrong.
 #[derive(Debug)]
 pub(super) struct SettingsReader<'a> {
@@ -35,6 +55,7 @@ pub(super) struct SettingsReader<'a> {
     declared: Vec<Declared>,
     settings: Vec<Setting>,
     problems: Vec<Problem>,
+    warnings: Vec<String>,
 }
 
 /// The outcome of a [`SettingsReader`].
@@ -43,15 +64,23 @@ pub(super) struct Readings {
     pub(super) declared: Vec<Declared>,
     pub(super) settings: Vec<Setting>,
     pub(super) problems: Vec<Problem>,
+    pub(super) warnings: Vec<String>,
 }
 
 impl<'a> SettingsReader<'a> {
     pub(super) fn new(environment: &'a Environment) -> Self {
-        Self { environment, declared: Vec::new(), settings: Vec::new(), problems: Vec::new() }
+        Self {
+            environment,
+            declared: Vec::new(),
+            settings: Vec::new(),
+            problems: Vec::new(),
+            warnings: Vec::new(),
+        }
     }
 
     pub(super) fn finish(self) -> Readings {
-        Readings { declared: self.declared, settings: self.settings, problems: self.problems }
+        let Self { declared, settings, problems, warnings, .. } = self;
+        Readings { declared, settings, problems, warnings }
     }
 
     /// Notes for the document that there is such a setting. The typed methods below do so themselves.
@@ -105,6 +134,43 @@ impl<'a> SettingsReader<'a> {
             false => one_line(value, SHOWN_BYTES),
         });
         self.problems.push(Problem { variable: variable.name, value, message });
+    }
+
+    /// A secret: its own variable, the file that `NAME_FILE` names, or a credential of systemd. Both variables are
+    /// declared, and what is wrong with where it comes from is a problem; its value is left to the caller.
+    pub(super) fn secret(
+        &mut self,
+        names: SecretName,
+        variable: &Variable,
+        allowed: impl Display,
+    ) -> ReadSecret {
+        self.declare(variable, "none", allowed);
+        let meaning = format!("A file with `{}` in it, in one line, instead of the variable.", names.name);
+        let in_file =
+            Variable { default_in_words: None, secret: false, meaning: meaning.into(), ..variable.clone() };
+        let in_file = Variable { name: names.file, ..in_file };
+        self.declare(&in_file, "none", format!("the path of a regular file of at most {LARGEST_FILE} bytes"));
+        let not_text =
+            [names.name, names.file].into_iter().filter(|name| self.environment.is_not_utf8(name)).count();
+        if not_text > 0 {
+            // Says so.
+            let _ = (self.raw(names.name), self.raw(names.file));
+            return ReadSecret::Unusable;
+        }
+        match self.environment.secret(names) {
+            Ok(None) => ReadSecret::Unset,
+            Ok(Some(FoundSecret { text, source, file, warning })) => {
+                if let Some((path, source)) = file {
+                    self.setting(&in_file, path.display(), source);
+                }
+                self.warnings.extend(warning);
+                ReadSecret::Set(text, source)
+            }
+            Err(SecretError { variable, path, message }) => {
+                self.problems.push(Problem { variable, value: path, message });
+                ReadSecret::Unusable
+            }
+        }
     }
 
     /// A value of any kind. `parse` reports what is wrong when it does not fit; the default stands in then,

@@ -21,7 +21,10 @@ code 2).
   that may stand around it (`\"` or `'`). Nothing is expanded or escaped: `$`, `\\`, `#`, quotes and spaces within a
   value belong to it. A `#` at the start of a line makes it a comment; `export ` before a name, line ends of Windows
   and a byte order mark are fine. A variable that is set but blank in the environment hides the line of the file.
-- **Secrets** are marked as such. They are masked wherever values are shown, and no runner ever gets one.
+- **Secrets** are marked as such. They are masked wherever values are shown, and no runner ever gets one. Each is given
+  in one of three ways, and two at once are an error: the variable; `NAME_FILE`, the path of a file with the secret in
+  one line; a credential of systemd of the variable's name (`LoadCredential=REG_SECRET:/etc/…`). What the environment
+  has of them is taken out of the running node's environment.
 - **Amounts of bytes** are whole numbers, or whole numbers with `KiB`, `MiB`, `GiB` or `TiB`.
 - **Protocol** sections are those of [protocol.md](protocol.md).
 ";
@@ -33,6 +36,7 @@ const CLOSING: &str = "
 | --- | --- | --- |
 | the node | `XDG_CACHE_HOME`, `HOME` | Where `CACHE_DIR` and `WORK_DIR` are unless they are set. `XDG_CACHE_HOME` counts if it is an absolute path. |
 | the node, `plugin run`, `plugin test` | names in `environment` of a runner's `NAME.toml` | Handed to that runner if it asks for them. From the real environment only; never a secret of the node. |
+| the node | `CREDENTIALS_DIRECTORY` | Set by systemd: the folder with the credentials of its unit. |
 | `posemesh-node devnet` | `RUST_LOG` | Which lines the local network logs; `info` unless it is set. From the real environment only. |
 ";
 

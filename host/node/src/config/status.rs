@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use super::environment::SettingSource;
-use super::reader::SettingsReader;
+use super::reader::{ReadSecret, SettingsReader};
+use super::secret::ADMIN_TOKEN;
 use super::variable::{Group, Variable};
 use crate::auth::identity::Identity;
 use crate::status::StatusSettings;
@@ -42,7 +43,7 @@ fn read_addr(reader: &mut SettingsReader<'_>, default: Option<SocketAddr>) -> Op
 fn read_token(reader: &mut SettingsReader<'_>) -> Option<Secret> {
     let variable = Variable::new(
         Group::Status,
-        "ADMIN_TOKEN",
+        ADMIN_TOKEN.name,
         "What calls to `/api/admin/` must carry as their bearer: rescan, rollback, close-breaker, drain, resume. \
          Without it there are no such calls.",
     )
@@ -50,11 +51,15 @@ fn read_token(reader: &mut SettingsReader<'_>) -> Option<Secret> {
     let allowed = format!(
         "at least {SHORTEST_TOKEN} printable ASCII characters, {FEWEST_CHARACTERS} of them different"
     );
-    reader.declare(&variable, "none", &allowed);
-    let Some((text, source)) = reader.raw(variable.name) else {
-        reader.setting(&variable, "unset: no admin calls", SettingSource::Default);
-        return None;
+    let (token, source) = match reader.secret(ADMIN_TOKEN, &variable, &allowed) {
+        ReadSecret::Set(token, source) => (token, source),
+        ReadSecret::Unset => {
+            reader.setting(&variable, "unset: no admin calls", SettingSource::Default);
+            return None;
+        }
+        ReadSecret::Unusable => return None,
     };
+    let text = token.expose();
     let characters: BTreeSet<char> = text.chars().collect();
     if text.len() < SHORTEST_TOKEN
         || characters.len() < FEWEST_CHARACTERS
@@ -65,7 +70,7 @@ fn read_token(reader: &mut SettingsReader<'_>) -> Option<Secret> {
         return None;
     }
     reader.setting(&variable, REDACTED, source);
-    Some(Secret::new(text))
+    Some(token)
 }
 
 pub(super) fn read_legacy_addr(

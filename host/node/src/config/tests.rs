@@ -341,8 +341,8 @@ fn robot_variables_make_a_robot() {
     );
 
     let from_file = |path: &str| with(&[("ROBOT_REGISTRATION_CREDENTIALS_FILE", path)]);
-    assert!(message(from_file(&path)).contains("file must not be empty"));
-    assert!(message(from_file("/nowhere")).contains("read robot registration credentials file"));
+    assert!(message(from_file(&path)).contains("the file is empty"));
+    assert!(message(from_file("/nowhere")).contains("reading the file: No such file"));
     writeln!(file, "from-file\n").unwrap();
     let config = from_file(&path).unwrap();
     assert!(
@@ -358,6 +358,57 @@ fn robot_variables_make_a_robot() {
     let wallet_too = with(&[("ROBOT_REGISTRATION_CREDENTIALS", "abc"), ("REG_SECRET", "hunter2")]);
     let text = message(wallet_too);
     assert!(text.contains("either a wallet or a robot") && !text.contains("hunter2"), "{text}");
+}
+
+#[test]
+fn each_secret_may_come_from_a_file_and_the_effective_configuration_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, content: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path.display().to_string()
+    };
+    let token = "hunter2-0123456789-abcdefgh";
+    let (reg, key, admin) = (file("reg", "hunter2\n"), file("key", KEY_B), file("admin", token));
+    let base = [("PLUGINS_DIR", "p"), ("HOME", "/h"), ("REG_SECRET_FILE", reg.as_str())];
+    let more = [("SECP256K1_PRIVHEX_FILE", key.as_str()), ("ADMIN_TOKEN_FILE", admin.as_str())];
+    let config = load(&base.into_iter().chain(more).collect::<Vec<_>>()).unwrap();
+    assert!(
+        matches!(&config.membership.identity, Identity::Wallet { reg_secret, .. } if reg_secret.expose() == "hunter2")
+    );
+    assert_eq!(config.status.admin_token.as_ref().unwrap().expose(), token);
+    let shown = |name| {
+        let setting = config.effective().iter().find(|setting| setting.name == name).unwrap();
+        format!("{} ({})", setting.value, setting.source)
+    };
+    assert_eq!(shown("REG_SECRET"), "[redacted] (file)");
+    assert_eq!(shown("REG_SECRET_FILE"), format!("{reg} (environment)"));
+    assert!(
+        shown("SECP256K1_PRIVHEX").ends_with("(address 0x1a642f0e3c3af545e7acbd38b07251b3990914f1) (file)")
+    );
+    assert!(config.effective().iter().all(|setting| !setting.value.contains("hunter2")));
+    // They were made readable by everybody, as the process's mask allows.
+    assert!(config.warnings().iter().all(|warning| warning.contains("chmod")), "{:?}", config.warnings());
+}
+
+#[test]
+fn a_secret_whose_file_is_wrong_is_a_problem_of_its_own_and_no_other_is_hidden() {
+    let lines = problems(&[
+        ("PLUGINS_DIR", "p"),
+        ("HOME", "/h"),
+        ("REG_SECRET_FILE", "/nowhere/reg"),
+        ("SECP256K1_PRIVHEX", "hunter2"),
+        ("ADMIN_TOKEN", "hunter2"),
+        ("ADMIN_TOKEN_FILE", "/nowhere/token"),
+    ]);
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    assert!(
+        lines[0].starts_with("REG_SECRET_FILE=/nowhere/reg: reading the file: No such file"),
+        "{lines:?}"
+    );
+    assert!(lines[1].starts_with("SECP256K1_PRIVHEX=[redacted]: not a private key"), "{lines:?}");
+    assert!(lines[2].contains("mutually exclusive"), "{lines:?}");
+    assert!(lines.iter().all(|line| !line.contains("hunter2")), "{lines:?}");
 }
 
 #[test]

@@ -48,14 +48,14 @@ const MAX_POLICY: u64 = 64 << 10;
 /// The longest account of a mistake, in bytes.
 const MAX_MISTAKE: usize = 500;
 
-/// Variables that hold the node's secrets: no runner sees them, whatever its policy says.
-const SECRETS: [&str; 5] = [
-    "ADMIN_TOKEN",
-    "REG_SECRET",
-    "SECP256K1_PRIVHEX",
-    "ROBOT_REGISTRATION_CREDENTIALS",
-    "ROBOT_REGISTRATION_CREDENTIALS_FILE",
-];
+/// Variables that hold the node's secrets: no runner sees them, whatever its policy says, nor where their files are.
+const SECRETS: [&str; 4] =
+    ["ADMIN_TOKEN", "REG_SECRET", "SECP256K1_PRIVHEX", "ROBOT_REGISTRATION_CREDENTIALS"];
+
+/// Whether a variable has a secret of the node, or the path of one's file.
+fn is_secret(name: &str) -> bool {
+    SECRETS.contains(&name.strip_suffix("_FILE").unwrap_or(name))
+}
 
 /// Why an operator's file is not followed.
 #[derive(Debug, thiserror::Error)]
@@ -146,7 +146,7 @@ impl Policy {
 
     fn check(&self) -> Result<(), String> {
         // Refused rather than left out: the operator must learn that this name can't be granted.
-        if let Some(secret) = self.environment.iter().find(|name| SECRETS.contains(&name.as_str())) {
+        if let Some(secret) = self.environment.iter().find(|name| is_secret(name)) {
             return Err(format!("environment: {secret} holds a secret of the node, which no runner may see"));
         }
         for (name, folder) in &self.directories {

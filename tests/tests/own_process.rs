@@ -1,0 +1,130 @@
+//! The node's own process: what others on the machine find when they look at it and at what it starts.
+
+use std::fs;
+use std::io::Read as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use posemesh_tests::{ADMIN_TOKEN, NodeProcess, Scene, TIMEOUT, node_binary};
+
+/// The bytes of a file of `/proc`; empty if the process is gone.
+fn bytes(path: impl AsRef<Path>) -> Vec<u8> {
+    fs::read(path).unwrap_or_default()
+}
+
+fn has(haystack: &[u8], needle: &str) -> bool {
+    haystack.windows(needle.len()).any(|window| window == needle.as_bytes())
+}
+
+/// The processes that a process has started and that are there now.
+fn children_of(parent: u32) -> Vec<u32> {
+    let ids = fs::read_dir("/proc").expect("/proc").flatten();
+    let ids = ids.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let is_child = |id: &u32| {
+        let stat = String::from_utf8_lossy(&bytes(format!("/proc/{id}/stat"))).into_owned();
+        // Behind the name, which may have anything in it: the state, and the parent.
+        let rest = stat.rsplit_once(')').map(|(_, rest)| rest.to_owned()).unwrap_or_default();
+        rest.split_whitespace().nth(1) == Some(&parent.to_string())
+    };
+    ids.filter(is_child).collect()
+}
+
+#[tokio::test]
+async fn neither_the_node_nor_what_it_starts_has_a_secret_in_its_environment() {
+    let scene = Scene::new()
+        .await
+        .set("ADMIN_TOKEN", ADMIN_TOKEN)
+        .set("HTTPS_PROXY", "http://me:hunter2@127.0.0.1:9")
+        .set("RUST_LOG", "info,posemesh=debug");
+    let secrets: Vec<String> = ["REG_SECRET", "SECP256K1_PRIVHEX", "ADMIN_TOKEN"]
+        .map(|name| scene.variables[name].clone())
+        .into_iter()
+        .chain(["hunter2".to_owned()])
+        .collect();
+    let mut node = scene.node();
+    let looked_at = |what: &str, id: u32| {
+        for file in ["environ", "cmdline", "fd/0"] {
+            let seen = bytes(format!("/proc/{id}/{file}"));
+            let found = secrets.iter().find(|secret| has(&seen, secret));
+            assert!(found.is_none(), "a secret is in {file} of {what}:\n{}", node.log());
+        }
+    };
+    // Once it logs it is the process that has taken over.
+    node.wait_for_log("what tasks may use").await;
+    looked_at("the node", node.id());
+    let began = Instant::now();
+    let mut compilers = 0;
+    while compilers == 0 {
+        assert!(began.elapsed() < TIMEOUT, "no compiler was seen:\n{}", node.log());
+        for child in children_of(node.id()) {
+            looked_at("a compiler", child);
+            compilers += usize::from(has(&bytes(format!("/proc/{child}/cmdline")), "compile-component"));
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    // With the secrets all the same: it registers and logs in.
+    scene.wait_for_work_wanted(&node).await;
+    looked_at("the node", node.id());
+    let name = String::from_utf8(bytes(format!("/proc/{}/comm", node.id()))).expect("text");
+    assert_eq!(name.trim(), "posemesh-node", "lists of processes show its name");
+    assert_eq!(node.terminate().await, 0, "{}", node.log());
+}
+
+#[tokio::test]
+async fn the_node_leaves_no_core_dump() {
+    let scene = Scene::new().await;
+    let node = scene.node();
+    node.wait_for_log("what tasks may use").await;
+    let limits = String::from_utf8(bytes(format!("/proc/{}/limits", node.id()))).expect("text");
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).expect("the limit");
+    assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
+    assert_eq!(core.split_whitespace().nth(5), Some("0"), "{core}");
+}
+
+#[tokio::test]
+async fn the_secrets_may_lie_in_files_and_in_credentials_of_systemd() {
+    let mut scene = Scene::new().await.set("STATUS_ADDR", "127.0.0.1:0");
+    let credentials = scene.work().join("credentials");
+    fs::create_dir(&credentials).expect("a folder");
+    let key = scene.variables.remove("SECP256K1_PRIVHEX").expect("set");
+    let secret = scene.variables.remove("REG_SECRET").expect("set");
+    fs::write(credentials.join("SECP256K1_PRIVHEX"), format!("{key}\n")).expect("written");
+    let file = scene.work().join("secret");
+    fs::write(&file, format!("{secret}\n")).expect("written");
+    let token = scene.work().join("token");
+    fs::write(&token, ADMIN_TOKEN).expect("written");
+    let scene = scene
+        .set("CREDENTIALS_DIRECTORY", credentials.display())
+        .set("REG_SECRET_FILE", file.display())
+        .set("ADMIN_TOKEN_FILE", token.display());
+    let mut check = NodeProcess::start(&node_binary(), &["config", "check"], &scene.variables);
+    assert_eq!(check.wait().await, 0, "{}", check.log());
+    check.wait_for_log("SECP256K1_PRIVHEX=[redacted] (address").await;
+    let log = check.log();
+    assert!(log.contains("REG_SECRET=[redacted]  # file"), "{log}");
+    assert!(log.contains("  # systemd credential"), "{log}");
+    assert!([&key, &secret, &ADMIN_TOKEN.to_owned()].iter().all(|secret| !log.contains(*secret)), "{log}");
+
+    let node = scene.node();
+    scene.wait_for_work_wanted(&node).await;
+    // The command line finds the token as the node does.
+    let addr = node.status_addr().await;
+    let rescan = ["plugin", "rescan", "--status-addr", &addr];
+    let mut command = NodeProcess::start(&node_binary(), &rescan, &scene.variables);
+    assert_eq!(command.wait().await, 0, "{}", command.log());
+}
+
+/// Input that is left over from another program is not taken for secrets.
+#[tokio::test]
+async fn the_mark_of_the_handover_alone_takes_nothing_over() {
+    let scene = Scene::new().await.set("POSEMESH_NODE_HANDED_OVER", "1");
+    let node = scene.node();
+    node.wait_for_log("the secrets stay in this process's environment").await;
+    scene.wait_for_work_wanted(&node).await;
+    let mut own = Vec::new();
+    fs::File::open(format!("/proc/{}/environ", node.id()))
+        .expect("there")
+        .read_to_end(&mut own)
+        .expect("read");
+    assert!(has(&own, "POSEMESH_NODE_HANDED_OVER"));
+}
