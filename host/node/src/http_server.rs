@@ -3,6 +3,7 @@
 //! longest, so that a thousand silent connections do not keep a health check out.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -123,6 +124,10 @@ struct Connections {
     tasks: JoinSet<()>,
 }
 
+/// Who has sent a request: an extension of each.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
+
 /// What is known of one connection.
 #[derive(Debug, Default)]
 struct Connection {
@@ -194,8 +199,12 @@ impl Drop for Busy {
 async fn attend(stream: TcpStream, router: Router, limits: ServerLimits, connection: Arc<Connection>) {
     let routes = TowerToHyperService::new(router);
     let busy = Arc::clone(&connection);
-    let service = service_fn(move |request: http::Request<Incoming>| {
+    let peer = stream.peer_addr().map(Peer).ok();
+    let service = service_fn(move |mut request: http::Request<Incoming>| {
         busy.set_idle(None);
+        if let Some(peer) = peer {
+            request.extensions_mut().insert(peer);
+        }
         let busy = Busy(Arc::clone(&busy));
         let answer = routes.call(request);
         async move { answer.await.map(|answer| busy_until_sent(answer, busy)) }

@@ -24,6 +24,7 @@
 #![cfg_attr(not(feature = "plugins"), allow(dead_code, unreachable_pub, unused_imports))]
 
 mod admission;
+mod audit;
 pub mod auth;
 #[cfg(feature = "plugins")]
 pub mod config;

@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::admission::{Admission, MemoryBudget, TroubleBoard, scratch_share};
+use crate::audit::AuditLog;
 use crate::config::Config;
 use crate::dms::DmsClient;
 use crate::journal::OrphanedLease;
@@ -28,12 +29,16 @@ use posemesh_plugin_host::load::{Loader, LoaderSettings, RunnerEngine};
 use posemesh_plugin_host::registry::{Registry, RegistrySettings, Scan};
 use posemesh_plugin_host::sandbox::SandboxMode;
 use posemesh_runner_api::runner::Runners as _;
+use posemesh_text::one_line;
 
 use error::StartFailure;
 
 pub use crate::records::LeaseTotals;
 pub use crate::status::NodeIdentity;
 pub use error::NodeError;
+
+/// How much of a path is recorded.
+const SHOWN_BYTES: usize = 400;
 
 /// A node that has its directories and its status address, and has neither loaded a runner nor called a server yet.
 ///
@@ -61,6 +66,7 @@ pub struct Node {
     /// Why no leases are taken.
     board: TroubleBoard,
     domains: Arc<DomainClient>,
+    audit: AuditLog,
 }
 
 impl Node {
@@ -73,6 +79,7 @@ impl Node {
         config.network.clone().install();
         // Two nodes at one address would answer for each other.
         let status_server = StatusServer::bind(&config.status).await?;
+        let audit = AuditLog::open(config.paths.audit.clone())?;
         let (work_dirs, orphans) = WorkDirs::open(config.paths.work.clone(), &config.owner()).await?;
         let work_dirs = Arc::new(work_dirs);
         let (budget, loader) = limits_of_machine(&config, &work_dirs).await;
@@ -89,10 +96,14 @@ impl Node {
             withheld: config.noop.withheld(),
             environment: config.noop.environment(),
         };
-        let registry = Arc::new(Registry::new(Arc::new(loader), settings));
+        let registry = Registry::new(Arc::new(loader), settings).observed_by(Arc::new(audit.clone()));
+        let registry = Arc::new(registry);
         let domains = Arc::new(DomainClient::new(config.storage.clone())?);
         let board = TroubleBoard::default();
-        Ok(Self { config, status_server, registry, work_dirs, orphans, budget, board, domains })
+        let plugins_dir = one_line(config.paths.plugins.display(), SHOWN_BYTES);
+        let version = env!("CARGO_PKG_VERSION");
+        audit.record("node_started", [("version", version.into()), ("plugins_dir", plugins_dir.into())]);
+        Ok(Self { config, status_server, registry, work_dirs, orphans, budget, board, domains, audit })
     }
 
     /// Loads the runners that are there now; [`Node::run`] does so as well. A runner that can't be loaded is
@@ -176,6 +187,8 @@ impl Node {
             serve_status(status_server, sources, stop.clone()),
             serve_legacy(legacy_server, stop.clone()),
         );
+        self.audit.record("node_ended", []);
+        self.audit.flush().await;
         totals
     }
 
@@ -257,6 +270,7 @@ impl Node {
             readiness,
             shutdown: shutdown.clone(),
             admin_token: self.config.status.admin_token.clone(),
+            audit: self.audit.clone(),
         }
     }
 }

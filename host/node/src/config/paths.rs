@@ -14,6 +14,8 @@ pub(crate) struct Paths {
     pub(crate) cache: PathBuf,
     /// The private directories of tasks.
     pub(crate) work: PathBuf,
+    /// The file of the audit log; none if it is off.
+    pub(crate) audit: Option<PathBuf>,
 }
 
 pub(super) fn read(reader: &mut SettingsReader<'_>) -> Option<Paths> {
@@ -56,5 +58,17 @@ pub(super) fn read(reader: &mut SettingsReader<'_>) -> Option<Paths> {
         ours.map(|base| base.join("work")),
         help,
     );
-    Some(Paths { plugins: plugins?, cache: cache?, work: work? })
+    let audit = reader.optional(
+        &Variable::new(
+            Group::Log,
+            "AUDIT_LOG",
+            "A file to which a line is appended for each admin call, grant, generation, refusal and ended runner \
+             ([audit.md](audit.md)). A new one is readable by this user alone; it may be renamed at any time.",
+        ),
+        "off",
+        "the path of a file, or `off`",
+        |text| Ok::<_, String>(text.to_owned()),
+    );
+    let audit = audit.filter(|path| path != "off").map(PathBuf::from);
+    Some(Paths { plugins: plugins?, cache: cache?, work: work?, audit })
 }

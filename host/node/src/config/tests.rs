@@ -49,6 +49,7 @@ SECP256K1_PRIVHEX=[redacted] (address 0x1a642f0e3c3af545e7acbd38b07251b3990914f1
 PLUGINS_DIR=/srv/runners (environment)
 CACHE_DIR=/home/node/.cache/posemesh-node/compiled (default)
 WORK_DIR=/home/node/.cache/posemesh-node/work (default)
+AUDIT_LOG=off (default)
 REQUEST_TIMEOUT_SECS=60 (default)
 NODE_VERSION={CRATE_VERSION} (default)
 CLIENT_ID=posemesh-compute-node/fd15b271-5b10-84b2-af15-f0b716596138 (default)

@@ -1,5 +1,6 @@
 //! Why a node can't start.
 
+use crate::audit::AuditError;
 use crate::auth::dds::DdsError;
 use crate::registration::legacy::LegacyError;
 use crate::status::StatusError;
@@ -30,6 +31,8 @@ pub(super) enum StartFailure {
     Sandbox(#[from] SandboxError),
     #[error("reading PLUGINS_DIR {dir}: {error}; it is the folder with the runners, NAME.wasm")]
     Plugins { dir: String, error: std::io::Error },
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     #[error(transparent)]
     WorkDir(#[from] WorkDirError),
     #[error(transparent)]

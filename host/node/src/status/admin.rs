@@ -9,19 +9,32 @@ use axum::http::header::AUTHORIZATION;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::answer::error;
 use super::sources::StatusSources;
+use crate::audit::AuditLog;
+use crate::http_server::Peer;
 use crate::shutdown::AfterDrain;
 use posemesh_plugin_host::registry::Scan;
+use posemesh_text::one_line;
 
-/// Lets only calls through that carry the token.
+/// How much of the path of a call is recorded.
+const MAX_PATH: usize = 400;
+
+/// Lets only calls through that carry the token, and records all of them.
 pub(super) async fn check(State(sources): State<StatusSources>, request: Request, next: Next) -> Response {
+    let from = request.extensions().get::<Peer>().map(|Peer(addr)| addr.to_string()).unwrap_or_default();
+    // The router has taken the prefix off for the routes below it.
+    let call = one_line(format_args!("/api/admin{}", request.uri()), MAX_PATH);
+    let recorded = |status: StatusCode| {
+        [("from", from.clone().into()), ("call", call.clone().into()), ("status", status.as_u16().into())]
+    };
     // Without a token the calls are off, not open: others may be able to reach the address.
     let Some(token) = &sources.admin_token else {
         let text = "admin calls are off: start the node with an ADMIN_TOKEN";
+        sources.audit.record_refused_call(recorded(StatusCode::FORBIDDEN));
         return error(StatusCode::FORBIDDEN, text);
     };
     let given = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
@@ -29,10 +42,31 @@ pub(super) async fn check(State(sources): State<StatusSources>, request: Request
     // How long the comparison of the digests takes reveals nothing about the token.
     if Sha256::digest(given) != Sha256::digest(token.expose()) {
         tracing::warn!(path = request.uri().path(), "an admin call without the right token was refused");
+        sources.audit.record_refused_call(recorded(StatusCode::UNAUTHORIZED));
         return error(StatusCode::UNAUTHORIZED, "this call needs `Authorization: Bearer ADMIN_TOKEN`");
     }
     tracing::info!(path = request.uri().path(), "admin call");
-    next.run(request).await
+    let mut answered = RecordedCall { audit: sources.audit.clone(), from, call, status: None };
+    let response = next.run(request).await;
+    answered.status = Some(response.status());
+    response
+}
+
+/// A call with the token. Recorded when it is dropped, so that one whose caller has gone is recorded as well.
+struct RecordedCall {
+    audit: AuditLog,
+    from: String,
+    call: String,
+    status: Option<StatusCode>,
+}
+
+impl Drop for RecordedCall {
+    fn drop(&mut self) {
+        let [from, call] = [&mut self.from, &mut self.call].map(|text| std::mem::take(text).into());
+        // Without an answer nobody knows how far it got.
+        let status = self.status.map_or(Value::Null, |status| status.as_u16().into());
+        self.audit.record("admin_call", [("from", from), ("call", call), ("status", status)]);
+    }
 }
 
 pub(super) async fn rescan(State(sources): State<StatusSources>) -> Response {

@@ -88,6 +88,8 @@ impl Collector for Scrape {
         self.runners(out)?;
         let lost = crate::telemetry::dropped_lines();
         counter(out, "log_lines_dropped", "Log lines that could not be written", lost)?;
+        let lost = self.0.audit.lost_lines();
+        counter(out, "audit_lines_lost", "Lines of the audit log that could not be written", lost)?;
         self.membership(out)
     }
 }

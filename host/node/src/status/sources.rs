@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::identity::NodeIdentity;
 use super::readiness::Readiness;
+use crate::audit::AuditLog;
 use crate::records::TaskRecords;
 use crate::shutdown::Shutdown;
 use posemesh_net::secret::Secret;
@@ -24,4 +25,6 @@ pub(crate) struct StatusSources {
     pub(crate) shutdown: Shutdown,
     /// The bearer of admin calls; without one they are refused.
     pub(crate) admin_token: Option<Secret>,
+    /// Where they are recorded.
+    pub(crate) audit: AuditLog,
 }
