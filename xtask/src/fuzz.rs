@@ -1,4 +1,4 @@
-//! `fuzz`: builds the fuzz targets of the parsers for domain data, and runs them.
+//! `fuzz`: builds the fuzz targets, of the parsers for domain data and of the plugin host, and runs them.
 //!
 //! cargo-fuzz builds the targets but does not run them, because it would create folders in the repository.
 //! Everything that a run writes is below the target directory: a corpus grows from run to run and is gone
@@ -17,14 +17,17 @@ use crate::tool;
 /// The version of cargo-fuzz, which decides on the compiler's flags.
 const CARGO_FUZZ: &str = "0.13.2";
 
-/// The targets, in the order of the source code: the body of a download, its headers, a CID.
-pub(crate) const TARGETS: [&str; 3] = ["multipart", "disposition", "cid"];
+/// The targets: the body of a download, its headers, a CID; a component, one that wasm-smith makes, and `NAME.toml`.
+pub(crate) const TARGETS: [&str; 6] = ["multipart", "disposition", "cid", "component", "smith", "policy"];
+
+/// How many of them are in each folder of [`FUZZ`], in this order.
+const IN_FOLDERS: [usize; 2] = [3, 3];
 
 /// Largest input, in bytes: beyond every limit that the targets set for the parsers.
 const MAX_INPUT_BYTES: usize = 16 << 10;
 
-/// Memory limit of a fuzzer, in MB. AddressSanitizer alone keeps 256 MB of freed memory.
-const MAX_MEMORY_MB: usize = 1024;
+/// Memory limit of a fuzzer, in MB. AddressSanitizer alone keeps 256 MB of freed memory, and a guest may have some.
+const MAX_MEMORY_MB: usize = 2048;
 
 /// Time limit for one input, in seconds.
 const MAX_INPUT_SECONDS: u64 = 10;
@@ -39,15 +42,22 @@ const GRACE: Duration = Duration::from_secs(300);
 pub(crate) fn fuzz(project: &Project, targets: &[String], seconds: u64) -> Result<()> {
     let targets: Vec<&str> =
         if targets.is_empty() { TARGETS.to_vec() } else { targets.iter().map(String::as_str).collect() };
-    let built = build(project)?;
+    let mut built = Vec::new();
+    for (folder, theirs) in folders() {
+        if targets.iter().any(|target| theirs.contains(target)) {
+            built.push((folder, theirs, build(project, folder, theirs)?));
+        }
+    }
     let mut failed = Vec::new();
     let mut table = vec![
         "| target | executions | per second | edges | features | corpus | peak memory | crashes |".to_owned(),
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |".to_owned(),
     ];
     for target in targets {
-        let run = Run::new(project, target)?;
-        let outcome = run.run(project, &built.join(executable(target)), seconds);
+        let place = built.iter().find(|(_, theirs, _)| theirs.contains(&target));
+        let (folder, _, programs) = place.with_context(|| format!("there is no target {target}"))?;
+        let run = Run::new(project, folder, target)?;
+        let outcome = run.run(project, &programs.join(executable(target)), seconds);
         let crashes = run.crashes()?;
         table.push(Figures::read(&run.log_text()).row(target, crashes.len()));
         if let Err(error) = outcome {
@@ -63,29 +73,51 @@ pub(crate) fn fuzz(project: &Project, targets: &[String], seconds: u64) -> Resul
         return Ok(());
     }
     bail!(
-        "found by {}\n  what helps: copy the input into {FUZZ}/seeds/TARGET; then `cargo test --test seeds` in the \
-         folder above fails in the same way",
-        failed.join(", ")
+        "found by {}\n  what helps: copy the input into seeds/TARGET of {} (of `smith`, the component into \
+         seeds/component); then the test of the seeds, in the folder above, fails in the same way",
+        failed.join(", "),
+        FUZZ.join(" or "),
     )
 }
 
-/// Builds all targets and returns the folder with the programs.
-fn build(project: &Project) -> Result<PathBuf> {
+/// The folders with their targets.
+fn folders() -> Vec<(&'static str, &'static [&'static str])> {
+    let mut rest: &'static [&'static str] = &TARGETS;
+    FUZZ.into_iter()
+        .zip(IN_FOLDERS)
+        .filter_map(|(folder, count)| {
+            let (theirs, others) = rest.split_at_checked(count)?;
+            rest = others;
+            Some((folder, theirs))
+        })
+        .collect()
+}
+
+/// Builds all targets of a folder and returns the folder with the programs.
+fn build(project: &Project, folder: &str, targets: &[&str]) -> Result<PathBuf> {
     let cargo_fuzz = tool::installed(project, "cargo-fuzz", CARGO_FUZZ, &[])?;
-    match build_with(project, &cargo_fuzz, "address") {
+    let with = |sanitizer| build_with(project, &cargo_fuzz, folder, targets, sanitizer);
+    match with("address") {
         Ok(built) => Ok(built),
         Err(error) => {
             eprintln!("AddressSanitizer does not work here, so the targets are built without it: {error:#}");
-            build_with(project, &cargo_fuzz, "none")
+            with("none")
         }
     }
 }
 
-fn build_with(project: &Project, cargo_fuzz: &Path, sanitizer: &str) -> Result<PathBuf> {
-    let target_dir = project.fuzz().join(format!("build-{sanitizer}"));
+fn build_with(
+    project: &Project,
+    cargo_fuzz: &Path,
+    folder: &str,
+    targets: &[&str],
+    sanitizer: &str,
+) -> Result<PathBuf> {
+    let name = folder.trim_start_matches("host/").trim_end_matches("/fuzz");
+    let target_dir = project.fuzz().join(format!("build-{name}-{sanitizer}"));
     Cmd::new(cargo_fuzz)
         .dir(&project.root)
-        .args(["fuzz", "build", "--fuzz-dir", FUZZ, "--sanitizer", sanitizer, "--target-dir"])
+        .args(["fuzz", "build", "--fuzz-dir", folder, "--sanitizer", sanitizer, "--target-dir"])
         .arg(&target_dir)
         // Coverage needs unstable flags; with this variable a stable compiler accepts them.
         .env("RUSTC_BOOTSTRAP", "1")
@@ -93,7 +125,7 @@ fn build_with(project: &Project, cargo_fuzz: &Path, sanitizer: &str) -> Result<P
         .cure("libFuzzer is built from source and needs a C++ compiler")
         .run()?;
     let built = target_dir.join(host()?).join("release");
-    for target in TARGETS {
+    for target in targets {
         // AddressSanitizer can't start where the address space is limited, for example.
         let program = built.join(executable(target));
         if !Cmd::new(&program).arg("-help=1").works() {
@@ -126,8 +158,8 @@ struct Run {
 }
 
 impl Run {
-    fn new(project: &Project, target: &str) -> Result<Self> {
-        let (source, here) = (project.root.join(FUZZ), project.fuzz().join(target));
+    fn new(project: &Project, folder: &str, target: &str) -> Result<Self> {
+        let (source, here) = (project.root.join(folder), project.fuzz().join(target));
         let run = Self {
             target: target.to_owned(),
             seeds: source.join("seeds").join(target),
@@ -149,10 +181,16 @@ impl Run {
         let log = File::create(&self.log).with_context(|| format!("write {}", self.log.display()))?;
         let name = &self.target;
         eprintln!("fuzzing {name} for {seconds} s; its log is {}", project.short(&self.log));
-        Cmd::new(program)
-            .arg(&self.corpus)
-            .arg(&self.seeds)
-            .arg(format!("-dict={}", self.dictionary.display()))
+        let mut fuzzer = Cmd::new(program).arg(&self.corpus);
+        // What wasm-smith makes has neither: its inputs mean nothing to people.
+        if self.seeds.is_dir() {
+            fuzzer = fuzzer.arg(&self.seeds);
+        }
+        if self.dictionary.is_file() {
+            fuzzer = fuzzer.arg(format!("-dict={}", self.dictionary.display()));
+        }
+        fuzzer
+            .env_hidden("FUZZ_FAILURES", &self.crashes)
             .arg(format!("-artifact_prefix={}{}", self.crashes.display(), std::path::MAIN_SEPARATOR))
             .arg(format!("-max_total_time={seconds}"))
             .arg(format!("-max_len={MAX_INPUT_BYTES}"))
@@ -231,6 +269,21 @@ mod tests {
             stat::peak_rss_mb:              467\n";
         let want = "| `cid` | 24764 | 1179 | 1190 | 3473 | 489/43Kb | 467 MB | 0 |";
         assert_eq!(Figures::read(log).row("cid", 0), want);
+    }
+
+    #[test]
+    fn every_target_is_in_one_folder_and_has_its_source_there() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        assert_eq!(IN_FOLDERS.iter().sum::<usize>(), TARGETS.len());
+        for (folder, targets) in folders() {
+            for target in targets {
+                let source = root.join(folder).join("fuzz_targets").join(target);
+                assert!(
+                    source.with_extension("rs").is_file() || source.join("main.rs").is_file(),
+                    "{target}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -24,8 +24,8 @@ pub(crate) fn lint(project: &Project, report: &mut Report) {
         component("rustfmt", "fmt")?;
         let cure = "run `cargo fmt --all`";
         project.cargo("fmt").args(["--all", "--check"]).cure(cure).run()?;
-        let others = [project.test_guests_manifest(), project.reference_manifest(), project.fuzz_manifest()];
-        for manifest in others {
+        let others = [project.test_guests_manifest(), project.reference_manifest()];
+        for manifest in others.into_iter().chain(project.fuzz_manifests()) {
             let cure = format!("run `cargo fmt --manifest-path {}`", project.short(&manifest));
             project.cargo("fmt").arg("--manifest-path").arg(&manifest).arg("--check").cure(cure).run()?;
         }
@@ -41,11 +41,13 @@ pub(crate) fn lint(project: &Project, report: &mut Report) {
         let binary = ["-p", "posemesh-node", "--no-default-features", "--all-targets"];
         project.cargo("clippy").args(binary).args(["--", "-D", "warnings"]).run()
     });
-    // No clippy of the fuzz targets: the tests of their crate include all of their code but a line each.
-    report.step("fuzz targets' lock file", || {
-        let cargo = Cmd::cargo().dir(&project.root).args(["tree", "--locked", "--manifest-path"]);
-        let cure = format!("`cargo update --workspace` in {FUZZ}, and commit Cargo.lock");
-        cargo.arg(project.fuzz_manifest()).cure(cure).output().map(|_| ())
+    // No clippy of the fuzz targets: the tests of their crates include nearly all of their code.
+    report.step("fuzz targets' lock files", || {
+        FUZZ.iter().zip(project.fuzz_manifests()).try_for_each(|(folder, manifest)| {
+            let cargo = Cmd::cargo().dir(&project.root).args(["tree", "--locked", "--manifest-path"]);
+            let cure = format!("`cargo update --workspace` in {folder}, and commit Cargo.lock");
+            cargo.arg(manifest).cure(cure).output().map(|_| ())
+        })
     });
     report.step("rustdoc", || {
         // With the private items, so that broken links between them are found too.

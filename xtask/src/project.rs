@@ -6,8 +6,8 @@ use anyhow::{Context, Result};
 
 use crate::process::Cmd;
 
-/// The fuzz targets, in the repository.
-pub(crate) const FUZZ: &str = "host/domain-data/fuzz";
+/// The folders of the fuzz targets, in the repository: a workspace each.
+pub(crate) const FUZZ: [&str; 2] = ["host/domain-data/fuzz", "host/plugin-host/fuzz"];
 
 /// The repository and the target directory. All paths are absolute.
 pub(crate) struct Project {
@@ -88,9 +88,9 @@ impl Project {
         self.root.join("tests/guests/Cargo.toml")
     }
 
-    /// The manifest of the fuzz targets.
-    pub(crate) fn fuzz_manifest(&self) -> PathBuf {
-        self.root.join(FUZZ).join("Cargo.toml")
+    /// The manifests of the fuzz targets.
+    pub(crate) fn fuzz_manifests(&self) -> [PathBuf; 2] {
+        FUZZ.map(|folder| self.root.join(folder).join("Cargo.toml"))
     }
 
     /// The folder that everything about fuzzing is built into and written to.
