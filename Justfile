@@ -51,9 +51,13 @@ structure:
 docs *args:
     cargo xtask docs "$@"
 
-# Check the dependencies' licences, sources and duplicates
+# Check the dependencies' licences, sources and duplicates, and look for advisories
 deny:
     cargo xtask deny
+
+# Build the node for production, and write its SBOM beside it
+release:
+    cargo xtask release
 
 # Everything that must hold before a change goes in
 ci:

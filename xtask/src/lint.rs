@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use crate::advisories;
 use crate::features;
 use crate::layers;
 use crate::process::Cmd;
@@ -67,19 +68,20 @@ pub(crate) fn structure(project: &Project, report: &mut Report) {
     report.step("module style", || structure::one_module_style(project));
 }
 
-/// Licences, sources and duplicates of the dependencies, as deny.toml allows them. Advisories are left out,
-/// because their database is downloaded from a host that not every machine can reach.
+/// Licences, sources and duplicates of the dependencies, as deny.toml allows them, and the advisories against them if
+/// their database can be had.
 ///
 /// # Errors
 /// If cargo-deny can't be installed or reports a problem.
 pub(crate) fn deny(project: &Project) -> Result<()> {
     let cargo_deny = tool::installed(project, "cargo-deny", CARGO_DENY, &["--no-default-features"])
         .context("cargo-deny checks the dependencies")?;
-    Cmd::new(cargo_deny)
+    Cmd::new(&cargo_deny)
         .dir(&project.root)
         .args(["check", "bans", "licenses", "sources"])
         .cure("see the comments in deny.toml")
-        .run()
+        .run()?;
+    advisories::check(project, &cargo_deny)
 }
 
 /// Installs the toolchain's component `name`, which provides `cargo SUBCOMMAND`, unless it is there.

@@ -2,6 +2,7 @@
 //!
 //! They need nothing but cargo, so that one command builds, shows or tests a fresh clone.
 
+mod advisories;
 mod bench;
 mod debian;
 mod demo;
@@ -17,6 +18,7 @@ mod process;
 mod progress;
 mod project;
 mod report;
+mod sbom;
 mod setup;
 mod simulate;
 mod structure;
@@ -90,11 +92,16 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
-    /// Check the dependencies' licences, sources and duplicates against deny.toml
+    /// Check the dependencies' licences, sources and duplicates against deny.toml, and look for advisories
     ///
-    /// Installs cargo-deny below the target directory the first time.
+    /// Installs cargo-deny below the target directory the first time. The database of advisories is fetched if it can
+    /// be; ADVISORY_DB=FOLDER names a clone of github.com/rustsec/advisory-db instead.
     Deny,
-    /// Fuzz the parsers of domain data (docs/fuzzing.md)
+    /// Write what the release of the node is made of to target/release/posemesh-node.cdx.json (CycloneDX)
+    Sbom,
+    /// Build the node for production, without the devnet, and write its SBOM beside it
+    Release,
+    /// Fuzz what reads the bytes of strangers (docs/fuzzing.md)
     ///
     /// Installs cargo-fuzz below the target directory the first time. Corpora, logs and crashes are there too,
     /// in fuzz/TARGET.
@@ -159,6 +166,8 @@ fn run(task: Task) -> Result<()> {
         Task::Docs { check: true } => return docs::check(&project, node::build),
         Task::Docs { check: false } => return docs::write(&project),
         Task::Deny => return lint::deny(&project),
+        Task::Sbom => return sbom::write(&project).map(|path| println!("{}", project.short(&path))),
+        Task::Release => return sbom::release(&project),
         Task::Test { args } => suites::test(&project, &mut report, &args),
         Task::TestPlugins => suites::test_plugins(&project, &mut report),
         Task::Structure => lint::structure(&project, &mut report),

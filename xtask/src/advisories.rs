@@ -1,0 +1,81 @@
+//! The advisories against our dependencies, as far as their database can be had: it is fetched from the network, and a
+//! build must not fail because a machine has none.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::process::Cmd;
+use crate::project::Project;
+
+/// The environment variable with a clone of the database of advisories (github.com/rustsec/advisory-db).
+pub(crate) const DATABASE: &str = "ADVISORY_DB";
+/// How long fetching the database may take.
+const FETCH_LIMIT: Duration = Duration::from_secs(90);
+
+/// Checks the lock file against the advisories; says why if they can't be had.
+///
+/// # Errors
+/// If a dependency has an advisory, or `ADVISORY_DB` names no such database.
+pub(crate) fn check(project: &Project, cargo_deny: &Path) -> Result<()> {
+    let folder = std::env::var_os(DATABASE).filter(|folder| !folder.is_empty());
+    let config = match &folder {
+        Some(folder) => Some(with_database(project, Path::new(folder))?),
+        None => None,
+    };
+    let deny = |arguments: &[&str]| {
+        let command = Cmd::new(cargo_deny).dir(&project.root).args(["--locked"]).args(arguments);
+        match &config {
+            Some(config) => command.arg("--config").arg(config),
+            None => command,
+        }
+    };
+    let fetched = deny(&["fetch", "db"]).time_limit(FETCH_LIMIT).run();
+    match fetched {
+        Err(error) if folder.is_none() => {
+            eprintln!(
+                "advisories are not checked: their database can't be fetched here ({error:#}); \
+                 {DATABASE}=FOLDER names a clone of github.com/rustsec/advisory-db to be used instead"
+            );
+            return Ok(());
+        }
+        fetched => fetched.with_context(|| format!("read the database of advisories in {DATABASE}"))?,
+    };
+    deny(&["--offline", "check", "advisories"])
+        .cure("update the crate, or say in deny.toml, [advisories], why its advisory does not concern us")
+        .run()
+}
+
+/// deny.toml with this clone in place of the database of the network.
+fn with_database(project: &Project, folder: &Path) -> Result<std::path::PathBuf> {
+    let folder = folder.canonicalize().with_context(|| format!("{DATABASE}={}", folder.display()))?;
+    let text = std::fs::read_to_string(project.root.join("deny.toml")).context("read deny.toml")?;
+    let path = project.target.join("deny-with-database.toml");
+    std::fs::write(&path, configured(&text, &folder)?).context("write the configuration of cargo-deny")?;
+    Ok(path)
+}
+
+/// The configuration with the database of a folder.
+fn configured(text: &str, folder: &Path) -> Result<String> {
+    const TABLE: &str = "[advisories]\n";
+    let urls = format!("{TABLE}db-urls = [\"file://{}\"]\n", folder.display());
+    text.contains(TABLE)
+        .then(|| text.replacen(TABLE, &urls, 1))
+        .context("deny.toml has no table [advisories]")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_local_database_takes_the_place_of_the_networks() {
+        let text = configured("[graph]\n\n[advisories]\nyanked = \"deny\"\n", Path::new("/srv/db")).unwrap();
+        assert_eq!(text, "[graph]\n\n[advisories]\ndb-urls = [\"file:///srv/db\"]\nyanked = \"deny\"\n");
+        assert!(configured("[graph]\n", Path::new("/srv/db")).is_err());
+        let ours = include_str!("../../deny.toml");
+        configured(ours, Path::new("/srv/db")).unwrap();
+    }
+}
