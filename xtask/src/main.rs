@@ -7,6 +7,8 @@ mod bench;
 mod debian;
 mod demo;
 mod docs;
+#[cfg(test)]
+mod documents;
 mod features;
 mod fuzz;
 mod guests;
