@@ -23,7 +23,15 @@ const LAYERS: [Layer; 16] = [
     },
     Layer {
         of: "host/plugin-host",
-        may_use: &["host/files", "host/net", "host/runner-api", "host/text", "tests/http-mock"],
+        // What CIDs stand for, to hold a runner to those of its task.
+        may_use: &[
+            "host/domain-data",
+            "host/files",
+            "host/net",
+            "host/runner-api",
+            "host/text",
+            "tests/http-mock",
+        ],
     },
     Layer {
         of: "host/runner-cases",

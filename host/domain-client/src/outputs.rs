@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use posemesh_runner_api::ports::{Artifact, ArtifactSpec, ArtifactWriter, OutputPort, PortError};
+use posemesh_runner_api::replace::Replaceable;
 use tokio_util::sync::CancellationToken;
 
 use crate::outputs::artifact::DomainArtifact;
@@ -27,9 +28,17 @@ impl DomainOutputs {
 #[async_trait]
 impl OutputPort for DomainOutputs {
     async fn create(&self, spec: ArtifactSpec) -> Result<Box<dyn ArtifactWriter>, PortError> {
+        self.create_within(spec, Replaceable::anything()).await
+    }
+
+    async fn create_within(
+        &self,
+        spec: ArtifactSpec,
+        replaceable: Replaceable,
+    ) -> Result<Box<dyn ArtifactWriter>, PortError> {
         self.context.client.server().check().map_err(|error| self.context.client.port_error(error))?;
         let slot = self.context.budget.open_artifact()?;
-        let target = self.context.index.add(&spec)?;
+        let target = self.context.index.add(&spec, replaceable)?;
         Ok(Box::new(DomainArtifact::new(Arc::clone(&self.context), target, slot, self.stop.clone())))
     }
 

@@ -4,10 +4,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use posemesh_runner_api::ports::{Artifact, PartInfo};
+use posemesh_text::shorten;
 use serde::Serialize;
 
 /// Parts, and artifacts, that are listed; further ones are only counted, so that a record stays small.
 const LISTED: usize = 32;
+/// How much of a name, a type or an id is listed, in bytes: servers give what they like.
+const MAX_LISTED_NAME: usize = 256;
 
 /// A part that was read to its end, or an artifact that was stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -34,9 +37,13 @@ pub struct TransferList {
 }
 
 impl TransferList {
-    fn add(&mut self, item: TransferredData) {
+    fn add(&mut self, mut item: TransferredData) {
         self.count += 1;
         if self.first.len() < LISTED {
+            for text in [&mut item.name, &mut item.data_type] {
+                *text = shorten(text, MAX_LISTED_NAME).into_owned();
+            }
+            item.id = item.id.map(|id| shorten(&id, MAX_LISTED_NAME).into_owned());
             self.first.push(item);
         }
     }
@@ -115,7 +122,7 @@ mod tests {
         let traffic = Traffic::default();
         let part = PartInfo {
             data_id: "id".to_owned(),
-            name: "scan".to_owned(),
+            name: "scan".repeat(10_000),
             data_type: "ply".to_owned(),
             size: 3,
             domain_id: String::new(),
@@ -127,6 +134,7 @@ mod tests {
         }
         let view = traffic.view();
         assert_eq!((view.inputs.count, view.inputs.first.len()), (LISTED as u64 + 5, LISTED));
+        assert!(view.inputs.first.iter().all(|item| item.name.len() <= MAX_LISTED_NAME));
         assert_eq!(view.artifacts, TransferList::default());
     }
 }

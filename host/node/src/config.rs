@@ -119,8 +119,11 @@ impl Config {
         let read = Self::read(&mut reader);
         let readings = reader.finish();
         match read {
-            Some(config) if readings.problems.is_empty() => {
-                Ok(Self { settings: readings.settings, warnings: readings.warnings, ..config })
+            Some(mut config) if readings.problems.is_empty() => {
+                config.settings = readings.settings;
+                config.warnings = readings.warnings;
+                config.loader.private = loader::private_folders(&config.paths, environment);
+                Ok(config)
             }
             _ => Err(Problems(readings.problems)),
         }

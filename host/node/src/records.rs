@@ -7,7 +7,7 @@ mod totals;
 
 pub(crate) use outcome::LeaseOutcome;
 pub(crate) use record::{RecordState, TaskRecord};
-pub(crate) use store::{OpenRecord, TaskRecords};
+pub(crate) use store::{OpenRecord, RecordPage, TaskRecords};
 pub use totals::LeaseTotals;
 
 #[cfg(test)]

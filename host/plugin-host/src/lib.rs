@@ -9,6 +9,8 @@
 //! The modules are layers; each uses those above it in this list, and never one below:
 //!
 //! - [`manifest`]: what a runner asks for, what the operator allows, what counts. Pure.
+//! - `ports`: a task's ports, held to what the operator lets its runner reach.
+//! - `folders`: which folders of the machine no runner gets.
 //! - `instance`: one instance of a runner, its interfaces and its limits.
 //! - [`load`]: from a file to a linked component: verified, compiled in a process of its own, cached.
 //! - [`sandbox`]: guests in processes of their own.
@@ -45,9 +47,11 @@
 //! ```
 
 mod child;
+mod folders;
 mod instance;
 pub mod load;
 pub mod manifest;
+mod ports;
 pub mod registry;
 pub mod sandbox;
 

@@ -14,6 +14,7 @@ pub(crate) mod proposals;
 pub(crate) mod stage;
 pub(crate) mod world;
 
+pub use crate::folders::{OpenFolder, PrivateFolders};
 pub use cache::CacheError;
 pub use compiler::CompilerSettings;
 pub use engine::{EngineError, RunnerEngine};

@@ -5,6 +5,7 @@
 
 pub(crate) mod breaker;
 pub(crate) mod canary;
+pub(crate) mod data_scope;
 pub(crate) mod description;
 pub(crate) mod host_rule;
 pub(crate) mod limits;
@@ -12,6 +13,7 @@ pub(crate) mod policy;
 
 pub use breaker::BreakerPolicy;
 pub use canary::CanaryPolicy;
+pub use data_scope::DataScope;
 pub use description::Description;
 pub use host_rule::HostRule;
 pub use limits::{Limit, LimitSettings, LimitUnit, Limits};

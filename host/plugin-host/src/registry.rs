@@ -16,6 +16,7 @@ pub(crate) mod counters;
 pub(crate) mod events;
 pub(crate) mod fingerprint;
 pub(crate) mod generation;
+pub(crate) mod granted_folders;
 pub(crate) mod guests;
 pub(crate) mod handle;
 pub(crate) mod scan;

@@ -4,6 +4,7 @@ pub mod disk;
 pub mod failure;
 pub mod json_text;
 pub mod ports;
+pub mod replace;
 pub mod reports;
 pub mod runner;
 pub mod task;

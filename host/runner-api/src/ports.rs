@@ -13,6 +13,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Blame;
+use crate::replace::Replaceable;
 
 /// Bytes that one read returns at most when the runner names no size.
 pub const DEFAULT_CHUNK: usize = 1 << 20;
@@ -231,6 +232,19 @@ pub trait OutputPort: Send + Sync {
     /// [`PortErrorKind::Invalid`] when path, name, type or id can't be used; [`PortErrorKind::Limit`] when too many
     /// artifacts are open at a time.
     async fn create(&self, spec: ArtifactSpec) -> Result<Box<dyn ArtifactWriter>, PortError>;
+
+    /// The same for a runner that may replace only some data of the domain. The caller has checked `existing_id`; what a
+    /// name stands for only the port can find out. One whose artifacts are not found by name has nothing to ask.
+    ///
+    /// # Errors
+    /// As [`OutputPort::create`]. [`PortErrorKind::Denied`], from here or from the writer, when it would replace other data.
+    async fn create_within(
+        &self,
+        spec: ArtifactSpec,
+        _replaceable: Replaceable,
+    ) -> Result<Box<dyn ArtifactWriter>, PortError> {
+        self.create(spec).await
+    }
 
     /// The artifacts that were finished so far, in the order of finishing; of several with the same logical path
     /// only the last.

@@ -112,6 +112,12 @@ pub enum DomainError {
     /// The domain has no data for the CID.
     #[error("there is no such data in the domain: {0}")]
     NoSuchData(String),
+    /// The artifact would replace data that its task has nothing to do with.
+    #[error(
+        "the data {0} may not be replaced by this task, which does not name it; the operator allows it by \
+         replace = \"domain\" in NAME.toml"
+    )]
+    NotReplaceable(String),
     /// The server stored another number of bytes than were sent.
     #[error("storing `{name}`: {sent} bytes were sent, but the domain server says that it has {stored}")]
     SizeMismatch {
@@ -188,7 +194,9 @@ impl DomainError {
     pub(crate) fn blame(&self) -> Blame {
         match self {
             Self::Cid(_) | Self::NoSuchData(_) | Self::TooLarge { .. } | Self::Cancelled => Blame::Task,
-            Self::Name(_) | Self::Invalid(_) | Self::EmptyRefused { .. } => Blame::Runner,
+            Self::Name(_) | Self::Invalid(_) | Self::NotReplaceable(_) | Self::EmptyRefused { .. } => {
+                Blame::Runner
+            }
             Self::Limit(_) | Self::Disk(_) => Blame::Runner,
             Self::Settings(_) | Self::Spool(_) | Self::NoSocket { .. } => Blame::Host,
             Self::Certificate { trusts_nobody: true, .. } => Blame::Host,
@@ -255,7 +263,7 @@ impl From<DomainError> for PortError {
         let kind = match &error {
             E::Cid(cid) if cid.is_refusal() => Kind::Denied,
             E::Cid(_) | E::Name(_) | E::Invalid(_) | E::EmptyRefused { .. } => Kind::Invalid,
-            E::ServerRefused(_) | E::MissingToken(_) | E::BadToken(_) => Kind::Denied,
+            E::NotReplaceable(_) | E::ServerRefused(_) | E::MissingToken(_) | E::BadToken(_) => Kind::Denied,
             E::Status { status, .. } => match status.as_u16() {
                 400 | 422 => Kind::Invalid,
                 401 | 403 => Kind::Denied,

@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use posemesh_domain_data::{cid, name};
 use posemesh_runner_api::ports::{Artifact, ArtifactSpec};
+use posemesh_runner_api::replace::Replaceable;
 use posemesh_text::one_line;
 use uuid::Uuid;
 
@@ -36,11 +37,16 @@ impl ArtifactIndex {
         Self { task_suffix: name::task_suffix(task_id), outputs_prefix, entries: Mutex::default() }
     }
 
-    /// Chooses name and type of a new artifact, and checks what the runner chose itself.
+    /// Chooses name and type of a new artifact, and checks what the runner chose itself. `replaceable` is for what is
+    /// found by a name of the runner's choosing.
     ///
     /// # Errors
     /// [`DomainError::Invalid`] or [`DomainError::Name`] when the runner's choice can't be used.
-    pub(crate) fn add(&self, spec: &ArtifactSpec) -> Result<ArtifactTarget, DomainError> {
+    pub(crate) fn add(
+        &self,
+        spec: &ArtifactSpec,
+        replaceable: Replaceable,
+    ) -> Result<ArtifactTarget, DomainError> {
         let logical_path = name::logical_path(self.outputs_prefix.as_deref(), &spec.path);
         if logical_path.is_empty() {
             return Err(DomainError::Invalid("an artifact needs a path".to_owned()));
@@ -67,7 +73,8 @@ impl ArtifactIndex {
         };
         // Under the same lock as the check: two artifacts that begin together must not take the same name.
         entries.names.entry(name.clone()).or_default().push((data_type.clone(), logical_path.clone()));
-        Ok(ArtifactTarget { logical_path, name, data_type, given_id: spec.existing_id.clone() })
+        let replaceable = if spec.name.is_some() { replaceable } else { Replaceable::anything() };
+        Ok(ArtifactTarget { logical_path, name, data_type, given_id: spec.existing_id.clone(), replaceable })
     }
 
     /// What the artifact replaces, as far as it is known without asking the server: the id that the runner gave, or

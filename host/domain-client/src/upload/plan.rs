@@ -25,7 +25,9 @@ impl UploadPlan {
         let existing = async {
             match context.index.known_existing(target) {
                 Some(existing) => Ok(existing),
-                None => lookup::find_existing(client, &target.name, &target.data_type).await,
+                None => {
+                    permitted(target, lookup::find_existing(client, &target.name, &target.data_type).await?)
+                }
             }
         };
         let (info, existing) = tokio::join!(context.info.upload_info(client), existing);
@@ -47,5 +49,18 @@ impl UploadPlan {
             return Ok(());
         }
         Err(DomainError::TooLarge { name: target.name.clone(), size, limit })
+    }
+}
+
+/// What was found by the artifact's name, if the artifact may replace it.
+///
+/// # Errors
+/// [`DomainError::NotReplaceable`] if it may not.
+fn permitted(target: &ArtifactTarget, found: ExistingData) -> Result<ExistingData, DomainError> {
+    match &found {
+        ExistingData::Found { id, .. } if !target.replaceable.allows(id) => {
+            Err(DomainError::NotReplaceable(id.clone()))
+        }
+        _ => Ok(found),
     }
 }

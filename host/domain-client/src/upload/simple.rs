@@ -102,6 +102,12 @@ pub(super) async fn after_refusal(
         // Another writer took the name after it was looked up, or it could not be looked up at all.
         (Some(409), ExistingData::None | ExistingData::Unknown) => {
             let found = lookup::find_taken(client, &target.name, &target.data_type).await?;
+            // After a lookup that found nothing it is most likely this very artifact, whose answer was lost.
+            if let (ExistingData::Unknown, Some(id)) = (existing, found.id()) {
+                if !target.replaceable.allows(id) {
+                    return Err(DomainError::NotReplaceable(id.to_owned()));
+                }
+            }
             Ok(Some(found).filter(|found| found.id().is_some()))
         }
         // Only for an id that was looked up: one that the runner gave must not turn into new data.
@@ -138,6 +144,7 @@ mod tests {
             name: "name".into(),
             data_type: "ply".into(),
             given_id: None,
+            replaceable: posemesh_runner_api::replace::Replaceable::anything(),
         };
         let create = request_bytes(&target, &ExistingData::None, 1000);
         assert_eq!(create, 125 + 4 + 3 + 1000 + longer);

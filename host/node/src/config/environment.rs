@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
@@ -50,6 +50,8 @@ impl fmt::Display for SettingSource {
 pub struct Environment {
     values: BTreeMap<String, (Zeroizing<String>, SettingSource)>,
     not_utf8: BTreeSet<String>,
+    /// The `.env` file that was read.
+    file: Option<PathBuf>,
 }
 
 impl Environment {
@@ -90,6 +92,7 @@ impl Environment {
     fn add_from_file(&mut self, path: &Path) -> Result<(), EnvFileError> {
         let mut from_file = BTreeMap::new();
         from_file.extend(env_file::read(path)?);
+        self.file = Some(path.to_owned());
         for (name, value) in from_file {
             // A value that is not UTF-8 is set as well: the file must not hide that it is wrong.
             if !self.values.contains_key(&name) && !self.not_utf8.contains(&name) {
@@ -109,6 +112,14 @@ impl Environment {
     /// The names of all variables, with where each came from.
     pub(super) fn names(&self) -> impl Iterator<Item = (&str, SettingSource)> {
         self.values.iter().map(|(name, (_, source))| (name.as_str(), *source))
+    }
+
+    /// The files that hold settings: the `.env` file, and those that variables name.
+    pub(super) fn files(&self) -> impl Iterator<Item = &Path> {
+        let named = self.values.iter().filter(|(name, _)| name.ends_with("_FILE"));
+        let named =
+            named.map(|(_, (value, _))| value.trim()).filter(|value| !value.is_empty()).map(Path::new);
+        self.file.as_deref().into_iter().chain(named)
     }
 
     pub(super) fn is_not_utf8(&self, name: &str) -> bool {

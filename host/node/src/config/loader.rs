@@ -1,9 +1,10 @@
 //! The node's maximum of each limit of runners, and what loading a runner may cost.
 
+use super::environment::Environment;
 use super::paths::Paths;
 use super::reader::SettingsReader;
 use super::variable::{Group, Variable};
-use posemesh_plugin_host::load::{CompilerSettings, LoaderSettings};
+use posemesh_plugin_host::load::{CompilerSettings, LoaderSettings, PrivateFolders};
 use posemesh_plugin_host::manifest::{Limit, LimitUnit};
 use posemesh_plugin_host::sandbox::{SandboxMode, SandboxSettings};
 
@@ -51,6 +52,16 @@ pub(super) fn read(reader: &mut SettingsReader<'_>, paths: Option<&Paths>) -> Lo
     );
     let sandbox = SandboxSettings { mode, ..default.sandbox.clone() };
     LoaderSettings { sandbox, maximum, component_bytes, compiler, describe_time, cache, ..default }
+}
+
+/// The folders that no runner gets: the node's own, and those that its secrets lie in.
+pub(super) fn private_folders(paths: &Paths, environment: &Environment) -> PrivateFolders {
+    let Paths { plugins, cache, work, audit } = paths;
+    let own = [plugins, cache, work].into_iter();
+    let private = own.fold(PrivateFolders::default(), |private, folder| private.closed(folder));
+    let private = environment.files().fold(private, PrivateFolders::holder_of);
+    let private = audit.iter().fold(private, |private, file| private.holder_of(file));
+    environment.secret_files().fold(private, |private, file| private.holder_of(&file))
 }
 
 fn limit_variable(limit: Limit) -> Variable {

@@ -132,6 +132,14 @@ impl Environment {
         }
     }
 
+    /// The files that secrets lie in, as they are set.
+    pub(super) fn secret_files(&self) -> impl Iterator<Item = PathBuf> {
+        SECRETS.into_iter().flat_map(|secret| {
+            let file = self.get(secret.file).map(|(path, _)| PathBuf::from(path));
+            file.into_iter().chain(self.credential(secret.name))
+        })
+    }
+
     /// The file of a credential, if there is one.
     fn credential(&self, name: &str) -> Option<PathBuf> {
         let (dir, _) = self.get(CREDENTIALS_DIRECTORY)?;

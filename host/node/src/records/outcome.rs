@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use posemesh_text::shorten;
+
 use crate::heartbeat::LeaseState;
 
 /// How a lease ended.
@@ -30,6 +32,16 @@ pub(crate) enum LeaseOutcome {
 }
 
 impl LeaseOutcome {
+    /// The same with a reason of at most `max` bytes.
+    pub(super) fn shortened(self, max: usize) -> Self {
+        let short = |reason: String| shorten(&reason, max).into_owned();
+        match self {
+            Self::Failed { reason, confirmed } => Self::Failed { reason: short(reason), confirmed },
+            Self::Lost { reason } => Self::Lost { reason: short(reason) },
+            Self::Completed { .. } | Self::Cancelled => self,
+        }
+    }
+
     /// One word for logs and counters: `completed`, `failed`, `cancelled` or `lost`.
     pub(crate) fn word(&self) -> &'static str {
         match self {

@@ -10,6 +10,7 @@ use posemesh_domain_client::Traffic;
 use posemesh_runner_api::failure::Blame;
 use posemesh_runner_api::reports::Reports;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use crate::dms::Lease;
 use crate::records::outcome::LeaseOutcome;
@@ -50,6 +51,31 @@ struct StoredRecord {
     sources: Option<(Reports, Arc<Traffic>)>,
 }
 
+/// Some of the records.
+#[derive(Debug)]
+pub(crate) struct RecordPage {
+    /// Newest first.
+    pub(crate) records: Vec<TaskRecord>,
+    /// How many there are on all pages.
+    pub(crate) total: usize,
+    /// What to ask for before; none if there are no older ones.
+    pub(crate) next: Option<u64>,
+}
+
+impl StoredRecord {
+    /// The record with the progress of this moment.
+    fn now(&self) -> TaskRecord {
+        let mut record = self.record.clone();
+        if let Some(sources) = &self.sources {
+            record.update(sources);
+        }
+        if !record.has_ended() {
+            record.took = self.began.elapsed();
+        }
+        record
+    }
+}
+
 impl Drop for StoredRecord {
     fn drop(&mut self) {
         if let Some(log_file) = &self.record.log_file {
@@ -79,7 +105,7 @@ impl TaskRecords {
         let number = store.totals.leased;
         // The number keeps logs apart: a task can be leased more than once.
         let log_file = store.logs.as_ref().map(|dir| dir.join(format!("{}-{number}.log", lease.task.id)));
-        let record = TaskRecord::new(lease, log_file);
+        let record = TaskRecord::new(number, lease, log_file);
         store.records.insert(number, StoredRecord { record, began: Instant::now(), sources: None });
         drop(store);
         // Stands unless `end` replaces it: a session that panics or is aborted closes its record all the same.
@@ -88,21 +114,25 @@ impl TaskRecords {
     }
 
     /// All records, oldest first, with the progress of this moment.
+    #[cfg(any(test, feature = "simulation"))]
     pub(crate) fn list(&self) -> Vec<TaskRecord> {
-        self.store()
-            .records
-            .values()
-            .map(|stored| {
-                let mut record = stored.record.clone();
-                if let Some(sources) = &stored.sources {
-                    record.update(sources);
-                }
-                if !record.has_ended() {
-                    record.took = stored.began.elapsed();
-                }
-                record
-            })
-            .collect()
+        self.store().records.values().map(StoredRecord::now).collect()
+    }
+
+    /// At most `limit` records, newest first, of those that are older than the one with the number `before`.
+    pub(crate) fn page(&self, before: Option<u64>, limit: usize) -> RecordPage {
+        let store = self.store();
+        let mut older = store.records.range(..before.unwrap_or(u64::MAX)).rev();
+        let records: Vec<TaskRecord> = older.by_ref().take(limit).map(|(_, stored)| stored.now()).collect();
+        let next = older.next().and_then(|_| records.last()).map(|record| record.number);
+        RecordPage { records, total: store.records.len(), next }
+    }
+
+    /// The newest record of a task, which can have been here more than once.
+    pub(crate) fn find(&self, task: Uuid) -> Option<TaskRecord> {
+        let store = self.store();
+        let found = store.records.values().rev().find(|stored| stored.record.task_id == task);
+        found.map(StoredRecord::now)
     }
 
     /// Notes that the server has just answered a request for work.
@@ -191,8 +221,7 @@ impl OpenRecord {
     /// Notes that the runner is started.
     pub(crate) fn running(&self, runner: String, reports: Reports, traffic: Arc<Traffic>) {
         self.change(|stored| {
-            stored.record.runner = Some(runner);
-            stored.record.state = RecordState::Running;
+            stored.record.run_by(&runner);
             stored.sources = Some((reports, traffic));
         });
     }
@@ -247,7 +276,7 @@ impl Drop for OpenRecord {
                 stored.record.update(&sources);
             }
             stored.record.took = stored.began.elapsed();
-            stored.record.state = RecordState::Ended(self.outcome.clone());
+            stored.record.end(self.outcome.clone());
             (stored.record.took, stored.record.traffic.bytes_in, stored.record.traffic.bytes_out)
         });
         let (took, bytes_in, bytes_out) = ended.unwrap_or_default();

@@ -29,6 +29,46 @@ async fn a_record_shows_progress_while_it_runs_and_keeps_the_last() {
     assert_eq!(records.totals(), LeaseTotals { leased: 1, completed: 1, ..LeaseTotals::default() });
 }
 
+#[tokio::test(start_paused = true)]
+async fn little_is_kept_of_large_reports_and_reasons() {
+    let records = TaskRecords::default();
+    let open = records.begin(&lease(&"c".repeat(1 << 20)));
+    let reports = Reports::new(ReportLimits::default());
+    open.running("r".repeat(1 << 20), reports.clone(), Default::default());
+    let large = json!({ "z": 1, "a": "x".repeat(64 << 10) });
+    reports.progress(large.clone());
+    assert_eq!(records.list()[0].progress, large.into(), "whole while it runs");
+    open.end(LeaseOutcome::Failed { reason: "f".repeat(1 << 20), confirmed: true }, None);
+    let record = records.list().pop().unwrap();
+    let progress: serde_json::Value = serde_json::from_str(record.progress.as_str()).unwrap();
+    assert!(progress["too_large_to_keep"]["bytes"].as_u64().unwrap() > 64 << 10, "{progress}");
+    assert!(format!("{record:?}").len() < 10_000, "{}", format!("{record:?}").len());
+}
+
+#[tokio::test]
+async fn pages_go_from_new_to_old_and_meet_each_record_once() {
+    let records = TaskRecords::default();
+    for _ in 0..7 {
+        records.begin(&lease("cap")).end(LeaseOutcome::Cancelled, None);
+    }
+    let (mut before, mut numbers) = (None, Vec::new());
+    loop {
+        let page = records.page(before, 3);
+        assert_eq!(page.total, 7);
+        numbers.extend(page.records.iter().map(|record| record.number));
+        before = page.next;
+        if before.is_none() {
+            break;
+        }
+    }
+    assert_eq!(numbers, [7, 6, 5, 4, 3, 2, 1]);
+    assert_eq!(records.page(None, 7).next, None);
+    assert!(records.page(Some(0), 7).records.is_empty());
+    let newest = records.list().pop().unwrap();
+    assert_eq!(records.find(newest.task_id).map(|record| record.number), Some(7));
+    assert!(records.find(uuid::Uuid::new_v4()).is_none());
+}
+
 #[test]
 fn only_the_last_tasks_that_ended_are_kept_but_all_are_counted() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();

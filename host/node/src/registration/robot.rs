@@ -45,8 +45,19 @@ impl RobotLogin {
         capabilities: watch::Receiver<BTreeSet<String>>,
     ) -> Self {
         let status = watch::Sender::new(RegistrationStatus::Disconnected);
-        let (reported, again, told) = (watch::Sender::new(None), watch::Sender::new(None), watch::Sender::new(None));
-        Self { dds, credentials, version, capabilities, reported, unheard: Mutex::default(), again, told, status }
+        let (reported, again, told) =
+            (watch::Sender::new(None), watch::Sender::new(None), watch::Sender::new(None));
+        Self {
+            dds,
+            credentials,
+            version,
+            capabilities,
+            reported,
+            unheard: Mutex::default(),
+            again,
+            told,
+            status,
+        }
     }
 
     /// The status, now and as it changes.

@@ -4,26 +4,88 @@ use std::io::SeekFrom;
 use std::path::Path;
 
 use axum::Json;
-use axum::extract::{Path as UrlPath, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path as UrlPath, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::{Value, json};
+use posemesh_domain_client::TrafficView;
+use posemesh_runner_api::json_text::JsonText;
+use posemesh_runner_api::reports::LimitUse;
+use serde::{Deserialize, Serialize};
 use time::format_description::well_known::Rfc3339;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use uuid::Uuid;
 
 use super::answer::error;
 use super::sources::StatusSources;
-use crate::records::{LeaseOutcome, RecordState, TaskRecord};
+use crate::records::{LeaseOutcome, RecordPage, RecordState, TaskRecord};
 
 /// How much of a log's end is shown with its task.
 const TAIL_BYTES: u64 = 8 << 10;
 /// No log is longer: its runner's `log_bytes` and the time and stream of each line.
 const LOG_BYTES: u64 = 64 << 20;
 
-pub(super) async fn all(State(sources): State<StatusSources>) -> Json<Value> {
-    let tasks: Vec<Value> = sources.records.list().iter().rev().map(shown).collect();
-    Json(json!({"tasks": tasks}))
+/// How many tasks a page has unless more are asked for.
+const PAGE: usize = 50;
+/// How many it has at most.
+const LARGEST_PAGE: usize = 256;
+
+/// Which page is asked for.
+#[derive(Debug, Deserialize)]
+pub(super) struct PageQuery {
+    /// How many tasks.
+    limit: Option<usize>,
+    /// Only those older than the task with this `number`: `next` of the page before.
+    before: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Page {
+    tasks: Vec<ShownTask>,
+    /// How many tasks there are on all pages.
+    total: usize,
+    /// `before` of the next page; none if this is the last.
+    next: Option<u64>,
+}
+
+/// A task as people and scripts see it.
+#[derive(Serialize)]
+struct ShownTask {
+    id: Uuid,
+    number: u64,
+    job_id: Option<Uuid>,
+    domain_id: Option<Uuid>,
+    capability: String,
+    runner: Option<String>,
+    state: &'static str,
+    reason: Option<String>,
+    /// As the runner wrote it.
+    progress: JsonText,
+    leased_at: Option<String>,
+    took_ms: u64,
+    limits: Vec<LimitUse>,
+    dropped_events: u64,
+    traffic: TrafficView,
+    /// The last lines that its runner printed; only of one task.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log_tail: Option<Vec<String>>,
+}
+
+pub(super) async fn all(
+    State(sources): State<StatusSources>,
+    query: Result<Query<PageQuery>, QueryRejection>,
+) -> Response {
+    let Ok(Query(PageQuery { limit, before })) = query else {
+        let text = "`limit` and `before` are whole numbers: /api/tasks?limit=50&before=NUMBER";
+        return error(StatusCode::BAD_REQUEST, text);
+    };
+    let RecordPage { records, total, next } =
+        sources.records.page(before, limit.unwrap_or(PAGE).clamp(1, LARGEST_PAGE));
+    let shorten = |mut record: TaskRecord| {
+        record.progress = record.short_progress();
+        ShownTask::from(record)
+    };
+    Json(Page { tasks: records.into_iter().map(shorten).collect(), total, next }).into_response()
 }
 
 pub(super) async fn one(State(sources): State<StatusSources>, UrlPath(id): UrlPath<String>) -> Response {
@@ -31,18 +93,14 @@ pub(super) async fn one(State(sources): State<StatusSources>, UrlPath(id): UrlPa
         Ok(record) => record,
         Err(answer) => return *answer,
     };
-    let mut task = shown(&record);
     let tail = match &record.log_file {
         Some(file) => end_of(file, TAIL_BYTES).await,
         None => String::new(),
     };
     // The first line may be a part of one.
     let from = if tail.len() as u64 == TAIL_BYTES { tail.find('\n').map_or(0, |at| at + 1) } else { 0 };
-    let lines: Vec<&str> = tail.get(from..).unwrap_or_default().lines().collect();
-    if let Some(task) = task.as_object_mut() {
-        task.insert("log_tail".to_owned(), json!(lines));
-    }
-    Json(task).into_response()
+    let lines = tail.get(from..).unwrap_or_default().lines().map(str::to_owned).collect();
+    Json(ShownTask { log_tail: Some(lines), ..record.into() }).into_response()
 }
 
 pub(super) async fn log(State(sources): State<StatusSources>, UrlPath(id): UrlPath<String>) -> Response {
@@ -62,35 +120,39 @@ fn find(sources: &StatusSources, id: &str) -> Result<TaskRecord, Box<Response>> 
     let Ok(id) = id.parse::<Uuid>() else {
         return Err(Box::new(error(StatusCode::BAD_REQUEST, "the id of a task is a UUID")));
     };
-    // A task can have been here more than once.
-    sources.records.list().into_iter().rev().find(|record| record.task_id == id).ok_or_else(|| {
+    sources.records.find(id).ok_or_else(|| {
         let text = format!("task {id} is not among the last that this node had");
         Box::new(error(StatusCode::NOT_FOUND, text))
     })
 }
 
-fn shown(record: &TaskRecord) -> Value {
-    let reason = match &record.state {
-        RecordState::Ended(LeaseOutcome::Failed { reason, .. } | LeaseOutcome::Lost { reason }) => {
-            Some(reason.as_str())
+impl From<TaskRecord> for ShownTask {
+    fn from(record: TaskRecord) -> Self {
+        let state = record.state.word();
+        let reason = match record.state {
+            RecordState::Ended(LeaseOutcome::Failed { reason, .. } | LeaseOutcome::Lost { reason }) => {
+                Some(reason)
+            }
+            _ => None,
+        };
+        Self {
+            id: record.task_id,
+            number: record.number,
+            job_id: record.job_id,
+            domain_id: record.domain_id,
+            capability: record.capability,
+            runner: record.runner,
+            state,
+            reason,
+            progress: record.progress,
+            leased_at: record.leased_at.format(&Rfc3339).ok(),
+            took_ms: u64::try_from(record.took.as_millis()).unwrap_or(u64::MAX),
+            limits: record.usage,
+            dropped_events: record.dropped_events,
+            traffic: record.traffic,
+            log_tail: None,
         }
-        _ => None,
-    };
-    json!({
-        "id": record.task_id,
-        "job_id": record.job_id,
-        "domain_id": record.domain_id,
-        "capability": record.capability,
-        "runner": record.runner,
-        "state": record.state.word(),
-        "reason": reason,
-        "progress": record.progress,
-        "leased_at": record.leased_at.format(&Rfc3339).ok(),
-        "took_ms": u64::try_from(record.took.as_millis()).unwrap_or(u64::MAX),
-        "limits": record.usage,
-        "dropped_events": record.dropped_events,
-        "traffic": record.traffic,
-    })
+    }
 }
 
 /// The last bytes of a file as text; nothing of one that is not there.

@@ -1,8 +1,8 @@
 //! What a store holds before its guest begins: folders, a WASI context with what was granted and nothing
 //! else, and full budgets.
 
-use std::collections::BTreeMap;
 use std::io;
+use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpHooks};
 
+use crate::folders::OpenFolder;
 use crate::instance::control::ControlContext;
 use crate::instance::inputs::InputsContext;
 use crate::instance::log_stream::LogStream;
@@ -79,7 +80,7 @@ pub(crate) async fn make_dirs(task_dir: PathBuf) -> io::Result<SandboxDirs> {
 /// When a folder can't be opened; the text names it.
 pub(crate) fn wasi_of_run(
     dirs: &SandboxDirs,
-    directories: &BTreeMap<String, PathBuf>,
+    folders: &[OpenFolder],
     environment: &[(String, String)],
     [stdout, stderr]: [&LogStream; 2],
 ) -> Result<WasiCtx, String> {
@@ -94,8 +95,10 @@ pub(crate) fn wasi_of_run(
     open(&dirs.work, "/work", FsPerms::ReadWrite)?;
     // Read only: `read-at` reads the same files on the host's side after they were materialised.
     open(&dirs.inputs, "/work/inputs", FsPerms::ReadOnly)?;
-    for (name, folder) in directories {
-        open(folder, &format!("/data/{name}"), FsPerms::ReadOnly)?;
+    for OpenFolder { name, folder } in folders {
+        // This very folder, which was looked at, and not what its path may lead to by now.
+        let opened = PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd()));
+        open(&opened, &format!("/data/{name}"), FsPerms::ReadOnly)?;
     }
     Ok(wasi.build())
 }

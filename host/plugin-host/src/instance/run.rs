@@ -1,12 +1,12 @@
 //! The call of `run`: one task from its folders to its end.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use posemesh_runner_api::failure::RunFailure;
 use posemesh_runner_api::runner::RunnerCall;
 use wasmtime_wasi_http::WasiHttpHooks;
 
+use crate::folders::OpenFolder;
 use crate::instance::bindings::{Runner as RunnerWorld, RunnerPre};
 use crate::instance::call::call;
 use crate::instance::failure::FailureContext;
@@ -30,14 +30,16 @@ pub(crate) struct GenerationSetup<'a> {
     /// Granted variables with their values.
     pub(crate) environment: &'a [(String, String)],
     pub(crate) threads: &'a GuestThreads,
+    /// The granted folders, open.
+    pub(crate) folders: Vec<OpenFolder>,
 }
 
 /// What a run gets, whichever process it is in.
 pub(crate) struct InstanceSetup<'a> {
     pub(crate) label: &'a str,
     pub(crate) limits: &'a Limits,
-    /// Granted directories, by their names.
-    pub(crate) directories: &'a BTreeMap<String, PathBuf>,
+    /// The granted folders, open.
+    pub(crate) folders: &'a [OpenFolder],
     pub(crate) environment: &'a [(String, String)],
     pub(crate) threads: &'a GuestThreads,
     pub(crate) log: RunnerLog,
@@ -51,13 +53,13 @@ pub(crate) async fn run(
     setup: GenerationSetup<'_>,
     task_call: RunnerCall,
 ) -> Result<(), RunFailure> {
-    let GenerationSetup { label, grant, environment, threads } = setup;
+    let GenerationSetup { label, grant, environment, threads, folders } = setup;
     let trouble = RunTrouble::default();
     let log = log_of(label, &grant.limits, &task_call, &trouble).await;
     let setup = InstanceSetup {
         label,
         limits: &grant.limits,
-        directories: &grant.directories,
+        folders: &folders,
         environment,
         threads,
         outbound: Box::new(Outbound::new(grant, log.clone())),
@@ -88,13 +90,13 @@ pub(crate) async fn run_with(
     setup: InstanceSetup<'_>,
     task_call: RunnerCall,
 ) -> Result<(), RunFailure> {
-    let InstanceSetup { label, limits, directories, environment, threads, log, outbound, trouble } = setup;
+    let InstanceSetup { label, limits, folders, environment, threads, log, outbound, trouble } = setup;
     let dir = task_call.disk.path();
     let dirs = make_dirs(dir.to_owned()).await.map_err(|error| {
         RunFailure::host(format!("making the sandbox directory in {}: {error}", dir.display()))
     })?;
     let (stdout, stderr) = (LogStream::new(&log, "stdout"), LogStream::new(&log, "stderr"));
-    let wasi = wasi_of_run(&dirs, directories, environment, [&stdout, &stderr]).map_err(RunFailure::host)?;
+    let wasi = wasi_of_run(&dirs, folders, environment, [&stdout, &stderr]).map_err(RunFailure::host)?;
     let work = dirs.work.clone();
     // Converted here because `new_state` takes the whole call.
     let task = wit::task(&task_call.task);

@@ -10,6 +10,7 @@ use posemesh_text::one_line;
 use sha2::{Digest as _, Sha256};
 use wasmtime::component::{Component, InstancePre};
 
+use crate::folders::PrivateFolders;
 use crate::instance::state::RunState;
 use crate::load::cache::{Cache, CacheError};
 use crate::load::compiled::CompiledComponent;
@@ -44,6 +45,8 @@ pub struct LoaderSettings {
     pub defaults: Limits,
     /// Whether guests run in processes of their own (`SANDBOX`).
     pub sandbox: SandboxSettings,
+    /// Folders that no runner gets, whatever its policy says.
+    pub private: PrivateFolders,
 }
 
 impl Default for LoaderSettings {
@@ -56,6 +59,7 @@ impl Default for LoaderSettings {
             maximum: Limits::node_maximum(),
             defaults: Limits::default(),
             sandbox: SandboxSettings::default(),
+            private: PrivateFolders::default(),
         }
     }
 }
@@ -92,6 +96,7 @@ pub struct Loader {
     defaults: Limits,
     sandbox: Option<Arc<Sandbox>>,
     sandbox_mode: SandboxMode,
+    private: Arc<PrivateFolders>,
     files: FileCalls,
 }
 
@@ -128,6 +133,7 @@ impl Loader {
             defaults: settings.defaults,
             sandbox_mode: settings.sandbox.mode,
             sandbox: Sandbox::new(settings.sandbox),
+            private: Arc::new(settings.private),
             files: FileCalls::default(),
         })
     }
@@ -145,6 +151,11 @@ impl Loader {
     /// What a runner gets of which nothing is said.
     pub(crate) fn defaults(&self) -> &Limits {
         &self.defaults
+    }
+
+    /// The folders that no runner gets.
+    pub(crate) fn private(&self) -> &Arc<PrivateFolders> {
+        &self.private
     }
 
     /// How files of `PLUGINS_DIR` are looked at and read.

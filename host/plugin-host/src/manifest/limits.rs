@@ -13,6 +13,7 @@ const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 const MINUTE: u64 = 60_000;
+const TIB: u64 = 1 << 40;
 const DAY: u64 = 24 * 60 * MINUTE;
 
 /// The operator's file, as messages call it.
@@ -159,6 +160,10 @@ limits! {
     scratch_bytes, ScratchBytes, "RUNNER_MAX_SCRATCH_BYTES", Bytes, 4 * GIB, 64 * GIB;
     /// Files, folders and links in the sandbox directory.
     scratch_files, ScratchFiles, "RUNNER_MAX_SCRATCH_FILES", Number, 10_000, 1_000_000;
+    /// Inputs that may be opened; each costs the domain server a request.
+    input_requests, InputRequests, "RUNNER_MAX_INPUT_REQUESTS", Number, 1000, 1_000_000;
+    /// Bytes over all inputs, those of parts that are skipped included.
+    input_bytes, InputBytes, "RUNNER_MAX_INPUT_BYTES", Bytes, 64 * GIB, TIB;
     /// Bytes over all artifacts.
     output_bytes, OutputBytes, "RUNNER_MAX_OUTPUT_BYTES", Bytes, 16 * GIB, 64 * GIB;
     /// How many artifacts.
@@ -192,6 +197,8 @@ impl Limits {
             cpu_time_ms: deadline_ms.div_ceil(4),
             scratch_bytes: 0,
             scratch_files: 0,
+            input_requests: 0,
+            input_bytes: 0,
             output_bytes: 0,
             artifacts: 0,
             log_bytes: 16 * KIB,

@@ -6,6 +6,8 @@
 //! environment = ["MODEL_NAME"]              # variables of the node that the runner may see
 //! network_hosts = ["api.example.com"]       # hosts that it may reach by HTTP, at public addresses
 //! private_network_hosts = ["models.lan:80"] # the same, at any address
+//! inputs = "task"                           # which data it may read: what its task names, or all of its "domain"
+//! replace = "task"                          # which data its artifacts may replace: the same
 //!
 //! [directories]                             # folders that it may read, as /data/NAME
 //! models = "/srv/models"
@@ -38,6 +40,7 @@ use serde::Deserialize;
 
 use crate::manifest::breaker::BreakerPolicy;
 use crate::manifest::canary::CanaryPolicy;
+use crate::manifest::data_scope::DataScope;
 use crate::manifest::description::Description;
 use crate::manifest::host_rule::{HostRule, agreed};
 use crate::manifest::limits::{LimitSettings, Limits};
@@ -96,6 +99,10 @@ pub struct Policy {
     pub network_hosts: Vec<HostRule>,
     /// Hosts that it may reach at whatever address: on this machine, in this network.
     pub private_network_hosts: Vec<HostRule>,
+    /// Which data of its domain it may read.
+    pub inputs: DataScope,
+    /// Which data of its domain its artifacts may replace, by id or by name.
+    pub replace: DataScope,
     /// Folders of the host that it may read, by the name that it asks for.
     pub directories: BTreeMap<String, PathBuf>,
     /// The most that it gets.
@@ -112,6 +119,8 @@ impl Default for Policy {
             environment: Vec::new(),
             network_hosts: Vec::new(),
             private_network_hosts: Vec::new(),
+            inputs: DataScope::default(),
+            replace: DataScope::default(),
             directories: BTreeMap::new(),
             limits: LimitSettings::default(),
         }
@@ -196,7 +205,17 @@ impl Policy {
             }
         }
         not_granted.extend(reduced.iter().map(ToString::to_string));
-        Grant { limits, environment, network_hosts, private_network_hosts, directories, not_granted }
+        let (inputs, replace) = (self.inputs, self.replace);
+        Grant {
+            limits,
+            environment,
+            network_hosts,
+            private_network_hosts,
+            inputs,
+            replace,
+            directories,
+            not_granted,
+        }
     }
 }
 
@@ -222,6 +241,10 @@ pub struct Grant {
     pub network_hosts: Vec<HostRule>,
     /// The hosts that it may reach at any address.
     pub private_network_hosts: Vec<HostRule>,
+    /// Which data of its domain it may read.
+    pub inputs: DataScope,
+    /// Which data of its domain its artifacts may replace.
+    pub replace: DataScope,
     /// The folders of the host that it may read, by name: each appears as `/data/NAME`.
     pub directories: BTreeMap<String, PathBuf>,
     /// What it asked for and did not get, in words.

@@ -9,6 +9,7 @@ use posemesh_runner_api::failure::RunFailure;
 use posemesh_runner_api::runner::{Runner, RunnerCall, RunnerNeeds};
 use posemesh_text::one_line;
 
+use crate::folders::PrivateFolders;
 use crate::load::error::LoadError;
 use crate::load::loader::{LoadedComponent, Loader};
 use crate::load::stage::{LoadStage, Reached};
@@ -16,8 +17,10 @@ use crate::manifest::breaker::BreakerPolicy;
 use crate::manifest::description::Description;
 use crate::manifest::limits::Limits;
 use crate::manifest::policy::{Grant, Policy};
+use crate::ports::guarded;
 use crate::registry::claims::Claim;
 use crate::registry::counters::RunCounters;
+use crate::registry::granted_folders::{check_directories, open_directories};
 use crate::registry::guests::Guests;
 
 /// The longest name in a label, in bytes; longer than a file's.
@@ -49,6 +52,7 @@ pub struct Generation {
     pub(crate) counters: RunCounters,
     guests: Guests,
     environment: Vec<(String, String)>,
+    private: Arc<PrivateFolders>,
 }
 
 impl Generation {
@@ -66,13 +70,12 @@ impl Generation {
         environment: &(dyn Fn(&str) -> Option<String> + Sync),
         reached: Reached<'_>,
     ) -> Result<Self, LoadError> {
+        // `describe` reaches none of them; they are opened now so that the process need not be started again for a task.
+        let folders = check_directories(loader, path, policy).await?;
         let LoadedComponent { code, digest, bytes, cached } = loader.load(path, reached).await?;
         let time = loader.describe_time();
         let limits = Limits::probe(&policy.limits, loader.maximum(), loader.defaults(), time);
-        // `describe` reaches none of them; they are named so that the process need not be started again for a task.
-        let directories: Vec<_> =
-            policy.directories.iter().map(|(name, folder)| (name.clone(), folder.clone())).collect();
-        let (guests, raw) = Guests::load(loader, path, code, &limits, &directories, reached).await?;
+        let (guests, raw) = Guests::load(loader, path, code, &limits, folders, reached).await?;
         let description =
             Description::check(raw).map_err(|what| LoadError::Description { path: path.to_owned(), what })?;
         // Only now: what is granted depends on what the runner asked for in its description.
@@ -97,6 +100,7 @@ impl Generation {
             counters: RunCounters::default(),
             guests,
             environment,
+            private: loader.private().clone(),
         })
     }
 
@@ -135,6 +139,8 @@ impl Runner for Generation {
     }
 
     async fn run(&self, call: RunnerCall) -> Result<(), RunFailure> {
-        self.guests.run(&self.label(), &self.grant, &self.environment, call).await
+        let folders = open_directories(&self.private, &self.grant.directories).await?;
+        let call = guarded(call, &self.grant);
+        self.guests.run(&self.label(), &self.grant, &self.environment, folders, call).await
     }
 }

@@ -1,12 +1,13 @@
 //! Where the guests of one generation run: in processes of their own, or, where the settings say so, in this one.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use posemesh_runner_api::failure::RunFailure;
 use posemesh_runner_api::runner::RunnerCall;
 use posemesh_text::one_line;
 
+use crate::folders::OpenFolder;
 use crate::instance::bindings::RunnerPre;
 use crate::instance::describe::{DescribeError, describe};
 use crate::instance::guest_threads::GuestThreads;
@@ -30,8 +31,8 @@ pub(crate) enum Guests {
 }
 
 impl Guests {
-    /// Gets ready to run this code, and calls `describe`. `directories` are those that the operator grants to a runner that
-    /// asks for them.
+    /// Gets ready to run this code, and calls `describe`. `folders` are those that the operator grants to a runner that asks
+    /// for them.
     ///
     /// # Errors
     /// When the component is not of the world of runners or does not describe itself.
@@ -40,7 +41,7 @@ impl Guests {
         path: &Path,
         code: CompiledComponent,
         probe: &Limits,
-        directories: &[(String, PathBuf)],
+        folders: Vec<OpenFolder>,
         reached: Reached<'_>,
     ) -> Result<(Self, RawDescription), LoadError> {
         let owned = || path.to_owned();
@@ -68,7 +69,7 @@ impl Guests {
         let label = path.file_stem().map(|stem| one_line(stem.display(), 100)).unwrap_or_default();
         let pool = Pool::new(sandbox.clone(), label, sealed);
         let linked = || reached(LoadStage::Linked);
-        let raw = pool.describe(probe, directories, linked).await.map_err(|failure| match failure {
+        let raw = pool.describe(probe, folders, linked).await.map_err(|failure| match failure {
             LoadFailure::World(what) => LoadError::World { path: owned(), what: one_line(what, MAX_CAUSE) },
             LoadFailure::Describe(cause) => {
                 LoadError::Describe { path: owned(), cause: one_line(cause, MAX_CAUSE) }
@@ -87,12 +88,15 @@ impl Guests {
         label: &str,
         grant: &Arc<Grant>,
         environment: &[(String, String)],
+        folders: Vec<OpenFolder>,
         call: RunnerCall,
     ) -> Result<(), RunFailure> {
         match self {
-            Self::Apart(pool) => pool.run(label.to_owned(), grant.clone(), environment.to_vec(), call).await,
+            Self::Apart(pool) => {
+                pool.run(label.to_owned(), grant.clone(), environment.to_vec(), folders, call).await
+            }
             Self::Here(pre, threads) => {
-                run(pre.clone(), GenerationSetup { label, grant, environment, threads }, call).await
+                run(pre.clone(), GenerationSetup { label, grant, environment, threads, folders }, call).await
             }
         }
     }

@@ -13,11 +13,11 @@ mod reports;
 mod serve;
 
 use std::io::{self, Write as _};
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
-use std::path::PathBuf;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use crate::folders::OpenFolder;
 use crate::instance::bindings::RunnerPre;
 use crate::instance::state::RunState;
 use crate::load::compiled::CompiledComponent;
@@ -101,14 +101,10 @@ fn set_up(setup: &Setup, descriptors: Vec<OwnedFd>) -> Result<(Option<Server>, V
     let pre = link_component(&engine, &component).map_err(NotReady::World)?;
     let pre: RunnerPre<RunState> = RunnerPre::new(pre)
         .map_err(|error| NotReady::World(posemesh_text::one_line(format_args!("{error:#}"), 400)))?;
-    // By the descriptors that were handed over: whatever has become of their paths since.
-    let directories = setup
-        .directories
-        .iter()
-        .zip(&granted)
-        .map(|(name, folder)| (name.clone(), PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd()))))
-        .collect();
-    let server = Server { runtime, engine, pre, label: setup.label.clone(), directories, granted };
+    // Those that were handed over, whatever has become of their paths since.
+    let names = setup.directories.iter().cloned();
+    let folders = names.zip(granted).map(|(name, folder)| OpenFolder { name, folder }).collect();
+    let server = Server { runtime, engine, pre, label: setup.label.clone(), folders };
     Ok((Some(server), missing))
 }
 

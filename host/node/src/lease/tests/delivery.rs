@@ -280,7 +280,7 @@ async fn the_time_of_a_lease_that_is_only_failed_counts_from_its_first_report_on
         assert!(matches!(outcome, LeaseOutcome::Lost { .. }), "{outcome:?}");
     });
     let orphaned = fails_of(async |fixture| {
-        give_back(&fixture.context, OrphanedLease { task_id: Uuid::nil() }).await;
+        give_back(&fixture.context, vec![OrphanedLease { task_id: Uuid::nil() }]).await;
     });
     for said in [unreadable.await, orphaned.await] {
         assert!(said.len() > 1, "it is tried again: {said:?}");

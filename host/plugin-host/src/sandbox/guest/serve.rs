@@ -1,8 +1,8 @@
 //! The life of a sandbox process: orders come in, calls go on beside each other, until the node closes the channel.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use posemesh_runner_api::disk::TaskDisk;
@@ -12,6 +12,7 @@ use posemesh_runner_api::runner::RunnerCall;
 use tokio_util::sync::CancellationToken;
 use wasmtime_wasi_http::WasiHttpHooks;
 
+use crate::folders::OpenFolder;
 use crate::instance::bindings::RunnerPre;
 use crate::instance::describe::{DescribeError, describe};
 use crate::instance::outbound::Outbound;
@@ -38,10 +39,8 @@ pub(crate) struct Server {
     pub(crate) engine: Arc<RunnerEngine>,
     pub(crate) pre: RunnerPre<RunState>,
     pub(crate) label: String,
-    /// The granted directories, by paths that lead to the descriptors below.
-    pub(crate) directories: BTreeMap<String, PathBuf>,
-    /// Kept open for as long as the process lives.
-    pub(crate) granted: Vec<OwnedFd>,
+    /// The granted folders, open for as long as the process lives.
+    pub(crate) folders: Vec<OpenFolder>,
 }
 
 /// What a call hears of the node while it runs.
@@ -59,7 +58,7 @@ struct Shared {
     engine: Arc<RunnerEngine>,
     pre: RunnerPre<RunState>,
     label: String,
-    directories: BTreeMap<String, PathBuf>,
+    folders: Vec<OpenFolder>,
     outbox: Outbox,
 }
 
@@ -74,8 +73,8 @@ impl Server {
         max_frame: usize,
         outbox: Outbox,
     ) -> Result<(), String> {
-        let Self { runtime, engine, pre, label, directories, granted } = self;
-        let shared = Arc::new(Shared { engine, pre, label, directories, outbox });
+        let Self { runtime, engine, pre, label, folders } = self;
+        let shared = Arc::new(Shared { engine, pre, label, folders, outbox });
         let lines = Lines::default();
         let ended = runtime.block_on(async {
             let channel = channel.try_clone().and_then(|socket| ChannelEnd::new(socket, max_frame));
@@ -89,7 +88,6 @@ impl Server {
             }
         });
         // Guests that still run go with the process.
-        drop(granted);
         runtime.shutdown_background();
         ended
     }
@@ -169,7 +167,7 @@ fn run_order(
         let setup = InstanceSetup {
             label: &label,
             limits: &limits,
-            directories: &shared.directories,
+            folders: &shared.folders,
             environment: &environment,
             threads: shared.engine.guest_threads(),
             log: log.clone(),

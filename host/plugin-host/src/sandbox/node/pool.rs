@@ -13,7 +13,9 @@ use std::time::Duration;
 use posemesh_files::remove_tree;
 use posemesh_runner_api::failure::RunFailure;
 use posemesh_runner_api::runner::RunnerCall;
+use rustix::fs::fstat;
 
+use crate::folders::OpenFolder;
 use crate::manifest::description::RawDescription;
 use crate::manifest::limits::Limits;
 use crate::manifest::policy::Grant;
@@ -92,7 +94,7 @@ impl Sandbox {
     /// # Errors
     /// When no process can be started, or when something is lacking and everything is required.
     pub(crate) async fn probe(&self) -> Result<Vec<String>, String> {
-        let running = self.start("probe", None, &[]).await.map_err(|error| match error {
+        let running = self.start("probe", None, Vec::new()).await.map_err(|error| match error {
             StartError::World(what) | StartError::Host(what) => what,
         })?;
         let missing = running.process.missing.clone();
@@ -126,31 +128,26 @@ impl Sandbox {
         &self,
         label: &str,
         code: Option<&OwnedFd>,
-        directories: &[(String, PathBuf)],
+        folders: Vec<OpenFolder>,
     ) -> Result<Running, StartError> {
         let host = |what: String, error: io::Error| StartError::Host(format!("{what}: {error}"));
         let (parent, own) = self
             .new_folder()
             .map_err(|error| host("making the folder of a sandbox process".to_owned(), error))?;
         let folder = OwnFolder { path: own.clone(), _parent: parent };
-        let mut open = Vec::new();
-        for (name, path) in directories {
-            let dir = open_directory(path).map_err(|error| {
-                host(format!("opening the granted directory {name} ({})", path.display()), error)
-            })?;
-            open.push((name.clone(), dir));
-        }
+        let granted = Granted::of(&folders)
+            .map_err(|error| host("looking at the granted folders".to_owned(), error))?;
         let start = Start {
             program: &self.program,
             label: label.to_owned(),
             code,
             folder: own,
-            directories: open,
+            folders,
             require: self.require,
         };
         let process = Process::start(start).await?;
         self.note_missing(&process.missing);
-        Ok(Running { process, directories: directories.to_vec(), _folder: folder })
+        Ok(Running { process, granted, _folder: folder })
     }
 
     fn note_missing(&self, missing: &[String]) {
@@ -166,10 +163,18 @@ impl Sandbox {
     }
 }
 
-/// Opened as what it is now: a directory.
-fn open_directory(path: &Path) -> io::Result<OwnedFd> {
-    use rustix::fs::{Mode, OFlags, open};
-    Ok(open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
+/// Which folders a process was granted: those very folders, and not their paths.
+#[derive(Debug, PartialEq, Eq)]
+struct Granted(Vec<(String, u64, u64)>);
+
+impl Granted {
+    fn of(folders: &[OpenFolder]) -> io::Result<Self> {
+        let identity = |folder: &OpenFolder| {
+            let stat = fstat(&folder.folder)?;
+            Ok((folder.name.clone(), stat.st_dev, stat.st_ino))
+        };
+        folders.iter().map(identity).collect::<io::Result<_>>().map(Self)
+    }
 }
 
 /// A process's folder; removed when the process is gone.
@@ -199,7 +204,7 @@ impl Drop for OwnFolder {
 struct Running {
     // Dropped first: what is in the folder is in use until then.
     process: Arc<Process>,
-    directories: Vec<(String, PathBuf)>,
+    granted: Granted,
     _folder: OwnFolder,
 }
 
@@ -219,12 +224,14 @@ impl Pool {
         Self { sandbox, label, code, current: Arc::default(), claims: Arc::default() }
     }
 
-    /// Starts a process that has these directories, or takes the one that is there.
-    async fn process(&self, directories: &[(String, PathBuf)]) -> Result<Arc<Running>, StartError> {
+    /// Starts a process that has these folders, or takes the one that is there.
+    async fn process(&self, folders: Vec<OpenFolder>) -> Result<Arc<Running>, StartError> {
+        let granted = Granted::of(&folders)
+            .map_err(|error| StartError::Host(format!("looking at the granted folders: {error}")))?;
         let mut current = self.current.lock().await;
         if let Some(running) = &*current
             && !running.process.is_over()
-            && running.directories == directories
+            && running.granted == granted
             // Somebody may have removed it, and the process could not use a new one of that name.
             && tokio::fs::metadata(&running.process.folder).await.is_ok()
         {
@@ -232,20 +239,20 @@ impl Pool {
         }
         // Tasks that still run in the former one keep it until they end.
         *current = None;
-        let running = Arc::new(self.sandbox.start(&self.label, Some(&self.code), directories).await?);
+        let running = Arc::new(self.sandbox.start(&self.label, Some(&self.code), folders).await?);
         *current = Some(running.clone());
         Ok(running)
     }
 
-    /// Checks that the component is of the world of runners, and lets it describe itself. `directories` are those that it
+    /// Checks that the component is of the world of runners, and lets it describe itself. `folders` are those that it
     /// may be granted then, so that its first task finds the process ready.
     pub(crate) async fn describe(
         &self,
         limits: &Limits,
-        directories: &[(String, PathBuf)],
+        folders: Vec<OpenFolder>,
         linked: impl FnOnce(),
     ) -> Result<RawDescription, LoadFailure> {
-        let running = self.process(directories).await.map_err(|error| match error {
+        let running = self.process(folders).await.map_err(|error| match error {
             StartError::World(what) => LoadFailure::World(what),
             StartError::Host(what) => LoadFailure::Host(what),
         })?;
@@ -264,11 +271,10 @@ impl Pool {
         label: String,
         grant: Arc<Grant>,
         environment: Vec<(String, String)>,
+        folders: Vec<OpenFolder>,
         call: RunnerCall,
     ) -> Result<(), RunFailure> {
-        let directories: Vec<(String, PathBuf)> =
-            grant.directories.iter().map(|(name, path)| (name.clone(), path.clone())).collect();
-        let running = self.process(&directories).await.map_err(|error| match error {
+        let running = self.process(folders).await.map_err(|error| match error {
             StartError::World(what) | StartError::Host(what) => RunFailure::host(what),
         })?;
         let result = run(

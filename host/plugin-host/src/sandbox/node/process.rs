@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::folders::OpenFolder;
 use crate::manifest::description::RawDescription;
 use crate::manifest::limits::Limits;
 use crate::sandbox::channel::{ChannelEnd, pair};
@@ -53,8 +54,8 @@ pub(super) struct Start<'a> {
     pub(super) code: Option<&'a OwnedFd>,
     /// The process's own folder, which is there and empty.
     pub(super) folder: PathBuf,
-    /// The granted directories, open.
-    pub(super) directories: Vec<(String, OwnedFd)>,
+    /// The granted folders.
+    pub(super) folders: Vec<OpenFolder>,
     pub(super) require: bool,
 }
 
@@ -197,11 +198,10 @@ impl Process {
         process.hold(0, 0, 0);
         tokio::spawn(listen(end, calls, words, process.kill_switch()));
 
-        let (names, folders): (Vec<_>, Vec<_>) = start.directories.into_iter().unzip();
         let setup = Setup {
             label: start.label,
             folder: process.folder.display().to_string(),
-            directories: names,
+            directories: start.folders.iter().map(|folder| folder.name.clone()).collect(),
             require: start.require,
             probe: start.code.is_none(),
         };
@@ -209,7 +209,7 @@ impl Process {
             .map_err(|error| host("opening the sandbox's folder", error))?;
         let mut descriptors = vec![own.as_fd()];
         descriptors.extend(start.code.map(|code| code.as_fd()));
-        descriptors.extend(folders.iter().map(|folder: &OwnedFd| folder.as_fd()));
+        descriptors.extend(start.folders.iter().map(|folder| folder.folder.as_fd()));
         let sent = process.send(&ToGuest::Setup(setup), &descriptors).await;
         sent.map_err(|error| host("setting a sandbox process up", error))?;
         // Ends with the process, after the last that it has said.

@@ -1,0 +1,112 @@
+//! The input port of a runner: what its task names, within its limits.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use posemesh_domain_data::cid::CidError;
+use posemesh_runner_api::ports::{InputPort, PartInfo, PartStream, PortError};
+use posemesh_text::one_line;
+
+use crate::manifest::data_scope::DataScope;
+use crate::ports::budget::InputBudget;
+use crate::ports::named::{Asked, NamedData};
+
+/// How much of a CID an error shows, in bytes.
+const MAX_SHOWN: usize = 120;
+
+/// Inputs that are opened only as far as the operator allows.
+pub(super) struct GuardedInputs {
+    inner: Arc<dyn InputPort>,
+    named: Arc<NamedData>,
+    budget: Arc<InputBudget>,
+    scope: DataScope,
+}
+
+impl GuardedInputs {
+    pub(super) fn new(
+        inner: Arc<dyn InputPort>,
+        named: Arc<NamedData>,
+        budget: Arc<InputBudget>,
+        scope: DataScope,
+    ) -> Self {
+        Self { inner, named, budget, scope }
+    }
+
+    fn check(&self, cid: &str) -> Result<(), PortError> {
+        match (self.scope, self.named.asked(cid)) {
+            (DataScope::Domain, _) | (DataScope::Task, Asked::Named) => Ok(()),
+            (DataScope::Task, Asked::Refused(error)) => Err(refused(&error)),
+            (DataScope::Task, Asked::Other) => Err(PortError::denied(format!(
+                "the task does not name the input {}; the operator allows any data of its domain by inputs = \
+                 \"domain\" in NAME.toml",
+                one_line(cid, MAX_SHOWN)
+            ))),
+        }
+    }
+}
+
+fn refused(error: &CidError) -> PortError {
+    let text = error.to_string();
+    if error.is_refusal() { PortError::denied(text) } else { PortError::invalid(text) }
+}
+
+#[async_trait]
+impl InputPort for GuardedInputs {
+    async fn open(&self, cid: &str) -> Result<Box<dyn PartStream>, PortError> {
+        // Only what is requested is counted.
+        self.check(cid)?;
+        self.budget.request()?;
+        let inner = self.inner.open(cid).await?;
+        let (named, budget) = (self.named.clone(), self.budget.clone());
+        Ok(Box::new(GuardedParts { inner, named, budget, rest: 0, failed: None }))
+    }
+
+    fn unanswered(&self) -> Option<PortError> {
+        self.inner.unanswered()
+    }
+}
+
+/// The parts of an input, whose bytes are counted.
+struct GuardedParts {
+    inner: Box<dyn PartStream>,
+    named: Arc<NamedData>,
+    budget: Arc<InputBudget>,
+    /// Bytes of the current part that were not read yet.
+    rest: u64,
+    failed: Option<PortError>,
+}
+
+impl GuardedParts {
+    fn count(&mut self, bytes: u64) -> Result<(), PortError> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        self.budget.bytes(bytes).inspect_err(|error| self.failed = Some(error.clone()))
+    }
+}
+
+#[async_trait]
+impl PartStream for GuardedParts {
+    async fn next_part(&mut self) -> Result<Option<PartInfo>, PortError> {
+        // What is skipped comes over the network like what is read.
+        self.count(self.rest)?;
+        let part = self.inner.next_part().await?;
+        self.rest = part.as_ref().map_or(0, |part| part.size);
+        if let Some(part) = &part {
+            self.named.meet(&part.data_id);
+        }
+        Ok(part)
+    }
+
+    async fn read(&mut self, max_bytes: usize) -> Result<Bytes, PortError> {
+        self.count(0)?;
+        let bytes = self.inner.read(max_bytes).await?;
+        self.count(bytes.len() as u64)?;
+        self.rest = self.rest.saturating_sub(bytes.len() as u64);
+        Ok(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests;
