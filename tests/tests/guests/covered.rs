@@ -32,6 +32,7 @@ mod tests {
     pub(crate) use crate::memory::runners_that_take_too_much_are_ended_by_name as scratch_fill;
     pub(crate) use crate::plugin_run::a_stream_is_copied_byte_for_byte as copy;
     pub(crate) use crate::plugin_run::every_function_of_the_ports_works as ports;
+    pub(crate) use crate::reach::a_task_reaches_only_the_data_that_it_names as reach;
     pub(crate) use crate::readme::the_runner_of_the_readme_counts_the_bytes_of_its_inputs as readme;
     pub(crate) use crate::scratch::a_file_without_a_name_counts_as_long_as_it_is_open as unlinked;
     pub(crate) use crate::scratch::bytes_and_files_count_however_they_are_named as hoard;

@@ -31,6 +31,9 @@ use crate::dms::wire::{self, Outline, TaskIdSearch};
 /// The longest `Retry-After` that is believed.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
+/// How much of a capability a log line shows, in bytes.
+const MAX_CAPABILITY: usize = 300;
+
 /// One client for all calls of the process: connections are reused, and every call has a timeout.
 ///
 /// A call that is answered 401 is repeated once with another token; nothing else is repeated here.
@@ -126,7 +129,7 @@ impl JobServer for DmsClient {
             lease.sent = Some(at);
             tracing::debug!(
                 task_id = %lease.task.id,
-                capability = lease.task.capability.as_str(),
+                capability = posemesh_text::one_line(&lease.task.capability, MAX_CAPABILITY),
                 access_token_updated = lease.access_token.is_some(),
                 cancel = lease.cancel,
                 "Decoded DMS lease response"

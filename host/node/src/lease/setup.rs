@@ -5,6 +5,7 @@ use std::sync::Arc;
 use posemesh_domain_client::DomainPorts;
 use posemesh_runner_api::failure::Blame;
 use posemesh_runner_api::runner::Runner;
+use posemesh_text::one_line;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -14,6 +15,9 @@ use crate::dms::{HeartbeatAnswer, JobServerErrorKind, Lease, SetupStage};
 use crate::heartbeat::{HeartbeatResult, HeartbeatSender, LeaseState};
 use crate::lease::context::LeaseContext;
 use crate::workdir::TaskDir;
+
+/// How much of a capability that nobody serves is reported, in bytes.
+const MAX_CAPABILITY: usize = 300;
 
 /// Everything that a run needs beside the lease.
 pub(super) struct RunSetup {
@@ -94,7 +98,12 @@ fn pick(context: &LeaseContext, capability: &str) -> Result<Arc<dyn Runner>, Set
         let live: Vec<String> = context.runners.capabilities().borrow().iter().cloned().collect();
         SetupError::Failed {
             stage: SetupStage::StartSession,
-            error: format!("no live runner for capability {capability}; live are: {}", live.join(", ")),
+            // The server names what it likes, in as many bytes as a lease has.
+            error: format!(
+                "no live runner for capability {}; live are: {}",
+                one_line(capability, MAX_CAPABILITY),
+                live.join(", ")
+            ),
             blame: None,
         }
     })

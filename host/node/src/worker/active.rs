@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use posemesh_text::one_line;
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -13,6 +14,9 @@ use crate::dms::Lease;
 use crate::journal::OrphanedLease;
 use crate::lease::{LeaseContext, LeaseSession, SessionEnd, fail_unreadable, give_back};
 use crate::records::TaskRecords;
+
+/// How much of a capability a log line shows, in bytes.
+const MAX_CAPABILITY: usize = 300;
 
 /// The sessions of all leases that are worked on, each in a task of its own.
 pub(super) struct ActiveLeases {
@@ -159,7 +163,8 @@ fn task_span(lease: &Lease) -> Span {
         "task",
         task_id = %task.id,
         job_id = tracing::field::Empty,
-        capability = task.capability,
+        // In each line: a lease may have one of megabytes.
+        capability = one_line(&task.capability, MAX_CAPABILITY),
         domain_id = tracing::field::Empty,
     );
     if let Some(job_id) = task.job_id {

@@ -9,6 +9,7 @@ mod store;
 
 use std::time::{Duration, Instant};
 
+use posemesh_text::one_line;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -30,6 +31,8 @@ const TRAP_GRACE: Duration = Duration::from_millis(200);
 const STUCK_AFTER: Duration = Duration::from_secs(15);
 /// The shortest time between two measurements of the sandbox directory.
 const SCRATCH_INTERVAL: Duration = Duration::from_millis(100);
+/// The longest cause that is taken over from wasmtime, in bytes.
+const MAX_CAUSE: usize = 1000;
 
 /// How a call ended, other than by returning.
 #[derive(Debug)]
@@ -132,7 +135,10 @@ async fn drive<T>(
 
     let work = async {
         let runner = pre.instantiate_async(&mut store).await.map_err(|error| match engine_cause(&error) {
-            Some(cause) => CallEnd::Host(format!("{cause} (making an instance of the runner: {error:#})")),
+            Some(cause) => CallEnd::Host(format!(
+                "{cause} (making an instance of the runner: {})",
+                one_line(format_args!("{error:#}"), MAX_CAUSE)
+            )),
             None => CallEnd::Error(error),
         })?;
         // By its result and not by its kind, since a stack for the call is made only now.

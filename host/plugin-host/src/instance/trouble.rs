@@ -38,7 +38,9 @@ impl RunTrouble {
     /// Notes an error of the engine if the system's answer is among its causes.
     pub(crate) fn saw_engine(&self, doing: &str, error: &wasmtime::Error) {
         if let Some(cause) = engine_cause(error) {
-            self.saw_host(format!("{cause} ({doing}: {error:#})"));
+            // The causes can have a guest's names in them.
+            let error = one_line(format_args!("{error:#}"), MAX_TEXT);
+            self.saw_host(format!("{cause} ({doing}: {error})"));
         }
     }
 

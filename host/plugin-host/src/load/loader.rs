@@ -332,9 +332,9 @@ pub(crate) fn link_component(
 ) -> Result<InstancePre<RunState>, String> {
     let ty = component.component_type();
     let wasmtime_engine = engine.engine();
-    let imports: Vec<String> = ty.imports(wasmtime_engine).map(|(name, _)| name.to_owned()).collect();
-    let exports: Vec<String> = ty.exports(wasmtime_engine).map(|(name, _)| name.to_owned()).collect();
-    check_world(&imports, &exports)?;
+    let imports = ty.imports(wasmtime_engine).map(|(name, _)| name);
+    let exports: Vec<&str> = ty.exports(wasmtime_engine).map(|(name, _)| name).collect();
+    check_world(imports, exports.iter().copied())?;
     engine.link(component).map_err(|error| {
         format!(
             "{}; build it against the WIT package of this node",

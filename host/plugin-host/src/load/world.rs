@@ -5,6 +5,10 @@ use posemesh_text::one_line;
 
 /// The longest account of what does not fit, in bytes.
 const MAX_ACCOUNT: usize = 1000;
+/// How much of one name is shown, in bytes: the account still has to say what helps.
+const MAX_NAME: usize = 200;
+/// How much of a list of names is shown, in bytes.
+const MAX_NAMES: usize = 500;
 /// The package of the contract.
 const PACKAGE: &str = "posemesh:runner";
 /// The newest version of the contract that is served; older ones of the same minor are too.
@@ -19,16 +23,23 @@ const WASI_3: [&str; 5] = ["wasi:cli", "wasi:clocks", "wasi:filesystem", "wasi:r
 ///
 /// # Errors
 /// The interface, the wanted and the offered version, and what to do.
-pub(crate) fn check_world(imports: &[String], exports: &[String]) -> Result<(), String> {
+pub(crate) fn check_world<'a>(
+    imports: impl Iterator<Item = &'a str>,
+    exports: impl Iterator<Item = &'a str> + Clone,
+) -> Result<(), String> {
     // A component names its imports and exports as it likes, and as many as fit into a file.
     check_names(imports, exports).map_err(|what| one_line(what, MAX_ACCOUNT))
 }
 
-fn check_names(imports: &[String], exports: &[String]) -> Result<(), String> {
+fn check_names<'a>(
+    imports: impl Iterator<Item = &'a str>,
+    exports: impl Iterator<Item = &'a str> + Clone,
+) -> Result<(), String> {
     for import in imports {
         let (interface, version) = import.split_once('@').unwrap_or((import, ""));
         let package = interface.split('/').next().unwrap_or_default();
         if package == PACKAGE && !is_served(version) {
+            let (interface, version) = (shown(interface), shown(version));
             return Err(format!(
                 "it wants {interface} in version {version}, and this node offers {WIT_VERSION}; update the node, \
                  or rebuild the runner against the older package"
@@ -38,6 +49,7 @@ fn check_names(imports: &[String], exports: &[String]) -> Result<(), String> {
             continue;
         }
         if !package.starts_with("wasi:") {
+            let import = shown(import);
             return Err(format!(
                 "it imports {import}, which no node offers; a runner may import {PACKAGE}@{WIT_VERSION}, WASI 0.2 \
                  and WASI 0.3"
@@ -46,22 +58,25 @@ fn check_names(imports: &[String], exports: &[String]) -> Result<(), String> {
         check_wasi(import, package, version)?;
     }
     let entry = format!("{PACKAGE}/entry");
-    match exports.iter().find_map(|export| export.strip_prefix(&entry)?.strip_prefix('@')) {
+    match exports.clone().find_map(|export| export.strip_prefix(&entry)?.strip_prefix('@')) {
         Some(version) if is_served(version) => Ok(()),
         Some(version) => Err(format!(
-            "it exports {entry} in version {version}, and this node runs {WIT_VERSION}; update the node, or \
-             rebuild the runner against the older package"
+            "it exports {entry} in version {}, and this node runs {WIT_VERSION}; update the node, or \
+             rebuild the runner against the older package",
+            shown(version)
         )),
         None => Err(format!(
             "it does not export {entry}@{WIT_VERSION}; is it built for the world `runner`? it exports {}",
-            if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") }
+            listed(exports)
         )),
     }
 }
 
 /// Checks an import of WASI: whole releases of 0.2, and of 0.3 where wasmtime has them.
 fn check_wasi(import: &str, package: &str, version: &str) -> Result<(), String> {
+    let import = shown(import);
     if let Some((release, _)) = version.split_once('-') {
+        let release = shown(release);
         return Err(format!(
             "it imports {import}, a release candidate of WASI {release}: candidates match nothing but themselves; \
              rebuild it with tools that target WASI 0.2 or the released 0.3.0"
@@ -87,6 +102,29 @@ fn check_wasi(import: &str, package: &str, version: &str) -> Result<(), String> 
     }
 }
 
+/// A name, fit to be shown.
+fn shown(name: &str) -> String {
+    one_line(name, MAX_NAME)
+}
+
+/// The first names of a list, and how many there are more.
+fn listed<'a>(mut names: impl Iterator<Item = &'a str>) -> String {
+    let mut list = String::new();
+    while list.len() < MAX_NAMES {
+        let Some(name) = names.next() else {
+            return if list.is_empty() { "nothing".to_owned() } else { list };
+        };
+        if !list.is_empty() {
+            list.push_str(", ");
+        }
+        list.push_str(&shown(name));
+    }
+    match names.count() {
+        0 => list,
+        more => format!("{list} and {more} more"),
+    }
+}
+
 fn numbers(text: &str) -> Option<(u64, u64, u64)> {
     let mut parts = text.splitn(3, '.').map(|part| part.parse().ok());
     Some((parts.next()??, parts.next()??, parts.next()??))
@@ -105,37 +143,37 @@ fn is_served(version: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn names(names: &[&str]) -> Vec<String> {
-        names.iter().map(|&name| name.to_owned()).collect()
+    fn check(imports: &[&str], exports: &[&str]) -> Result<(), String> {
+        check_world(imports.iter().copied(), exports.iter().copied())
     }
 
     #[test]
     fn a_runner_of_this_version_fits() {
-        let imports = names(&["posemesh:runner/control@0.1.0", "wasi:cli/environment@0.2.9"]);
-        check_world(&imports, &names(&["posemesh:runner/entry@0.1.0"])).unwrap();
+        let imports = ["posemesh:runner/control@0.1.0", "wasi:cli/environment@0.2.9"];
+        check(&imports, &["posemesh:runner/entry@0.1.0"]).unwrap();
     }
 
     #[test]
     fn a_newer_contract_is_named_with_both_versions() {
-        let error = check_world(&[], &names(&["posemesh:runner/entry@0.2.0"])).unwrap_err();
+        let error = check(&[], &["posemesh:runner/entry@0.2.0"]).unwrap_err();
         assert!(error.contains("0.2.0") && error.contains("0.1.0") && error.contains("entry"), "{error}");
-        let error = check_world(&names(&["posemesh:runner/inputs@0.1.7"]), &[]).unwrap_err();
+        let error = check(&["posemesh:runner/inputs@0.1.7"], &[]).unwrap_err();
         assert!(error.contains("posemesh:runner/inputs") && error.contains("0.1.7"), "{error}");
     }
 
     #[test]
     fn what_is_no_runner_is_refused_with_what_it_lacks() {
-        let error = check_world(&[], &names(&["wasi:cli/run@0.2.0"])).unwrap_err();
+        let error = check(&[], &["wasi:cli/run@0.2.0"]).unwrap_err();
         assert!(error.contains("does not export posemesh:runner/entry@0.1.0"), "{error}");
-        let error = check_world(&names(&["acme:db/query@1.0.0"]), &[]).unwrap_err();
+        let error = check(&["acme:db/query@1.0.0"], &[]).unwrap_err();
         assert!(error.contains("acme:db/query@1.0.0"), "{error}");
     }
 
     #[test]
     fn a_refused_import_of_wasi_names_what_is_offered() {
-        let entry = names(&["posemesh:runner/entry@0.1.0"]);
+        let entry = ["posemesh:runner/entry@0.1.0"];
         for fits in ["wasi:http/types@0.2.4", "wasi:cli/stdout@0.3.0", "wasi:clocks/monotonic-clock@0.2.12"] {
-            check_world(&names(&[fits]), &entry).unwrap();
+            check(&[fits], &entry).unwrap();
         }
         for (import, wanted) in [
             ("wasi:http/client@0.3.0", "wasi:http 0.2 only"),
@@ -144,17 +182,25 @@ mod tests {
             ("wasi:cli/run@0.4.0", "offers WASI 0.2 and 0.3.0"),
             ("wasi:cli/run", "offers WASI 0.2 and 0.3.0"),
         ] {
-            let error = check_world(&names(&[import]), &entry).unwrap_err();
+            let error = check(&[import], &entry).unwrap_err();
             assert!(error.contains(import) && error.contains(wanted), "{import}: {error}");
         }
     }
 
     #[test]
     fn names_of_imports_and_exports_forge_no_line_and_fill_no_log() {
-        let error = check_world(&names(&["url=<a\n2026 INFO \u{1b}[2Jforged>"]), &[]).unwrap_err();
+        let error = check(&["url=<a\n2026 INFO \u{1b}[2Jforged>"], &[]).unwrap_err();
         assert!(error.contains(r"a\n2026 INFO \u{1b}[2Jforged"), "{error}");
         let many: Vec<String> = (0..100_000).map(|n| format!("export-{n}")).collect();
-        let error = check_world(&[], &many).unwrap_err();
-        assert!(error.len() < 2 * MAX_ACCOUNT, "{} bytes", error.len());
+        let error = check_world([].into_iter(), many.iter().map(String::as_str)).unwrap_err();
+        assert!(error.len() < 2 * MAX_ACCOUNT && error.ends_with(" more"), "{error}");
+        // What helps is still said of names that fill a page.
+        let long = format!("wasi:{}@0.2.0", "x".repeat(100_000));
+        for (import, want) in
+            [(long.clone(), "this node offers"), (long.replace("wasi:", "a:"), "a runner may import")]
+        {
+            let error = check(&[&import], &[]).unwrap_err();
+            assert!(error.len() < MAX_ACCOUNT && error.contains(want), "{error}");
+        }
     }
 }

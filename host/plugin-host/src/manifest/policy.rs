@@ -161,8 +161,9 @@ impl Policy {
         for (name, folder) in &self.directories {
             if !folder.is_absolute() || !folder.is_dir() {
                 return Err(format!(
-                    "[directories] {name} = {:?}: it must be the absolute path of a folder that is there",
-                    folder.display().to_string()
+                    "[directories] {} = \"{}\": it must be the absolute path of a folder that is there",
+                    one_line(name, MAX_MISTAKE),
+                    one_line(folder.display(), MAX_MISTAKE)
                 ));
             }
         }

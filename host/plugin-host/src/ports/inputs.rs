@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use posemesh_domain_data::cid::CidError;
+use posemesh_domain_data::cid::{CidError, MAX_CID_BYTES};
 use posemesh_runner_api::ports::{InputPort, PartInfo, PartStream, PortError};
 use posemesh_text::one_line;
 
@@ -54,6 +54,10 @@ fn refused(error: &CidError) -> PortError {
 #[async_trait]
 impl InputPort for GuardedInputs {
     async fn open(&self, cid: &str) -> Result<Box<dyn PartStream>, PortError> {
+        // Before anything is made of it, whatever the scope.
+        if cid.len() > MAX_CID_BYTES {
+            return Err(refused(&CidError::TooLong(cid.len())));
+        }
         // Only what is requested is counted.
         self.check(cid)?;
         self.budget.request()?;

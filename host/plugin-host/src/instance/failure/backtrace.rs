@@ -1,6 +1,7 @@
 //! The frames of a backtrace. Their names are the guest's own: each is bounded while it is formatted, and escaped, so
 //! that none can look like a frame of its own. wasmtime's own text of a backtrace does neither: a C++ name of a few
-//! hundred bytes can stand for gigabytes.
+//! hundred bytes can stand for gigabytes. So its own demangling is left out of the build (its feature `demangle`): nothing
+//! that formats an error by mistake can write such a name out.
 
 use std::fmt;
 
