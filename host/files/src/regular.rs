@@ -52,7 +52,7 @@ pub fn kind_name(kind: FileType) -> &'static str {
     }
 }
 
-fn not_regular(kind: FileType) -> io::Error {
+pub(crate) fn not_regular(kind: FileType) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, format!("it is {}, not a regular file", kind_name(kind)))
 }
 

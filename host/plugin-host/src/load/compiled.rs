@@ -5,7 +5,6 @@ use std::io::{self, Write as _};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, memfd_create};
-use sha2::{Digest as _, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
@@ -60,11 +59,6 @@ impl CompiledComponent {
         unsafe { Component::deserialize_file(engine, path) }
     }
 
-    /// SHA-256 of the bytes.
-    pub(crate) fn checksum(&self) -> [u8; 32] {
-        Sha256::digest(&self.0).into()
-    }
-
     /// Maps the code into this process.
     ///
     /// # Errors
@@ -75,9 +69,10 @@ impl CompiledComponent {
         // By this type's invariant they were made by our compiler: they either came straight from the
         // compiler process, through a pipe that only this process reads (or were made in this process,
         // where the settings say so), or they were read from the cache, whose directory belongs to this
-        // user alone with mode 0700 (checked when it is opened) and whose every file carries a checksum
-        // that was compared with these very bytes in memory. What another version of wasmtime or other
-        // settings made, wasmtime refuses itself.
+        // user alone with mode 0700 on a way that nobody else can change (checked when it is opened), and
+        // whose every file carries a tag that was made with a key of that directory and compared with these
+        // very bytes in memory. What another version of wasmtime or other settings made, wasmtime refuses
+        // itself.
         unsafe { Component::deserialize(engine, &self.0) }
     }
 }

@@ -12,7 +12,7 @@ use wasmtime::component::{Component, InstancePre};
 
 use crate::folders::PrivateFolders;
 use crate::instance::state::RunState;
-use crate::load::cache::{Cache, CacheError};
+use crate::load::cache::{Cache, CacheError, OpenedCache};
 use crate::load::compiled::CompiledComponent;
 use crate::load::compiler::{Compiler, CompilerSettings};
 use crate::load::engine::RunnerEngine;
@@ -92,6 +92,8 @@ pub struct Loader {
     compiler: Compiler,
     describe_time: Duration,
     cache: Option<Cache>,
+    /// Why the directory that was to be the cache is not used.
+    distrusted_cache: Option<String>,
     maximum: Limits,
     defaults: Limits,
     sandbox: Option<Arc<Sandbox>>,
@@ -113,14 +115,23 @@ pub(crate) struct LoadedComponent {
 }
 
 impl Loader {
-    /// Opens the cache, if there is to be one.
+    /// Opens the cache, if there is to be one. A directory that others could change is not used, and every component is
+    /// compiled: see [`Loader::distrusted_cache`].
     ///
     /// # Errors
-    /// When the cache's directory can't be made or is not the node's alone.
+    /// When the cache's directory can't be made.
     pub async fn open(engine: Arc<RunnerEngine>, settings: LoaderSettings) -> Result<Self, CacheError> {
-        let cache = match settings.cache {
+        let opened = match settings.cache {
             Some(dir) => Some(Cache::open(dir, engine.engine()).await?),
             None => None,
+        };
+        let (cache, distrusted_cache) = match opened {
+            Some(OpenedCache::Open(cache)) => (Some(cache), None),
+            Some(OpenedCache::Distrusted(why)) => {
+                tracing::error!("{why}");
+                (None, Some(why))
+            }
+            None => (None, None),
         };
         let compiler = Compiler::new(settings.compiler);
         Ok(Self {
@@ -129,6 +140,7 @@ impl Loader {
             compiler,
             describe_time: settings.describe_time,
             cache,
+            distrusted_cache,
             maximum: settings.maximum,
             defaults: settings.defaults,
             sandbox_mode: settings.sandbox.mode,
@@ -136,6 +148,11 @@ impl Loader {
             private: Arc::new(settings.private),
             files: FileCalls::default(),
         })
+    }
+
+    /// Why the directory that was to be the cache is not used, and what helps.
+    pub fn distrusted_cache(&self) -> Option<&str> {
+        self.distrusted_cache.as_deref()
     }
 
     /// The engine that components are made ready for.
