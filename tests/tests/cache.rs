@@ -1,5 +1,6 @@
 //! Compiled runners are cached: a node that is restarted with fifty of them compiles nothing.
 
+use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use posemesh_devnet::{Devnet, DevnetConfig};
@@ -36,6 +37,7 @@ async fn fifty_runners_are_compiled_once_and_a_changed_cache_is_not_used() {
     let mut files: Vec<_> = std::fs::read_dir(work.path().join("cache"))
         .expect("the cache")
         .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "cwasm"))
         .collect();
     files.sort();
     assert_eq!(files.len(), RUNNERS);
@@ -45,6 +47,25 @@ async fn fifty_runners_are_compiled_once_and_a_changed_cache_is_not_used() {
     std::fs::File::options().write(true).open(&files[1]).and_then(|file| file.set_len(1000)).expect("cut");
     let (_, compiled) = start(&variables).await;
     assert_eq!(compiled, 2, "what was changed is never loaded");
+
+    // The code of one runner under the name of another, each whole and of this node's making.
+    let aside = work.path().join("aside");
+    for (from, to) in [(&files[2], &aside), (&files[3], &files[2]), (&aside, &files[3])] {
+        std::fs::rename(from, to).expect("swapped");
+    }
+    let (_, compiled) = start(&variables).await;
+    assert_eq!(compiled, 2, "code is bound to its component");
+    // Others could write to the folder: nothing in it is believed.
+    let mode = |mode| std::fs::set_permissions(work.path().join("cache"), PermissionsExt::from_mode(mode));
+    mode(0o777).expect("opened");
+    let (_, compiled) = start(&variables).await;
+    assert_eq!(compiled, RUNNERS, "somebody may have put it there");
+    let (_, compiled) = start(&variables).await;
+    assert_eq!(compiled, 0, "the folder was closed");
+    // Others can put another folder in its place.
+    std::fs::set_permissions(work.path(), PermissionsExt::from_mode(0o777)).expect("opened");
+    let (_, compiled) = start(&variables).await;
+    assert_eq!(compiled, RUNNERS, "the way to it is open");
     devnet.shutdown().await;
 }
 
@@ -54,6 +75,11 @@ async fn start(variables: &std::collections::BTreeMap<String, String>) -> (Durat
     let mut node = NodeProcess::run(variables);
     node.wait_for_log("the worker takes leases").await;
     let took = began.elapsed();
+    // Those that take long to be loaded are not waited for.
+    while node.log().lines().filter(|line| line.contains("runner live")).count() < RUNNERS {
+        assert!(began.elapsed() < posemesh_tests::TIMEOUT, "{}", node.log());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     assert_eq!(node.terminate().await, 0);
     let log = node.log();
     let live = log.lines().filter(|line| line.contains("runner live")).count();

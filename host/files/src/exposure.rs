@@ -168,6 +168,9 @@ mod tests {
             return;
         }
         let found = exposures(&theirs).unwrap();
-        assert!(found.iter().any(|exposure| exposure.to_string().contains("belongs to user 12345")), "{found:?}");
+        assert!(
+            found.iter().any(|exposure| exposure.to_string().contains("belongs to user 12345")),
+            "{found:?}"
+        );
     }
 }

@@ -31,6 +31,7 @@ use std::time::Duration;
 
 use ::url::Url;
 
+use crate::folders::{self, Folders};
 use crate::lease::LeaseSettings;
 use crate::noop::{NoopCheck, NoopSettings};
 use crate::registration::MembershipSettings;
@@ -145,11 +146,19 @@ impl Config {
     }
 
     /// What follows from the settings on this machine, a line each for people: which proxy applies to which server,
-    /// without its credentials; whether `https` has certificates to trust; and a noop runner that is not there.
+    /// without its credentials; whether `https` has certificates to trust; a noop runner that is not there; and folders that
+    /// other users may change.
     pub fn notes(&self) -> Vec<String> {
         let mut notes = network::describe(&self.network, &self.dms_base_url, &self.membership.dds_base_url);
         notes.extend(self.noop_check().missing_file());
+        notes.extend(folders::warnings(&self.folders()));
         notes
+    }
+
+    /// The folders that others should not be able to change.
+    pub(crate) fn folders(&self) -> Folders {
+        let Paths { plugins, cache, work, .. } = self.paths.clone();
+        Folders { plugins, cache, work }
     }
 
     pub(crate) fn noop_check(&self) -> NoopCheck {

@@ -29,6 +29,7 @@ pub mod auth;
 #[cfg(feature = "plugins")]
 pub mod config;
 mod dms;
+mod folders;
 mod heartbeat;
 mod http_server;
 mod journal;

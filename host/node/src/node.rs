@@ -2,8 +2,10 @@
 
 mod error;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
@@ -13,6 +15,7 @@ use crate::admission::{Admission, MemoryBudget, TroubleBoard, scratch_share};
 use crate::audit::AuditLog;
 use crate::config::Config;
 use crate::dms::DmsClient;
+use crate::folders;
 use crate::journal::OrphanedLease;
 use crate::lease::DomainPortOpener;
 use crate::records::TaskRecords;
@@ -39,6 +42,8 @@ pub use error::NodeError;
 
 /// How much of a path is recorded.
 const SHOWN_BYTES: usize = 400;
+/// How much of the names of runners is logged, in bytes.
+const MAX_NAMES: usize = 500;
 
 /// A node that has its directories and its status address, and has neither loaded a runner nor called a server yet.
 ///
@@ -67,6 +72,8 @@ pub struct Node {
     board: TroubleBoard,
     domains: Arc<DomainClient>,
     audit: AuditLog,
+    /// Which folders are open to other users.
+    folder_warnings: Vec<String>,
 }
 
 impl Node {
@@ -91,10 +98,13 @@ impl Node {
                 "runners share the node's process (SANDBOX=off): one that breaks out of wasmtime has the key"
             );
         }
+        let folder_warnings = folders::warn(config.folders()).await;
+        let memory = memory_file(&config).await;
         let settings = RegistrySettings {
             plugins_dir: config.paths.plugins.clone(),
             withheld: config.noop.withheld(),
             environment: config.noop.environment(),
+            memory: Some(memory),
         };
         let registry = Registry::new(Arc::new(loader), settings).observed_by(Arc::new(audit.clone()));
         let registry = Arc::new(registry);
@@ -103,27 +113,55 @@ impl Node {
         let plugins_dir = one_line(config.paths.plugins.display(), SHOWN_BYTES);
         let version = env!("CARGO_PKG_VERSION");
         audit.record("node_started", [("version", version.into()), ("plugins_dir", plugins_dir.into())]);
-        Ok(Self { config, status_server, registry, work_dirs, orphans, budget, board, domains, audit })
+        Ok(Self {
+            config,
+            status_server,
+            registry,
+            work_dirs,
+            orphans,
+            budget,
+            board,
+            domains,
+            audit,
+            folder_warnings,
+        })
     }
 
-    /// Loads the runners that are there now; [`Node::run`] does so as well. A runner that can't be loaded is
-    /// logged with its reason and is no error; the node waits for a better one.
+    /// Loads the runners that are there now, all of them; [`Node::run`] does so as well and waits for none that takes long. A
+    /// runner that can't be loaded is logged with its reason and is no error.
     ///
     /// # Errors
     /// When the folder of runners can't be read.
     pub async fn load_runners(&self) -> Result<(), NodeError> {
+        self.registry.scan(Scan::Now).await.map_err(|error| self.plugins_failure(error))?;
+        Ok(())
+    }
+
+    /// Loads the runners as far as they are ready soon; the node waits for better ones.
+    async fn start_runners(&self) -> Result<(), NodeError> {
         let dir = &self.config.paths.plugins;
-        self.registry
-            .scan(Scan::Now)
-            .await
-            .map_err(|error| StartFailure::Plugins { dir: dir.display().to_string(), error })?;
+        let left = self.registry.start().await.map_err(|error| self.plugins_failure(error))?;
+        if !left.is_empty() {
+            tracing::info!(
+                runners = one_line(left.join(", "), MAX_NAMES),
+                "some runners take long to be loaded; the others are served meanwhile"
+            );
+        }
         if self.registry.capabilities().borrow().is_empty() {
             tracing::warn!(dir = %dir.display(), "no runner is live; waiting for one");
         }
-        if let Some(missing) = self.config.noop_check().missing(&self.registry.capabilities().borrow()) {
+        // It may be among those that take long.
+        let noop = self.config.noop_check();
+        if let Some(missing) =
+            noop.missing(&self.registry.capabilities().borrow()).filter(|_| left.is_empty())
+        {
             tracing::error!("{missing}");
         }
         Ok(())
+    }
+
+    fn plugins_failure(&self, error: std::io::Error) -> StartFailure {
+        StartFailure::Plugins { dir: self.config.paths.plugins.display().to_string(), error }
     }
 
     /// The capabilities of its live runners, sorted.
@@ -157,7 +195,7 @@ impl Node {
         let work = async {
             // Before the node registers: it says what it can do.
             tokio::select! {
-                loaded = self.load_runners() => if let Err(error) = loaded {
+                loaded = self.start_runners() => if let Err(error) = loaded {
                     stop.cancel();
                     return Err(error);
                 },
@@ -262,6 +300,7 @@ impl Node {
             longest_silence: 2 * (self.config.worker.poll_backoff_max + self.config.request_timeout),
             max_concurrency: self.config.worker.max_concurrency as u64,
             noop: self.config.noop_check(),
+            folders: self.folder_warnings.clone().into(),
         };
         StatusSources {
             identity: NodeIdentity::of(&self.config.paths.plugins),
@@ -273,6 +312,16 @@ impl Node {
             audit: self.audit.clone(),
         }
     }
+}
+
+/// Where it is kept who served which capability. Several nodes may share WORK_DIR, each with runners of its own.
+async fn memory_file(config: &Config) -> PathBuf {
+    let plugins = config.paths.plugins.clone();
+    // A link to it, or a relative path, is the same folder.
+    let looked = spawn_blocking(move || plugins.canonicalize().unwrap_or(plugins)).await;
+    let plugins = looked.unwrap_or_else(|_| config.paths.plugins.clone());
+    let digest = hex::encode(Sha256::digest(plugins.as_os_str().as_encoded_bytes()));
+    config.paths.work.join(format!("runners-{}.json", digest.get(..16).unwrap_or_default()))
 }
 
 /// The memory for all tasks, and the limits of runners that follow from what the machine has: no runner gets more memory

@@ -204,9 +204,28 @@ fn failed<'a>(what: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> W
 fn lock_root(root: &Path) -> Result<File, WorkDirError> {
     // Private from the start: a mode that is set later leaves a moment in which others can look in.
     DirBuilder::new().recursive(true).mode(0o700).create(root).map_err(failed("could not make", root))?;
+    close(root)?;
     let lock = File::open(root).map_err(failed("could not open", root))?;
     lock.lock().map_err(failed("could not lock", root))?;
     Ok(lock)
+}
+
+/// Takes `WORK_DIR` from other users: they could replace the private directories in it. One that is theirs is refused; one
+/// that is shared and sticky, as `/tmp` is, stays as it is, since nobody can replace what is in it.
+fn close(root: &Path) -> Result<(), WorkDirError> {
+    let found = fs::metadata(root).map_err(failed("could not look at", root))?;
+    let (owner, us) = (found.uid(), rustix::process::geteuid().as_raw());
+    if owner != us && owner != 0 {
+        let whose = io::Error::other(format!("it belongs to user {owner}, and this process is user {us}"));
+        return Err(failed("can't use", root)(whose));
+    }
+    let (mode, sticky) = (found.mode() & 0o7777, found.mode() & 0o1000 != 0);
+    if owner == us && found.is_dir() && mode & 0o022 != 0 && !sticky {
+        warn!(path = %root.display(), mode = format!("{mode:04o}"), "other users could write to WORK_DIR; it is closed to them");
+        let closed = fs::Permissions::from_mode(mode & !0o022);
+        fs::set_permissions(root, closed).map_err(failed("could not close", root))?;
+    }
+    Ok(())
 }
 
 /// Locks the directory of this process. Does not wait: nobody else locks it while `WORK_DIR` is locked.
@@ -387,6 +406,41 @@ mod tests {
         fs::write(&file, "").unwrap();
         let error = WorkDirs::open(file.clone(), OWNER).await.unwrap_err().to_string();
         assert!(error.contains(&*file.to_string_lossy()) && error.contains("WORK_DIR"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_root_that_others_could_write_to_is_closed_and_one_of_theirs_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+        let work = root.path().join("work");
+        fs::create_dir(&work).unwrap();
+        for (open, closed) in [(0o777, 0o755), (0o770, 0o750), (0o1777, 0o1777), (0o700, 0o700)] {
+            fs::set_permissions(&work, fs::Permissions::from_mode(open)).unwrap();
+            drop(WorkDirs::open(work.clone(), OWNER).await.unwrap());
+            assert_eq!(mode(&work), closed, "{open:o}");
+        }
+        // Only root can give directories away.
+        if std::os::unix::fs::chown(&work, Some(12_345), None).is_err() {
+            return;
+        }
+        let error = WorkDirs::open(work, OWNER).await.unwrap_err().to_string();
+        assert!(error.contains("belongs to user 12345") && error.contains("WORK_DIR"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn what_another_user_left_is_neither_believed_nor_removed() {
+        let root = tempfile::tempdir().unwrap();
+        let task_id = uuid::Uuid::from_u128(1);
+        let (dirs, _) = WorkDirs::open(root.path().to_owned(), OWNER).await.unwrap();
+        crate::journal::LeaseJournal::begin(&*dirs.journal(), task_id).await;
+        let own = dirs.own.clone();
+        drop(dirs);
+        if std::os::unix::fs::chown(&own, Some(12_345), None).is_err() {
+            return;
+        }
+        let (_again, orphans) = WorkDirs::open(root.path().to_owned(), OWNER).await.unwrap();
+        assert_eq!(orphans, [], "somebody else may have made the journal up");
+        assert!(own.exists());
     }
 
     #[tokio::test]

@@ -5,13 +5,15 @@
 //! whatever goes wrong, the old one serves. A task keeps the generation that it was given. A capability
 //! is served by one runner at a time.
 //!
-//! `fingerprint` and `watch` see that something changed, `scan` takes it through the stages into the `table`, whose
-//! `slot`s hold the generations of one name; `claims` decide between several that want the same capability, `trial`
-//! and `counters` judge a new generation by its tasks, `breaker` the live one by its latest; a `handle` is a generation
-//! that a task holds.
+//! `fingerprint` and `watch` see that something changed, `scan` finds it (`seen` is what it remembers of files), `loads` take
+//! it through the stages side by side into the `table`, whose `slot`s hold the generations of one name, each under the
+//! operator's `terms` of today; `claims` decide between several that want the same capability, and `memory` between those
+//! that served it before and newcomers; `trial`, `comparison` and `counters` judge a new generation by its tasks, `breaker`
+//! the live one by its latest; a `handle` is a generation that a task holds.
 
 pub(crate) mod breaker;
 pub(crate) mod claims;
+pub(crate) mod comparison;
 pub(crate) mod counters;
 pub(crate) mod events;
 pub(crate) mod fingerprint;
@@ -19,10 +21,15 @@ pub(crate) mod generation;
 pub(crate) mod granted_folders;
 pub(crate) mod guests;
 pub(crate) mod handle;
+pub(crate) mod loads;
+pub(crate) mod memory;
+pub(crate) mod memory_file;
 pub(crate) mod scan;
+pub(crate) mod seen;
 pub(crate) mod slot;
 pub(crate) mod table;
 pub(crate) mod table_state;
+pub(crate) mod terms;
 pub(crate) mod trial;
 pub(crate) mod view;
 pub(crate) mod watch;
@@ -53,10 +60,13 @@ pub use counters::{FailureCounts, RunCounts};
 pub use events::{GenerationId, RegistryEvent, RegistryObserver};
 pub use generation::Generation;
 pub use scan::Scan;
+pub use terms::Terms;
 pub use view::{BreakerState, BreakerView, GenerationView, LoadingView, RefusedView, RunnerView};
 
 /// How often the directory is scanned when nothing is heard of it: the system's notifications can get lost.
 const RESCAN_INTERVAL: Duration = Duration::from_secs(5);
+/// How long the start waits for the next runner to be ready, once one is live.
+const START_QUIET: Duration = Duration::from_secs(3);
 /// How long a file must stay the same before it is loaded.
 const UNCHANGED_FOR: Duration = Duration::from_millis(200);
 
@@ -76,12 +86,20 @@ pub struct RegistrySettings {
     pub withheld: BTreeSet<String>,
     /// Variables that every runner which asks may see, with their values.
     pub environment: BTreeMap<String, String>,
+    /// The file that outlives the process and tells who served which capability, so that after a restart no other runner
+    /// takes it. None: each process begins anew.
+    pub memory: Option<PathBuf>,
 }
 
 impl RegistrySettings {
     /// A directory, without anything withheld or given.
     pub fn new(plugins_dir: impl Into<PathBuf>) -> Self {
-        Self { plugins_dir: plugins_dir.into(), withheld: BTreeSet::new(), environment: BTreeMap::new() }
+        Self {
+            plugins_dir: plugins_dir.into(),
+            withheld: BTreeSet::new(),
+            environment: BTreeMap::new(),
+            memory: None,
+        }
     }
 }
 
@@ -101,9 +119,9 @@ pub struct Registry {
 impl Registry {
     /// An empty registry; nothing is read yet.
     pub fn new(loader: Arc<Loader>, settings: RegistrySettings) -> Self {
-        let RegistrySettings { plugins_dir, withheld, environment } = settings;
+        let RegistrySettings { plugins_dir, withheld, environment, memory } = settings;
         let table = Arc::new(RunnerTable::new(withheld));
-        let scanner = Scanner::new(loader.clone(), table.clone(), plugins_dir.clone(), environment);
+        let scanner = Scanner::new(loader.clone(), table.clone(), plugins_dir.clone(), environment, memory);
         Self { table, scanner, loader, plugins_dir, task_changed: Arc::default() }
     }
 
@@ -147,7 +165,7 @@ impl Registry {
         self.table.close_breaker(name)
     }
 
-    /// Scans the directory once.
+    /// Scans the directory once, and waits until no load goes on any more. Each runner is live as soon as it is ready.
     ///
     /// # Errors
     /// When it can't be read; everything stays as it is then. A runner that can't be loaded is no error:
@@ -156,14 +174,24 @@ impl Registry {
         self.scanner.scan(scan).await
     }
 
+    /// Scans the directory for the first time. Waits until no load goes on any more, but not for those that take long while
+    /// others are live: returns the names of those that go on.
+    ///
+    /// # Errors
+    /// As [`Registry::scan`].
+    pub async fn start(&self) -> io::Result<Vec<String>> {
+        self.scanner.start(START_QUIET).await
+    }
+
     /// Keeps the runners in step with the directory, and their circuit breakers with the time, until `stop` fires.
     /// SIGHUP makes it scan at once.
     pub async fn watch(&self, stop: CancellationToken) {
         tokio::select! {
             () = self.watch_directory(stop) => {}
-            // Beside the scans, which may compile for minutes.
             () = self.table.keep_breakers() => {}
+            () = self.scanner.keep_memory() => {}
         }
+        self.scanner.stop();
     }
 
     async fn watch_directory(&self, stop: CancellationToken) {
@@ -174,9 +202,10 @@ impl Registry {
             .ok();
         // Said once, not at every scan.
         let mut unreadable = false;
+        let mut ended = self.scanner.ended();
         loop {
             watch.renew().await;
-            let pending = self.scanner.has_pending().await;
+            let pending = self.scanner.has_pending();
             let mut next = pin!(sleep(if pending { UNCHANGED_FOR } else { RESCAN_INTERVAL }));
             // A busy node releases generations all the time: that comes last and restarts no wait.
             let scan = loop {
@@ -188,6 +217,8 @@ impl Registry {
                         break Scan::Now;
                     }
                     () = watch.changed(), if !pending => break Scan::Careful,
+                    // It may have made room for one that was refused, or its file changed meanwhile.
+                    Ok(()) = ended.changed(), if !pending => break Scan::Careful,
                     () = &mut next => break Scan::Careful,
                     () = self.task_changed.notified() => self.table.conclude_trials(),
                 }
@@ -195,7 +226,8 @@ impl Registry {
             let scanned = tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
-                scanned = self.scan(scan) => scanned,
+                // Without the loads that it begins: they may take minutes, and nobody waits for them.
+                scanned = self.scanner.begin(scan) => scanned,
             };
             match scanned {
                 Ok(()) => unreadable = false,

@@ -74,7 +74,8 @@ fn read_compiler(reader: &mut SettingsReader<'_>, default: CompilerSettings) -> 
         &Variable::new(
             Group::Loading,
             "COMPILE_TIMEOUT_SECS",
-            "Time for compiling one component, in seconds.",
+            "Time for compiling one component, in seconds. One that takes longer is refused until its file or its policy \
+             changes, or a rescan is asked for.",
         ),
         default.timeout,
         1..=3600,
@@ -92,7 +93,8 @@ fn read_compiler(reader: &mut SettingsReader<'_>, default: CompilerSettings) -> 
         &Variable::new(
             Group::Loading,
             "COMPILE_PARALLELISM",
-            "How many components are compiled at the same time.",
+            "How many components are compiled at the same time. One that takes longer than 2 s does not count, as long as \
+             `COMPILE_MEMORY_BYTES` are available for another.",
         ),
         default.parallelism,
         1..=64,

@@ -24,7 +24,7 @@ pub(super) fn read(reader: &mut SettingsReader<'_>) -> Option<Paths> {
             Group::Folders,
             "PLUGINS_DIR",
             "The folder with the runners (NAME.wasm) and what they are granted (NAME.toml). It is watched while \
-             the node runs.",
+             the node runs. Who else may write to it is said at start, by `config check` and by `/ready`.",
         )
         .default_in_words("required"),
         None,
@@ -42,7 +42,9 @@ pub(super) fn read(reader: &mut SettingsReader<'_>) -> Option<Paths> {
         &Variable::new(
             Group::Folders,
             "CACHE_DIR",
-            "Compiled runners. The node trusts what is there, so no other user may write to it (0700).",
+            "Compiled runners. It is closed to other users (0700), and nothing is believed that does not carry a tag by \
+             the key in it. Where others may change it or a folder above it, it is not used, and every runner is compiled at \
+             each start.",
         )
         .default_in_words("`posemesh-node/compiled` in `XDG_CACHE_HOME`, or in `HOME/.cache`"),
         ours.as_ref().map(|base| base.join("compiled")),
@@ -52,7 +54,8 @@ pub(super) fn read(reader: &mut SettingsReader<'_>) -> Option<Paths> {
         &Variable::new(
             Group::Folders,
             "WORK_DIR",
-            "The private directories of tasks and their logs. What a crash left there is removed at start.",
+            "The private directories of tasks and their logs, and who served which capability \
+             (`runners-….json`). What a crash left there is removed at start. A folder of another user is refused.",
         )
         .default_in_words("`posemesh-node/work` in `XDG_CACHE_HOME`, or in `HOME/.cache`"),
         ours.map(|base| base.join("work")),

@@ -37,6 +37,8 @@ pub(crate) struct Readiness {
     pub(crate) max_concurrency: u64,
     /// Whether a noop runner is asked for and is not there.
     pub(crate) noop: NoopCheck,
+    /// Which folders are open to other users, in words.
+    pub(crate) folders: Arc<[String]>,
 }
 
 impl Readiness {
@@ -91,7 +93,11 @@ impl Readiness {
     /// What an operator asked for and does not get, in words, though the node can work without it.
     pub(super) fn warnings(&self) -> Vec<String> {
         let noop = self.noop.missing(&self.runners.capabilities().borrow());
-        noop.into_iter().chain(self.runners.suspended().into_iter().take(SUSPENDED_SHOWN)).collect()
+        let folders = self.folders.iter().cloned();
+        noop.into_iter()
+            .chain(folders)
+            .chain(self.runners.suspended().into_iter().take(SUSPENDED_SHOWN))
+            .collect()
     }
 
     /// Why there is no capability: an operator who reads of breakers need not look for a missing file.
@@ -139,6 +145,7 @@ mod tests {
             longest_silence: Duration::from_secs(60),
             max_concurrency: 1,
             noop: NoopCheck::new(NoopSettings::default(), Path::new("/nowhere")),
+            folders: Arc::new([]),
         }
     }
 

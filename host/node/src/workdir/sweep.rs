@@ -2,7 +2,7 @@
 
 use std::fs::{self, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -32,6 +32,10 @@ pub(super) fn dead_processes(root: &Path, own: &Path, journal_name: &str) -> Vec
         let is_process = entry.file_name().to_string_lossy().starts_with(PROCESS_PREFIX);
         // Not following links: a link is not a directory here.
         if !is_process || !entry.file_type().is_ok_and(|kind| kind.is_dir()) || entry.path() == own {
+            continue;
+        }
+        // In a shared folder anybody can make one, with leases in it that this node is to give back.
+        if !entry.metadata().is_ok_and(|found| found.uid() == rustix::process::geteuid().as_raw()) {
             continue;
         }
         let path = entry.path();

@@ -8,17 +8,16 @@
 mod folder;
 mod key;
 
-use std::fs;
 use std::hash::{Hash as _, Hasher};
 use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::path::PathBuf;
+use std::time::SystemTime;
 
 use posemesh_files::{open_private, remove_tree, write_private};
 use sha2::{Digest as _, Sha256};
 use wasmtime::Engine;
 
-use crate::load::cache::folder::{Folder, make_private};
+use crate::load::cache::folder::{EXTENSION, Folder, MAX_CACHE_BYTES, make_private, prune, sweep};
 use crate::load::cache::key::CacheKey;
 use crate::load::compiled::{CompiledComponent, MAX_COMPILED_BYTES};
 
@@ -26,12 +25,6 @@ use crate::load::compiled::{CompiledComponent, MAX_COMPILED_BYTES};
 const MAGIC: &[u8; 8] = b"pmnode02";
 /// Magic and tag.
 const HEADER: usize = MAGIC.len() + key::BYTES;
-/// The oldest files go when all together have more.
-const MAX_CACHE_BYTES: u64 = 4 << 30;
-/// Unfinished files that are older were left by a process that died.
-const ABANDONED: Duration = Duration::from_secs(3600);
-const EXTENSION: &str = "cwasm";
-const UNFINISHED: &str = ".unfinished-";
 
 /// Why the directory of compiled components is not used: it can't be made.
 #[derive(Debug, thiserror::Error)]
@@ -73,7 +66,8 @@ impl Cache {
             }
             Folder::Exposed(how) => Ok(Err(how)),
         };
-        let opened = tokio::task::spawn_blocking(open).await.unwrap_or_else(|error| Err(io::Error::other(error)));
+        let opened =
+            tokio::task::spawn_blocking(open).await.unwrap_or_else(|error| Err(io::Error::other(error)));
         match opened {
             Ok(Ok((key, dir))) => {
                 let mut hasher = Sha256Hasher(Sha256::new());
@@ -139,9 +133,7 @@ impl Cache {
     fn read(&self, digest: &str) -> io::Result<CompiledComponent> {
         let broken = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
         let mut bytes = Vec::new();
-        open_private(&self.path(digest))?
-            .take(MAX_COMPILED_BYTES + HEADER as u64)
-            .read_to_end(&mut bytes)?;
+        open_private(&self.path(digest))?.take(MAX_COMPILED_BYTES + HEADER as u64).read_to_end(&mut bytes)?;
         if bytes.get(..MAGIC.len()) != Some(MAGIC.as_slice()) {
             return Err(broken("it is not of this node's making"));
         }
@@ -167,38 +159,6 @@ impl Hasher for Sha256Hasher {
         let digest = self.0.clone().finalize();
         digest.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
     }
-}
-
-/// Removes files that a process which died has left unfinished, and what is too much.
-fn sweep(dir: &Path) {
-    for (path, file) in files(dir) {
-        let unfinished = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(UNFINISHED));
-        let age = file.modified().ok().and_then(|changed| changed.elapsed().ok()).unwrap_or_default();
-        // A younger one may be in the making by another process that shares the directory.
-        if unfinished && age > ABANDONED {
-            let _ = fs::remove_file(path);
-        }
-    }
-    prune(dir, MAX_CACHE_BYTES);
-}
-
-/// Removes the files that were not used for longest until the rest has at most so many bytes.
-fn prune(dir: &Path, most: u64) {
-    let ours = |path: &Path| path.extension().is_some_and(|extension| extension == EXTENSION);
-    let mut all: Vec<_> = files(dir).into_iter().filter(|(path, _)| ours(path)).collect();
-    all.sort_by_key(|(_, file)| std::cmp::Reverse(file.modified().unwrap_or(SystemTime::UNIX_EPOCH)));
-    let mut kept: u64 = 0;
-    for (path, file) in all {
-        kept = kept.saturating_add(file.len());
-        if kept > most {
-            let _ = fs::remove_file(path);
-        }
-    }
-}
-
-fn files(dir: &Path) -> Vec<(PathBuf, fs::Metadata)> {
-    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    entries.filter_map(|entry| Some((entry.path(), entry.metadata().ok()?))).collect()
 }
 
 #[cfg(test)]

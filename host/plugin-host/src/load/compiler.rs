@@ -3,6 +3,7 @@
 
 pub(crate) mod child;
 mod refusal;
+mod room;
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
@@ -13,18 +14,23 @@ use std::time::Duration;
 use posemesh_text::one_line;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::Engine;
 
 use crate::load::compiled::{CompiledComponent, MAX_COMPILED_BYTES};
 use crate::load::compiler::child::ChildLimits;
 use crate::load::compiler::refusal::{Refusal, RefusalKind, compile_here};
+use crate::load::compiler::room::has_memory;
 use crate::load::error::{LoadError, MAX_CAUSE};
+use crate::load::lanes::{Lane, Lanes};
 
 /// How much of the compiler's standard error is read, in bytes.
 const MAX_COMPLAINT: u64 = 16 << 10;
 /// Threads that one compilation may use: more only helps components that are large anyway.
 const THREADS: usize = 4;
+/// A compilation that takes longer holds up no other one, as long as there is memory.
+const SLOW_AFTER: Duration = Duration::from_secs(2);
+/// So many slow ones go on beside the others.
+const MAX_SLOW: usize = 16;
 
 /// What compiling one component may cost.
 #[derive(Debug, Clone)]
@@ -37,7 +43,7 @@ pub struct CompilerSettings {
     pub timeout: Duration,
     /// Address space of one compiler process, in bytes.
     pub memory_bytes: u64,
-    /// How many compile at once.
+    /// How many compile at once. One that takes long does not count, as long as there is memory for another.
     pub parallelism: usize,
 }
 
@@ -63,7 +69,7 @@ pub(crate) fn own_program() -> Option<PathBuf> {
 #[derive(Debug)]
 pub(crate) struct Compiler {
     settings: CompilerSettings,
-    permits: Arc<Semaphore>,
+    lanes: Lanes,
 }
 
 /// How a compiler process ended without code.
@@ -76,14 +82,13 @@ enum CompilerEnd {
 impl Compiler {
     /// Nothing compiles yet.
     pub(crate) fn new(settings: CompilerSettings) -> Self {
-        let permits = Arc::new(Semaphore::new(settings.parallelism.max(1)));
-        Self { settings, permits }
+        let lanes = Lanes::new(settings.parallelism, MAX_SLOW, SLOW_AFTER);
+        Self { settings, lanes }
     }
 
     /// Waits until one more may compile.
-    pub(crate) async fn permit(&self) -> Option<OwnedSemaphorePermit> {
-        // It is never closed, so there is always one in the end.
-        self.permits.clone().acquire_owned().await.ok()
+    pub(crate) async fn permit(&self) -> Lane {
+        self.lanes.enter().await
     }
 
     /// Compiles. Dropping the future ends the compiler.
@@ -92,13 +97,21 @@ impl Compiler {
     /// What is wrong with the component, or which bound it passed.
     pub(crate) async fn compile(
         &self,
-        permit: Option<OwnedSemaphorePermit>,
+        permit: Lane,
         engine: &Engine,
         path: &Path,
         bytes: Arc<Vec<u8>>,
     ) -> Result<CompiledComponent, LoadError> {
-        // Kept until the compilation has ended, however it ends, so that the bound on parallel ones holds.
-        let _held = permit;
+        let room = || has_memory(self.settings.memory_bytes);
+        self.lanes.work(permit, room, self.compile_now(engine, path, bytes)).await
+    }
+
+    async fn compile_now(
+        &self,
+        engine: &Engine,
+        path: &Path,
+        bytes: Arc<Vec<u8>>,
+    ) -> Result<CompiledComponent, LoadError> {
         let Some(program) = &self.settings.program else {
             let engine = engine.clone();
             let work = move || compile_here(&engine, &bytes);

@@ -146,7 +146,6 @@ impl LoadError {
         match self {
             Self::Read { .. }
             | Self::Policy(PolicyError::Read { .. })
-            | Self::CompileTime { .. }
             | Self::Compiler { .. }
             | Self::Host { .. } => false,
             Self::NotAFile { .. }
@@ -155,6 +154,7 @@ impl LoadError {
             | Self::Compile { .. }
             | Self::Proposals { .. }
             | Self::NotCompiled { .. }
+            | Self::CompileTime { .. }
             | Self::CompileResources { .. }
             | Self::World { .. }
             | Self::Describe { .. }

@@ -203,9 +203,11 @@ impl Loader {
             off_the_runtime(path, move || hex::encode(Sha256::digest(&*bytes))).await?
         };
         reached(LoadStage::Verified);
+        // Not kept while others compile: many that wait must not fill the memory.
+        drop(bytes);
         let (code, cached) = match self.cached(&digest).await {
             Some(code) => (code, true),
-            None => (self.compile(path, &bytes, &digest).await?, false),
+            None => (self.compile(path, &digest).await?, false),
         };
         reached(LoadStage::Compiled);
         Ok(LoadedComponent { code, digest, bytes: size, cached })
@@ -290,19 +292,20 @@ impl Loader {
         self.cache.as_ref()?.get(digest).await
     }
 
-    async fn compile(
-        &self,
-        path: &Path,
-        bytes: &Arc<Vec<u8>>,
-        digest: &str,
-    ) -> Result<CompiledComponent, LoadError> {
+    async fn compile(&self, path: &Path, digest: &str) -> Result<CompiledComponent, LoadError> {
         // Whoever waited for a permit may find that somebody else compiled the same bytes meanwhile.
         let permit = self.compiler.permit().await;
         if let Some(code) = self.cached(digest).await {
             return Ok(code);
         }
         let began = Instant::now();
-        let compiled = self.compiler.compile(permit, self.engine.engine(), path, bytes.clone()).await?;
+        let bytes = Arc::new(self.read(path).await?);
+        let now = bytes.clone();
+        if off_the_runtime(path, move || hex::encode(Sha256::digest(&*now))).await? != digest {
+            let error = io::Error::other("it changed while it was loaded");
+            return Err(LoadError::Read { path: path.to_owned(), error });
+        }
+        let compiled = self.compiler.compile(permit, self.engine.engine(), path, bytes).await?;
         tracing::info!(path = %path.display(), took = ?began.elapsed(), "component compiled");
         if let Some(cache) = &self.cache {
             // Without it the next start takes longer, no more.

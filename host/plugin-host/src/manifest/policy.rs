@@ -3,6 +3,7 @@
 //! ```toml
 //! enabled = true
 //! priority = 0                              # of several that claim a capability the highest serves it
+//! capabilities = ["/example/resize/v1"]     # what it may serve; without this line, all that it claims
 //! environment = ["MODEL_NAME"]              # variables of the node that the runner may see
 //! network_hosts = ["api.example.com"]       # hosts that it may reach by HTTP, at public addresses
 //! private_network_hosts = ["models.lan:80"] # the same, at any address
@@ -89,6 +90,8 @@ pub struct Policy {
     pub enabled: bool,
     /// Of several runners that claim a capability the one with the highest serves it.
     pub priority: i32,
+    /// The capabilities that it may serve, whatever else it claims; none: all that it claims.
+    pub capabilities: Option<Vec<String>>,
     /// How a new generation is tried while another is live; none: it takes over at once.
     pub canary: Option<CanaryPolicy>,
     /// When it is left out because it fails again and again.
@@ -114,6 +117,7 @@ impl Default for Policy {
         Self {
             enabled: true,
             priority: 0,
+            capabilities: None,
             canary: None,
             breaker: BreakerPolicy::default(),
             environment: Vec::new(),
@@ -145,6 +149,9 @@ impl Policy {
                 policy.check().map(|()| policy).map_err(invalid)
             }
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => Err(invalid(error.to_string())),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                Err(invalid("it is not text in UTF-8".to_owned()))
+            }
             // Only a missing file means the defaults: one that can't be read may forbid what they allow.
             Err(error) if error.kind() == io::ErrorKind::NotFound && path.symlink_metadata().is_err() => {
                 Ok(Self::default())
@@ -157,6 +164,15 @@ impl Policy {
         // Refused rather than left out: the operator must learn that this name can't be granted.
         if let Some(secret) = self.environment.iter().find(|name| is_secret(name)) {
             return Err(format!("environment: {secret} holds a secret of the node, which no runner may see"));
+        }
+        for capability in self.capabilities.iter().flatten() {
+            // A name that no runner can claim is a mistake that would go unseen.
+            if !capability.starts_with('/') || capability.contains(char::is_whitespace) {
+                return Err(format!(
+                    "capabilities: {}: a capability starts with / and has no spaces, such as /posemesh/noop/v1",
+                    one_line(format_args!("{capability:?}"), MAX_MISTAKE)
+                ));
+            }
         }
         for (name, folder) in &self.directories {
             if !folder.is_absolute() || !folder.is_dir() {
@@ -177,6 +193,12 @@ impl Policy {
     pub(crate) fn grant(&self, asked: &Description, maximum: &Limits, defaults: &Limits) -> Grant {
         let (limits, reduced) = Limits::grant(&asked.limits, &self.limits, maximum, defaults);
         let mut not_granted = Vec::new();
+        let allowed =
+            |capability: &String| self.capabilities.as_ref().is_none_or(|all| all.contains(capability));
+        let (capabilities, refused): (Vec<_>, Vec<_>) = asked.capabilities.iter().cloned().partition(allowed);
+        not_granted.extend(
+            refused.into_iter().map(|name| format!("capability {name} (not in `capabilities` of NAME.toml)")),
+        );
         let (environment, refused): (Vec<_>, Vec<_>) =
             asked.environment.iter().cloned().partition(|name| self.environment.contains(name));
         not_granted.extend(refused.into_iter().map(|name| format!("environment variable {name}")));
@@ -208,6 +230,7 @@ impl Policy {
         not_granted.extend(reduced.iter().map(ToString::to_string));
         let (inputs, replace) = (self.inputs, self.replace);
         Grant {
+            capabilities,
             limits,
             environment,
             network_hosts,
@@ -234,6 +257,8 @@ fn mistake(text: &str, error: &toml::de::Error) -> String {
 /// What counts for a runner: the intersection of asked and allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
+    /// What it may serve of what it claims.
+    pub capabilities: Vec<String>,
     /// The limits of each run.
     pub limits: Limits,
     /// The environment variables that it sees.

@@ -99,6 +99,11 @@ impl Breaker {
         }
     }
 
+    /// Its thresholds.
+    pub(crate) fn policy(&self) -> &BreakerPolicy {
+        &self.policy
+    }
+
     /// Whether the runner should get new tasks: always but while it is open or on trial.
     pub(crate) fn admits(&self) -> bool {
         matches!(self.phase, Phase::Closed | Phase::HalfOpen { trial: None })

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use posemesh_runner_api::failure::{Blame, RunFailure};
+use posemesh_runner_api::failure::{Blame, FailureKind, RunFailure};
 use serde::{Deserialize, Serialize};
 
 /// Counts the runs of one generation, over all tasks that hold it.
@@ -12,6 +12,7 @@ pub(crate) struct RunCounters {
     completed: AtomicU64,
     failed: AtomicU64,
     other: AtomicU64,
+    invalid: AtomicU64,
 }
 
 /// The counts at one time.
@@ -27,6 +28,10 @@ pub struct RunCounts {
     /// Runs that failed by somebody else's fault: the task or an input was wrong, a server or this node failed, it
     /// was cancelled.
     pub other: u64,
+    /// Of these, the runs whose task or input the runner called wrong, or asked for what is not there: one that does so
+    /// with every task is itself at fault, which only a comparison shows.
+    #[serde(default)]
+    pub invalid: u64,
 }
 
 impl RunCounts {
@@ -89,6 +94,7 @@ impl RunCounters {
             completed: get(&self.completed),
             failed: get(&self.failed),
             other: get(&self.other),
+            invalid: get(&self.invalid),
         }
     }
 }
@@ -101,7 +107,12 @@ impl RunInProgress<'_> {
             // A bad input, a server that is down or a full disk would fail under any generation, so that a canary is
             // not judged by it. The blame decides and not the kind: the same kind can be anybody's fault.
             Err(failure) if failure.blame == Blame::Runner => &self.0.failed,
-            Err(_) => &self.0.other,
+            Err(failure) => {
+                if failure.blame == Blame::Task && failure.kind != FailureKind::Cancelled {
+                    self.0.invalid.fetch_add(1, Ordering::Relaxed);
+                }
+                &self.0.other
+            }
         };
         count.fetch_add(1, Ordering::Relaxed);
     }
@@ -115,8 +126,6 @@ impl Drop for RunInProgress<'_> {
 
 #[cfg(test)]
 mod tests {
-    use posemesh_runner_api::failure::FailureKind;
-
     use super::*;
 
     fn failure(kind: FailureKind) -> Result<(), RunFailure> {
@@ -129,7 +138,7 @@ mod tests {
         for blame in [Blame::Host, Blame::Server, Blame::Task] {
             counters.start().ended(&Err(RunFailure::new(FailureKind::Trap, "").blamed_on(blame)));
         }
-        assert_eq!(counters.counts(), RunCounts { other: 3, ..RunCounts::default() });
+        assert_eq!(counters.counts(), RunCounts { other: 3, invalid: 1, ..RunCounts::default() });
     }
 
     #[test]
@@ -146,6 +155,9 @@ mod tests {
         let dropped = counters.start();
         assert_eq!(counters.counts().running, 1);
         drop(dropped);
-        assert_eq!(counters.counts(), RunCounts { running: 0, completed: 1, failed: 1, other: 2 });
+        assert_eq!(
+            counters.counts(),
+            RunCounts { running: 0, completed: 1, failed: 1, other: 2, invalid: 1 }
+        );
     }
 }

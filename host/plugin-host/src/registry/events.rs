@@ -136,7 +136,8 @@ impl RegistryEvents {
     /// A generation is about to take its place.
     pub(crate) fn granted(&mut self, generation: &Generation) {
         let id = GenerationId::of(generation);
-        let (capabilities, grant) = (&generation.description.capabilities, &generation.grant);
+        let terms = generation.terms();
+        let (capabilities, grant) = (&terms.grant.capabilities, &terms.grant);
         self.tell(&RegistryEvent::Granted { generation: &id, capabilities, grant });
         self.known.insert(generation.label(), id);
     }

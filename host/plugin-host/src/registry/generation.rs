@@ -1,8 +1,8 @@
-//! One generation of a runner: code, limits and grants that a task keeps from its start to its end.
+//! One generation of a runner: code, and the terms under which it runs; a task keeps both from its start to its end.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use posemesh_runner_api::failure::RunFailure;
@@ -13,15 +13,15 @@ use crate::folders::PrivateFolders;
 use crate::load::error::LoadError;
 use crate::load::loader::{LoadedComponent, Loader};
 use crate::load::stage::{LoadStage, Reached};
-use crate::manifest::breaker::BreakerPolicy;
 use crate::manifest::description::Description;
 use crate::manifest::limits::Limits;
-use crate::manifest::policy::{Grant, Policy};
+use crate::manifest::policy::Policy;
 use crate::ports::guarded;
 use crate::registry::claims::Claim;
 use crate::registry::counters::RunCounters;
 use crate::registry::granted_folders::{check_directories, open_directories};
 use crate::registry::guests::Guests;
+use crate::registry::terms::Terms;
 
 /// The longest name in a label, in bytes; longer than a file's.
 const MAX_NAME: usize = 300;
@@ -37,21 +37,16 @@ pub struct Generation {
     pub path: PathBuf,
     /// What the runner says of itself.
     pub description: Description,
-    /// What the runner may do and use.
-    pub grant: Arc<Grant>,
     /// SHA-256 of the file, in hex.
     pub digest: String,
     /// Size of the file, in bytes.
     pub bytes: u64,
     /// Whether its code came from the cache.
     pub cached: bool,
-    /// `priority` of its policy: who serves a capability that several claim.
-    pub priority: i32,
-    /// `[breaker]` of its policy.
-    pub(crate) breaker: BreakerPolicy,
     pub(crate) counters: RunCounters,
+    /// What the operator allows it today.
+    terms: RwLock<Arc<Terms>>,
     guests: Guests,
-    environment: Vec<(String, String)>,
     private: Arc<PrivateFolders>,
 }
 
@@ -79,10 +74,7 @@ impl Generation {
         let description =
             Description::check(raw).map_err(|what| LoadError::Description { path: path.to_owned(), what })?;
         // Only now: what is granted depends on what the runner asked for in its description.
-        let grant = policy.grant(&description, loader.maximum(), loader.defaults());
-        // Read once, so that all tasks of a generation see the same values. An unset variable is left out.
-        let environment =
-            grant.environment.iter().filter_map(|name| Some((name.clone(), environment(name)?))).collect();
+        let terms = Terms::new(policy, &description, loader, environment);
         let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         // After the checks of the description: a runner whose description is refused has not passed the probe.
         reached(LoadStage::Probed);
@@ -91,29 +83,41 @@ impl Generation {
             number,
             path: path.to_owned(),
             description,
-            grant: Arc::new(grant),
             digest,
             bytes,
             cached,
-            priority: policy.priority,
-            breaker: policy.breaker.clone(),
             counters: RunCounters::default(),
+            terms: RwLock::new(Arc::new(terms)),
             guests,
-            environment,
             private: loader.private().clone(),
         })
     }
 
-    /// Whether the generation claims this capability.
+    /// What the operator allows it today: the terms of its next task.
+    pub fn terms(&self) -> Arc<Terms> {
+        self.terms.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The operator has said something else.
+    pub(crate) fn set_terms(&self, terms: Terms) {
+        *self.terms.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(terms);
+    }
+
+    /// Whether the generation claims this capability, and may.
     pub(crate) fn serves(&self, capability: &str) -> bool {
-        self.description.capabilities.iter().any(|claimed| claimed == capability)
+        self.terms().grant.capabilities.iter().any(|claimed| claimed == capability)
     }
 
     /// What it claims, under the name of its file.
     pub(crate) fn claim(&self, name: &str) -> Claim {
-        let capabilities = self.description.capabilities.clone();
-        Claim { name: name.to_owned(), priority: self.priority, capabilities }
+        claim_under(&self.terms(), name)
     }
+}
+
+/// What a runner of this name claims under these terms.
+pub(crate) fn claim_under(terms: &Terms, name: &str) -> Claim {
+    let capabilities = terms.grant.capabilities.clone();
+    Claim { name: name.to_owned(), priority: terms.priority, capabilities }
 }
 
 impl fmt::Debug for Generation {
@@ -130,7 +134,8 @@ impl Runner for Generation {
     }
 
     fn needs(&self) -> RunnerNeeds {
-        let limits = &self.grant.limits;
+        let terms = self.terms();
+        let limits = &terms.grant.limits;
         RunnerNeeds {
             memory_bytes: limits.memory_bytes,
             scratch_bytes: limits.scratch_bytes,
@@ -139,8 +144,10 @@ impl Runner for Generation {
     }
 
     async fn run(&self, call: RunnerCall) -> Result<(), RunFailure> {
-        let folders = open_directories(&self.private, &self.grant.directories).await?;
-        let call = guarded(call, &self.grant);
-        self.guests.run(&self.label(), &self.grant, &self.environment, folders, call).await
+        // Kept to the end of the run, whatever the operator says meanwhile.
+        let terms = self.terms();
+        let folders = open_directories(&self.private, &terms.grant.directories).await?;
+        let call = guarded(call, &terms.grant);
+        self.guests.run(&self.label(), &terms.grant, &terms.environment, folders, call).await
     }
 }

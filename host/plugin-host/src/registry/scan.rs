@@ -3,33 +3,27 @@
 use std::collections::BTreeMap;
 use std::future::ready;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
-use posemesh_runner_api::runner::Runner as _;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 
-use crate::load::error::LoadError;
 use crate::load::loader::{Loader, READ_TIMEOUT};
 use crate::load::stage::LoadStage;
-use crate::manifest::canary::CanaryPolicy;
-use crate::manifest::policy::{Policy, PolicyError};
-use crate::registry::fingerprint::{FileFingerprint, FileLook, contents, find_components};
-use crate::registry::generation::Generation;
+use crate::registry::fingerprint::{FileFingerprint, FileLook, find_components};
+use crate::registry::loads::{LOOK_TIMEOUT, LoadCandidate, LoadContext, Loads};
+use crate::registry::memory::RunnerMemory;
+use crate::registry::memory_file::MemoryFile;
 use crate::registry::slot::{LoadRefusal, RetryWhen};
 use crate::registry::table::RunnerTable;
 
-/// How many runners go through the stages at once; the loader bounds how many of them compile.
-const LOADS_AT_ONCE: usize = 4;
 /// How many files are looked at at once.
 const LOOKS_AT_ONCE: usize = 16;
-/// How long a look at a file, or at the directory, may take.
-const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
-/// Wait before a runner is loaded again that was refused through no fault of its file.
-const RETRY_DELAY: Duration = Duration::from_secs(30);
+/// How often a scan looks for room that it has made itself.
+const MAX_ROUNDS: usize = 16;
 
 /// How eager a scan is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,36 +36,12 @@ pub enum Scan {
 
 /// Keeps a table in step with a directory.
 pub(crate) struct Scanner {
-    loader: Arc<Loader>,
-    table: Arc<RunnerTable>,
-    plugins_dir: PathBuf,
-    /// Variables that every runner which asks may see, with their values.
-    environment: BTreeMap<String, String>,
+    loads: Loads,
+    memory_file: Option<MemoryFile>,
+    /// What the file has, once it was read. Held while it is read or written.
+    remembered: Mutex<Option<RunnerMemory>>,
     /// Held for a whole scan: there is one at a time.
-    seen: Mutex<SeenFiles>,
-}
-
-/// What the scans remember of each name.
-#[derive(Debug, Default)]
-struct SeenFiles {
-    /// The fingerprint with which it was last taken through the stages.
-    loaded: BTreeMap<String, FileFingerprint>,
-    /// The fingerprint of a changed one at the last scan.
-    pending: BTreeMap<String, FileFingerprint>,
-    /// What was in the files of each when they were last taken through the stages.
-    contents: BTreeMap<String, [u8; 32]>,
-    loads: u64,
-}
-
-struct LoadCandidate {
-    name: String,
-    number: u64,
-    fingerprint: FileFingerprint,
-}
-
-enum LoadOutcome {
-    Ready(Arc<Generation>, Option<CanaryPolicy>),
-    Disabled,
+    scanning: Mutex<()>,
 }
 
 impl Scanner {
@@ -80,63 +50,130 @@ impl Scanner {
         table: Arc<RunnerTable>,
         plugins_dir: PathBuf,
         environment: BTreeMap<String, String>,
+        memory: Option<PathBuf>,
     ) -> Self {
-        Self { loader, table, plugins_dir, environment, seen: Mutex::default() }
+        Self {
+            loads: Loads::new(loader, table, plugins_dir, environment),
+            memory_file: memory.map(MemoryFile::new),
+            remembered: Mutex::default(),
+            scanning: Mutex::default(),
+        }
     }
 
     /// Whether a changed file waits for the next scan.
-    pub(crate) async fn has_pending(&self) -> bool {
-        !self.seen.lock().await.pending.is_empty()
+    pub(crate) fn has_pending(&self) -> bool {
+        !self.context().seen().pending.is_empty()
+    }
+
+    /// Counts the loads that have ended.
+    pub(crate) fn ended(&self) -> watch::Receiver<u64> {
+        self.loads.ended()
+    }
+
+    /// Ends the loads that go on.
+    pub(crate) fn stop(&self) {
+        self.loads.abort_all();
+    }
+
+    /// Scans, and leaves the loads that this begins to themselves.
+    ///
+    /// # Errors
+    /// When the directory can't be read.
+    pub(crate) async fn begin(&self, scan: Scan) -> io::Result<()> {
+        let _scanning = self.scanning.lock().await;
+        self.recall().await;
+        let found = self.look().await?;
+        let table = &self.context().table;
+        table.files_there(found.keys().cloned().collect());
+        // First, since a removed runner may free a capability that a newcomer of this scan claims.
+        self.withdraw_missing(&found);
+        if scan == Scan::Now {
+            self.compare_contents(&found).await;
+        }
+        self.loads.start(self.candidates(&found, scan));
+        table.conclude_trials();
+        Ok(())
     }
 
     /// See [`Registry::scan`](crate::registry::Registry::scan).
     pub(crate) async fn scan(&self, scan: Scan) -> io::Result<()> {
-        let mut seen = self.seen.lock().await;
-        let found = self.look().await?;
-        // First, since a removed runner may free a capability that a newcomer of this scan claims.
-        self.withdraw_missing(&mut seen, &found);
-        if scan == Scan::Now {
-            self.compare_contents(&mut seen, &found).await;
-        }
+        self.begin(scan).await?;
+        self.loads.idle().await;
         // What goes live or leaves can make room for one that was refused.
-        loop {
-            let candidates = self.candidates(&mut seen, &found, scan);
+        for _ in 0..MAX_ROUNDS {
+            let candidates = self.unclaimed();
             if candidates.is_empty() {
                 break;
             }
-            // Results come in order: of two newcomers that claim the same, the first by name wins, not the one that
-            // compiles faster.
-            let mut loads = stream::iter(candidates)
-                .map(async |candidate| {
-                    let contents = self.contents(&candidate.name).await;
-                    let loaded = self.load(&candidate).await;
-                    (candidate, contents, loaded)
-                })
-                .buffered(LOADS_AT_ONCE);
-            while let Some((candidate, contents, loaded)) = loads.next().await {
-                match contents {
-                    Ok(contents) => drop(seen.contents.insert(candidate.name.clone(), contents)),
-                    // The load says why.
-                    Err(_) => drop(seen.contents.remove(&candidate.name)),
-                }
-                self.finish_load(&mut seen, candidate, loaded).await;
-            }
-            // Such a scan retries every refusal, so a runner that is refused again would keep the loop going for
-            // ever.
-            if scan == Scan::Now {
-                break;
+            self.loads.start(candidates);
+            self.loads.idle().await;
+        }
+        self.context().table.conclude_trials();
+        self.save().await;
+        Ok(())
+    }
+
+    /// See [`Registry::start`](crate::registry::Registry::start).
+    pub(crate) async fn start(&self, quiet: Duration) -> io::Result<Vec<String>> {
+        self.begin(Scan::Now).await?;
+        let left = self.loads.settled(quiet).await;
+        self.save().await;
+        Ok(left)
+    }
+
+    /// Keeps the file in step with what is to be remembered. Never returns.
+    pub(crate) async fn keep_memory(&self) {
+        loop {
+            self.context().table.learned().await;
+            self.save().await;
+        }
+    }
+
+    fn context(&self) -> &LoadContext {
+        self.loads.context()
+    }
+
+    /// Reads what an earlier process has remembered, once, before anything is loaded.
+    async fn recall(&self) {
+        let Some(file) = &self.memory_file else { return };
+        let mut remembered = self.remembered.lock().await;
+        if remembered.is_some() {
+            return;
+        }
+        let reading = file.clone();
+        let read = self.context().loader.files().make(file.path(), READ_TIMEOUT, move |_| Ok(reading.read()));
+        let memory = read.await.unwrap_or_else(|error| {
+            tracing::warn!(path = %file.path().display(), %error, "who served which capability can't be read");
+            RunnerMemory::default().adopt()
+        });
+        self.context().table.recall(memory.clone());
+        *remembered = Some(memory);
+    }
+
+    /// Writes what is to be remembered, if the file has something else.
+    async fn save(&self) {
+        let Some(file) = &self.memory_file else { return };
+        let mut remembered = self.remembered.lock().await;
+        let memory = self.context().table.memory();
+        if remembered.as_ref() == Some(&memory) {
+            return;
+        }
+        let (writing, written) = (file.clone(), memory.clone());
+        let write = self.context().loader.files();
+        match write.make(file.path(), READ_TIMEOUT, move |_| writing.write(&written)).await {
+            Ok(()) => *remembered = Some(memory),
+            // Tried again with the next change: without it, a restart forgets.
+            Err(error) => {
+                tracing::warn!(path = %file.path().display(), %error, "who serves which capability can't be kept")
             }
         }
-        drop(seen);
-        self.table.conclude_trials();
-        Ok(())
     }
 
     /// The runners of the directory by name, with the fingerprints of their files. A file whose file system does not
     /// answer holds up nobody but itself.
     async fn look(&self) -> io::Result<BTreeMap<String, FileFingerprint>> {
-        let files = self.loader.files();
-        let components = files.make(&self.plugins_dir, LOOK_TIMEOUT, find_components).await?;
+        let files = self.context().loader.files();
+        let components = files.make(&self.context().plugins_dir, LOOK_TIMEOUT, find_components).await?;
         let looks = components.into_iter().map(async |(name, component)| {
             let look = files.make(&component, LOOK_TIMEOUT, |component| Ok(FileFingerprint::at(component)));
             let fingerprint = look.await.unwrap_or_else(|error| FileFingerprint::silent(&error));
@@ -150,49 +187,55 @@ impl Scanner {
 
     /// Forgets the fingerprints of files that have other contents than when they were loaded: somebody asks for a look
     /// that no clock and no size can deceive.
-    async fn compare_contents(&self, seen: &mut SeenFiles, found: &BTreeMap<String, FileFingerprint>) {
-        for (name, fingerprint) in found {
-            if seen.loaded.get(name) != Some(fingerprint) {
-                continue;
-            }
-            let Some(loaded) = seen.contents.get(name) else { continue };
-            if self.contents(name).await.is_ok_and(|now| now != *loaded) {
+    async fn compare_contents(&self, found: &BTreeMap<String, FileFingerprint>) {
+        let unchanged: Vec<(String, [u8; 32])> = {
+            let seen = self.context().seen();
+            let same =
+                found.iter().filter(|(name, fingerprint)| seen.loaded.get(*name) == Some(*fingerprint));
+            same.filter_map(|(name, _)| Some((name.clone(), *seen.contents.get(name)?))).collect()
+        };
+        for (name, loaded) in unchanged {
+            if self.context().contents(&name).await.is_ok_and(|now| now != loaded) {
                 tracing::info!(
                     runner = name,
                     "its file has other contents, though size and times are the same"
                 );
-                seen.loaded.remove(name);
+                self.context().seen().loaded.remove(&name);
             }
         }
     }
 
-    async fn contents(&self, name: &str) -> io::Result<[u8; 32]> {
-        let most = self.loader.component_bytes();
-        let read = move |component: &Path| contents(component, most);
-        self.loader.files().make(&self.component(name), READ_TIMEOUT, read).await
-    }
-
-    fn withdraw_missing(&self, seen: &mut SeenFiles, found: &BTreeMap<String, FileFingerprint>) {
+    fn withdraw_missing(&self, found: &BTreeMap<String, FileFingerprint>) {
+        let mut seen = self.context().seen();
         // Forgotten as well as withdrawn: the same file put back later counts as new.
-        for (name, _) in seen.loaded.extract_if(.., |name, _| !found.contains_key(name)) {
-            self.table.withdraw(&name, "its file was removed", None);
+        let gone: Vec<String> =
+            seen.loaded.keys().filter(|name| !found.contains_key(*name)).cloned().collect();
+        for name in gone {
+            seen.loaded.remove(&name);
+            seen.no_trouble(&name);
+            seen.abort(&name);
+            self.context().table.withdraw(&name, "its file was removed", None);
         }
         seen.pending.retain(|name, _| found.contains_key(name));
         seen.contents.retain(|name, _| found.contains_key(name));
     }
 
-    /// Which names are to be taken through the stages, in their order.
-    fn candidates(
-        &self,
-        seen: &mut SeenFiles,
-        found: &BTreeMap<String, FileFingerprint>,
-        scan: Scan,
-    ) -> Vec<LoadCandidate> {
+    /// Which names are to be taken through the stages: those that served something first, then in their order.
+    fn candidates(&self, found: &BTreeMap<String, FileFingerprint>, scan: Scan) -> Vec<LoadCandidate> {
+        let table = &self.context().table;
+        let incumbents = table.incumbents();
+        let mut seen = self.context().seen();
+        let mut names: Vec<&String> = found.keys().collect();
+        names.sort_by_key(|name| !incumbents.contains(*name));
         let mut candidates = Vec::new();
-        for (name, fingerprint) in found {
-            let unchanged = seen.loaded.get(name) == Some(fingerprint);
+        for name in names {
+            let Some(fingerprint) = found.get(name) else { continue };
+            let loaded = seen.loaded.get(name);
+            let unchanged = loaded == Some(fingerprint);
+            let is_new_code = loaded.is_none_or(|loaded| loaded.component != fingerprint.component);
+            let goes_on = seen.in_flight.contains_key(name);
             // Nothing to do; a file that changed and was changed back has nothing pending any more.
-            if unchanged && !self.table.may_retry(name, |refusal| may_retry(refusal, scan)) {
+            if unchanged && (goes_on || !table.may_retry(name, |refusal| may_retry(refusal, scan))) {
                 seen.pending.remove(name);
                 continue;
             }
@@ -202,94 +245,35 @@ impl Scanner {
                 continue;
             }
             seen.pending.remove(name);
+            // What it loads is not there any more.
+            seen.abort(name);
+            if !unchanged {
+                seen.no_trouble(name);
+            }
             // Noted before the load, whatever comes of it: a file that is refused must not be loaded at each scan.
             seen.loaded.insert(name.clone(), fingerprint.clone());
-            seen.loads += 1;
+            let number = seen.next_number();
             let (name, fingerprint) = (name.clone(), fingerprint.clone());
-            candidates.push(LoadCandidate { name, number: seen.loads, fingerprint });
+            candidates.push(LoadCandidate { name, number, fingerprint, is_new_code });
         }
         candidates
     }
 
-    async fn load(&self, candidate: &LoadCandidate) -> Result<LoadOutcome, LoadError> {
-        let LoadCandidate { name, number, fingerprint } = candidate;
-        let reached = |stage: LoadStage| {
-            tracing::debug!(runner = name, number, %stage, "runner {stage}");
-            self.table.load_reached(name, *number, stage);
+    /// Those that were refused for the claims of others which are gone.
+    fn unclaimed(&self) -> Vec<LoadCandidate> {
+        let mut seen = self.context().seen();
+        let is_free = |name: &String| self.context().table.may_retry(name, |_| false);
+        let names: Vec<String> = seen
+            .loaded
+            .keys()
+            .filter(|name| !seen.in_flight.contains_key(*name) && is_free(name))
+            .cloned()
+            .collect();
+        let candidate = |name: String| {
+            let fingerprint = seen.loaded.get(&name)?.clone();
+            Some(LoadCandidate { number: seen.next_number(), name, fingerprint, is_new_code: false })
         };
-        reached(LoadStage::Found);
-        let path = self.component(name);
-        // Said without opening it: that may never end.
-        if let FileLook::Odd(what) = &fingerprint.component {
-            return Err(LoadError::NotAFile { path, what: what.clone() });
-        }
-        let policy_path = path.with_extension("toml");
-        let read = |path: &Path| Ok(Policy::read(path));
-        let mut policy = match self.loader.files().make(&policy_path, READ_TIMEOUT, read).await {
-            Ok(read) => read?,
-            Err(error) => return Err(PolicyError::Read { path: policy_path, error }.into()),
-        };
-        // Before the component is read: a disabled one may be broken, and compiling it would be in vain.
-        if !policy.enabled {
-            return Ok(LoadOutcome::Disabled);
-        }
-        // These are the node's to give: a runner that asks for them needs no permission in its own policy.
-        policy.environment.extend(self.environment.keys().cloned());
-        let value = |name: &str| {
-            let fixed = self.environment.get(name).cloned();
-            fixed.or_else(|| std::env::var(name).ok())
-        };
-        let generation = Generation::load(&self.loader, &path, *number, &policy, &value, &reached).await?;
-        Ok(LoadOutcome::Ready(Arc::new(generation), policy.canary))
-    }
-
-    /// Hands the outcome to the table. Whatever goes wrong leaves what was live as it was.
-    async fn finish_load(
-        &self,
-        seen: &mut SeenFiles,
-        candidate: LoadCandidate,
-        loaded: Result<LoadOutcome, LoadError>,
-    ) {
-        let LoadCandidate { name, number, fingerprint } = candidate;
-        // The load may have read half of an old and half of a new file, so its outcome says nothing then.
-        let look = |component: &Path| Ok(FileFingerprint::at(component));
-        let now = self.loader.files().make(&self.component(&name), LOOK_TIMEOUT, look).await;
-        let passed = self.table.load_ended(&name);
-        if now.is_ok_and(|now| now != fingerprint) {
-            tracing::debug!(runner = name, number, "its file changed while it was loaded");
-            // Forgotten, so that the next scan sees it as changed and takes it once it has come to rest.
-            seen.loaded.remove(&name);
-            return;
-        }
-        match loaded {
-            Ok(LoadOutcome::Ready(generation, canary)) => {
-                // Only a warning: a runner may do without, and the operator can read here what it lacks.
-                for asked in &generation.grant.not_granted {
-                    tracing::warn!(runner = %generation.label(), "asked for and not granted: {asked}");
-                }
-                if let Err(refusal) = self.table.arrive(&name, generation, canary) {
-                    self.table.refuse(&name, refusal);
-                }
-            }
-            Ok(LoadOutcome::Disabled) => {
-                let reason = "disabled by its policy".to_owned();
-                let refusal = LoadRefusal { number, passed, reason, retry: RetryWhen::Requested };
-                // Unlike a failed load, this takes the live generation out: the operator has said so.
-                self.table.withdraw(&name, "its policy says enabled = false", Some(refusal));
-            }
-            Err(error) => {
-                let retry = match error.is_the_files_fault() {
-                    true => RetryWhen::Requested,
-                    // A read that failed or a compiler that took too long may go well later with the same file.
-                    false => RetryWhen::After(Instant::now() + RETRY_DELAY),
-                };
-                self.table.refuse(&name, LoadRefusal { number, passed, reason: error.to_string(), retry });
-            }
-        }
-    }
-
-    fn component(&self, name: &str) -> PathBuf {
-        self.plugins_dir.join(format!("{name}.wasm"))
+        names.into_iter().filter_map(candidate).collect()
     }
 }
 

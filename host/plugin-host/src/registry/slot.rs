@@ -102,46 +102,87 @@ pub(crate) type StageChange = (String, LoadStage);
 
 impl RunnerSlot {
     /// A generation that has passed every stage takes its place: beside the live one if it is to be
-    /// tried first, else instead of it.
+    /// tried first, else instead of it. `is_new_code` says that the component's file has changed, and not its policy alone.
     pub(crate) fn arrive(
         &mut self,
         generation: Arc<Generation>,
         canary: Option<CanaryPolicy>,
+        is_new_code: bool,
     ) -> Vec<StageChange> {
         let mut changes = self.drop_canary();
+        // A rollback is the operator's word on the code; another policy for it does not undo that.
+        if !is_new_code && self.live.is_some() && self.is_rolled_back() {
+            changes.push((generation.label(), LoadStage::Previous));
+            if let Some(older) = self.previous.replace(generation) {
+                changes.push(self.drain(&older));
+            }
+            return changes;
+        }
         // A newer file has passed, so the reason why an older one was refused would only mislead.
         self.refused = None;
-        // Without a live generation nothing could serve the rest of the tasks, so there is no trial.
-        match canary.filter(|_| self.live.is_some()) {
-            Some(policy) => {
+        // Without a live generation nothing could serve the rest of the tasks, so there is no trial; nor is there anything
+        // to try in code that serves already.
+        let tried = self.live.as_ref().filter(|live| live.digest != generation.digest);
+        match canary.zip(tried.map(|live| live.counters.counts())) {
+            Some((policy, reference)) => {
                 changes.push((generation.label(), LoadStage::Canary));
-                self.canary = Some(Canary { generation, trial: CanaryTrial::new(policy) });
+                self.canary = Some(Canary { generation, trial: CanaryTrial::new(policy, reference) });
             }
             None => changes.extend(self.go_live(generation)),
         }
         changes
     }
 
-    /// Ends the canary's trial if enough is known, and says how.
-    pub(crate) fn judge(&mut self) -> Option<(CanaryVerdict, Vec<StageChange>)> {
+    /// What is to become of the canary, if enough is known.
+    pub(crate) fn verdict(&self) -> Option<CanaryVerdict> {
         let canary = self.canary.as_ref()?;
-        let verdict = canary.trial.verdict(canary.generation.counters.counts());
-        let changes = match &verdict {
-            // No change, so nothing is logged or counted each time the trial is looked at.
-            CanaryVerdict::Open => return None,
-            CanaryVerdict::GoLive => {
-                let canary = self.canary.take()?;
-                self.go_live(canary.generation)
-            }
-            CanaryVerdict::RollBack(why) => {
-                let number = canary.generation.number;
-                let changes = self.drop_canary();
-                // Kept as a refusal, so that whoever looks at the runner sees why its newest file does not serve.
-                self.refuse(number, LoadStage::Canary, format!("rolled back: {why}"));
-                changes
-            }
+        let in_force = self.live.as_ref().map(|live| live.counters.counts()).unwrap_or_default();
+        let verdict = canary.trial.verdict(canary.generation.counters.counts(), in_force);
+        // No change, so nothing is logged or counted each time the trial is looked at.
+        Some(verdict).filter(|verdict| *verdict != CanaryVerdict::Open)
+    }
+
+    /// The canary takes over.
+    pub(crate) fn promote(&mut self) -> Vec<StageChange> {
+        let canary = self.canary.take();
+        canary.map(|canary| self.go_live(canary.generation)).unwrap_or_default()
+    }
+
+    /// The canary is taken back. Kept as a refusal, so that whoever looks at the runner sees why its newest file does not
+    /// serve.
+    pub(crate) fn reject(&mut self, why: &str, retry: RetryWhen) -> Vec<StageChange> {
+        let Some(number) = self.canary.as_ref().map(|canary| canary.generation.number) else {
+            return Vec::new();
         };
-        Some((verdict, changes))
+        let changes = self.drop_canary();
+        let reason = format!("rolled back: {why}");
+        self.refused = Some(LoadRefusal { number, passed: LoadStage::Canary, reason, retry });
+        changes
+    }
+
+    /// The generations that may get another task, now or after a rollback.
+    pub(crate) fn kept(&self) -> impl Iterator<Item = &Arc<Generation>> {
+        let canary = self.canary.as_ref().map(|canary| &canary.generation);
+        self.live.iter().chain(canary).chain(&self.previous)
+    }
+
+    /// Takes over what the policy of today says of the runner as a whole.
+    pub(crate) fn follow(&mut self, canary: Option<CanaryPolicy>) {
+        if let (Some(trial), Some(policy)) = (self.canary.as_mut().map(|canary| &mut canary.trial), canary) {
+            trial.set_policy(policy);
+        }
+        if let Some(live) = &self.live {
+            let policy = live.terms().breaker.clone();
+            // What it has seen was counted by other rules.
+            if *self.breaker.policy() != policy {
+                self.breaker = Breaker::new(policy);
+            }
+        }
+    }
+
+    /// Whether the newest code was taken back by the operator.
+    fn is_rolled_back(&self) -> bool {
+        self.refused.as_ref().is_some_and(|refused| refused.passed == LoadStage::Live)
     }
 
     /// Takes the newest generation back: a canary, or else the live one, whose place the previous one
@@ -250,8 +291,14 @@ impl RunnerSlot {
     fn go_live(&mut self, generation: Arc<Generation>) -> Vec<StageChange> {
         let mut changes = vec![(generation.label(), LoadStage::Live)];
         // What an older one did says nothing of this one, and a rollback is the operator's word that it is better.
-        self.breaker = Breaker::new(generation.breaker.clone());
+        self.breaker = Breaker::new(generation.terms().breaker.clone());
+        let digest = generation.digest.clone();
         if let Some(old) = self.live.replace(generation) {
+            // The same code under other terms: going back to it would change nothing, so the one before it is kept.
+            if old.digest == digest {
+                changes.push(self.drain(&old));
+                return changes;
+            }
             changes.push((old.label(), LoadStage::Previous));
             // One is kept for a rollback and no more: each keeps its compiled code in memory.
             if let Some(older) = self.previous.replace(old) {

@@ -12,12 +12,15 @@ use uuid::Uuid;
 
 use crate::load::stage::LoadStage;
 use crate::manifest::canary::CanaryPolicy;
+use crate::manifest::policy::Policy;
 use crate::registry::breaker::Trial;
-use crate::registry::claims::{conflict, owner, served};
+use crate::registry::claims::{Claim, owner, served};
 use crate::registry::events::RegistryObserver;
-use crate::registry::generation::Generation;
-use crate::registry::slot::{LoadRefusal, Picked, RetryWhen, RunnerSlot};
+use crate::registry::generation::{Generation, claim_under};
+use crate::registry::memory::RunnerMemory;
+use crate::registry::slot::{LoadRefusal, Picked, RetryWhen, RunnerSlot, StageChange};
 use crate::registry::table_state::TableState;
+use crate::registry::terms::Terms;
 use crate::registry::trial::CanaryVerdict;
 use crate::registry::view::RunnerView;
 
@@ -32,6 +35,8 @@ pub(crate) struct RunnerTable {
     capabilities: channel::Sender<BTreeSet<String>>,
     /// A breaker may have opened: the time of the next half-open one is to be looked up again.
     breaker_opened: Notify,
+    /// Something is to be remembered that was not so far.
+    learned: Notify,
 }
 
 impl RunnerTable {
@@ -39,6 +44,7 @@ impl RunnerTable {
         Self {
             withheld,
             state: Mutex::default(),
+            learned: Notify::new(),
             capabilities: channel::Sender::new(BTreeSet::new()),
             breaker_opened: Notify::new(),
         }
@@ -73,7 +79,7 @@ impl RunnerTable {
             owner(capability, &state.admitted()).or(owner(capability, &state.claims())).map(str::to_owned)?;
         let picked = state.slot(&name).pick(capability)?;
         // A trial takes the capability back until it has ended.
-        self.publish(&state);
+        self.publish(&mut state);
         Some((name, picked))
     }
 
@@ -87,7 +93,7 @@ impl RunnerTable {
     ) {
         let mut state = self.state();
         state.run_ended(name, number, trial, result);
-        self.publish(&state);
+        self.publish(&mut state);
         self.breaker_opened.notify_one();
     }
 
@@ -95,7 +101,7 @@ impl RunnerTable {
     pub(crate) fn trial_dropped(&self, name: &str, number: u64, trial: Trial) {
         let mut state = self.state();
         state.trial_dropped(name, number, trial);
-        self.publish(&state);
+        self.publish(&mut state);
     }
 
     /// Keeps the published capabilities in step with the time of open breakers. Never returns.
@@ -114,7 +120,7 @@ impl RunnerTable {
     pub(crate) fn close_breaker(&self, name: &str) -> Result<bool, String> {
         let mut state = self.state();
         let closed = state.close_breaker(name)?;
-        self.publish(&state);
+        self.publish(&mut state);
         Ok(closed)
     }
 
@@ -154,7 +160,7 @@ impl RunnerTable {
         let Some(slot) = state.slots.get(name) else { return Err(state.unknown(name)) };
         // The previous one may claim what somebody else has taken over meanwhile.
         let returning = slot.previous.as_ref().filter(|_| slot.canary.is_none()).map(|old| old.claim(name));
-        if let Some(clash) = returning.and_then(|claim| conflict(&claim, &state.claims())) {
+        if let Some(clash) = returning.and_then(|claim| state.blocked(&claim)) {
             return Err(format!("rolling {name} back: {clash}"));
         }
         let slot = state.slot(name);
@@ -163,7 +169,7 @@ impl RunnerTable {
         tracing::warn!(runner = name, now, "rolled back by the operator");
         state.events.rolled_back(name, "by the operator");
         state.note(name, changes);
-        self.publish(&state);
+        self.publish(&mut state);
         Ok(now)
     }
 
@@ -175,27 +181,17 @@ impl RunnerTable {
         // The names are copied because the loop removes slots from the map and notes changes in the same state.
         let names: Vec<String> = state.slots.keys().cloned().collect();
         for name in names {
+            let judged = conclude_trial(&mut state, &name);
             let slot = state.slot(&name);
-            let judged = slot.judge();
             let mut changes = slot.sweep();
             let empty = slot.is_empty();
-            // The verdict is logged before the changes that it causes, so that the log reads in order.
-            if let Some((verdict, judged)) = judged {
-                match verdict {
-                    CanaryVerdict::RollBack(why) => {
-                        tracing::error!(runner = name, "canary rolled back: {why}");
-                        state.events.rolled_back(&name, &why);
-                    }
-                    _ => tracing::info!(runner = name, "the canary has passed its trial"),
-                }
-                changes.extend(judged);
-            }
+            changes.extend(judged);
             state.note(&name, changes);
             if empty {
                 state.slots.remove(&name);
             }
         }
-        self.publish(&state);
+        self.publish(&mut state);
     }
 
     /// Notes how far a load is.
@@ -205,30 +201,120 @@ impl RunnerTable {
         state.slot(name).loading = Some((number, stage));
     }
 
-    /// Notes that no load goes on any more; the last stage that it passed.
-    pub(crate) fn load_ended(&self, name: &str) -> LoadStage {
-        self.state().slot(name).loading.take().map_or(LoadStage::Found, |(_, stage)| stage)
+    /// Notes that this load does not go on any more; the last stage that it passed.
+    pub(crate) fn load_ended(&self, name: &str, number: u64) -> LoadStage {
+        let mut state = self.state();
+        let loading =
+            state.slots.get_mut(name).and_then(|slot| slot.loading.take_if(|(of, _)| *of == number));
+        loading.map_or(LoadStage::Found, |(_, stage)| stage)
     }
 
-    /// A generation that has passed every stage takes its place, unless its claims clash with others'.
+    /// Notes whose files are there. Who is gone has left what it served.
+    pub(crate) fn files_there(&self, names: BTreeSet<String>) {
+        let mut state = self.state();
+        let gone: Vec<String> = state.memory.incumbents().difference(&names).cloned().collect();
+        for name in gone {
+            if state.memory.forget(&name) {
+                self.learned.notify_one();
+            }
+        }
+        state.there = names;
+    }
+
+    /// Whether a runner is live, whatever becomes of the load that goes on.
+    pub(crate) fn is_live(&self, name: &str) -> bool {
+        self.state().slots.get(name).is_some_and(|slot| slot.live.is_some())
+    }
+
+    /// Whether a runner served all that it claims before, so that it takes it from nobody.
+    pub(crate) fn is_incumbent_of(&self, claim: &Claim) -> bool {
+        self.state().memory.is_incumbent_of(claim)
+    }
+
+    /// Those that served something before.
+    pub(crate) fn incumbents(&self) -> BTreeSet<String> {
+        self.state().memory.incumbents()
+    }
+
+    /// Waits until something is to be remembered.
+    pub(crate) async fn learned(&self) {
+        self.learned.notified().await;
+    }
+
+    /// Takes over what an earlier process has remembered.
+    pub(crate) fn recall(&self, memory: RunnerMemory) {
+        self.state().memory = memory;
+    }
+
+    /// What is to be remembered.
+    pub(crate) fn memory(&self) -> RunnerMemory {
+        self.state().memory.clone()
+    }
+
+    /// The operator's policy of today holds for the next task of every generation of a runner that is kept, before the file
+    /// is loaded again: what was withdrawn is withdrawn from yesterday's code as well.
+    pub(crate) fn follow_policy(&self, name: &str, policy: &Policy, terms: impl Fn(&Generation) -> Terms) {
+        let mut state = self.state();
+        let Some(slot) = state.slots.get(name) else { return };
+        let mut changed = Vec::new();
+        for generation in slot.kept() {
+            let (before, mut now) = (generation.terms(), terms(generation));
+            let is_live = slot.live.as_ref().is_some_and(|live| Arc::ptr_eq(live, generation));
+            // What it may use follows at once; what it may take from others only if it may. The load says why not.
+            if is_live
+                && claim_under(&now, name) != generation.claim(name)
+                && state.blocked(&claim_under(&now, name)).is_some()
+            {
+                now = now.with_claims_of(&before);
+            }
+            if *before != now {
+                generation.set_terms(now);
+                changed.push(generation.clone());
+            }
+        }
+        state.slot(name).follow(policy.canary);
+        for generation in &changed {
+            state.events.granted(generation);
+        }
+        if !changed.is_empty() {
+            tracing::info!(
+                runner = name,
+                "its policy has changed and holds from the next task on, for every version"
+            );
+        }
+        self.publish(&mut state);
+    }
+
+    /// A generation that has passed every stage takes its place, unless its claims clash with others', or it describes
+    /// itself otherwise than it did before. `is_new_code` says that the component's file has changed.
     pub(crate) fn arrive(
         &self,
         name: &str,
         generation: Arc<Generation>,
         canary: Option<CanaryPolicy>,
+        is_new_code: bool,
     ) -> Result<(), LoadRefusal> {
         let mut state = self.state();
+        match state.memory.describe(&generation.digest, &generation.description) {
+            Ok(false) => {}
+            Ok(true) => self.learned.notify_one(),
+            Err(what) => {
+                let reason = format!("{}: {what}", generation.path.display());
+                let (number, retry) = (generation.number, RetryWhen::Requested);
+                return Err(LoadRefusal { number, passed: LoadStage::Linked, reason, retry });
+            }
+        }
         let claim = generation.claim(name);
         // Checked under the lock that lets it in: two that load at the same time can't both pass.
-        if let Some(reason) = conflict(&claim, &state.claims()) {
+        if let Some(reason) = state.blocked(&claim) {
             // Nothing is wrong with the file, so it is loaded again as soon as the other claim is gone.
             let (number, retry) = (generation.number, RetryWhen::Unclaimed(claim));
             return Err(LoadRefusal { number, passed: LoadStage::Probed, reason, retry });
         }
         state.events.granted(&generation);
-        let changes = state.slot(name).arrive(generation, canary);
+        let changes = state.slot(name).arrive(generation, canary, is_new_code);
         state.note(name, changes);
-        self.publish(&state);
+        self.publish(&mut state);
         Ok(())
     }
 
@@ -258,7 +344,11 @@ impl RunnerTable {
             state.events.withdrawn(name, why);
         }
         state.note(name, changes);
-        self.publish(&state);
+        // It has left of its own accord or by the operator's word: whoever comes next may have what it served.
+        if state.memory.forget(name) {
+            self.learned.notify_one();
+        }
+        self.publish(&mut state);
     }
 
     /// Whether what was refused may be loaded now though its file has not changed: `may_retry` decides by the
@@ -267,14 +357,17 @@ impl RunnerTable {
         let state = self.state();
         let refusal = state.slots.get(name).and_then(|slot| slot.refused.as_ref());
         refusal.is_some_and(|refusal| match &refusal.retry {
-            RetryWhen::Unclaimed(claim) => conflict(claim, &state.claims()).is_none(),
+            RetryWhen::Unclaimed(claim) => state.blocked(claim).is_none(),
             RetryWhen::Requested | RetryWhen::After(_) => may_retry(refusal),
         })
     }
 
     /// Publishes the capabilities of a state that is held: nobody sees one without the other, and of two changes
     /// the later one is published last.
-    fn publish(&self, state: &TableState) {
+    fn publish(&self, state: &mut TableState) {
+        if state.remember() {
+            self.learned.notify_one();
+        }
         let served = served(&state.admitted(), &self.withheld);
         // Receivers act on each change, so a publication that changes nothing must not wake them.
         self.capabilities.send_if_modified(|now| {
@@ -287,5 +380,34 @@ impl RunnerTable {
     fn state(&self) -> MutexGuard<'_, TableState> {
         // A panic elsewhere must not take every runner out of service with it.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Ends the trial of a runner's canary, if enough is known of it.
+fn conclude_trial(state: &mut TableState, name: &str) -> Vec<StageChange> {
+    let Some(verdict) = state.slot(name).verdict() else { return Vec::new() };
+    // It was alone with its claims when it came, and others may have come since.
+    let claim = state.slot(name).canary.as_ref().map(|canary| canary.generation.claim(name));
+    let blocked = claim.and_then(|claim| Some((state.blocked(&claim)?, claim)));
+    let slot = state.slot(name);
+    match (verdict, blocked) {
+        (CanaryVerdict::Open, _) => Vec::new(),
+        // The verdict is logged before the changes that it causes, so that the log reads in order.
+        (CanaryVerdict::RollBack(why), _) => {
+            tracing::error!(runner = name, "canary rolled back: {why}");
+            let changes = slot.reject(&why, RetryWhen::Requested);
+            state.events.rolled_back(name, &why);
+            changes
+        }
+        (CanaryVerdict::GoLive, Some((clash, claim))) => {
+            tracing::error!(runner = name, "the canary has passed its trial and can't go live: {clash}");
+            let changes = slot.reject(&clash, RetryWhen::Unclaimed(claim));
+            state.events.rolled_back(name, &clash);
+            changes
+        }
+        (CanaryVerdict::GoLive, None) => {
+            tracing::info!(runner = name, "the canary has passed its trial");
+            slot.promote()
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What a table of runners knows: the slots by name, and what follows from all of them together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use posemesh_runner_api::failure::{Blame, RunFailure};
 use posemesh_text::one_line;
@@ -9,8 +9,9 @@ use tokio::time::Instant;
 use crate::load::error::MAX_CAUSE;
 use crate::load::stage::LoadStage;
 use crate::registry::breaker::{BreakerChange, Judgement, OpenReason, Trial};
-use crate::registry::claims::Claim;
+use crate::registry::claims::{Claim, conflict};
 use crate::registry::events::RegistryEvents;
+use crate::registry::memory::{IncumbentState, RunnerMemory};
 use crate::registry::slot::{RunnerSlot, StageChange};
 use crate::registry::view::BreakerView;
 
@@ -26,6 +27,10 @@ pub(crate) struct TableState {
     pub(crate) transitions: BTreeMap<LoadStage, u64>,
     /// Who is told of what happens.
     pub(crate) events: RegistryEvents,
+    /// Whose files were there at the last look.
+    pub(crate) there: BTreeSet<String>,
+    /// Who served what, and how components described themselves.
+    pub(crate) memory: RunnerMemory,
 }
 
 impl TableState {
@@ -38,6 +43,32 @@ impl TableState {
     /// priority serves its capabilities meanwhile, if there is one.
     pub(crate) fn admitted(&self) -> Vec<Claim> {
         self.slots.iter().filter_map(|(name, slot)| slot.admitted(name)).collect()
+    }
+
+    /// Why a runner may not go live with this claim: another live one has the same, or one that served it before is there.
+    pub(crate) fn blocked(&self, claim: &Claim) -> Option<String> {
+        conflict(claim, &self.claims())
+            .or_else(|| self.memory.reserved(claim, |name| self.incumbent_state(name)))
+    }
+
+    /// Notes who serves what, whatever the breakers say. Whether that has changed.
+    pub(crate) fn remember(&mut self) -> bool {
+        let (claims, mut memory) = (self.claims(), std::mem::take(&mut self.memory));
+        let digest = |name: &str| Some(self.slots.get(name)?.live.as_ref()?.digest.clone());
+        let changed = memory.observe(&claims, digest, |name| self.incumbent_state(name));
+        self.memory = memory;
+        changed
+    }
+
+    fn incumbent_state(&self, name: &str) -> IncumbentState {
+        let slot = self.slots.get(name);
+        if !self.there.contains(name) || slot.is_some_and(|slot| slot.live.is_some()) {
+            return IncumbentState::Settled;
+        }
+        match slot {
+            Some(slot) if slot.refused.is_some() && slot.loading.is_none() => IncumbentState::Refused,
+            _ => IncumbentState::Awaited,
+        }
     }
 
     /// Makes the breakers half open whose time is over.

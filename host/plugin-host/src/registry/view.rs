@@ -188,17 +188,18 @@ impl BreakerView {
 
 impl GenerationView {
     fn new(generation: &Generation, stage: LoadStage) -> Self {
+        let terms = generation.terms();
         Self {
             number: generation.number,
             version: generation.description.version.clone(),
             summary: generation.description.summary.clone(),
             stage,
             capabilities: generation.description.capabilities.clone(),
-            priority: generation.priority,
+            priority: terms.priority,
             sha256: generation.digest.clone(),
             bytes: generation.bytes,
             cached: generation.cached,
-            not_granted: generation.grant.not_granted.clone(),
+            not_granted: terms.grant.not_granted.clone(),
             tasks: generation.counters.counts(),
         }
     }

@@ -38,6 +38,7 @@ async fn list_folder(plugins_dir: PathBuf) -> Result<ExitCode> {
         plugins_dir: plugins_dir.clone(),
         withheld: BTreeSet::new(),
         environment: BTreeMap::new(),
+        memory: None,
     };
     let registry = Registry::new(Arc::new(loader().await?), settings);
     registry

@@ -22,19 +22,21 @@ pub(crate) struct ShowArgs {
 /// When the component or its policy is refused.
 pub(crate) async fn run(args: &ShowArgs) -> Result<ExitCode> {
     let runner = load(&args.component).await?;
+    let grant = &runner.terms().grant;
     let shown = serde_json::json!({
         "file": runner.path,
         "sha256": runner.digest,
         "bytes": runner.bytes,
         "description": runner.description,
         "granted": {
-            "limits": runner.grant.limits,
-            "environment": runner.grant.environment,
-            "network_hosts": runner.grant.network_hosts,
-            "private_network_hosts": runner.grant.private_network_hosts,
-            "directories": runner.grant.directories,
+            "capabilities": grant.capabilities,
+            "limits": grant.limits,
+            "environment": grant.environment,
+            "network_hosts": grant.network_hosts,
+            "private_network_hosts": grant.private_network_hosts,
+            "directories": grant.directories,
         },
-        "not_granted": runner.grant.not_granted,
+        "not_granted": grant.not_granted,
     });
     output::json(&shown)?;
     Ok(ExitCode::SUCCESS)

@@ -3,11 +3,20 @@
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use posemesh_files::{exposures, remove_tree};
 
-use super::{EXTENSION, UNFINISHED, files, key};
+use crate::load::cache::key;
+
+/// The oldest files go when all together have more.
+pub(super) const MAX_CACHE_BYTES: u64 = 4 << 30;
+/// Unfinished files that are older were left by a process that died.
+const ABANDONED: Duration = Duration::from_secs(3600);
+/// What the names of compiled components end with.
+pub(super) const EXTENSION: &str = "cwasm";
+const UNFINISHED: &str = ".unfinished-";
 
 /// What became of a directory that was to be made private.
 #[derive(Debug, PartialEq, Eq)]
@@ -65,4 +74,36 @@ fn discard(dir: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Removes files that a process which died has left unfinished, and what is too much.
+pub(super) fn sweep(dir: &Path) {
+    for (path, file) in files(dir) {
+        let unfinished = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(UNFINISHED));
+        let age = file.modified().ok().and_then(|changed| changed.elapsed().ok()).unwrap_or_default();
+        // A younger one may be in the making by another process that shares the directory.
+        if unfinished && age > ABANDONED {
+            let _ = fs::remove_file(path);
+        }
+    }
+    prune(dir, MAX_CACHE_BYTES);
+}
+
+/// Removes the files that were not used for longest until the rest has at most so many bytes.
+pub(super) fn prune(dir: &Path, most: u64) {
+    let ours = |path: &Path| path.extension().is_some_and(|extension| extension == EXTENSION);
+    let mut all: Vec<_> = files(dir).into_iter().filter(|(path, _)| ours(path)).collect();
+    all.sort_by_key(|(_, file)| std::cmp::Reverse(file.modified().unwrap_or(SystemTime::UNIX_EPOCH)));
+    let mut kept: u64 = 0;
+    for (path, file) in all {
+        kept = kept.saturating_add(file.len());
+        if kept > most {
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+pub(super) fn files(dir: &Path) -> Vec<(PathBuf, fs::Metadata)> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    entries.filter_map(|entry| Some((entry.path(), entry.metadata().ok()?))).collect()
 }

@@ -85,7 +85,10 @@ fn read(path: &Path) -> io::Result<[u8; BYTES]> {
     let mut bytes = Vec::new();
     open_private(path)?.take(BYTES as u64 + 1).read_to_end(&mut bytes)?;
     <[u8; BYTES]>::try_from(bytes).map_err(|bytes| {
-        io::Error::new(io::ErrorKind::InvalidData, format!("a key has {BYTES} bytes, and this has {}", bytes.len()))
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("a key has {BYTES} bytes, and this has {}", bytes.len()),
+        )
     })
 }
 

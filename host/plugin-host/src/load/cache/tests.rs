@@ -1,8 +1,11 @@
 #![allow(clippy::panic, clippy::unwrap_used)]
 
-use std::fs::Permissions;
+use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::Path;
+use std::time::Duration;
 
+use super::folder::files;
 use super::*;
 
 async fn open(dir: PathBuf, engine: &Engine) -> Cache {
@@ -69,7 +72,11 @@ async fn a_directory_that_others_could_write_to_is_closed_and_what_is_in_it_forg
         let again = open(dir.clone(), &engine).await;
         assert_eq!(mode(&dir), 0o700);
         assert!(again.get("d").await.is_none(), "{open_mode:o}: somebody may have put it there");
-        assert_ne!(fs::read(dir.join(key::FILE)).unwrap(), key, "{open_mode:o}: somebody may have put it there");
+        assert_ne!(
+            fs::read(dir.join(key::FILE)).unwrap(),
+            key,
+            "{open_mode:o}: somebody may have put it there"
+        );
     }
     assert!(dir.join("note").exists(), "only what a cache believes is removed");
 }
@@ -92,7 +99,11 @@ async fn a_directory_on_a_way_that_others_can_turn_is_not_used() {
     // Everybody's, like /tmp: closing it would take it from others.
     chmod(&open_parent, 0o1777);
     distrusted(open_parent.clone(), &engine).await;
-    assert_eq!(fs::metadata(&open_parent).unwrap().permissions().mode() & 0o7777, 0o1777, "it stays as it is");
+    assert_eq!(
+        fs::metadata(&open_parent).unwrap().permissions().mode() & 0o7777,
+        0o1777,
+        "it stays as it is"
+    );
     if std::os::unix::fs::chown(&open_parent, Some(12_345), None).is_ok() {
         chmod(&open_parent, 0o700);
         let why = distrusted(open_parent, &engine).await;
@@ -136,8 +147,14 @@ async fn code_is_bound_to_its_component_its_engine_and_its_cache() {
     refused("a link").await;
     fs::create_dir_all(cache.path("victim").join("deep")).unwrap();
     refused("a folder").await;
-    rustix::fs::mknodat(rustix::fs::CWD, cache.path("victim"), rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0)
-        .unwrap();
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        cache.path("victim"),
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RWXU,
+        0,
+    )
+    .unwrap();
     refused("a FIFO").await;
     put().await;
     assert!(cache.get("victim").await.is_some(), "and its own is found");

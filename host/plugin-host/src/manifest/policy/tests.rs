@@ -73,6 +73,7 @@ fn mistakes_are_named() {
     for (text, wanted) in [
         ("enabled = true\nenabld = true", "line 2: unknown field `enabld`, expected"),
         ("enabled = true\n\npriority = \"a\\u001b[2J\"", "line 3: invalid type: string \"a\\"),
+        ("capabilities = [\"posemesh/noop/v1\"]", "starts with / and has no spaces"),
         ("[limits]\nmemory = 5", "memory"),
         ("[breaker]\nfailures = 0", "[breaker] failures = 0: it must be from 1"),
         ("[breaker]\nfailurs = 3", "failurs"),
@@ -85,4 +86,28 @@ fn mistakes_are_named() {
         assert!(error.contains("test.toml") && error.contains(wanted), "{text}: {error}");
         assert!(posemesh_text::is_plain(&error), "{text}: {error}");
     }
+}
+
+#[test]
+fn a_policy_says_which_of_its_claims_a_runner_may_serve() {
+    let asked = Description { capabilities: vec!["/a/v1".to_owned(), "/b/v1".to_owned()], ..description() };
+    let grant = |text: &str| policy(text).unwrap().grant(&asked, &Limits::node_maximum(), &Limits::default());
+    assert_eq!(grant("").capabilities, asked.capabilities, "all of them, unless something is said");
+    let some = grant("capabilities = [\"/b/v1\", \"/c/v1\"]");
+    assert_eq!(some.capabilities, ["/b/v1"], "not what it does not claim");
+    assert_eq!(some.not_granted, ["capability /a/v1 (not in `capabilities` of NAME.toml)"]);
+    assert_eq!(grant("capabilities = []").capabilities, [""; 0]);
+}
+
+#[test]
+fn a_file_that_is_no_text_or_has_no_end_is_a_mistake() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("test.toml");
+    std::fs::write(&path, b"\xff\xfe").unwrap();
+    let error = Policy::read(&path).unwrap_err();
+    assert!(matches!(error, PolicyError::Invalid { .. }) && error.to_string().contains("UTF-8"), "{error}");
+    std::fs::remove_file(&path).unwrap();
+    // A regular file of 0 bytes that never ends, as far as its reader can tell.
+    std::os::unix::fs::symlink("/proc/self/pagemap", &path).unwrap();
+    Policy::read(&path).unwrap_err();
 }
