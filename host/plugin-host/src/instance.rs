@@ -8,6 +8,7 @@
 
 pub(crate) mod bindings;
 pub(crate) mod call;
+pub(crate) mod census;
 pub(crate) mod control;
 pub(crate) mod describe;
 pub(crate) mod failure;

@@ -9,6 +9,7 @@ pub(crate) mod compiler;
 pub(crate) mod engine;
 pub(crate) mod error;
 pub(crate) mod file_calls;
+pub(crate) mod footprint;
 pub(crate) mod lanes;
 pub(crate) mod loader;
 pub(crate) mod proposals;

@@ -7,6 +7,7 @@ pub(crate) mod breaker;
 pub(crate) mod canary;
 pub(crate) mod data_scope;
 pub(crate) mod description;
+pub(crate) mod fixed_limit;
 pub(crate) mod host_rule;
 pub(crate) mod limits;
 pub(crate) mod policy;

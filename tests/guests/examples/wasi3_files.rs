@@ -1,4 +1,4 @@
-//! Writes too much by the file system of WASI 0.3, in the way that `meta` names.
+//! Writes or opens too much by the file system of WASI 0.3, in the way that `meta` names.
 wit_bindgen::generate!({
     path: "wit-wasi3-files",
     world: "wasi3-files",
@@ -69,6 +69,12 @@ async fn fill(how: &str) -> Result<(), RunError> {
             Ok(())
         }
         "nested" => nested(work).await,
+        "listings" => {
+            let mut held = Vec::new();
+            loop {
+                held.push(work.read_directory());
+            }
+        }
         other => Err(RunError::Failed(other.into())),
     }
 }

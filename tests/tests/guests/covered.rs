@@ -21,6 +21,7 @@ mod tests {
     pub(crate) use crate::floods::floods_are_held_back_by_name as output_flood;
     pub(crate) use crate::floods::floods_are_held_back_by_name as progress_flood;
     pub(crate) use crate::floods::floods_are_held_back_by_name as random_flood;
+    pub(crate) use crate::holdings::what_the_host_holds_for_a_guest_counts_as_the_guests_memory as greedy;
     pub(crate) use crate::load::components_that_can_not_be_runners_are_refused_by_name as greedy_describe;
     pub(crate) use crate::load::components_that_can_not_be_runners_are_refused_by_name as rude_describe;
     pub(crate) use crate::load::components_that_can_not_be_runners_are_refused_by_name as spin_in_describe;

@@ -2,11 +2,13 @@
 //!
 //! Most run in a real node for a devnet. Each must end for the expected reason; meanwhile the node keeps
 //! working, a neighbour task completes, and heartbeats stay regular. Behaviours of a group share a node, and
-//! the group's test runs all of them before it reports every difference. [`plugin_run`] runs guests without a
+//! the group's test runs all of them before it reports every difference. Where a guest makes the host hold something, what
+//! the node and its processes take of the machine is measured meanwhile ([`usage`]). [`plugin_run`] runs guests without a
 //! node, [`covered`] makes sure that each has a test.
 
 mod covered;
 mod floods;
+mod holdings;
 mod load;
 mod memory;
 mod names;
@@ -17,4 +19,5 @@ mod scratch;
 mod secrets;
 mod shared_node;
 mod time;
+mod usage;
 mod versioned;

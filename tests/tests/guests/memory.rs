@@ -66,7 +66,7 @@ pub(crate) async fn runners_that_take_too_much_are_ended_by_name() {
         ("a table bomb", "grow_table", &["`table_elements` of 100000"]),
         ("a huge memory.fill", MEMORY_FILL.name, &["`deadline_ms` of 1500"]),
         ("an endless recursion", RECURSE.name, &["its stack overflowed", "backtrace", "recurse::deeper"]),
-        ("a stack overflow", "overflow", &["the stack overflowed", "backtrace"]),
+        ("a stack overflow", "overflow", &["`stack_bytes` of 1048576", "the stack overflowed", "backtrace"]),
         ("a handle flood", HANDLE_FLOOD.name, &["`handles`"]),
         ("a flood of WASI 0.3 streams", "streams", &["`handles` of 1024"]),
         ("scratch fill", SCRATCH_FILL.name, &["`scratch_bytes` of 10000000"]),

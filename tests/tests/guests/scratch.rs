@@ -127,6 +127,8 @@ pub(crate) async fn the_file_system_of_wasi_0_3_counts_as_that_of_0_2() {
         assert_limit(run(&runner, how, dir.path()).await, how, limit);
     }
     let dir = tempfile::tempdir().expect("a folder");
+    assert_limit(run(&runner, "listings", dir.path()).await, "listings", "`handles` of 1024");
+    let dir = tempfile::tempdir().expect("a folder");
     let failure = run(&runner, "nested", dir.path()).await.expect_err("it is refused");
     assert!(failure.reason.contains("stopped at level 64: ErrorCode::NameTooLong"), "{failure:?}");
 }

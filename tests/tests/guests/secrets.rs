@@ -59,6 +59,7 @@ pub(crate) async fn a_host_is_reached_only_when_it_is_granted_and_only_where_it_
     let request = HTTP.bytes();
     let request = replace(request, b"localhost:65535", host.as_bytes());
     let url = json!(format!("http://localhost:{port}/nothing/here"));
+    let again = url.clone();
     let metadata = json!("http://169.254.169.254/latest/meta-data/");
 
     let place = |policy: &str| {
@@ -94,6 +95,12 @@ pub(crate) async fn a_host_is_reached_only_when_it_is_granted_and_only_where_it_
     let asked =
         shared.devnet.requests().into_iter().skip(before).any(|request| request.path == "/nothing/here");
     assert!(asked, "the request arrived");
+
+    let policy = format!("private_network_hosts = [\"{host}\"]\n[limits]\nhttp_requests = 0\n");
+    std::fs::write(shared.plugins.path().join("http.toml"), policy).expect("a policy");
+    shared.wait_live(HTTP.name, 4).await;
+    let none = Fails(&["`http_requests` of 0"]);
+    shared.check("a request more than the limit", HTTP.name, again, none).await;
     shared.close().await;
 }
 

@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use uuid::Uuid;
 
+use crate::usage::MemoryWatch;
+
 /// How long a test waits for one event, on a loaded machine.
 const TIMEOUT: Duration = Duration::from_secs(90);
 /// Time after which a lease without a heartbeat expires.
@@ -101,6 +103,25 @@ impl SharedNode {
         let state = self.ended(behaviour, task).await;
         self.compare(behaviour, &state, &expect);
         self.finish(behaviour, began, neighbour, Some(task)).await;
+    }
+
+    /// As [`check`](Self::check); meanwhile the node and the processes that it has started may take at most `most` bytes
+    /// more than before.
+    pub(crate) async fn check_bounded(
+        &mut self,
+        behaviour: &str,
+        runner: &str,
+        meta: Value,
+        expect: Expect<'_>,
+        most: u64,
+    ) {
+        let watch = MemoryWatch::start(self.node.id());
+        self.check(behaviour, runner, meta, expect).await;
+        let grown = watch.growth();
+        eprintln!("{behaviour}: {} MiB more than before at most", grown >> 20);
+        if grown > most {
+            self.note(behaviour, format!("the node grew by {grown} bytes, more than {most}"));
+        }
     }
 
     /// Submits a task for a test guest, or a runner by hand.

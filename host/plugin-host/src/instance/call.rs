@@ -134,6 +134,7 @@ async fn drive<T>(
     let mut store = store::new_store(&pre, state, abandoned.clone(), cpu_start);
 
     let work = async {
+        store.data().memory.admit_instance().map_err(CallEnd::Limit)?;
         let runner = pre.instantiate_async(&mut store).await.map_err(|error| match engine_cause(&error) {
             Some(cause) => CallEnd::Host(format!(
                 "{cause} (making an instance of the runner: {})",

@@ -16,17 +16,17 @@ use wasmtime_wasi::WasiCtxBuilder;
 
 use crate::instance::bindings::{Runner as RunnerWorld, RunnerPre};
 use crate::instance::call::{CallEnd, call};
-use crate::instance::failure::{limit_of, root_cause};
+use crate::instance::failure::{limit_in_describe, why_not_described};
 use crate::instance::guest_threads::GuestThreads;
 use crate::instance::log_stream::LogStream;
 use crate::instance::outbound::Outbound;
-use crate::instance::prepare::new_state;
+use crate::instance::prepare::{new_state, within_bounds};
 use crate::instance::runner_log::RunnerLog;
 use crate::instance::state::RunState;
 use crate::instance::trouble::RunTrouble;
 use crate::instance::wit;
 use crate::manifest::description::RawDescription;
-use crate::manifest::limits::{Limit, LimitReached, Limits};
+use crate::manifest::limits::Limits;
 
 /// Why a runner did not describe itself.
 #[derive(Debug)]
@@ -37,7 +37,8 @@ pub(crate) enum DescribeError {
     Host(String),
 }
 
-/// Calls `describe` under these limits; `path` names the component in logs.
+/// Calls `describe` under these limits; `path` names the component in logs, `instance_bytes` is what its instance costs the
+/// host.
 ///
 /// # Errors
 /// How the call ended.
@@ -46,12 +47,14 @@ pub(crate) async fn describe(
     path: &Path,
     threads: &GuestThreads,
     limits: &Limits,
+    instance_bytes: u64,
 ) -> Result<RawDescription, DescribeError> {
     let log = RunnerLog::new(limits.log_bytes, tracing::debug_span!("describe", path = %path.display()));
     let stderr = LogStream::new(&log, "stderr");
     let mut wasi = WasiCtxBuilder::new();
     // Both in one stream: an error shows the last line, whichever of the two it was printed to.
     wasi.stdout(stderr.clone()).stderr(stderr.clone());
+    within_bounds(&mut wasi);
     // The world is the same as in a run, so the ports must be there; each refuses whatever is asked.
     let no_task = RunnerCall {
         task: Task::new(Uuid::nil(), ""),
@@ -62,7 +65,9 @@ pub(crate) async fn describe(
         log_file: None,
     };
     let outbound = Box::new(Outbound::closed(limits, log.clone()));
-    let state = new_state(wasi.build(), limits, outbound, no_task, None, log.clone(), RunTrouble::default());
+    let trouble = RunTrouble::default();
+    let state =
+        new_state(wasi.build(), limits, instance_bytes, outbound, no_task, None, log.clone(), trouble);
     let called = call(pre, state, threads, async |runner: &RunnerWorld, store| {
         runner.posemesh_runner_entry().call_describe(store).await
     })
@@ -73,23 +78,8 @@ pub(crate) async fn describe(
         Err(CallEnd::Deadline) => {
             format!("it took more than {} ms (DESCRIBE_TIMEOUT_SECS)", limits.deadline_ms)
         }
-        Err(CallEnd::Error(error)) => match limit_of(&error, called.usage.refused.as_ref(), limits) {
-            Some(LimitReached { limit, value }) => {
-                let setting = match limit {
-                    Limit::DeadlineMs | Limit::CpuTimeMs => "DESCRIBE_TIMEOUT_SECS",
-                    Limit::MemoryBytes | Limit::TableElements | Limit::Instances | Limit::Handles => {
-                        "NAME.toml, [limits]"
-                    }
-                    _ => "nothing: it is fixed for `describe`",
-                };
-                format!("it reached {limit} of {value} in `describe`; what sets it: {setting}")
-            }
-            None => match error.downcast_ref() {
-                Some(wasmtime_wasi::I32Exit(code)) => format!("it called exit({code})"),
-                None => root_cause(&error),
-            },
-        },
-        Err(CallEnd::Limit(limit)) => limit.to_string(),
+        Err(CallEnd::Error(error)) => why_not_described(&error, called.usage.refused.as_ref(), limits),
+        Err(CallEnd::Limit(limit)) => limit_in_describe(&limit),
         Err(CallEnd::Stopped) => "it was stopped".to_owned(),
         Err(CallEnd::Stuck) => "it can't be ended".to_owned(),
         Err(CallEnd::Host(what)) => return Err(DescribeError::Host(what)),

@@ -4,6 +4,7 @@
 
 mod backtrace;
 mod cause;
+mod described;
 mod stop;
 
 use posemesh_runner_api::failure::{FailureKind, RunFailure};
@@ -15,15 +16,16 @@ use wasmtime::{Trap, WasmBacktrace};
 use crate::instance::bindings::posemesh::runner::types::RunError;
 use crate::instance::call::{CallEnd, STOP_GRACE};
 use crate::instance::failure::backtrace::{MAX_FRAMES, frames};
-use crate::instance::failure::cause::{Cause, cause};
+use crate::instance::failure::cause::{Cause, cause, root_cause};
 use crate::instance::failure::stop::{blame_after_stop, with_stop};
 use crate::instance::memory::RefusedGrowth;
 use crate::instance::runner_log::RunnerLog;
 use crate::instance::usage::{RunUsage, millis};
 use crate::instance::wit;
+use crate::manifest::fixed_limit::FixedLimit;
 use crate::manifest::limits::{Limit, LimitReached, Limits};
 
-pub(crate) use cause::{limit_of, root_cause};
+pub(crate) use described::{limit_in_describe, why_not_described};
 
 /// The longest text that is taken from a runner, in bytes.
 const MAX_TEXT: usize = 4000;
@@ -107,6 +109,12 @@ impl FailureContext<'_> {
         let refused = self.usage.refused.as_ref();
         match cause(error, refused, self.limits) {
             Cause::Limit(limit) => reached(&limit, details),
+            Cause::Fixed(limit) => {
+                details.insert("limit".to_owned(), fixed_limit_json(limit));
+                let told = root_cause(error);
+                details.insert("trap".to_owned(), json!(told));
+                (FailureKind::Limit, format!("{limit}: {told}"))
+            }
             Cause::Refused(RefusedGrowth { limit, .. }, trap) => {
                 details.insert("trap".to_owned(), json!(trap));
                 let (kind, reason) = reached(&limit, details);
@@ -206,6 +214,10 @@ fn reached(limit: &LimitReached, details: &mut Map<String, Value>) -> (FailureKi
 fn limit_json(LimitReached { limit, value }: &LimitReached) -> Value {
     let name = limit.as_str();
     json!({ "name": name, "value": value, "setting": format!("NAME.toml: [limits] {name}") })
+}
+
+fn fixed_limit_json(limit: FixedLimit) -> Value {
+    json!({ "name": limit.as_str(), "value": limit.bytes(), "setting": "none: it is the same for every runner" })
 }
 
 /// A port error that a runner passed on says whose fault the failure is.

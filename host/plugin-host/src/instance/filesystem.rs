@@ -1,13 +1,15 @@
 //! The file systems of WASI 0.2 and 0.3, metered: what a guest writes and creates is counted before it is there.
 //!
 //! Everything is wasmtime's own implementation; around what adds bytes or files (`p2`, `p3`), `meter` asks the task's
-//! budget first. Errors pass through here as well, so that those of this machine are noted.
+//! budget first. What is listed and read holds no more than it must (`listing`, `p2_input`). Errors pass through here as well, so that those of this machine are noted.
 //!
 //! **Invariant:** files are written on the guest's own thread, before the call returns. A look at the folder on that
 //! thread therefore sees all that was written.
 
+pub(crate) mod listing;
 mod meter;
 mod p2;
+mod p2_input;
 mod p2_output;
 mod p3;
 mod p3_consumer;

@@ -26,6 +26,12 @@ use crate::manifest::host_rule::{HostRule, is_public};
 use crate::manifest::limits::{Limit, Limits};
 use crate::manifest::policy::Grant;
 
+/// The most bytes of a request's body that are taken at once.
+const BODY_CHUNK: usize = 64 << 10;
+/// The most bytes of one set of headers or trailers, records included. Servers take 8 to 32 KiB on the wire.
+pub(crate) const FIELD_BYTES: usize = 64 << 10;
+/// What a body may hold before it goes on: the chunk that was taken, the next, and trailers.
+pub(crate) const BODY_BUFFER: u64 = (2 * BODY_CHUNK + FIELD_BYTES) as u64;
 /// How many requests of one run may be under way.
 const AT_ONCE: usize = 8;
 
@@ -122,6 +128,10 @@ impl Outbound {
 }
 
 impl WasiHttpHooks for Outbound {
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        BODY_CHUNK
+    }
+
     fn send_request(
         &mut self,
         request: http::Request<WasiBody>,

@@ -16,20 +16,21 @@ use crate::instance::control::ControlContext;
 use crate::instance::inputs::InputsContext;
 use crate::instance::log_stream::LogStream;
 use crate::instance::memory::MemoryLimiter;
+use crate::instance::outbound::FIELD_BYTES;
 use crate::instance::outputs::OutputsContext;
 use crate::instance::runner_log::RunnerLog;
 use crate::instance::scratch::{SandboxDirs, Scratch};
 use crate::instance::state::{RunState, WasiContext};
 use crate::instance::trouble::RunTrouble;
+use crate::manifest::fixed_limit::FixedLimit;
 use crate::manifest::limits::Limits;
 
-/// The most random bytes that one call may ask for.
-const RANDOM_BYTES: u64 = 1 << 20;
-
 /// The state of an instance that has used nothing yet. Without `dirs` it has no sandbox directory.
+#[allow(clippy::too_many_arguments, reason = "it is where everything of a run comes together")]
 pub(crate) fn new_state(
     ctx: WasiCtx,
     limits: &Limits,
+    instance_bytes: u64,
     outbound: Box<dyn WasiHttpHooks>,
     call: RunnerCall,
     dirs: Option<SandboxDirs>,
@@ -37,19 +38,33 @@ pub(crate) fn new_state(
     trouble: RunTrouble,
 ) -> RunState {
     let mut table = ResourceTable::new();
-    // Each handle costs the host memory that the limit of linear memory does not see.
+    // What a handle costs counts against the memory, but some also stand for a descriptor.
     table.set_max_capacity(usize::try_from(limits.handles).unwrap_or(usize::MAX));
     let scratch = Arc::new(Scratch::new(call.disk, dirs, limits, trouble.clone(), log.clone()));
     RunState {
         table,
-        wasi: WasiContext { ctx, http: WasiHttpCtx::new(), outbound },
+        wasi: WasiContext { ctx, http: http_context(), outbound },
         inputs: InputsContext::new(call.inputs, scratch.clone()),
         outputs: OutputsContext::new(call.outputs, scratch.clone(), limits),
-        memory: MemoryLimiter::new(limits, log.clone(), trouble),
+        memory: MemoryLimiter::new(limits, instance_bytes, log.clone(), trouble),
         control: ControlContext::new(call.reports, log, limits),
         scratch,
         limits: limits.clone(),
     }
+}
+
+/// What WASI may make the host hold or open, whatever is granted.
+pub(crate) fn within_bounds(wasi: &mut WasiCtxBuilder) {
+    wasi.max_random_size(FixedLimit::RandomBytes.bytes() as u64);
+    // No address may be reached by a socket; without this one could be made all the same, with its descriptor.
+    wasi.allow_tcp(false).allow_udp(false);
+}
+
+/// The context of `wasi:http`, which holds no more for a set of headers than servers take.
+fn http_context() -> WasiHttpCtx {
+    let mut http = WasiHttpCtx::new();
+    http.set_field_size_limit(FIELD_BYTES);
+    http
 }
 
 /// Makes the folders of one task.
@@ -87,7 +102,8 @@ pub(crate) fn wasi_of_run(
     let mut wasi = WasiCtxBuilder::new();
     wasi.stdout(stdout.clone()).stderr(stderr.clone()).envs(environment);
     // The guest has its thread for itself. Must be said before the directories are opened.
-    wasi.allow_blocking_current_thread(true).max_random_size(RANDOM_BYTES);
+    wasi.allow_blocking_current_thread(true);
+    within_bounds(&mut wasi);
     let mut open = |folder: &Path, name: &str, rights| match wasi.preopened_dir(folder, name, rights) {
         Ok(_) => Ok(()),
         Err(error) => Err(format!("opening {} for the runner as {name}: {error:#}", folder.display())),

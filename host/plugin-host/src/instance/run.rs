@@ -32,6 +32,8 @@ pub(crate) struct GenerationSetup<'a> {
     pub(crate) threads: &'a GuestThreads,
     /// The granted folders, open.
     pub(crate) folders: Vec<OpenFolder>,
+    /// What an instance costs the host, in bytes.
+    pub(crate) instance_bytes: u64,
 }
 
 /// What a run gets, whichever process it is in.
@@ -45,6 +47,8 @@ pub(crate) struct InstanceSetup<'a> {
     pub(crate) log: RunnerLog,
     pub(crate) outbound: Box<dyn WasiHttpHooks>,
     pub(crate) trouble: RunTrouble,
+    /// What an instance costs the host, in bytes.
+    pub(crate) instance_bytes: u64,
 }
 
 /// Runs one task in this process, to its end.
@@ -53,7 +57,7 @@ pub(crate) async fn run(
     setup: GenerationSetup<'_>,
     task_call: RunnerCall,
 ) -> Result<(), RunFailure> {
-    let GenerationSetup { label, grant, environment, threads, folders } = setup;
+    let GenerationSetup { label, grant, environment, threads, folders, instance_bytes } = setup;
     let trouble = RunTrouble::default();
     let log = log_of(label, &grant.limits, &task_call, &trouble).await;
     let setup = InstanceSetup {
@@ -65,6 +69,7 @@ pub(crate) async fn run(
         outbound: Box::new(Outbound::new(grant, log.clone())),
         log,
         trouble,
+        instance_bytes,
     };
     run_with(pre, setup, task_call).await
 }
@@ -90,7 +95,17 @@ pub(crate) async fn run_with(
     setup: InstanceSetup<'_>,
     task_call: RunnerCall,
 ) -> Result<(), RunFailure> {
-    let InstanceSetup { label, limits, folders, environment, threads, log, outbound, trouble } = setup;
+    let InstanceSetup {
+        label,
+        limits,
+        folders,
+        environment,
+        threads,
+        log,
+        outbound,
+        trouble,
+        instance_bytes,
+    } = setup;
     let dir = task_call.disk.path();
     let dirs = make_dirs(dir.to_owned()).await.map_err(|error| {
         RunFailure::host(format!("making the sandbox directory in {}: {error}", dir.display()))
@@ -100,7 +115,8 @@ pub(crate) async fn run_with(
     let work = dirs.work.clone();
     // Converted here because `new_state` takes the whole call.
     let task = wit::task(&task_call.task);
-    let state = new_state(wasi, limits, outbound, task_call, Some(dirs), log.clone(), trouble.clone());
+    let (kept, noting) = (log.clone(), trouble.clone());
+    let state = new_state(wasi, limits, instance_bytes, outbound, task_call, Some(dirs), kept, noting);
     let called = call(pre, state, threads, async move |runner: &RunnerWorld, store| {
         runner.posemesh_runner_entry().call_run(store, &task).await
     })

@@ -44,9 +44,9 @@ impl RunState {
     }
 
     pub(crate) fn metered_filesystem(&mut self) -> FilesystemView<'_> {
-        // A clone, since wasmtime lends its part only together with the whole.
-        let scratch = self.scratch.clone();
-        FilesystemView { wasi: self.filesystem(), scratch }
+        // Copies, since wasmtime lends its part only together with the whole.
+        let (scratch, memory_left) = (self.scratch.clone(), self.memory.left());
+        FilesystemView { wasi: self.filesystem(), scratch, memory_left }
     }
 
     pub(crate) fn control(&mut self) -> ControlView<'_> {

@@ -10,10 +10,10 @@ use wasmtime::{Config, Engine};
 use crate::instance::guest_threads::GuestThreads;
 use crate::instance::state::RunState;
 use crate::instance::{filesystem, host};
+use crate::manifest::fixed_limit::FixedLimit;
 
-/// The stack of a guest, in bytes: what wasmtime checks, and what the operating system has to give for it and for
-/// the host functions that are called on top.
-const WASM_STACK: usize = 1 << 20;
+/// What the operating system has to give for a guest's stack and for the host functions that are called on top of it, in
+/// bytes.
 const ASYNC_STACK: usize = 4 << 20;
 /// The most frames of a backtrace. A guest's recursion is endless, a failure's details are not.
 const BACKTRACE_FRAMES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(31);
@@ -109,7 +109,7 @@ fn config() -> Config {
         .shared_memory(false)
         .wasm_memory64(false)
         .wasm_backtrace_max_frames(Some(BACKTRACE_FRAMES))
-        .max_wasm_stack(WASM_STACK)
+        .max_wasm_stack(FixedLimit::StackBytes.bytes())
         .async_stack_size(ASYNC_STACK);
     config
 }

@@ -127,6 +127,19 @@ pub enum LoadError {
         /// How `describe` ended.
         cause: String,
     },
+    /// An instance needs more memory than the runner may have before it says a word.
+    #[error(
+        "{path} needs {needed} bytes of memory to start with, and its limit `memory_bytes` is {limit}; raise it in \
+         NAME.toml, [limits], or build the runner with less"
+    )]
+    StartMemory {
+        /// The file.
+        path: PathBuf,
+        /// Linear memory and what the host holds for the instance.
+        needed: u64,
+        /// The limit.
+        limit: u64,
+    },
     /// What `describe` returned is not acceptable.
     #[error("{path} describes itself wrongly: {what}")]
     Description {
@@ -158,6 +171,7 @@ impl LoadError {
             | Self::CompileResources { .. }
             | Self::World { .. }
             | Self::Describe { .. }
+            | Self::StartMemory { .. }
             | Self::Description { .. }
             | Self::Policy(PolicyError::Invalid { .. }) => true,
         }

@@ -18,6 +18,7 @@ use crate::load::compiler::{Compiler, CompilerSettings};
 use crate::load::engine::RunnerEngine;
 use crate::load::error::{LoadError, MAX_CAUSE};
 use crate::load::file_calls::FileCalls;
+use crate::load::footprint::{Footprint, footprint};
 use crate::load::stage::{LoadStage, Reached};
 use crate::load::world::check_world;
 use crate::manifest::limits::Limits;
@@ -106,6 +107,8 @@ pub struct Loader {
 pub(crate) struct LoadedComponent {
     /// Its machine code.
     pub(crate) code: CompiledComponent,
+    /// What an instance costs before it runs.
+    pub(crate) footprint: Footprint,
     /// SHA-256 of the file, in hex.
     pub(crate) digest: String,
     /// Size of the file, in bytes.
@@ -203,14 +206,15 @@ impl Loader {
             off_the_runtime(path, move || hex::encode(Sha256::digest(&*bytes))).await?
         };
         reached(LoadStage::Verified);
-        // Not kept while others compile: many that wait must not fill the memory.
-        drop(bytes);
+        let of = path.to_owned();
+        // Told after the compiler's word, which is the better one about a component that is broken.
+        let priced = off_the_runtime(path, move || priced(&of, &bytes)).await?;
         let (code, cached) = match self.cached(&digest).await {
             Some(code) => (code, true),
             None => (self.compile(path, &digest).await?, false),
         };
         reached(LoadStage::Compiled);
-        Ok(LoadedComponent { code, digest, bytes: size, cached })
+        Ok(LoadedComponent { code, footprint: priced?, digest, bytes: size, cached })
     }
 
     /// Maps code into this process and links it, where guests run in it.
@@ -360,6 +364,13 @@ pub(crate) fn link_component(
             "{}; build it against the WIT package of this node",
             one_line(format_args!("{error:#}"), MAX_CAUSE)
         )
+    })
+}
+
+fn priced(path: &Path, component: &[u8]) -> Result<Footprint, LoadError> {
+    footprint(component).map_err(|error| LoadError::NotCompiled {
+        path: path.to_owned(),
+        cause: one_line(format_args!("reading what an instance costs: {error}"), MAX_CAUSE),
     })
 }
 

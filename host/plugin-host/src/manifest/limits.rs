@@ -146,7 +146,8 @@ macro_rules! limits {
 }
 
 limits! {
-    /// Linear memory, over all memories of the component.
+    /// All that a run takes: its linear memories, and what the host holds for it (tables, instances, handles, bodies, headers,
+    /// listings) beyond the first MiB.
     memory_bytes, MemoryBytes, "RUNNER_MAX_MEMORY_BYTES", Bytes, 512 * MIB, 4 * GIB;
     /// Elements, over all tables.
     table_elements, TableElements, "RUNNER_MAX_TABLE_ELEMENTS", Number, 100_000, 1_000_000;
@@ -174,7 +175,8 @@ limits! {
     report_bytes, ReportBytes, "RUNNER_MAX_REPORT_BYTES", Bytes, 64 * KIB, MIB;
     /// Events a second, with ten times that at once.
     events_per_second, EventsPerSecond, "RUNNER_MAX_EVENTS_PER_SECOND", Number, 20, 1000;
-    /// Open handles: inputs, parts, artifacts, files, streams, requests.
+    /// Open handles: inputs, parts, artifacts, files, streams, requests; of the component's own resources, four times as
+    /// many.
     handles, Handles, "RUNNER_MAX_HANDLES", Number, 1024, 65_536;
     /// Outbound HTTP requests; none without a granted host.
     http_requests, HttpRequests, "RUNNER_MAX_HTTP_REQUESTS", Number, 1000, 1_000_000;

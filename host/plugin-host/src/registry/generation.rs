@@ -10,7 +10,9 @@ use posemesh_runner_api::runner::{Runner, RunnerCall, RunnerNeeds};
 use posemesh_text::one_line;
 
 use crate::folders::PrivateFolders;
+use crate::instance::memory::counted_instance_bytes;
 use crate::load::error::LoadError;
+use crate::load::footprint::Footprint;
 use crate::load::loader::{LoadedComponent, Loader};
 use crate::load::stage::{LoadStage, Reached};
 use crate::manifest::description::Description;
@@ -67,14 +69,19 @@ impl Generation {
     ) -> Result<Self, LoadError> {
         // `describe` reaches none of them; they are opened now so that the process need not be started again for a task.
         let folders = check_directories(loader, path, policy).await?;
-        let LoadedComponent { code, digest, bytes, cached } = loader.load(path, reached).await?;
+        let LoadedComponent { code, footprint, digest, bytes, cached } = loader.load(path, reached).await?;
+        // Before the first instance: no description could get it more than this.
+        let ceiling = policy.limits.memory_bytes.unwrap_or(u64::MAX).min(loader.maximum().memory_bytes);
+        check_start(path, &footprint, ceiling)?;
         let time = loader.describe_time();
         let limits = Limits::probe(&policy.limits, loader.maximum(), loader.defaults(), time);
-        let (guests, raw) = Guests::load(loader, path, code, &limits, folders, reached).await?;
+        let (guests, raw) =
+            Guests::load(loader, path, code, footprint.host_bytes, &limits, folders, reached).await?;
         let description =
             Description::check(raw).map_err(|what| LoadError::Description { path: path.to_owned(), what })?;
         // Only now: what is granted depends on what the runner asked for in its description.
         let terms = Terms::new(policy, &description, loader, environment);
+        check_start(path, &footprint, terms.grant.limits.memory_bytes)?;
         let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         // After the checks of the description: a runner whose description is refused has not passed the probe.
         reached(LoadStage::Probed);
@@ -118,6 +125,15 @@ impl Generation {
 pub(crate) fn claim_under(terms: &Terms, name: &str) -> Claim {
     let capabilities = terms.grant.capabilities.clone();
     Claim { name: name.to_owned(), priority: terms.priority, capabilities }
+}
+
+/// Refuses a runner whose tasks would all fail before their first instruction.
+fn check_start(path: &Path, footprint: &Footprint, memory_bytes: u64) -> Result<(), LoadError> {
+    let needed = counted_instance_bytes(footprint.host_bytes).saturating_add(footprint.memory_bytes);
+    if needed <= memory_bytes {
+        return Ok(());
+    }
+    Err(LoadError::StartMemory { path: path.to_owned(), needed, limit: memory_bytes })
 }
 
 impl fmt::Debug for Generation {

@@ -26,8 +26,8 @@ use crate::sandbox::node::pool::{LoadFailure, Pool};
 pub(crate) enum Guests {
     /// In processes of their own.
     Apart(Pool),
-    /// In the node's process.
-    Here(RunnerPre<RunState>, GuestThreads),
+    /// In the node's process, with what an instance costs it in bytes.
+    Here(RunnerPre<RunState>, GuestThreads, u64),
 }
 
 impl Guests {
@@ -40,6 +40,7 @@ impl Guests {
         loader: &Loader,
         path: &Path,
         code: CompiledComponent,
+        instance_bytes: u64,
         probe: &Limits,
         folders: Vec<OpenFolder>,
         reached: Reached<'_>,
@@ -52,11 +53,14 @@ impl Guests {
             })?;
             reached(LoadStage::Linked);
             let threads = loader.engine().guest_threads().clone();
-            let raw = describe(pre.clone(), path, &threads, probe).await.map_err(|error| match error {
-                DescribeError::Runner(cause) => LoadError::Describe { path: owned(), cause },
-                DescribeError::Host(what) => LoadError::Host { path: owned(), what },
-            })?;
-            return Ok((Self::Here(pre, threads), raw));
+            let raw =
+                describe(pre.clone(), path, &threads, probe, instance_bytes).await.map_err(|error| {
+                    match error {
+                        DescribeError::Runner(cause) => LoadError::Describe { path: owned(), cause },
+                        DescribeError::Host(what) => LoadError::Host { path: owned(), what },
+                    }
+                })?;
+            return Ok((Self::Here(pre, threads, instance_bytes), raw));
         };
         let sealed = tokio::task::spawn_blocking(move || code.seal())
             .await
@@ -67,7 +71,7 @@ impl Guests {
                 what: format!("putting the compiled code into a memory file: {error}"),
             })?;
         let label = path.file_stem().map(|stem| one_line(stem.display(), 100)).unwrap_or_default();
-        let pool = Pool::new(sandbox.clone(), label, sealed);
+        let pool = Pool::new(sandbox.clone(), label, sealed, instance_bytes);
         let linked = || reached(LoadStage::Linked);
         let raw = pool.describe(probe, folders, linked).await.map_err(|failure| match failure {
             LoadFailure::World(what) => LoadError::World { path: owned(), what: one_line(what, MAX_CAUSE) },
@@ -95,8 +99,14 @@ impl Guests {
             Self::Apart(pool) => {
                 pool.run(label.to_owned(), grant.clone(), environment.to_vec(), folders, call).await
             }
-            Self::Here(pre, threads) => {
-                run(pre.clone(), GenerationSetup { label, grant, environment, threads, folders }, call).await
+            Self::Here(pre, threads, instance_bytes) => {
+                let instance_bytes = *instance_bytes;
+                run(
+                    pre.clone(),
+                    GenerationSetup { label, grant, environment, threads, folders, instance_bytes },
+                    call,
+                )
+                .await
             }
         }
     }

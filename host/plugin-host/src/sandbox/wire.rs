@@ -27,7 +27,7 @@ pub(crate) enum ToGuest {
     /// The first frame; its descriptors are the folder of the process, the code, and the granted directories.
     Setup(Setup),
     /// Calls `describe`.
-    Describe(Limits),
+    Describe { limits: Limits, instance_bytes: u64 },
     /// Runs a task; its descriptors are the call's arena and the page on which its disk use is shared.
     Run(Box<Order>),
     /// Asks a call to stop.
@@ -66,6 +66,8 @@ pub(crate) struct Order {
     pub(crate) environment: Vec<(String, String)>,
     /// Whether requests by HTTP are passed on at all.
     pub(crate) http: bool,
+    /// What an instance costs the process, in bytes.
+    pub(crate) instance_bytes: u64,
 }
 
 /// From a sandbox process to the node.

@@ -8,12 +8,15 @@ use tokio_util::sync::CancellationToken;
 use wasmtime::{Store, UpdateDeadline};
 
 use crate::instance::bindings::RunnerPre;
+use crate::instance::census;
 use crate::instance::state::RunState;
 use crate::instance::usage::report_usage;
+use crate::manifest::fixed_limit::FixedLimit;
 use crate::manifest::limits::Limit;
 
-/// What one host call may copy out of a guest: the largest chunk and some room.
-const HOSTCALL_BYTES: usize = 16 << 20;
+/// How many times the limit of handles a component may have in the engine's own tables: its own resources, and whatever is
+/// lent to a call, count there as well.
+const ENGINE_HANDLES: usize = 4;
 
 /// A store that traps its guest at an epoch tick once the call is abandoned or a limit is reached.
 pub(super) fn new_store(
@@ -30,14 +33,16 @@ pub(super) fn new_store(
     let mut store = Store::new(pre.engine(), state);
     store.limiter(|state| &mut state.memory);
     // Otherwise a guest could make the host copy its whole memory in one call, out of sight of the limiter.
-    store.set_hostcall_fuel(HOSTCALL_BYTES);
+    store.set_hostcall_fuel(FixedLimit::CallBytes.bytes());
+    // Resources of the component's own are made without a call of the host.
+    store.set_max_component_handles(handles.saturating_mul(ENGINE_HANDLES));
     // What WASI 0.3 tasks, streams and futures take on the host's side is bounded as other handles are.
     if let Some(table) = store.concurrent_resource_table() {
         table.set_max_capacity(handles);
     }
     // A new store's epoch deadline is already over; one tick ahead, the callback below is asked every 10 ms.
     store.set_epoch_deadline(1);
-    store.epoch_deadline_callback(move |context| {
+    store.epoch_deadline_callback(move |mut context| {
         if abandoned.is_cancelled() {
             return Err(wasmtime::Error::msg("the runner was abandoned"));
         }
@@ -54,6 +59,10 @@ pub(super) fn new_store(
         if used.as_millis() > u128::from(cpu_time.value) {
             return Err(cpu_time.clone().into());
         }
+        let concurrent = context.concurrent_resource_table().map_or(0, census::concurrent);
+        let state = context.data_mut();
+        let held = census::handles(&mut state.table).saturating_add(concurrent);
+        state.memory.holds(held)?;
         // Yielding lets the deadline and a stop be seen.
         Ok(UpdateDeadline::Yield(1))
     });

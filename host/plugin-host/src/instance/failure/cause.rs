@@ -15,6 +15,7 @@ use wasmtime::component::ResourceTableError;
 
 use crate::instance::host_error::host_error;
 use crate::instance::memory::RefusedGrowth;
+use crate::manifest::fixed_limit::FixedLimit;
 use crate::manifest::limits::{Limit, LimitReached, Limits};
 
 /// The longest root cause, in bytes.
@@ -37,6 +38,8 @@ const SIGNS_OF_NO_MEMORY: [&str; 9] = [
 pub(crate) enum Cause {
     /// A limit.
     Limit(LimitReached),
+    /// A limit that nobody sets.
+    Fixed(FixedLimit),
     /// A growth was refused, and the guest ended of that; how.
     Refused(RefusedGrowth, String),
     /// The guest called `exit`.
@@ -55,6 +58,9 @@ pub(crate) fn cause(error: &wasmtime::Error, refused: Option<&RefusedGrowth>, li
     if let Some(ResourceTableError::Full) = error.downcast_ref() {
         return Cause::Limit(limits.reached(Limit::Handles));
     }
+    if let Some(Trap::StackOverflow) = error.downcast_ref() {
+        return Cause::Fixed(FixedLimit::StackBytes);
+    }
     if let Some(exit) = error.downcast_ref::<wasmtime_wasi::I32Exit>() {
         return match refused.filter(|refused| words_since(refused) == Words::OfMemory) {
             Some(refused) => Cause::Refused(refused.clone(), format!("it called exit({})", exit.0)),
@@ -70,8 +76,8 @@ pub(crate) fn cause(error: &wasmtime::Error, refused: Option<&RefusedGrowth>, li
     }
     // wasmtime has no types for these, which are its own and not the guest's words.
     let own = one_line(error.root_cause(), MAX_ROOT_CAUSE);
-    if own.starts_with("resource limit exceeded") {
-        return Cause::Limit(limits.reached(Limit::Instances));
+    if let Some(limit) = limit_in_words(&own, limits) {
+        return limit;
     }
     let first_growth = own.contains("exceeds memory limits") || own.contains("exceeds table limits");
     match (refused, host_error(error)) {
@@ -81,15 +87,22 @@ pub(crate) fn cause(error: &wasmtime::Error, refused: Option<&RefusedGrowth>, li
     }
 }
 
-/// The limit that is behind an error, if one is.
-pub(crate) fn limit_of(
-    error: &wasmtime::Error,
-    refused: Option<&RefusedGrowth>,
-    limits: &Limits,
-) -> Option<LimitReached> {
-    match cause(error, refused, limits) {
-        Cause::Limit(limit) | Cause::Refused(RefusedGrowth { limit, .. }, _) => Some(limit),
-        Cause::Exit(_) | Cause::Trap(_) | Cause::Host(_) => None,
+/// The limit that one of wasmtime's own errors without a type stands for. A test of each makes wasmtime say it.
+fn limit_in_words(own: &str, limits: &Limits) -> Option<Cause> {
+    let handle = |what: &str| own.starts_with(what) && own.ends_with("store handle limit exceeded");
+    if own.starts_with("resource limit exceeded") {
+        Some(Cause::Limit(limits.reached(Limit::Instances)))
+    } else if handle("cannot allocate another handle: ") || handle("cannot lend resource: ") {
+        Some(Cause::Limit(limits.reached(Limit::Handles)))
+    } else if own.starts_with("resource table has no free keys") {
+        // On its way through other types of errors it may have lost its own.
+        Some(Cause::Limit(limits.reached(Limit::Handles)))
+    } else if own.starts_with("too much data is being copied between the host and the guest") {
+        Some(Cause::Fixed(FixedLimit::CallBytes))
+    } else if own.starts_with("requested len ") && own.contains(" exceeds limit ") {
+        Some(Cause::Fixed(FixedLimit::RandomBytes))
+    } else {
+        None
     }
 }
 

@@ -85,6 +85,20 @@ fn causes_are_reported_from_the_outside_in_and_a_full_table_by_its_limit() {
 }
 
 #[test]
+fn a_limit_that_nobody_sets_is_reported_by_its_name_too() {
+    for limit in FixedLimit::ALL {
+        assert!(limit.to_string().contains(&format!("`{}` of {}", limit.as_str(), limit.bytes())), "{limit}");
+    }
+    let failure = failure_of(CallEnd::Error(Trap::StackOverflow.into()), None, "");
+    assert_eq!((failure.kind, failure.blame), (FailureKind::Limit, Blame::Runner));
+    assert!(failure.reason.contains("`stack_bytes` of 1048576"), "{}", failure.reason);
+    assert!(failure.reason.ends_with("the stack overflowed"), "{}", failure.reason);
+    let limit =
+        json!({"name": "stack_bytes", "value": 1 << 20, "setting": "none: it is the same for every runner"});
+    assert_eq!(failure.details.get("limit"), Some(&limit));
+}
+
+#[test]
 fn a_panic_is_reported_in_the_runners_words_with_its_last_output() {
     let output = "thread 'main' panicked at src/lib.rs:7:5:\nupside down";
     let failure = failure_of(CallEnd::Error(Trap::UnreachableCodeReached.into()), None, output);

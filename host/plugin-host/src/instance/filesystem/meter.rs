@@ -171,6 +171,6 @@ fn parent(dir: &wasi::Dir, path: &str) -> io::Result<File> {
 }
 
 /// A folder of the guest's that no path leads out of.
-fn contained(dir: &wasi::Dir) -> io::Result<Dir> {
+pub(super) fn contained(dir: &wasi::Dir) -> io::Result<Dir> {
     Ok(Dir::from_std_file(dir.dir.try_clone()?))
 }

@@ -9,7 +9,9 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
 };
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult};
 
+use crate::instance::filesystem::listing::Listing;
 use crate::instance::filesystem::meter::{self, Refusal};
+use crate::instance::filesystem::p2_input::FileInput;
 use crate::instance::filesystem::p2_output::FileOutput;
 use crate::instance::scratch::view::FilesystemView;
 
@@ -166,15 +168,27 @@ impl HostDescriptor for FilesystemView<'_> {
         Ok(opened)
     }
 
-    // What follows adds nothing and is wasmtime's.
-
     fn read_via_stream(
         &mut self,
         fd: Resource<Descriptor>,
         offset: Filesize,
     ) -> FsResult<Resource<DynInputStream>> {
-        self.wasi.read_via_stream(fd, offset)
+        let file = match self.wasi.table.get(&fd)? {
+            Descriptor::File(file) => file,
+            Descriptor::Dir(_) => return Err(ErrorCode::IsDirectory.into()),
+        };
+        let stream: DynInputStream = Box::new(FileInput::new(file, offset));
+        Ok(self.wasi.table.push(stream)?)
     }
+
+    async fn read_directory(&mut self, fd: Resource<Descriptor>) -> FsResult<Resource<DirectoryEntryStream>> {
+        let listing = Listing::read(&meter::contained(self.dir(&fd)?)?, &self.memory_left)?;
+        let listing = self.wasi.table.push(listing)?;
+        // The bindings know wasmtime's type; what it stands for is known here alone.
+        Ok(Resource::new_own(listing.rep()))
+    }
+
+    // What follows adds nothing and is wasmtime's.
 
     async fn advise(
         &mut self,
@@ -214,10 +228,6 @@ impl HostDescriptor for FilesystemView<'_> {
         offset: Filesize,
     ) -> FsResult<(Vec<u8>, bool)> {
         self.wasi.read(fd, length, offset).await
-    }
-
-    async fn read_directory(&mut self, fd: Resource<Descriptor>) -> FsResult<Resource<DirectoryEntryStream>> {
-        self.wasi.read_directory(fd).await
     }
 
     async fn sync(&mut self, fd: Resource<Descriptor>) -> FsResult<()> {
@@ -287,10 +297,12 @@ impl HostDirectoryEntryStream for FilesystemView<'_> {
         &mut self,
         stream: Resource<DirectoryEntryStream>,
     ) -> FsResult<Option<DirectoryEntry>> {
-        self.wasi.read_directory_entry(stream).await
+        let listing = Resource::<Listing>::new_borrow(stream.rep());
+        Ok(self.wasi.table.get_mut(&listing)?.next().transpose()?)
     }
 
     fn drop(&mut self, stream: Resource<DirectoryEntryStream>) -> wasmtime::Result<()> {
-        HostDirectoryEntryStream::drop(&mut self.wasi, stream)
+        self.wasi.table.delete(Resource::<Listing>::new_own(stream.rep()))?;
+        Ok(())
     }
 }

@@ -44,7 +44,7 @@ impl Host for InputsView<'_> {
     }
 
     async fn read_all(&mut self, cid: String, max_bytes: u64) -> Result<Vec<u8>, PortFailure> {
-        let free = self.memory.memory_limit().saturating_sub(self.memory.memory_used());
+        let free = self.memory.memory_free();
         Ok(self.context.read_all(cid, max_bytes, free).await?)
     }
 

@@ -33,6 +33,13 @@ struct OpenPart {
     lost: Option<PortError>,
 }
 
+impl OpenPart {
+    fn held(&self) -> u64 {
+        let texts = [&self.info.data_id, &self.info.name, &self.info.data_type];
+        size_of::<Self>() as u64 + texts.iter().map(|text| text.len() as u64).sum::<u64>()
+    }
+}
+
 impl InputReader {
     /// Opens a CID.
     pub(crate) async fn open(
@@ -57,6 +64,16 @@ impl InputReader {
         let Some(info) = self.stream.next_part().await? else { return Ok(None) };
         self.parts.push(OpenPart { info, cursor: 0, dropped: false, kept: None, path: None, lost: None });
         Ok(Some(self.parts.len() - 1))
+    }
+
+    /// About how many bytes of memory the parts take that were seen so far.
+    pub(crate) fn held(&self) -> u64 {
+        self.parts.iter().map(OpenPart::held).sum()
+    }
+
+    /// The same of the largest of them alone.
+    pub(crate) fn held_for_one(&self) -> u64 {
+        self.parts.iter().map(OpenPart::held).max().unwrap_or_default()
     }
 
     pub(crate) fn info(&self, index: usize) -> Result<&PartInfo, PortError> {

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use wasmtime::component::HasData;
 use wasmtime_wasi::filesystem::WasiFilesystemCtxView;
 
+use crate::instance::memory::MemoryLeft;
 use crate::instance::scratch::Scratch;
 
-/// wasmtime's own view, and the budget beside it.
+/// wasmtime's own view, and the budgets beside it.
 pub(crate) struct FilesystemView<'a> {
     pub(crate) wasi: WasiFilesystemCtxView<'a>,
     pub(crate) scratch: Arc<Scratch>,
+    pub(crate) memory_left: MemoryLeft,
 }
 
 /// Tells the linker which view the functions get.

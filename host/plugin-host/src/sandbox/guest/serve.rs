@@ -102,7 +102,9 @@ fn take(shared: &Arc<Shared>, lines: &Lines, received: Received) -> Result<(), S
     };
     match frame {
         ToGuest::Setup(_) => return Err("the node set the process up twice".to_owned()),
-        ToGuest::Describe(limits) => drop(tokio::spawn(describe_for_node(shared.clone(), limits))),
+        ToGuest::Describe { limits, instance_bytes } => {
+            drop(tokio::spawn(describe_for_node(shared.clone(), limits, instance_bytes)));
+        }
         ToGuest::Run(order) => {
             let mut descriptors = received.descriptors.into_iter();
             let (Some(arena), Some(page)) = (descriptors.next(), descriptors.next()) else {
@@ -132,9 +134,10 @@ fn take(shared: &Arc<Shared>, lines: &Lines, received: Received) -> Result<(), S
     Ok(())
 }
 
-async fn describe_for_node(shared: Arc<Shared>, limits: Limits) {
+async fn describe_for_node(shared: Arc<Shared>, limits: Limits, instance_bytes: u64) {
     let threads = shared.engine.guest_threads();
-    let described = describe(shared.pre.clone(), Path::new(&shared.label), threads, &limits).await;
+    let described =
+        describe(shared.pre.clone(), Path::new(&shared.label), threads, &limits, instance_bytes).await;
     let described = described.map_err(|error| match error {
         DescribeError::Runner(what) => NotDescribed::Runner(what),
         DescribeError::Host(what) => NotDescribed::Host(what),
@@ -152,7 +155,7 @@ fn run_order(
 ) -> impl Future<Output = ()> + Send + use<> {
     let (link, reports, abandoned) = (line.link.clone(), line.reports.clone(), line.abandoned.clone());
     async move {
-        let Order { call, label, task, folder, limits, environment, http } = order;
+        let Order { call, label, task, folder, limits, environment, http, instance_bytes } = order;
         let disk = TaskDisk::new(folder);
         disk.share_with(Arc::new(page));
         let printed = shared.outbox.clone();
@@ -173,6 +176,7 @@ fn run_order(
             log: log.clone(),
             outbound,
             trouble: RunTrouble::default(),
+            instance_bytes,
         };
         let task_call = RunnerCall {
             task,

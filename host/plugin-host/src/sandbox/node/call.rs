@@ -46,6 +46,8 @@ pub(super) struct CallSetup {
     pub(super) grant: Arc<Grant>,
     pub(super) environment: Vec<(String, String)>,
     pub(super) claims: Arc<HostClaims>,
+    /// What an instance costs its process, in bytes.
+    pub(super) instance_bytes: u64,
 }
 
 /// Runs one task in a process. Dropping the future ends it there.
@@ -143,6 +145,7 @@ impl CallContext<'_> {
             limits: limits.clone(),
             environment: self.setup.environment.clone(),
             http,
+            instance_bytes: self.setup.instance_bytes,
         };
         let sent = self
             .process

@@ -214,14 +214,16 @@ pub(crate) struct Pool {
     sandbox: Arc<Sandbox>,
     label: String,
     code: OwnedFd,
+    /// What an instance costs its process, in bytes.
+    instance_bytes: u64,
     current: Arc<tokio::sync::Mutex<Option<Arc<Running>>>>,
     claims: Arc<HostClaims>,
 }
 
 impl Pool {
     /// Takes sealed code. No process is started yet.
-    pub(crate) fn new(sandbox: Arc<Sandbox>, label: String, code: OwnedFd) -> Self {
-        Self { sandbox, label, code, current: Arc::default(), claims: Arc::default() }
+    pub(crate) fn new(sandbox: Arc<Sandbox>, label: String, code: OwnedFd, instance_bytes: u64) -> Self {
+        Self { sandbox, label, code, instance_bytes, current: Arc::default(), claims: Arc::default() }
     }
 
     /// Starts a process that has these folders, or takes the one that is there.
@@ -257,7 +259,7 @@ impl Pool {
             StartError::Host(what) => LoadFailure::Host(what),
         })?;
         linked();
-        let described = running.process.describe(limits).await;
+        let described = running.process.describe(limits, self.instance_bytes).await;
         self.end_when_idle(running);
         described.map_err(|error| match error {
             NotDescribed::Runner(what) => LoadFailure::Describe(what),
@@ -279,7 +281,13 @@ impl Pool {
         })?;
         let result = run(
             running.process.clone(),
-            CallSetup { label, grant, environment, claims: self.claims.clone() },
+            CallSetup {
+                label,
+                grant,
+                environment,
+                claims: self.claims.clone(),
+                instance_bytes: self.instance_bytes,
+            },
             call,
         )
         .await;

@@ -232,14 +232,18 @@ impl Process {
     }
 
     /// Calls `describe`.
-    pub(super) async fn describe(&self, limits: &Limits) -> Result<RawDescription, NotDescribed> {
+    pub(super) async fn describe(
+        &self,
+        limits: &Limits,
+        instance_bytes: u64,
+    ) -> Result<RawDescription, NotDescribed> {
         let mut heard = self.described.lock().await;
         let _held = self.begin(limits);
         let gone = |end: &ProcessEnd| {
             let what = format!("its sandbox process ended: {}", end.what());
             if end.by_the_kernel() { NotDescribed::Host(what) } else { NotDescribed::Runner(what) }
         };
-        if self.send(&ToGuest::Describe(limits.clone()), &[]).await.is_err() {
+        if self.send(&ToGuest::Describe { limits: limits.clone(), instance_bytes }, &[]).await.is_err() {
             return Err(gone(&self.over().await));
         }
         let latest = limits.deadline().saturating_add(DESCRIBE_GRACE);

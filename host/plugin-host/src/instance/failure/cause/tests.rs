@@ -35,9 +35,7 @@ fn is_refused(cause: &Cause) -> bool {
 #[test]
 fn a_division_by_zero_after_a_refused_growth_is_a_division_by_zero() {
     let quiet = refusal(&[], &[]);
-    for trap in
-        [Trap::IntegerDivisionByZero, Trap::MemoryOutOfBounds, Trap::BadSignature, Trap::StackOverflow]
-    {
+    for trap in [Trap::IntegerDivisionByZero, Trap::MemoryOutOfBounds, Trap::BadSignature] {
         let told = root_cause(&trap.into());
         assert_eq!(trap_of(&cause_of(trap.into(), &quiet)), Some(told.as_str()));
     }
@@ -89,4 +87,32 @@ fn what_this_machine_did_not_have_is_the_hosts_and_an_error_that_names_its_limit
     assert!(matches!(&cause, Cause::Host(text) if text.contains("os error 12")), "{cause:?}");
     let limit = LimitReached { limit: Limit::CpuTimeMs, value: 5 };
     assert!(matches!(cause_of(limit.clone().into(), &quiet), Cause::Limit(found) if found == limit));
+}
+
+#[test]
+fn what_the_engine_caps_without_a_type_of_error_has_a_name_all_the_same() {
+    let quiet = refusal(&[], &[]);
+    let cause = cause_of(wasmtime::Error::from(Trap::StackOverflow).context("calling"), &quiet);
+    assert!(matches!(cause, Cause::Fixed(FixedLimit::StackBytes)), "{cause:?}");
+    for (words, limit) in [
+        ("resource limit exceeded: memory count too high at 65", Limit::Instances),
+        ("cannot allocate another handle: store handle limit exceeded", Limit::Handles),
+        ("cannot lend resource: store handle limit exceeded", Limit::Handles),
+        ("resource table has no free keys", Limit::Handles),
+    ] {
+        let cause = cause_of(wasmtime::Error::msg(words).context("outside"), &quiet);
+        assert!(matches!(&cause, Cause::Limit(found) if found.limit == limit), "{words}: {cause:?}");
+    }
+    for (words, limit) in [
+        (
+            "too much data is being copied between the host and the guest: fuel allocated for hostcalls has been exhausted",
+            FixedLimit::CallBytes,
+        ),
+        ("requested len 1099511627776 exceeds limit 1048576", FixedLimit::RandomBytes),
+    ] {
+        let cause = cause_of(wasmtime::Error::msg(words), &quiet);
+        assert!(matches!(cause, Cause::Fixed(found) if found == limit), "{words}: {cause:?}");
+    }
+    let unnamed = cause_of(wasmtime::Error::msg("it says: cannot lend resource: x"), &quiet);
+    assert!(trap_of(&unnamed).is_some(), "{unnamed:?}");
 }
