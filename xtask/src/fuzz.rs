@@ -17,11 +17,13 @@ use crate::tool;
 /// The version of cargo-fuzz, which decides on the compiler's flags.
 const CARGO_FUZZ: &str = "0.13.2";
 
-/// The targets: the body of a download, its headers, a CID; a component, one that wasm-smith makes, and `NAME.toml`.
-pub(crate) const TARGETS: [&str; 6] = ["multipart", "disposition", "cid", "component", "smith", "policy"];
+/// The targets: the body of a download, its headers, a CID; a component, one that wasm-smith makes, `NAME.toml`,
+/// and the frames of a sandbox process.
+pub(crate) const TARGETS: [&str; 7] =
+    ["multipart", "disposition", "cid", "component", "smith", "policy", "frames"];
 
 /// How many of them are in each folder of [`FUZZ`], in this order.
-const IN_FOLDERS: [usize; 2] = [3, 3];
+const IN_FOLDERS: [usize; 2] = [3, 4];
 
 /// Largest input, in bytes: beyond every limit that the targets set for the parsers.
 const MAX_INPUT_BYTES: usize = 16 << 10;

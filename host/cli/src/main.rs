@@ -30,14 +30,16 @@ use crate::output::tell;
 use crate::runtime::block_on;
 
 fn main() -> ExitCode {
-    // First of all, even before the arguments are read: a signal must not end a node. Other commands may be ended.
+    // First of all, since it may start the program anew, and what was done before would be done again.
+    let unprotected = if is_node() { own_process::protect() } else { Vec::new() };
+    // Even before the arguments are read: a signal must not end a node. Other commands may be ended.
     let early = is_node().then(EarlySignals::catch);
     // The node compiles runners in processes of its own program.
     if let Some(code) = posemesh_plugin_host::run_child_if_asked() {
         return code;
     }
     let code = match Cli::try_parse() {
-        Ok(cli) => run(cli, early).unwrap_or_else(|error| {
+        Ok(cli) => run(cli, early, unprotected).unwrap_or_else(|error| {
             tell!("error: {error:#}");
             ExitCode::FAILURE
         }),
@@ -51,11 +53,9 @@ fn is_node() -> bool {
     std::env::args_os().nth(1).is_some_and(|command| command == "run")
 }
 
-fn run(cli: Cli, early: Option<io::Result<EarlySignals>>) -> Result<ExitCode> {
+fn run(cli: Cli, early: Option<io::Result<EarlySignals>>, unprotected: Vec<String>) -> Result<ExitCode> {
     match cli.command {
         Command::Run(args) => {
-            // Before there are threads.
-            let unprotected = own_process::protect();
             block_on(run::run(args, early.unwrap_or_else(EarlySignals::catch), unprotected))
         }
         #[cfg(feature = "devnet")]

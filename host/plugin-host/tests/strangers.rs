@@ -96,6 +96,23 @@ fn damaged_policies_are_read_or_refused_in_words() {
 }
 
 #[test]
+fn every_seed_of_frames_holds() {
+    replay("frames", properties::frames::holds);
+}
+
+#[test]
+fn damaged_frames_are_taken_or_refused_and_nothing_else() {
+    let files = seeds("frames");
+    (0..DAMAGED).for_each(|number| damage(&files, number, properties::frames::holds));
+}
+
+#[test]
+#[ignore = "as long as SOAK_SECONDS says: for machines on which cargo-fuzz can't be built"]
+fn soak_frames() {
+    soak("frames", properties::frames::holds);
+}
+
+#[test]
 #[ignore = "as long as SOAK_SECONDS says: for machines on which cargo-fuzz can't be built"]
 fn soak_components() {
     soak("component", properties::component::holds);

@@ -1,9 +1,11 @@
 //! A sandbox process of a real node holds none of its secrets.
 
 use std::io::{Read as _, Seek as _, SeekFrom};
+use std::process::Command;
 use std::time::Duration;
 
-use posemesh_tests::{ADMIN_TOKEN, Scene};
+use posemesh_tests::{ADMIN_TOKEN, Scene, http_client, node_binary};
+use serde_json::Value;
 
 /// The sandbox processes of a node.
 fn children(node: u32) -> Vec<u32> {
@@ -77,4 +79,28 @@ async fn a_sandbox_process_holds_no_secret_of_the_node() {
         }
     }
     scene.wait_for_end(task, &node).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_this_system_lacks_for_the_sandbox_is_told() {
+    let scene = Scene::new().await.set("STATUS_ADDR", "127.0.0.1:0");
+    let node = scene.node();
+    let addr = node.status_addr().await;
+    let told = http_client().get(format!("http://{addr}/api/status")).send().await.expect("an answer");
+    let told: Value = serde_json::from_str(&told.text().await.expect("a body")).expect("JSON");
+    assert_eq!(told["sandbox"]["mode"], "best-effort", "{told}");
+    let missing = told["sandbox"]["missing"].as_array().expect("a list").len();
+    let check = |mode: &str| {
+        let mut command = Command::new(node_binary());
+        command.args(["config", "check"]).env_clear().envs(&scene.variables).env("SANDBOX", mode);
+        command.output().expect("an answer")
+    };
+    let required = check("require");
+    // On a system that has everything, and on one that lacks something.
+    assert_eq!(required.status.success(), missing == 0, "{}", String::from_utf8_lossy(&required.stderr));
+    for (mode, word) in [("best-effort", "# sandbox: "), ("off", "# sandbox: off")] {
+        let printed = check(mode);
+        let text = String::from_utf8_lossy(&printed.stdout).into_owned();
+        assert!(printed.status.success() && text.contains(word), "{mode}: {text}");
+    }
 }

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use posemesh_plugin_host::load::{CompilerSettings, Loader, LoaderSettings, RunnerEngine};
+use posemesh_plugin_host::load::{Loader, LoaderSettings, RunnerEngine};
 use posemesh_plugin_host::manifest::{LimitSettings, Policy};
 use posemesh_plugin_host::registry::Generation;
 use posemesh_runner_api::runner::Runner as _;
@@ -75,10 +75,10 @@ fn host() -> &'static Host {
         let runtime = Runtime::new().expect("threads can be started");
         let settings = LoaderSettings {
             // In this process: the fuzzer sees the compiler then, and an input costs no process.
-            compiler: CompilerSettings { program: None, ..CompilerSettings::default() },
             describe_time: DESCRIBE_TIME,
             ..LoaderSettings::default()
-        };
+        }
+        .in_this_process();
         let engine = RunnerEngine::new().expect("wasmtime runs here");
         let loader = runtime.block_on(Loader::open(engine, settings)).expect("no cache can fail to open");
         Host { runtime, loader, dir: tempfile::tempdir().expect("a temporary folder") }

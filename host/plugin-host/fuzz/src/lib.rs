@@ -10,6 +10,7 @@
 #![allow(unreachable_pub)]
 
 pub mod component;
+pub mod frames;
 pub mod policy;
 
 mod ports;

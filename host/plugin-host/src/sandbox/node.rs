@@ -3,6 +3,7 @@
 mod budget;
 mod call;
 mod claims;
+pub(crate) mod heard;
 mod objects;
 pub(crate) mod pool;
 mod process;

@@ -12,6 +12,8 @@ use crate::sandbox::confine;
 use crate::sandbox::guest::COMMAND;
 use crate::sandbox::wire::{Setup, ToGuest};
 
+pub use crate::sandbox::node::heard::{Heard, hear};
+
 const MAX_FRAME: usize = 64 << 20;
 
 /// The process, behind its locks.

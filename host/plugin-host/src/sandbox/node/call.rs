@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use posemesh_files::remove_tree;
 use posemesh_runner_api::failure::{Blame, FailureKind, RunFailure};
-use posemesh_runner_api::reports::{LimitUse, Reports};
+use posemesh_runner_api::reports::Reports;
 use posemesh_runner_api::runner::RunnerCall;
 use posemesh_text::one_line;
 use serde_json::json;
@@ -21,16 +21,16 @@ use crate::instance::outbound::Outbound;
 use crate::instance::run::log_of;
 use crate::instance::runner_log::RunnerLog;
 use crate::instance::trouble::RunTrouble;
-use crate::manifest::limits::{Limit, Limits};
 use crate::manifest::policy::Grant;
 use crate::sandbox::arena::Arena;
 use crate::sandbox::node::budget::CallBudget;
 use crate::sandbox::node::claims::HostClaims;
+use crate::sandbox::node::heard::take_frame;
 use crate::sandbox::node::objects::{Answers, Objects};
 use crate::sandbox::node::process::{Process, ProcessEnd};
 use crate::sandbox::node::requests::Requests;
 use crate::sandbox::shared_disk::SharedDisk;
-use crate::sandbox::wire::{CallId, Failure, Order, Stream, ToGuest, ToNode};
+use crate::sandbox::wire::{CallId, Failure, Order, ToGuest, ToNode};
 
 /// Grace after the process should have ended a call by itself, before the process is ended: at the deadline it traps, is
 /// dropped, and tells.
@@ -222,38 +222,8 @@ impl CallContext<'_> {
         reports: &Reports,
         objects: &mut Objects,
     ) -> Result<Option<Result<(), RunFailure>>, String> {
-        match frame {
-            ToNode::Ask { ask, what, .. } => objects.take(ask, what)?,
-            ToNode::Close { opened, .. } => objects.close(opened),
-            ToNode::Progress { json, .. } => {
-                objects.budget.report(json.as_str())?;
-                reports.progress(json);
-            }
-            ToNode::Event { json, .. } => {
-                objects.budget.report(json.as_str())?;
-                reports.event(json);
-            }
-            ToNode::EventsDropped { count, .. } => {
-                (0..count.min(1 << 20)).for_each(|_| reports.count_dropped_event());
-            }
-            ToNode::Line { stream: Stream::Event, text, .. } => self.log.event(&text),
-            ToNode::Line { stream, level, text, .. } => self.log.line(stream.as_str(), level.into(), &text),
-            ToNode::LinesDropped { count, .. } => self.log.count_dropped(count.min(1 << 40)),
-            ToNode::Usage { used, .. } => reports.set_usage(self.usage(&used)),
-            ToNode::Ended { result, .. } => return Ok(Some(result.map_err(|failure| self.failure(failure)))),
-            ToNode::Ready { .. } | ToNode::NotReady(_) | ToNode::Described(_) => {}
-        }
-        Ok(None)
-    }
-
-    fn usage(&self, used: &std::collections::BTreeMap<String, u64>) -> Vec<LimitUse> {
-        let limits: &Limits = &self.setup.grant.limits;
-        let mut uses: Vec<(Limit, u64)> =
-            used.iter().filter_map(|(name, used)| Some((Limit::named(name)?, *used))).collect();
-        uses.sort_by_key(|(limit, _)| limit.order());
-        uses.into_iter()
-            .map(|(limit, used)| LimitUse { limit: limit.as_str(), used, of: limits.get(limit) })
-            .collect()
+        let heard = take_frame(frame, reports, objects, self.log, &self.setup.grant.limits)?;
+        Ok(heard.map(|result| result.map_err(|failure| self.failure(failure))))
     }
 
     /// A failure as the process tells it, bounded once more, and with nobody blamed whom the node knows to be innocent.
