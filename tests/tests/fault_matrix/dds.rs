@@ -23,12 +23,12 @@ async fn dds_down_at_start() {
     assert_eq!(node.terminate().await, 0, "{}", node.log());
 }
 
-/// Runs a task of one second while these faults of DDS are active and tokens live for four seconds.
+/// Runs a task of one second while these faults of DDS are active and tokens live for eight seconds.
 async fn through(faults: impl IntoIterator<Item = Fault>) -> (Scene, NodeProcess) {
-    let config = DevnetConfig { machine_token_ttl: Duration::from_secs(4), ..DevnetConfig::default() };
+    let config = DevnetConfig { machine_token_ttl: Duration::from_secs(8), ..DevnetConfig::default() };
     let scene = Scene::with(config)
         .await
-        .set("REQUEST_TIMEOUT_SECS", 1)
+        .set("REQUEST_TIMEOUT_SECS", 2)
         .set("REGISTER_INTERVAL_SECS", 1)
         .set("TOKEN_REAUTH_JITTER_MS", 50);
     for fault in faults {
@@ -105,7 +105,7 @@ async fn garbage_in_place_of_json() {
 #[tokio::test]
 async fn answers_come_slowly_or_too_late() {
     let slow = Fault::drip(8, Duration::from_millis(5)).on(SiweRequest).times(3);
-    let late = Fault::delay_after(Duration::from_secs(3)).on(SiweVerify).times(1);
+    let late = Fault::delay_after(Duration::from_secs(4)).on(SiweVerify).times(1);
     through([slow, late]).await;
 }
 

@@ -8,7 +8,9 @@ use posemesh_tests::guests::TRAP;
 use posemesh_tests::{NOOP, NodeProcess, Scene, assert_ended_once, leases_of};
 use serde_json::{Value, json};
 
-const TTL: Duration = Duration::from_secs(6);
+/// Both are long enough for a machine on which a request takes a second.
+const TTL: Duration = Duration::from_secs(12);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Runs a task of half a second while these faults are active, and checks that the node still works.
 pub(crate) async fn through(faults: impl IntoIterator<Item = Fault>) -> TaskState {
@@ -19,7 +21,7 @@ pub(crate) async fn through(faults: impl IntoIterator<Item = Fault>) -> TaskStat
 }
 
 async fn begin(faults: impl IntoIterator<Item = Fault>, ttl: Duration) -> (Scene, NodeProcess, TaskState) {
-    let scene = Scene::with(leases_of(ttl)).await.set("REQUEST_TIMEOUT_SECS", 1);
+    let scene = Scene::with(leases_of(ttl)).await.set("REQUEST_TIMEOUT_SECS", REQUEST_TIMEOUT.as_secs());
     for fault in faults {
         scene.devnet.faults().add(fault);
     }
@@ -73,7 +75,7 @@ async fn status_403_and_409_on_a_heartbeat() {
         // A 403 has to be said twice: an ingress says it too.
         let times = if status == 403 { 2 } else { 1 };
         let fault = Fault::answer(status, "not yours").on(Heartbeat).skip(1).times(times);
-        let (scene, node, ended) = begin([fault], Duration::from_secs(2)).await;
+        let (scene, node, ended) = begin([fault], TTL / 3).await;
         assert_eq!((ended.status, ended.leases.len()), (TaskStatus::Completed, 2), "{}", node.log());
         assert_eq!((ended.expired_leases, ended.failures.len()), (1, 0), "lost, then done anew");
         scene.assert_goes_on(node).await;
@@ -82,7 +84,7 @@ async fn status_403_and_409_on_a_heartbeat() {
 
 #[tokio::test]
 async fn requests_time_out_before_and_after_the_server_acted() {
-    let late = Duration::from_millis(2500);
+    let late = REQUEST_TIMEOUT + Duration::from_secs(1);
     let slow = [Fault::delay_before(late), Fault::delay_after(late)];
     for fault in slow {
         let ended =
@@ -130,8 +132,8 @@ async fn a_connection_is_reset_after_the_server_took_a_fail_and_leased_the_task_
 
 #[tokio::test]
 async fn bodies_come_slowly() {
-    // A byte every 20 ms is too slow for a timeout of one second.
-    let slow = || Fault::drip(1, Duration::from_millis(20)).times(1);
+    // A byte every 40 ms is too slow for the timeout.
+    let slow = || Fault::drip(1, Duration::from_millis(40)).times(1);
     assert_completed_with_one_lease(&through([slow().on(Heartbeat), slow().on(Heartbeat).skip(2)]).await);
 }
 
@@ -176,8 +178,7 @@ async fn heartbeats_fail_for_the_whole_ttl() {
 #[tokio::test]
 async fn complete_fails_five_times() {
     // The back-off between six attempts is longer than the lease, which heartbeats renew meanwhile.
-    let (scene, node, ended) =
-        begin([Fault::answer(500, "no").on(Complete).times(5)], Duration::from_secs(4)).await;
+    let (scene, node, ended) = begin([Fault::answer(500, "no").on(Complete).times(5)], TTL * 2 / 3).await;
     assert_completed_with_one_lease(&ended);
     let words = scene.words_about(ended.id);
     assert_eq!(words.iter().filter(|word| *word == "complete").count(), 6, "{words:?}");
