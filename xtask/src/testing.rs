@@ -44,7 +44,7 @@ pub(crate) fn test(project: &Project, args: &[OsString], paths: &[(&str, PathBuf
     for job in &mut jobs {
         job.set(paths);
     }
-    let at_once = available_parallelism().map_or(2, NonZero::get).max(2);
+    let at_once = cores().max(2);
     let folder = project.target.join("test-output");
     eprintln!(
         "{} test programs, {at_once} at a time; what each prints is shown when it has ended, and is in {} meanwhile",
@@ -59,6 +59,11 @@ pub(crate) fn test(project: &Project, args: &[OsString], paths: &[(&str, PathBuf
         Ok(())
     })?;
     tell(&outcomes)
+}
+
+/// How many cores there are.
+fn cores() -> usize {
+    available_parallelism().map_or(1, NonZero::get)
 }
 
 /// Prints what a test program printed, unless no test of it was asked for.

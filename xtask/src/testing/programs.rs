@@ -8,10 +8,17 @@ use serde_json::Value;
 use crate::process::Cmd;
 use crate::project::Project;
 use crate::testing::arguments::Arguments;
+use crate::testing::cores;
 use crate::testing::pool::Job;
 
 /// The suites that take longest, the longest first.
 const LONGEST: [&str; 4] = ["tests: conformance", "tests: fault_matrix", DOC_TESTS, "tests: guests"];
+
+/// Those whose tests hardly compute: more of them than there are cores run at a time.
+const WAITING: [&str; 2] = ["tests: conformance", "tests: fault_matrix"];
+
+/// The variable by which a test program learns how many of its tests run at a time.
+const THREADS: &str = "RUST_TEST_THREADS";
 
 /// What stands for all doc tests.
 const DOC_TESTS: &str = "doc tests";
@@ -58,7 +65,12 @@ fn job(project: &Project, message: &Value, args: &Arguments) -> Result<Option<Jo
     let kind = text("/target/kind/0").unwrap_or_default();
     let name = name(&project.short(folder).to_string(), target, kind);
     // As cargo runs it: in the folder of its package.
-    let command = Cmd::new(program).dir(folder).env_hidden("CARGO_MANIFEST_DIR", folder).args(&args.programs);
+    let mut command =
+        Cmd::new(program).dir(folder).env_hidden("CARGO_MANIFEST_DIR", folder).args(&args.programs);
+    // What the reader has set counts, and so does an argument of the programs.
+    if WAITING.contains(&name.as_str()) && std::env::var_os(THREADS).is_none() {
+        command = command.env(THREADS, (2 * cores()).to_string());
+    }
     let begins = begins(&name);
     Ok(Some(Job { name, command, begins }))
 }
@@ -99,7 +111,10 @@ mod tests {
         let found = |message| job(&project, &message, &args).unwrap();
         let suite = found(message(true, "test", "conformance")).unwrap();
         assert_eq!((suite.name.as_str(), suite.begins()), ("tests: conformance", 0));
-        assert_eq!(suite.command.shown(), "/repo/target/debug/deps/x-1 s3_4");
+        assert_eq!(
+            suite.command.shown(),
+            format!("RUST_TEST_THREADS={} /repo/target/debug/deps/x-1 s3_4", 2 * cores())
+        );
         assert_eq!(found(message(true, "lib", "posemesh_tests")).unwrap().name, "tests");
         assert!(found(message(false, "bin", "node")).is_none(), "it is no test");
         assert!(found(json!({"reason": "build-finished"})).is_none());
