@@ -19,13 +19,16 @@ fn node_after(scene: &Scene, limits: &str) -> NodeProcess {
 async fn a_log_that_reaches_the_limit_on_file_sizes_ends_nothing() {
     let scene = Scene::new().await.set("RUST_LOG", "trace").set("STATUS_ADDR", "127.0.0.1:0");
     let path = scene.work().join("node.log");
-    // In blocks of 512 bytes: the compiled runner fits, the log soon does not.
-    let script = format!("ulimit -f 8192; exec {} run", node_binary().display());
-    let log = std::fs::File::create(&path).expect("a log");
+    // Blocks of 512 bytes, as many as the compiled runner fits in with room to spare. Little of them is left to the log.
+    let (blocks, left) = (8192, 64 << 10);
+    std::fs::write(&path, vec![b'\n'; blocks * 512 - left]).expect("a log");
+    let log = std::fs::File::options().append(true).open(&path).expect("a log");
+    let script = format!("ulimit -f {blocks}; exec {} run", node_binary().display());
     let mut node =
         NodeProcess::with_log_to(log.into(), Path::new("/bin/sh"), &["-c", &script], &scene.variables);
+    let length = || usize::try_from(std::fs::metadata(&path).expect("the log").len()).expect("a length");
     let deadline = tokio::time::Instant::now() + 2 * TIMEOUT;
-    while std::fs::metadata(&path).expect("the log").len() < 8192 * 512 {
+    while length() < blocks * 512 {
         assert!(tokio::time::Instant::now() < deadline, "the log never reached its limit");
         let task = scene.submit_noop(Duration::ZERO);
         assert_eq!(scene.wait_for_end(task, &node).await.status, TaskStatus::Completed);
@@ -34,7 +37,7 @@ async fn a_log_that_reaches_the_limit_on_file_sizes_ends_nothing() {
         let task = scene.submit_noop(Duration::ZERO);
         assert_eq!(scene.wait_for_end(task, &node).await.status, TaskStatus::Completed);
     }
-    assert_eq!(std::fs::metadata(&path).expect("the log").len(), 8192 * 512, "not a byte more");
+    assert_eq!(length(), blocks * 512, "not a byte more");
     assert_eq!(node.terminate().await, 0);
 }
 

@@ -15,12 +15,11 @@ use tracing::{info, warn};
 use super::{AfterDrain, Shutdown};
 
 pub use early::EarlySignals;
+use early::SIGXFSZ;
 
 /// Signals that follow the first within this time are the same wish: `timeout` and terminals send theirs to the
 /// process and to its group.
 const SAME_WISH: Duration = Duration::from_secs(1);
-/// The signal of a write beyond the limit on file sizes.
-const SIGXFSZ: i32 = 25;
 /// How often the terminal is looked at. Its end is not always signalled.
 const TERMINAL_INTERVAL: Duration = Duration::from_secs(2);
 

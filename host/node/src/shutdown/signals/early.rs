@@ -8,7 +8,8 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::flag::register_usize;
 use signal_hook::{SigId, low_level};
 
-use super::SIGXFSZ;
+/// The signal of a write beyond the limit on file sizes.
+pub(super) const SIGXFSZ: i32 = 25;
 
 /// Notes signals from the moment it is made, so that none of them ends the process by itself. It takes no thread and no
 /// time: make it first of all.
