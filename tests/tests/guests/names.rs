@@ -21,16 +21,22 @@ fn peak(node: &NodeProcess) -> u64 {
     peak.trim().trim_end_matches(" kB").parse().expect("a number")
 }
 
+/// A number in base 36, as C++ names count their substitutions: none for the first.
+fn digits(n: usize) -> String {
+    let Some(mut number) = n.checked_sub(1) else { return String::new() };
+    let mut digits = String::new();
+    loop {
+        digits.insert(0, char::from(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"[number % 36]));
+        number /= 36;
+        if number == 0 {
+            return digits;
+        }
+    }
+}
+
 /// A C++ name whose type takes ten times the space at each level, in some thirty bytes.
 fn cpp_bomb(levels: usize) -> String {
-    let digit = |n: usize| match n {
-        0 => String::new(),
-        n => char::from_digit(u32::try_from(n - 1).expect("small"), 36)
-            .expect("a digit")
-            .to_uppercase()
-            .to_string(),
-    };
-    let level = |n: usize| format!("S0_I{}E", format!("S{}_", digit(n)).repeat(10));
+    let level = |n: usize| format!("S0_I{}E", format!("S{}_", digits(n)).repeat(10));
     let first = format!("I{}E", "S_".repeat(10));
     format!("_Z1f1A1P{first}{}", (2..levels + 2).map(level).collect::<String>())
 }
