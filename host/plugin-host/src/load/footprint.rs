@@ -5,6 +5,7 @@
 //! Read from the component's own bytes, from the inside out, without building anything: a component is at most as deep as
 //! the validator lets it be, and each nested one is priced once, however often it is instantiated.
 
+mod cost;
 mod module;
 
 use wasmparser::{
@@ -14,42 +15,12 @@ use wasmparser::{
 
 use crate::load::footprint::module::ModulePrice;
 
+pub(crate) use cost::Footprint;
+
 /// The record of one component instance, with its tables of handles.
 const COMPONENT_INSTANCE: u64 = 1 << 10;
 /// A function that is lifted or lowered, or a built-in of the component model: references and options.
 const CANONICAL: u64 = 128;
-
-/// What one instance needs at least.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Footprint {
-    /// Bytes that the host holds beside linear memories and tables, which the limiter sees by itself.
-    pub(crate) host_bytes: u64,
-    /// Bytes of linear memory that the instance begins with.
-    pub(crate) memory_bytes: u64,
-}
-
-impl Footprint {
-    fn plus(self, other: Self) -> Self {
-        Self {
-            host_bytes: self.host_bytes.saturating_add(other.host_bytes),
-            memory_bytes: self.memory_bytes.saturating_add(other.memory_bytes),
-        }
-    }
-
-    fn times(self, count: u64) -> Self {
-        Self {
-            host_bytes: self.host_bytes.saturating_mul(count),
-            memory_bytes: self.memory_bytes.saturating_mul(count),
-        }
-    }
-
-    fn larger(self, other: Self) -> Self {
-        Self {
-            host_bytes: self.host_bytes.max(other.host_bytes),
-            memory_bytes: self.memory_bytes.max(other.memory_bytes),
-        }
-    }
-}
 
 /// A module or component that can be instantiated.
 #[derive(Debug, Clone, Copy, Default)]

@@ -2,7 +2,7 @@
 
 use wasmparser::{BinaryReaderError, ElementItems, ElementKind, ExternalKind, MemoryType, Payload, TypeRef};
 
-use crate::load::footprint::Footprint;
+use crate::load::footprint::cost::Footprint;
 
 /// The engine's record of an instance, its place in the store, and what the allocator adds.
 const INSTANCE: u64 = 2 << 10;
