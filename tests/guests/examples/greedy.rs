@@ -42,17 +42,24 @@ fn methods() -> End {
     }
 }
 
-/// Headers, each set as full as it may be.
+/// Headers, each set nearly as full as it may be.
 fn headers() -> End {
-    let (mut held, value) = (Vec::new(), vec![b'v'; 1000]);
+    let mut held = Vec::new();
     loop {
-        let fields = Fields::new();
-        let mut n = 0;
-        while fields.append(&format!("x-{n}"), &value).is_ok() {
-            n += 1;
-        }
-        held.push(fields);
+        held.push(fields(12)?);
     }
+}
+
+/// More headers in one set than it may have.
+fn header() -> End {
+    fields(20).map(drop)
+}
+
+/// So many headers of 5,000 bytes.
+fn fields(count: usize) -> Result<Fields, RunError> {
+    let (fields, value) = (Fields::new(), vec![b'v'; 5000]);
+    (0..count).try_for_each(|n| fields.append(&format!("x-{n}"), &value)).map_err(failed)?;
+    Ok(fields)
 }
 
 /// Requests to where it may not go, and the answers kept.
@@ -61,6 +68,7 @@ fn denied() -> End {
     loop {
         let request = request();
         request.set_authority(Some("example.com")).map_err(failed)?;
+        request.set_path_with_query(Some("/")).map_err(failed)?;
         held.push(handle(request, None).map_err(failed)?);
     }
 }
@@ -143,7 +151,7 @@ fn endless_line() -> End {
 fn giant_texts() -> End {
     let text = "g".repeat(8 * MIB);
     let json = format!("\"{text}\"");
-    for _ in 0..20 {
+    for _ in 0..3 {
         control::log(control::LogLevel::Info, &text);
         if control::progress(&json).is_ok() || control::log_event(&json).is_ok() {
             return Err(RunError::Failed("8 MiB were taken as a report".into()));
@@ -164,6 +172,7 @@ guests::runner!("greedy", |task: guests::Task| {
         "bodies" => bodies,
         "methods" => methods,
         "headers" => headers,
+        "header" => header,
         "denied" => denied,
         "listings" => listings,
         "streams" => streams,

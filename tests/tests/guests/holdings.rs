@@ -16,7 +16,8 @@ const MEMORY: u64 = 64 * MIB;
 /// What the node sets aside for a task beside that, with as much for the neighbour, which runs at the same time.
 const TASKS: u64 = 2 * 48 * MIB;
 /// What every runner here is granted. More handles than by default, so that memory is what ends.
-const POLICY: &str = "[limits]\nmemory_bytes = 67108864\nhandles = 4096\nartifacts = 20\ndeadline_ms = 60000\ncpu_time_ms = 60000\n";
+const POLICY: &str = "[limits]\nmemory_bytes = 67108864\nhandles = 2048\nartifacts = 20\ndeadline_ms = 60000\ncpu_time_ms = 60000\n\
+     [breaker]\nenabled = false\n";
 
 /// A module that calls `new` of the component model until it is ended.
 fn without_end(declared: &str, imported: &str, call: &str) -> (String, String, String) {
@@ -128,16 +129,17 @@ pub(crate) async fn what_the_host_holds_for_a_guest_counts_as_the_guests_memory(
 }
 
 /// What hoarders of files may write.
-const SMALL_DISK: &str = "[limits]\nscratch_bytes = 8388608\nscratch_files = 2000\ndeadline_ms = 60000\n";
+const SMALL_DISK: &str = "[limits]\nscratch_bytes = 8388608\nscratch_files = 2000\ndeadline_ms = 60000\n[breaker]\nenabled = false\n";
 
 /// What the greedy guest does, and how that ends.
 fn greedy() -> Vec<(&'static str, &'static str, Expect<'static>)> {
     const MEMORY: &[&str] = &["`memory_bytes` of 67108864", "NAME.toml: [limits] memory_bytes"];
-    const HANDLES: &[&str] = &["`handles` of 4096"];
+    const HANDLES: &[&str] = &["`handles` of 2048"];
     vec![
         ("bodies that are never sent", "bodies", Fails(MEMORY)),
         ("methods with endless names", "methods", Fails(MEMORY)),
         ("headers", "headers", Fails(MEMORY)),
+        ("a set of too many headers", "header", Fails(&["`header_bytes` of 65536"])),
         ("answers of requests that are refused", "denied", Fails(MEMORY)),
         ("listings of a large folder", "listings", Fails(MEMORY)),
         ("streams of a file", "streams", Fails(HANDLES)),

@@ -22,16 +22,15 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 use crate::instance::outbound::body::{HttpBudget, limit_error};
 use crate::instance::outbound::resolver::{CheckedResolver, ProhibitedAddress};
 use crate::instance::runner_log::RunnerLog;
+use crate::manifest::fixed_limit::FixedLimit;
 use crate::manifest::host_rule::{HostRule, is_public};
 use crate::manifest::limits::{Limit, Limits};
 use crate::manifest::policy::Grant;
 
 /// The most bytes of a request's body that are taken at once.
 const BODY_CHUNK: usize = 64 << 10;
-/// The most bytes of one set of headers or trailers, records included. Servers take 8 to 32 KiB on the wire.
-pub(crate) const FIELD_BYTES: usize = 64 << 10;
 /// What a body may hold before it goes on: the chunk that was taken, the next, and trailers.
-pub(crate) const BODY_BUFFER: u64 = (2 * BODY_CHUNK + FIELD_BYTES) as u64;
+pub(crate) const BODY_BUFFER: u64 = (2 * BODY_CHUNK + FixedLimit::HeaderBytes.bytes()) as u64;
 /// How many requests of one run may be under way.
 const AT_ONCE: usize = 8;
 

@@ -16,7 +16,6 @@ use crate::instance::control::ControlContext;
 use crate::instance::inputs::InputsContext;
 use crate::instance::log_stream::LogStream;
 use crate::instance::memory::MemoryLimiter;
-use crate::instance::outbound::FIELD_BYTES;
 use crate::instance::outputs::OutputsContext;
 use crate::instance::runner_log::RunnerLog;
 use crate::instance::scratch::{SandboxDirs, Scratch};
@@ -63,7 +62,7 @@ pub(crate) fn within_bounds(wasi: &mut WasiCtxBuilder) {
 /// The context of `wasi:http`, which holds no more for a set of headers than servers take.
 fn http_context() -> WasiHttpCtx {
     let mut http = WasiHttpCtx::new();
-    http.set_field_size_limit(FIELD_BYTES);
+    http.set_field_size_limit(FixedLimit::HeaderBytes.bytes());
     http
 }
 

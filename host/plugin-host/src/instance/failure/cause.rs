@@ -101,6 +101,8 @@ fn limit_in_words(own: &str, limits: &Limits) -> Option<Cause> {
         Some(Cause::Fixed(FixedLimit::CallBytes))
     } else if own.starts_with("requested len ") && own.contains(" exceeds limit ") {
         Some(Cause::Fixed(FixedLimit::RandomBytes))
+    } else if own == "total size of fields exceeds limit" || own == "too many fields in the field map" {
+        Some(Cause::Fixed(FixedLimit::HeaderBytes))
     } else {
         None
     }

@@ -109,6 +109,7 @@ fn what_the_engine_caps_without_a_type_of_error_has_a_name_all_the_same() {
             FixedLimit::CallBytes,
         ),
         ("requested len 1099511627776 exceeds limit 1048576", FixedLimit::RandomBytes),
+        ("total size of fields exceeds limit", FixedLimit::HeaderBytes),
     ] {
         let cause = cause_of(wasmtime::Error::msg(words), &quiet);
         assert!(matches!(cause, Cause::Fixed(found) if found == limit), "{words}: {cause:?}");
