@@ -145,7 +145,8 @@ fn component(package: &Value, kind: &str, checksums: &BTreeMap<(String, String),
     };
     if !text("license").is_empty() {
         // Some crates still write the old `/` for "or".
-        set("licenses", json!([{"expression": text("license").replace('/', " OR ")}]));
+        let expression: Vec<&str> = text("license").split('/').map(str::trim).collect();
+        set("licenses", json!([{"expression": expression.join(" OR ")}]));
     }
     if let Some(checksum) = checksums.get(&(text("name").to_owned(), text("version").to_owned())) {
         set("hashes", json!([{"alg": "SHA-256", "content": checksum}]));

@@ -5,20 +5,20 @@
 //! by side, each with its output in a file of its own, and [`outcome`] reads from it what is told at the end.
 
 mod arguments;
+mod machine;
 mod outcome;
 mod pool;
 mod programs;
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
-use std::num::NonZero;
-use std::path::{Path, PathBuf};
-use std::thread::available_parallelism;
+use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 use crate::project::Project;
 use arguments::Arguments;
+use machine::cores;
 use outcome::Outcome;
 use pool::Job;
 
@@ -61,11 +61,6 @@ pub(crate) fn test(project: &Project, args: &[OsString], paths: &[(&str, PathBuf
     tell(&outcomes)
 }
 
-/// How many cores there are.
-fn cores() -> usize {
-    available_parallelism().map_or(1, NonZero::get)
-}
-
 /// Prints what a test program printed, unless no test of it was asked for.
 fn show(outcome: &Outcome) {
     if outcome.is_empty() {
@@ -102,10 +97,4 @@ fn tell(outcomes: &[Outcome]) -> Result<()> {
 
 fn names(failed: &[&Outcome]) -> String {
     failed.iter().map(|outcome| outcome.name.as_str()).collect::<Vec<_>>().join(", ")
-}
-
-/// Reads a file that a test program wrote; what is no UTF-8 is replaced.
-fn read(path: &Path) -> Result<String> {
-    let bytes = std::fs::read(path).with_context(|| format!("read {}", path.display()))?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

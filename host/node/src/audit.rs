@@ -6,6 +6,7 @@
 
 mod file;
 mod limiter;
+mod line;
 mod queue;
 mod registry;
 
@@ -15,17 +16,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Map, Value};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use file::AuditFile;
 use limiter::Limiter;
+use line::line;
 use queue::AuditQueue;
 
 pub(crate) use file::AuditError;
-
-/// The longest line in bytes; together with the number of lines it bounds the memory of the queue.
-const MAX_LINE: usize = 16 << 10;
 
 /// Where the node records what happens to it. Cheap to clone; one that is off does nothing.
 #[derive(Clone, Default)]
@@ -90,25 +87,6 @@ impl fmt::Debug for AuditLog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.0.is_some() { "AuditLog(on)" } else { "AuditLog(off)" })
     }
-}
-
-/// One line. What every line has comes first, so that people find it.
-fn line(event: &str, number: u64, fields: Vec<(&str, Value)>) -> String {
-    let now = OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default();
-    let pid = std::process::id();
-    let mut line =
-        format!("{{\"at\":\"{now}\",\"pid\":{pid},\"line\":{number},\"event\":{}", Value::from(event));
-    let head = line.len();
-    for (name, value) in fields {
-        line.push_str(&format!(",{}:{value}", Value::from(name)));
-    }
-    if line.len() + 2 > MAX_LINE {
-        let bytes = line.len();
-        line.truncate(head);
-        line.push_str(&format!(",\"too_long\":{bytes}"));
-    }
-    line.push_str("}\n");
-    line
 }
 
 #[cfg(test)]

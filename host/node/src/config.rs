@@ -20,6 +20,7 @@ mod problem;
 mod reader;
 mod reference;
 mod secret;
+mod secret_name;
 mod servers;
 mod status;
 mod storage;
@@ -54,7 +55,8 @@ pub use handover::{HandoverError, hide_secrets};
 pub use misspelt::{MisspeltVariable, misspelt};
 pub use problem::{Problem, Problems};
 pub use reader::Setting;
-pub use secret::{ADMIN_TOKEN, FoundSecret, PRIVATE_KEY, SecretError, SecretName};
+pub use secret::{FoundSecret, SecretError};
+pub use secret_name::{ADMIN_TOKEN, PRIVATE_KEY, SecretName};
 
 /// The configuration of a node. Secrets in it do not print.
 #[derive(Debug, Clone)]

@@ -12,8 +12,9 @@
 //! - `ports`: a task's ports, held to what the operator lets its runner reach.
 //! - `folders`: which folders of the machine no runner gets.
 //! - `instance`: one instance of a runner, its interfaces and its limits.
-//! - [`load`]: from a file to a linked component: verified, compiled in a process of its own, cached.
+//! - `code`: machine code: what it is, how it is mapped and what it is linked to.
 //! - [`sandbox`]: guests in processes of their own.
+//! - [`load`]: from a file to machine code: verified, compiled in a process of its own, cached.
 //! - [`registry`]: which generations of which runners are live, kept in step with a directory.
 //!
 //! # Embedding
@@ -47,11 +48,13 @@
 //! ```
 
 mod child;
+mod code;
 mod folders;
 mod instance;
 pub mod load;
 pub mod manifest;
 mod ports;
+mod program;
 pub mod registry;
 pub mod sandbox;
 

@@ -4,9 +4,7 @@
 //! is loaded that did not come from the compiler process or from the checked cache.
 
 pub(crate) mod cache;
-pub(crate) mod compiled;
 pub(crate) mod compiler;
-pub(crate) mod engine;
 pub(crate) mod error;
 pub(crate) mod file_calls;
 pub(crate) mod footprint;
@@ -14,12 +12,11 @@ pub(crate) mod lanes;
 pub(crate) mod loader;
 pub(crate) mod proposals;
 pub(crate) mod stage;
-pub(crate) mod world;
 
+pub use crate::code::engine::{EngineError, RunnerEngine};
 pub use crate::folders::{OpenFolder, PrivateFolders};
 pub use cache::CacheError;
 pub use compiler::CompilerSettings;
-pub use engine::{EngineError, RunnerEngine};
 pub use error::LoadError;
 pub use loader::{Loader, LoaderSettings};
 pub use stage::LoadStage;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use crate::testing::machine::read;
 use crate::testing::pool::Ended;
-use crate::testing::read;
 
 /// How a test program went.
 pub(super) struct Outcome {

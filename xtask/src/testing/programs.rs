@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::process::Cmd;
 use crate::project::Project;
 use crate::testing::arguments::Arguments;
-use crate::testing::cores;
+use crate::testing::machine::cores;
 use crate::testing::pool::Job;
 
 /// The suites that take longest, the longest first.

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::file::{AuditError, AuditFile};
-use super::line;
+use super::line::line;
 
 /// How many lines wait at most.
 const QUEUED_LINES: usize = 1024;

@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use super::line::MAX_LINE;
 use super::*;
 
 fn lines(path: &Path) -> Vec<Value> {

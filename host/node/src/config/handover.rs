@@ -62,7 +62,7 @@ mod linux {
     use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, ftruncate, memfd_create};
     use zeroize::Zeroizing;
 
-    use super::super::secret::SECRETS;
+    use super::super::secret_name::SECRETS;
     use super::{HANDED_OVER, MARK};
 
     /// This very program, whatever lies at its path by now.

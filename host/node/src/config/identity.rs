@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::reader::{ReadSecret, SettingsReader};
-use super::secret::{PRIVATE_KEY, REG_SECRET, ROBOT_CREDENTIALS};
+use super::secret_name::{PRIVATE_KEY, REG_SECRET, ROBOT_CREDENTIALS};
 use super::variable::{Group, Variable};
 use crate::auth::identity::Identity;
 use crate::auth::wallet::Wallet;

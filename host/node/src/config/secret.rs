@@ -12,6 +12,7 @@ use posemesh_text::one_line;
 use zeroize::Zeroizing;
 
 use super::environment::{Environment, SettingSource};
+use super::secret_name::{SECRETS, SecretName};
 
 /// Where systemd says that the credentials of its unit are (`LoadCredential=`).
 const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
@@ -21,33 +22,6 @@ pub(super) const LARGEST_FILE: u64 = 64 << 10;
 const SHOWN_BYTES: usize = 400;
 /// Permissions of everybody on the machine to read or write.
 const EVERYBODY: u32 = 0o006;
-
-/// The name of a secret setting, and of the variable with a file that holds it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SecretName {
-    /// The variable with the secret itself; also the name of its credential.
-    pub name: &'static str,
-    /// The variable with the path of a file.
-    pub file: &'static str,
-}
-
-macro_rules! secret_name {
-    ($name:literal) => {
-        SecretName { name: $name, file: concat!($name, "_FILE") }
-    };
-}
-
-/// The registration secret of a wallet.
-pub(super) const REG_SECRET: SecretName = secret_name!("REG_SECRET");
-/// The private key of a wallet.
-pub const PRIVATE_KEY: SecretName = secret_name!("SECP256K1_PRIVHEX");
-/// The registration credentials of a robot.
-pub(super) const ROBOT_CREDENTIALS: SecretName = secret_name!("ROBOT_REGISTRATION_CREDENTIALS");
-/// The bearer of admin calls.
-pub const ADMIN_TOKEN: SecretName = secret_name!("ADMIN_TOKEN");
-
-/// All of them.
-pub(super) const SECRETS: [SecretName; 4] = [REG_SECRET, PRIVATE_KEY, ROBOT_CREDENTIALS, ADMIN_TOKEN];
 
 /// A secret that is set.
 #[derive(Debug, Clone)]
@@ -187,6 +161,7 @@ mod tests {
     use std::fs::{Permissions, set_permissions};
 
     use super::*;
+    use crate::config::secret_name::{ADMIN_TOKEN, PRIVATE_KEY, REG_SECRET};
 
     fn environment(variables: &[(&str, &Path)]) -> Environment {
         variables.iter().map(|(name, path)| (*name, path.display().to_string())).collect()

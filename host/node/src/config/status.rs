@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use super::environment::SettingSource;
 use super::reader::{ReadSecret, SettingsReader};
-use super::secret::ADMIN_TOKEN;
+use super::secret_name::ADMIN_TOKEN;
 use super::variable::{Group, Variable};
 use crate::auth::identity::Identity;
 use crate::status::StatusSettings;

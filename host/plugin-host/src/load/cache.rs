@@ -17,9 +17,9 @@ use posemesh_files::{open_private, remove_tree, write_private};
 use sha2::{Digest as _, Sha256};
 use wasmtime::Engine;
 
+use crate::code::compiled::{CompiledComponent, MAX_COMPILED_BYTES};
 use crate::load::cache::folder::{EXTENSION, Folder, MAX_CACHE_BYTES, make_private, prune, sweep};
 use crate::load::cache::key::CacheKey;
-use crate::load::compiled::{CompiledComponent, MAX_COMPILED_BYTES};
 
 /// What a file of ours begins with; the number changes with the layout.
 const MAGIC: &[u8; 8] = b"pmnode02";

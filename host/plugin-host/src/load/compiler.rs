@@ -16,12 +16,13 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
 use wasmtime::Engine;
 
-use crate::load::compiled::{CompiledComponent, MAX_COMPILED_BYTES};
+use crate::code::compiled::{CompiledComponent, MAX_COMPILED_BYTES};
 use crate::load::compiler::child::ChildLimits;
 use crate::load::compiler::refusal::{Refusal, RefusalKind, compile_here};
 use crate::load::compiler::room::has_memory;
 use crate::load::error::{LoadError, MAX_CAUSE};
 use crate::load::lanes::{Lane, Lanes};
+use crate::program::own_program;
 
 /// How much of the compiler's standard error is read, in bytes.
 const MAX_COMPLAINT: u64 = 16 << 10;
@@ -56,13 +57,6 @@ impl Default for CompilerSettings {
             parallelism: 1,
         }
     }
-}
-
-/// This very program, even when its file has been replaced since it was started: a newer compiler's code
-/// would not fit.
-pub(crate) fn own_program() -> Option<PathBuf> {
-    let linux = PathBuf::from("/proc/self/exe");
-    if linux.exists() { Some(linux) } else { std::env::current_exe().ok() }
 }
 
 /// Compiles components, a bounded number at once.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::load::world::WIT_VERSION;
+use crate::code::world::WIT_VERSION;
 use crate::manifest::policy::PolicyError;
 
 /// The longest cause that is taken over from wasmtime or the compiler, in bytes.

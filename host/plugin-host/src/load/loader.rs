@@ -8,19 +8,19 @@ use std::time::{Duration, Instant};
 use posemesh_files::open_regular;
 use posemesh_text::one_line;
 use sha2::{Digest as _, Sha256};
-use wasmtime::component::{Component, InstancePre};
+use wasmtime::component::InstancePre;
 
+use crate::code::compiled::CompiledComponent;
+use crate::code::engine::RunnerEngine;
+use crate::code::link::link_component;
 use crate::folders::PrivateFolders;
 use crate::instance::state::RunState;
 use crate::load::cache::{Cache, CacheError, OpenedCache};
-use crate::load::compiled::CompiledComponent;
 use crate::load::compiler::{Compiler, CompilerSettings};
-use crate::load::engine::RunnerEngine;
 use crate::load::error::{LoadError, MAX_CAUSE};
 use crate::load::file_calls::FileCalls;
 use crate::load::footprint::{Footprint, footprint};
 use crate::load::stage::{LoadStage, Reached};
-use crate::load::world::check_world;
 use crate::manifest::limits::Limits;
 use crate::sandbox::node::pool::Sandbox;
 use crate::sandbox::{SandboxError, SandboxMode, SandboxSettings};
@@ -344,27 +344,6 @@ fn check_preamble(path: &Path, bytes: &[u8]) -> Result<(), LoadError> {
         _ => "it does not start with the bytes of WebAssembly, \"\\0asm\"".to_owned(),
     };
     Err(LoadError::NotAComponent { path: path.to_owned(), what })
-}
-
-/// Links a component to what runners may import.
-///
-/// # Errors
-/// When it is not of the world of runners, in words.
-pub(crate) fn link_component(
-    engine: &RunnerEngine,
-    component: &Component,
-) -> Result<InstancePre<RunState>, String> {
-    let ty = component.component_type();
-    let wasmtime_engine = engine.engine();
-    let imports = ty.imports(wasmtime_engine).map(|(name, _)| name);
-    let exports: Vec<&str> = ty.exports(wasmtime_engine).map(|(name, _)| name).collect();
-    check_world(imports, exports.iter().copied())?;
-    engine.link(component).map_err(|error| {
-        format!(
-            "{}; build it against the WIT package of this node",
-            one_line(format_args!("{error:#}"), MAX_CAUSE)
-        )
-    })
 }
 
 fn priced(path: &Path, component: &[u8]) -> Result<Footprint, LoadError> {

@@ -7,13 +7,13 @@ use posemesh_runner_api::failure::RunFailure;
 use posemesh_runner_api::runner::RunnerCall;
 use posemesh_text::one_line;
 
+use crate::code::compiled::CompiledComponent;
 use crate::folders::OpenFolder;
 use crate::instance::bindings::RunnerPre;
 use crate::instance::describe::{DescribeError, describe};
 use crate::instance::guest_threads::GuestThreads;
 use crate::instance::run::{GenerationSetup, run};
 use crate::instance::state::RunState;
-use crate::load::compiled::CompiledComponent;
 use crate::load::error::{LoadError, MAX_CAUSE};
 use crate::load::loader::Loader;
 use crate::load::stage::{LoadStage, Reached};

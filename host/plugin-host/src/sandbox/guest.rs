@@ -4,7 +4,7 @@
 //! The order matters: what the code needs is opened, the kernel's locks are closed, and only then may a guest's first
 //! instruction run.
 
-pub(crate) mod http;
+mod http;
 mod inputs;
 mod link;
 mod outbox;
@@ -17,20 +17,18 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use crate::code::compiled::CompiledComponent;
+use crate::code::engine::RunnerEngine;
+use crate::code::link::link_component;
 use crate::folders::OpenFolder;
 use crate::instance::bindings::RunnerPre;
 use crate::instance::state::RunState;
-use crate::load::compiled::CompiledComponent;
-use crate::load::engine::RunnerEngine;
-use crate::load::loader::link_component;
 use crate::sandbox::channel::receive_blocking;
 use crate::sandbox::confine;
 use crate::sandbox::guest::outbox::Outbox;
 use crate::sandbox::guest::serve::Server;
-use crate::sandbox::wire::{NotReady, Setup, ToGuest, ToNode};
+use crate::sandbox::wire::{COMMAND, NotReady, Setup, ToGuest, ToNode};
 
-/// The hidden command.
-pub(crate) const COMMAND: &str = "serve-runner";
 /// The largest frame that is taken: a task as large as a lease may be.
 const MAX_FRAME: usize = 64 << 20;
 

@@ -8,3 +8,4 @@ mod objects;
 pub(crate) mod pool;
 mod process;
 mod requests;
+mod steps;

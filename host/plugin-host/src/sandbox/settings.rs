@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::load::compiler::own_program;
+use crate::program::own_program;
 
 /// How guests are kept apart from the node (`SANDBOX`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]

@@ -9,8 +9,7 @@ use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg}
 
 use crate::sandbox::channel::{MAX_DESCRIPTORS, receive_blocking};
 use crate::sandbox::confine;
-use crate::sandbox::guest::COMMAND;
-use crate::sandbox::wire::{Setup, ToGuest};
+use crate::sandbox::wire::{COMMAND, Setup, ToGuest};
 
 pub use crate::sandbox::node::heard::{Heard, hear};
 

@@ -16,6 +16,9 @@ use serde_json::Value;
 use crate::manifest::description::RawDescription;
 use crate::manifest::limits::Limits;
 
+/// The hidden command that makes this program a sandbox process; its argument is the process of the node.
+pub(crate) const COMMAND: &str = "serve-runner";
+
 /// Numbers the calls of one process. Never used again.
 pub(crate) type CallId = u64;
 /// Numbers the asks of one call. The ask that opens something is its number from then on.
@@ -158,6 +161,11 @@ pub(crate) struct Request {
 
 /// Header lines: values need not be text.
 pub(crate) type Headers = Vec<(String, Vec<u8>)>;
+
+/// Header lines as they travel.
+pub(crate) fn headers(map: &http::HeaderMap) -> Headers {
+    map.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect()
+}
 
 /// The answer to an ask that went well.
 #[derive(Debug, Serialize, Deserialize)]

@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use posemesh_text::one_line;
 use rustix::process::{Resource, Rlimit, getrlimit, nice, setrlimit};
 
+use crate::code::engine::compiling_engine;
 use crate::load::compiler::refusal::{Refusal, compile_here};
-use crate::load::engine::compiling_engine;
 use crate::load::error::MAX_CAUSE;
 
 /// The hidden command.

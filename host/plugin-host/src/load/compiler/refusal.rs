@@ -63,7 +63,7 @@ pub(super) fn compile_here(engine: &Engine, component: &[u8]) -> Result<Vec<u8>,
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use super::*;
-    use crate::load::engine::compiling_engine;
+    use crate::code::engine::compiling_engine;
 
     #[test]
     fn what_is_refused_for_a_proposal_is_not_called_broken() {

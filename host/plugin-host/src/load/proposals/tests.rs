@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use super::*;
-use crate::load::engine::compiling_engine;
+use crate::code::engine::compiling_engine;
 
 /// A component around a core module.
 fn component(module: &str) -> Vec<u8> {

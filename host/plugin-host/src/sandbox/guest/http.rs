@@ -11,7 +11,7 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use crate::sandbox::arena::SLOT;
 use crate::sandbox::guest::link::{CallLink, Reply, http_error};
-use crate::sandbox::wire::{Answer, Ask, AskId, Headers, HttpError, Request};
+use crate::sandbox::wire::{Answer, Ask, AskId, HttpError, Request, headers};
 
 /// The answer of a request, and the work that goes on behind it.
 type Answered = (http::Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>);
@@ -35,7 +35,7 @@ impl WasiHttpHooks for LinkedHttp {
             let head = Request {
                 method: parts.method.to_string(),
                 uri: parts.uri.to_string(),
-                headers: parts.headers.iter().map(header).collect(),
+                headers: headers(&parts.headers),
                 has_body: !http_body::Body::is_end_stream(&body),
                 connect_timeout_ms: millis(options.and_then(|options| options.connect_timeout)),
                 first_byte_timeout_ms: millis(options.and_then(|options| options.first_byte_timeout)),
@@ -67,15 +67,6 @@ impl WasiHttpHooks for LinkedHttp {
             }
         })
     }
-}
-
-fn header((name, value): (&HeaderName, &HeaderValue)) -> (String, Vec<u8>) {
-    (name.as_str().to_owned(), value.as_bytes().to_vec())
-}
-
-/// Header lines as they travel.
-pub(crate) fn headers(map: &http::HeaderMap) -> Headers {
-    map.iter().map(header).collect()
 }
 
 /// A request that is under way: dropped, it is given up.

@@ -12,6 +12,7 @@ use posemesh_runner_api::runner::RunnerCall;
 use tokio_util::sync::CancellationToken;
 use wasmtime_wasi_http::WasiHttpHooks;
 
+use crate::code::engine::RunnerEngine;
 use crate::folders::OpenFolder;
 use crate::instance::bindings::RunnerPre;
 use crate::instance::describe::{DescribeError, describe};
@@ -20,7 +21,6 @@ use crate::instance::run::{InstanceSetup, run_with};
 use crate::instance::runner_log::RunnerLog;
 use crate::instance::state::RunState;
 use crate::instance::trouble::RunTrouble;
-use crate::load::engine::RunnerEngine;
 use crate::manifest::limits::Limits;
 use crate::sandbox::arena::Arena;
 use crate::sandbox::channel::{ChannelEnd, Received};

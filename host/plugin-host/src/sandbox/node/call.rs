@@ -26,9 +26,10 @@ use crate::sandbox::arena::Arena;
 use crate::sandbox::node::budget::CallBudget;
 use crate::sandbox::node::claims::HostClaims;
 use crate::sandbox::node::heard::take_frame;
-use crate::sandbox::node::objects::{Answers, Objects};
+use crate::sandbox::node::objects::Objects;
 use crate::sandbox::node::process::{Process, ProcessEnd};
 use crate::sandbox::node::requests::Requests;
+use crate::sandbox::node::steps::Answers;
 use crate::sandbox::shared_disk::SharedDisk;
 use crate::sandbox::wire::{CallId, Failure, Order, ToGuest, ToNode};
 

@@ -14,7 +14,8 @@ use crate::manifest::limits::{Limit, Limits};
 use crate::sandbox::arena::Arena;
 use crate::sandbox::channel::{ChannelEnd, pair, receive_blocking};
 use crate::sandbox::node::budget::CallBudget;
-use crate::sandbox::node::objects::{Answers, Objects};
+use crate::sandbox::node::objects::Objects;
+use crate::sandbox::node::steps::Answers;
 use crate::sandbox::wire::{Failure, Stream, ToNode};
 
 /// The most events that one frame can say were dropped.

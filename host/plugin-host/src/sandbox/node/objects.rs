@@ -2,10 +2,8 @@
 //! its asks, so that none waits for another.
 
 use std::collections::HashMap;
-use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use posemesh_runner_api::ports::{
     ArtifactSpec, ArtifactWriter, InputPort, OutputPort, PartStream, PortError,
 };
@@ -14,42 +12,15 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use crate::instance::trouble::RunTrouble;
 use crate::sandbox::arena::{Arena, SLOT, SLOTS};
-use crate::sandbox::channel::ChannelEnd;
 use crate::sandbox::node::budget::CallBudget;
 use crate::sandbox::node::requests::Requests;
-use crate::sandbox::wire::{Answer, Ask, AskId, CallId, Refusal, ToGuest};
+use crate::sandbox::node::steps::{Answers, Asked, Step};
+use crate::sandbox::wire::{Answer, Ask, AskId, Refusal};
 
 /// Asks of one object that may wait: two slots are read or written at a time, and one more may be a step.
 const WAITING_ASKS: usize = SLOTS as usize;
 /// Objects that may be open: the node's ports have bounds of their own, and requests are eight at a time.
 const MAX_OBJECTS: usize = 256;
-
-/// Says what was answered.
-#[derive(Clone)]
-pub(super) struct Answers {
-    pub(super) channel: Arc<ChannelEnd>,
-    pub(super) call: CallId,
-}
-
-impl Answers {
-    pub(super) async fn send(&self, ask: AskId, answer: Result<Answer, Refusal>) {
-        let frame = ToGuest::Answer { call: self.call, ask, answer };
-        // A process that is gone needs no answer.
-        let _ = self.channel.send(&frame, &[] as &[BorrowedFd<'_>]).await;
-    }
-}
-
-/// A step that is asked of an object.
-#[derive(Debug)]
-pub(super) enum Step {
-    NextPart,
-    Read { slot: u32, max: u32 },
-    Write(Bytes),
-    Finish,
-}
-
-/// Who asks, and for what.
-pub(super) type Asked = (AskId, Step);
 
 /// Everything that a call has open.
 pub(super) struct Objects {

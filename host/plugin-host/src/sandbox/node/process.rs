@@ -22,8 +22,7 @@ use crate::folders::OpenFolder;
 use crate::manifest::description::RawDescription;
 use crate::manifest::limits::Limits;
 use crate::sandbox::channel::{ChannelEnd, pair};
-use crate::sandbox::guest::COMMAND;
-use crate::sandbox::wire::{CallId, NotDescribed, NotReady, Setup, ToGuest, ToNode};
+use crate::sandbox::wire::{COMMAND, CallId, NotDescribed, NotReady, Setup, ToGuest, ToNode};
 
 /// The largest frame that a sandbox process may send: the largest report, and room for its escapes.
 const MAX_FRAME: usize = 4 << 20;

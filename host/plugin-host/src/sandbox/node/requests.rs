@@ -13,9 +13,8 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks as _};
 
 use crate::instance::outbound::Outbound;
 use crate::sandbox::arena::{Arena, SLOT};
-use crate::sandbox::guest::http::headers;
-use crate::sandbox::node::objects::{Answers, Asked, Step};
-use crate::sandbox::wire::{Answer, AskId, HttpError, Refusal, Request};
+use crate::sandbox::node::steps::{Answers, Asked, Step};
+use crate::sandbox::wire::{Answer, AskId, HttpError, Refusal, Request, headers};
 
 /// Pieces of a request's body that may wait for the server.
 const WAITING_PIECES: usize = 2;

@@ -1,0 +1,28 @@
+//! What the secrets among the settings are called.
+
+/// The name of a secret setting, and of the variable with a file that holds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SecretName {
+    /// The variable with the secret itself; also the name of its credential.
+    pub name: &'static str,
+    /// The variable with the path of a file.
+    pub file: &'static str,
+}
+
+macro_rules! secret_name {
+    ($name:literal) => {
+        SecretName { name: $name, file: concat!($name, "_FILE") }
+    };
+}
+
+/// The registration secret of a wallet.
+pub(super) const REG_SECRET: SecretName = secret_name!("REG_SECRET");
+/// The private key of a wallet.
+pub const PRIVATE_KEY: SecretName = secret_name!("SECP256K1_PRIVHEX");
+/// The registration credentials of a robot.
+pub(super) const ROBOT_CREDENTIALS: SecretName = secret_name!("ROBOT_REGISTRATION_CREDENTIALS");
+/// The bearer of admin calls.
+pub const ADMIN_TOKEN: SecretName = secret_name!("ADMIN_TOKEN");
+
+/// All of them.
+pub(super) const SECRETS: [SecretName; 4] = [REG_SECRET, PRIVATE_KEY, ROBOT_CREDENTIALS, ADMIN_TOKEN];

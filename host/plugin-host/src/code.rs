@@ -1,0 +1,7 @@
+//! Machine code: what it is, how it is mapped into a process, and what it is linked to. A node loads it, and a sandbox
+//! process runs it; both need this.
+
+pub(crate) mod compiled;
+pub(crate) mod engine;
+pub(crate) mod link;
+pub(crate) mod world;
