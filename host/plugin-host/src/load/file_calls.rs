@@ -6,8 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Makes calls off the runtime's threads and gives up waiting for them. One call a path at a time: while one waits,
-/// the next is refused, so that a file that hangs costs one thread and not one a scan.
+/// How often it is asked whether the earlier call on a path has ended.
+const TURN: Duration = Duration::from_millis(5);
+
+/// Makes calls off the runtime's threads and gives up waiting for them. One call a path at a time: while one hangs,
+/// the next waits as long as it may and is refused, so that a file that hangs costs one thread and not one a scan.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct FileCalls {
     waiting: Arc<Mutex<BTreeSet<PathBuf>>>,
@@ -26,7 +29,7 @@ impl Drop for Waiting {
 }
 
 impl FileCalls {
-    /// Makes a call on a path and waits for it as long as `limit`.
+    /// Makes a call on a path, after any earlier one on it, and waits for it as long as `limit`.
     ///
     /// # Errors
     /// As the call; [`io::ErrorKind::TimedOut`] when it does not end, or an earlier one has not ended yet.
@@ -37,8 +40,13 @@ impl FileCalls {
         call: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
         let silent = |what: String| io::Error::new(io::ErrorKind::TimedOut, what);
-        if !self.waiting().insert(path.to_owned()) {
-            return Err(silent("an earlier look at it still waits for its file system".to_owned()));
+        let began = tokio::time::Instant::now();
+        // A scan may look at a file while a load reads it: that is over in a moment, unless the file hangs.
+        while !self.waiting().insert(path.to_owned()) {
+            if began.elapsed() >= limit {
+                return Err(silent("an earlier look at it still waits for its file system".to_owned()));
+            }
+            tokio::time::sleep(TURN).await;
         }
         let waiting = Waiting { path: path.to_owned(), calls: self.clone() };
         let made = tokio::task::spawn_blocking(move || call(&waiting.path));
@@ -68,7 +76,7 @@ mod tests {
         let hanging = move |_: &Path| hangs.recv().map_err(io::Error::other);
         let error = calls.make(path, short, hanging).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        let error = calls.make(path, long, |_| Ok(())).await.unwrap_err();
+        let error = calls.make(path, short, |_| Ok(())).await.unwrap_err();
         assert!(error.to_string().contains("still waits"), "{error}");
         calls.make(Path::new("/well"), long, |_| Ok(())).await.unwrap();
         answer.send(()).unwrap();
