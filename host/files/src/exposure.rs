@@ -112,7 +112,7 @@ fn foreign(place: &Path, owner: u32, us: u32, is_end: bool) -> Option<Exposure> 
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::zero_repeat_side_effects, clippy::cloned_ref_to_slice_refs, clippy::unwrap_used)]
 mod tests {
     use std::fs::{self, Permissions};
     use std::os::unix::fs::{PermissionsExt as _, symlink};

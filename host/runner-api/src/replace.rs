@@ -15,7 +15,10 @@ use std::sync::Arc;
 /// assert!(only.allows("a") && !only.allows("b"));
 /// ```
 #[derive(Clone)]
-pub struct Replaceable(Option<Arc<dyn Fn(&str) -> bool + Send + Sync>>);
+pub struct Replaceable(Option<Arc<MayReplace>>);
+
+/// Whether the data with an id may be replaced.
+type MayReplace = dyn Fn(&str) -> bool + Send + Sync;
 
 impl Replaceable {
     /// Any data of the domain.

@@ -103,10 +103,10 @@ pub(super) async fn after_refusal(
         (Some(409), ExistingData::None | ExistingData::Unknown) => {
             let found = lookup::find_taken(client, &target.name, &target.data_type).await?;
             // After a lookup that found nothing it is most likely this very artifact, whose answer was lost.
-            if let (ExistingData::Unknown, Some(id)) = (existing, found.id()) {
-                if !target.replaceable.allows(id) {
-                    return Err(DomainError::NotReplaceable(id.to_owned()));
-                }
+            if let (ExistingData::Unknown, Some(id)) = (existing, found.id())
+                && !target.replaceable.allows(id)
+            {
+                return Err(DomainError::NotReplaceable(id.to_owned()));
             }
             Ok(Some(found).filter(|found| found.id().is_some()))
         }

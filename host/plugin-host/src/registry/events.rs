@@ -167,7 +167,10 @@ impl RegistryEvents {
     /// A run has failed; told if it was the host that ended it.
     pub(crate) fn run_failed(&self, generation: &Generation, task: Uuid, failure: &RunFailure) {
         let kind = failure.kind;
-        if matches!(kind, FailureKind::Limit | FailureKind::Deadline | FailureKind::Stuck) {
+        if matches!(
+            kind,
+            FailureKind::Limit | FailureKind::Deadline | FailureKind::Stuck | FailureKind::Crashed
+        ) {
             let generation = GenerationId::of(generation);
             self.tell(&RegistryEvent::Ended { generation, task, kind, reason: &failure.reason });
         }

@@ -81,7 +81,7 @@ pub(crate) enum ToNode {
     /// It can't serve.
     NotReady(NotReady),
     /// What `describe` returned.
-    Described(Result<RawDescription, NotDescribed>),
+    Described(Result<Box<RawDescription>, NotDescribed>),
     /// Something that only the node can do.
     Ask { call: CallId, ask: AskId, what: Ask },
     /// What this ask opened is not needed any more.

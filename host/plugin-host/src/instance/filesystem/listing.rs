@@ -66,7 +66,7 @@ fn kind_of(kind: FileType) -> DescriptorType {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use cap_std::ambient_authority;
 

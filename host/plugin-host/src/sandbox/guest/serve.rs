@@ -138,7 +138,7 @@ async fn describe_for_node(shared: Arc<Shared>, limits: Limits, instance_bytes: 
     let threads = shared.engine.guest_threads();
     let described =
         describe(shared.pre.clone(), Path::new(&shared.label), threads, &limits, instance_bytes).await;
-    let described = described.map_err(|error| match error {
+    let described = described.map(Box::new).map_err(|error| match error {
         DescribeError::Runner(what) => NotDescribed::Runner(what),
         DescribeError::Host(what) => NotDescribed::Host(what),
     });

@@ -247,7 +247,7 @@ impl Process {
         }
         let latest = limits.deadline().saturating_add(DESCRIBE_GRACE);
         match timeout(latest, heard.recv()).await {
-            Ok(Some(ToNode::Described(described))) => return described,
+            Ok(Some(ToNode::Described(described))) => return described.map(|described| *described),
             Ok(Some(_)) => self.kill("it broke the protocol of the sandbox"),
             // It has ended.
             Ok(None) => {}
