@@ -212,6 +212,10 @@ impl Attack<'_> {
                 (2..100_000)
                     .try_for_each(|ask| self.ask(ask, json!({"Read": {"opened": 1, "slot": 0, "max": 1}})))
             }
+            "asks of what has failed" => {
+                self.ask(1, json!({"Open": {"cid": "somebody else's"}}))?;
+                (2..100_000).try_for_each(|ask| self.ask(ask, json!({"NextPart": {"opened": 1}})))
+            }
             "inputs without end" => {
                 (1..10_000).try_for_each(|ask| self.ask(ask, json!({"Open": {"cid": "scan"}})))
             }

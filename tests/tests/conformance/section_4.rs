@@ -150,6 +150,6 @@ async fn s4_3_a_flood_of_reports_keeps_the_floor_and_the_order_and_is_counted() 
         "{reason}: {}",
         arrived.len()
     );
-    assert!(node.log().contains("more events than heartbeats could carry"), "{}", node.log());
+    node.wait_for_log("more events than heartbeats could carry").await;
     scene.assert_goes_on(node).await;
 }

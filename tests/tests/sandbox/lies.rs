@@ -21,6 +21,7 @@ const LIES: &[(&str, &str)] = &[
     ("a slot that is none", "slot 4000000000"),
     ("a length that is none", "4000000000 bytes"),
     ("asks without end", "without waiting for answers"),
+    ("asks of what has failed", "without waiting for answers"),
     ("inputs without end", "inputs, artifacts and requests open"),
     ("artifacts without end", "more artifacts than it may"),
     ("output without end", "more bytes than it may"),

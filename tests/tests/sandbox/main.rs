@@ -3,4 +3,5 @@
 mod attacks;
 mod lies;
 mod secrets;
+mod signals;
 mod taken_over;

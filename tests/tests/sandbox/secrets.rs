@@ -8,7 +8,7 @@ use posemesh_tests::{ADMIN_TOKEN, Scene, http_client, node_binary};
 use serde_json::Value;
 
 /// The sandbox processes of a node.
-fn children(node: u32) -> Vec<u32> {
+pub(crate) fn children(node: u32) -> Vec<u32> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").expect("/proc").flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {

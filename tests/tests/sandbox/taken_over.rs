@@ -44,6 +44,7 @@ impl TakenOver {
     pub(crate) async fn run(&self, meta: Value) -> Result<(), RunFailure> {
         let mut task = Task::new(Uuid::new_v4(), "/posemesh/test/attack/v1");
         task.meta = meta.into();
+        task.inputs_cids = vec!["scan".to_owned()];
         let dir = self.folder.path().join(task.id.to_string());
         std::fs::create_dir(&dir).expect("a folder");
         let scan = dir.join("scan");

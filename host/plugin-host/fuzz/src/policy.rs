@@ -18,8 +18,9 @@ const SECRETS: [&str; 4] =
 /// Reads the file, and panics where something does not hold.
 pub fn holds(input: &[u8]) {
     static DIR: OnceLock<TempDir> = OnceLock::new();
-    let path =
-        DIR.get_or_init(|| tempfile::tempdir().expect("a temporary folder")).path().join("stranger.toml");
+    let dir = DIR.get_or_init(|| tempfile::tempdir().expect("a temporary folder"));
+    // Of this thread's own: tests of the same program run beside each other.
+    let path = dir.path().join(format!("stranger-{:?}.toml", std::thread::current().id()));
     std::fs::write(&path, input).expect("a file can be written");
     let read = Policy::read(&path);
     match &read {

@@ -136,6 +136,8 @@ impl Compiler {
             .env("RAYON_NUM_THREADS", threads().to_string())
             // glibc reserves address space for each thread that allocates; the limit counts it.
             .env("MALLOC_ARENA_MAX", "2")
+            // A terminal signals the whole group of its foreground: the node is asked to stop, not its compiler.
+            .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

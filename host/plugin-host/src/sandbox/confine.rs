@@ -3,6 +3,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use landlock::{
     ABI, Access as _, AccessFs, AccessNet, BitFlags, PathBeneath, Ruleset, RulesetAttr as _,
@@ -25,6 +26,7 @@ const LANDLOCK: ABI = ABI::V6;
 /// When the system refuses, or the node is gone already.
 pub(crate) fn begin(node: u32) -> io::Result<()> {
     close_what_was_inherited()?;
+    outlive_signals()?;
     set_parent_process_death_signal(Some(Signal::KILL))?;
     // The node may have ended before the line above: then nobody would ever tell.
     if getppid().is_none_or(|parent| parent.as_raw_nonzero().get().unsigned_abs() != node) {
@@ -32,6 +34,17 @@ pub(crate) fn begin(node: u32) -> io::Result<()> {
     }
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    Ok(())
+}
+
+/// Signals that ask a node to stop, and that a terminal or a supervisor sends to all of its processes: what becomes of the
+/// tasks is the node's to say. The process ends with its channel, and by SIGKILL.
+fn outlive_signals() -> io::Result<()> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+    for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2] {
+        // A handler that does nothing of note, since there is no safe way to have a signal ignored.
+        signal_hook::flag::register(signal, Arc::default())?;
+    }
     Ok(())
 }
 

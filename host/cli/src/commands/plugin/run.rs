@@ -14,6 +14,8 @@ use posemesh_runner_cases::run::{FileRun, FileRunError, choose_capability, run a
 use posemesh_text::{escaped, escaped_json};
 use uuid::Uuid;
 
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
 use crate::output::{out, tell};
 use crate::progress::Progress;
 use crate::runner_loading::load;
@@ -106,12 +108,13 @@ fn parse_inputs(inputs: &[String]) -> Result<(Vec<String>, BTreeMap<String, Path
     Ok((cids, files))
 }
 
-/// Shows the progress of a run until it ends. Ctrl-C asks the runner to stop, so that its artifacts are
+/// Shows the progress of a run until it ends. Ctrl-C and SIGTERM ask the runner to stop, so that what it has begun is
 /// cleaned up as in the node.
 async fn show_until_end<T>(label: &str, running: impl Future<Output = T>, reports: &Reports) -> T {
     let mut progress = Progress::new(label);
     let mut interval = tokio::time::interval(PROGRESS_INTERVAL);
     tokio::pin!(running);
+    let mut terminated = signal(SignalKind::terminate()).ok();
     loop {
         tokio::select! {
             result = &mut running => {
@@ -121,7 +124,16 @@ async fn show_until_end<T>(label: &str, running: impl Future<Output = T>, report
             }
             _ = interval.tick() => progress.show_text(&reports.latest_progress()),
             Ok(()) = tokio::signal::ctrl_c() => reports.stop(StopReason::Cancelled),
+            () = heard(&mut terminated) => reports.stop(StopReason::Cancelled),
         }
+    }
+}
+
+/// Waits for a signal; for ever where it can't be listened to.
+async fn heard(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
     }
 }
 

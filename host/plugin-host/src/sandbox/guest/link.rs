@@ -8,7 +8,7 @@ use bytes::Bytes;
 use posemesh_runner_api::ports::{PortError, PortErrorKind};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use crate::sandbox::arena::{Arena, SLOTS};
+use crate::sandbox::arena::Arena;
 use crate::sandbox::guest::outbox::Outbox;
 use crate::sandbox::wire::{Answer, Ask, AskId, CallId, HttpError, Refusal, ToNode};
 
@@ -76,15 +76,16 @@ impl Asked {
 
 impl CallLink {
     pub(crate) fn new(call: CallId, outbox: Outbox, arena: Arena) -> Arc<Self> {
+        let slots = arena.slots();
         Arc::new(Self {
             call,
             outbox,
             arena,
             next: AtomicU64::new(1),
             waiting: Mutex::default(),
-            slots: Arc::new(Semaphore::new(SLOTS as usize)),
-            ahead: Arc::new(Semaphore::new(AHEAD)),
-            free: Arc::new(Mutex::new((0..SLOTS).collect())),
+            slots: Arc::new(Semaphore::new(slots as usize)),
+            ahead: Arc::new(Semaphore::new(AHEAD.min(slots as usize / 2))),
+            free: Arc::new(Mutex::new((0..slots).collect())),
         })
     }
 

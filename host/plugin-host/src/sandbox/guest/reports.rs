@@ -7,7 +7,7 @@ use posemesh_runner_api::reports::Reports;
 use crate::sandbox::guest::outbox::Outbox;
 use crate::sandbox::wire::{CallId, ToNode};
 
-/// How often the use of limits is told.
+/// How often the use of limits is told, whatever it is: the node takes a process that is silent for long for one that hangs.
 const USAGE_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Passes on what is reported, for as long as it is polled.
@@ -49,7 +49,5 @@ pub(crate) fn finish(call: CallId, reports: &Reports, outbox: &Outbox) {
 fn tell_usage(call: CallId, reports: &Reports, outbox: &Outbox) {
     let used: std::collections::BTreeMap<String, u64> =
         reports.usage().into_iter().map(|used| (used.limit.to_owned(), used.used)).collect();
-    if !used.is_empty() {
-        outbox.send(&ToNode::Usage { call, used });
-    }
+    outbox.send(&ToNode::Usage { call, used });
 }

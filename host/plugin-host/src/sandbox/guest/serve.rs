@@ -110,8 +110,9 @@ fn take(shared: &Arc<Shared>, lines: &Lines, received: Received) -> Result<(), S
             let (Some(arena), Some(page)) = (descriptors.next(), descriptors.next()) else {
                 return Err("an order has no arena or no page".to_owned());
             };
+            let arena = Arena::of(arena).map_err(|error| format!("an arena: {error}"))?;
             let line = Line {
-                link: CallLink::new(order.call, shared.outbox.clone(), Arena::of(arena)),
+                link: CallLink::new(order.call, shared.outbox.clone(), arena),
                 reports: Reports::new(ReportLimits::default()),
                 abandoned: CancellationToken::new(),
             };

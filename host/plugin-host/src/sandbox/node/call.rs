@@ -36,6 +36,8 @@ use crate::sandbox::wire::{CallId, Failure, Order, ToGuest, ToNode};
 /// Grace after the process should have ended a call by itself, before the process is ended: at the deadline it traps, is
 /// dropped, and tells.
 const KILL_GRACE: Duration = Duration::from_secs(3);
+/// How long a process may say nothing about a task: it tells what the task has used four times a second.
+const SILENCE: Duration = Duration::from_secs(60);
 /// The longest reason that is taken from a process, in bytes.
 const MAX_REASON: usize = 8 << 10;
 /// The largest details that are taken from a process, in bytes of JSON.
@@ -173,12 +175,14 @@ impl CallContext<'_> {
         let latest = Instant::now() + self.setup.grant.limits.deadline().saturating_add(KILL_GRACE);
         let (mut asked_to_stop, mut dropped, mut killed) = (false, false, false);
         let kill_at = tokio::time::sleep_until(latest);
-        tokio::pin!(kill_at);
+        let silent_at = tokio::time::sleep(SILENCE);
+        tokio::pin!(kill_at, silent_at);
         loop {
             tokio::select! {
                 biased;
                 frame = frames.recv() => {
                     let Some(frame) = frame else { return Err(self.crashed(&self.process.over().await)) };
+                    silent_at.as_mut().reset(Instant::now() + SILENCE);
                     match self.take(frame, reports, objects) {
                         Ok(None) => {}
                         Ok(Some(result)) => return result,
@@ -201,6 +205,11 @@ impl CallContext<'_> {
                     self.tell(&ToGuest::Abandon { call: self.id }).await;
                     let latest = kill_at.deadline().min(Instant::now() + KILL_GRACE);
                     kill_at.as_mut().reset(latest);
+                }
+                // Not even the thread that does nothing else has run.
+                () = &mut silent_at, if !killed => {
+                    killed = true;
+                    self.process.kill(format!("it has said nothing for {SILENCE:?}"));
                 }
                 // The frames end with the process: the call's own end may be among the last.
                 () = &mut kill_at, if !killed => {

@@ -51,6 +51,8 @@ pub(super) fn take_frame(
         ToNode::Line { stream: Stream::Event, text, .. } => log.event(&text),
         ToNode::Line { stream, level, text, .. } => log.line(stream.as_str(), level.into(), &text),
         ToNode::LinesDropped { count, .. } => log.count_dropped(count.min(MAX_LINES)),
+        // Empty before there is an instance.
+        ToNode::Usage { used, .. } if used.is_empty() => {}
         ToNode::Usage { used, .. } => reports.set_usage(usage(&used, limits)),
         ToNode::Ended { result, .. } => return Ok(Some(result)),
         ToNode::Ready { .. } | ToNode::NotReady(_) | ToNode::Described(_) => {}

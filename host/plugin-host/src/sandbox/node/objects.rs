@@ -101,6 +101,11 @@ impl Objects {
                 }
                 // It has ended with an error, of which the guest learns by the answer before.
                 Err(mpsc::error::TrySendError::Closed(_)) => {
+                    self.forget_ended();
+                    // Each of these answers is a task until the process takes it.
+                    if self.tasks.len() > MAX_OBJECTS + WAITING_ASKS {
+                        return Err("it asks without waiting for answers".to_owned());
+                    }
                     let answers = self.answers.clone();
                     let gone = PortError::invalid("this was finished already or has failed");
                     self.tasks.spawn(async move { answers.send(ask, Err(Refusal::Port(gone))).await });
@@ -117,7 +122,11 @@ impl Objects {
             // An artifact that is dropped unfinished is aborted by its writer.
             task.abort();
         }
-        // Those that have ended are forgotten, so that they do not add up.
+        self.forget_ended();
+    }
+
+    /// Those that have ended must not add up.
+    fn forget_ended(&mut self) {
         while self.tasks.try_join_next().is_some() {}
     }
 

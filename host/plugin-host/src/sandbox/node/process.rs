@@ -75,6 +75,8 @@ pub(super) struct ProcessEnd {
     pub(super) status: Option<ExitStatus>,
     /// The last of what it wrote to its standard error.
     pub(super) complaint: String,
+    /// The kernel has ended processes for want of memory meanwhile.
+    pub(super) out_of_memory: bool,
 }
 
 impl ProcessEnd {
@@ -95,9 +97,10 @@ impl ProcessEnd {
         }
     }
 
-    /// Whether the kernel has ended it, which it does when memory runs out.
+    /// Whether the kernel has ended it, which it does when memory runs out. Somebody else may send that signal too.
     pub(super) fn by_the_kernel(&self) -> bool {
-        self.killed.is_none() && self.status.and_then(|status| status.signal()) == Some(libc::SIGKILL)
+        let by_signal = self.status.and_then(|status| status.signal()) == Some(libc::SIGKILL);
+        self.killed.is_none() && by_signal && self.out_of_memory
     }
 }
 
@@ -107,7 +110,7 @@ fn signal_name(signal: i32) -> &'static str {
         libc::SIGABRT => "SIGABRT, it gave up",
         libc::SIGBUS => "SIGBUS, memory that is not there",
         libc::SIGFPE => "SIGFPE",
-        libc::SIGKILL => "SIGKILL, most likely the kernel for want of memory",
+        libc::SIGKILL => "SIGKILL, by the kernel for want of memory or by somebody else",
         libc::SIGSEGV => "SIGSEGV, memory that is not its own, or the end of its stack",
         libc::SIGSYS => "SIGSYS, a forbidden system call",
         libc::SIGXCPU => "SIGXCPU",
@@ -160,6 +163,8 @@ impl Process {
             // glibc reserves address space for each thread that allocates, and keeps what was freed there.
             .env("MALLOC_ARENA_MAX", "2")
             .current_dir("/")
+            // A terminal signals the whole group of its foreground: the node is asked to stop, not its processes.
+            .process_group(0)
             .stdin(Stdio::from(theirs))
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -322,7 +327,8 @@ impl Process {
     /// Waits for its end.
     pub(super) async fn over(&self) -> ProcessEnd {
         let mut ended = self.ended.clone();
-        let unknown = || ProcessEnd { killed: None, status: None, complaint: String::new() };
+        let unknown =
+            || ProcessEnd { killed: None, status: None, complaint: String::new(), out_of_memory: false };
         match ended.wait_for(Option::is_some).await {
             Ok(end) => end.clone().unwrap_or_else(unknown),
             Err(_) => unknown(),
@@ -402,6 +408,7 @@ async fn wait(
     ended: watch::Sender<Option<ProcessEnd>>,
 ) {
     let listening = tokio::spawn(last_words(stderr));
+    let before = oom_kills().await;
     let status = tokio::select! {
         status = child.wait() => status,
         () = kill.cancelled() => {
@@ -411,8 +418,16 @@ async fn wait(
     };
     let complaint = listening.await.unwrap_or_default();
     let killed = killed.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let out_of_memory = oom_kills().await > before;
     // Nobody may be interested any more.
-    let _ = ended.send(Some(ProcessEnd { killed, status: status.ok(), complaint }));
+    let _ = ended.send(Some(ProcessEnd { killed, status: status.ok(), complaint, out_of_memory }));
+}
+
+/// How many processes the kernel has ended for want of memory since it was started, those of cgroups included.
+async fn oom_kills() -> u64 {
+    let text = tokio::fs::read_to_string("/proc/vmstat").await.unwrap_or_default();
+    let count = text.lines().find_map(|line| line.strip_prefix("oom_kill "));
+    count.and_then(|count| count.trim().parse().ok()).unwrap_or_default()
 }
 
 /// The last that a process writes to its standard error: it may write whatever it likes.
