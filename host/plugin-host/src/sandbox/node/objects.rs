@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use bytes::{Bytes, BytesMut};
 use posemesh_runner_api::ports::{
     ArtifactSpec, ArtifactWriter, InputPort, OutputPort, PartStream, PortError,
 };
@@ -19,6 +20,9 @@ use crate::sandbox::wire::{Answer, Ask, AskId, Refusal};
 
 /// Asks of one object that may wait: two slots are read or written at a time, and one more may be a step.
 const WAITING_ASKS: usize = SLOTS as usize;
+/// Bytes that are gathered of an input before they are handed over: pieces come from the network as small as 16 KiB, and a
+/// frame costs the same whatever it stands for.
+const FILL: usize = 512 << 10;
 /// Objects that may be open: the node's ports have bounds of their own, and requests are eight at a time.
 const MAX_OBJECTS: usize = 256;
 
@@ -186,11 +190,11 @@ impl Input {
     async fn read(&self, stream: &mut dyn PartStream, slot: u32, max: u32) -> Result<Answer, PortError> {
         let failed = |error| PortError::host(format!("handing bytes to the sandbox: {error}"));
         let max = (max as usize).clamp(1, SLOT);
-        // As much as there is room for: a frame costs the same whatever it stands for.
         let mut filled = stream.read(max).await?;
-        if filled.len() > max {
-            filled.truncate(max);
+        if filled.len() < FILL.min(max) && !filled.is_empty() {
+            filled = fill(stream, filled, max).await;
         }
+        filled.truncate(max);
         self.arena.put(slot, &filled).map_err(failed)?;
         Ok(Answer::Bytes(u32::try_from(filled.len()).unwrap_or_default()))
     }
@@ -198,6 +202,19 @@ impl Input {
     async fn answer(&self, ask: AskId, answer: Result<Answer, PortError>) {
         answer_port(&self.answers, &self.trouble, ask, answer).await;
     }
+}
+
+/// Reads on until a frame is worth its cost. What goes wrong is said by the next read, as it would be then.
+async fn fill(stream: &mut dyn PartStream, first: Bytes, max: usize) -> Bytes {
+    let mut filled = BytesMut::with_capacity(FILL.min(max));
+    filled.extend_from_slice(&first);
+    while filled.len() < FILL.min(max) {
+        match stream.read(max - filled.len()).await {
+            Ok(more) if !more.is_empty() => filled.extend_from_slice(&more),
+            _ => break,
+        }
+    }
+    filled.freeze()
 }
 
 /// One artifact.
