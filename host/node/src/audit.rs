@@ -8,6 +8,7 @@ mod file;
 mod limiter;
 mod line;
 mod queue;
+#[cfg(feature = "plugins")]
 mod registry;
 
 use std::fmt;
