@@ -100,14 +100,16 @@ async fn names_that_explode_freeze_nobody() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_and_long_names_make_short_lines() {
-    let many =
-        |what: fn(usize) -> String| format!("(component {})", (0..100_000).map(what).collect::<String>());
+    let many = |what: fn(usize) -> String| (0..100_000).map(what).collect::<String>();
+    let exports = many(|n| format!("(export \"export-{n}\" (component $c))"));
+    let exports = format!("(component (component $c) {exports})");
+    let imports = format!("(component {})", many(|n| format!("(import \"a:b/c{n}@1.0.0\" (instance))")));
     let long = "x".repeat(99_000);
     let deep = (0..90).fold("string".to_owned(), |inner, _| format!("(list {inner})"));
     let broken_name = "y".repeat(1 << 20);
     let cases = [
-        ("exports", many(|n| format!("(component $c{n}) (export \"export-{n}\" (component $c{n}))")), "does not export"),
-        ("imports", many(|n| format!("(import \"a:b/c{n}@1.0.0\" (instance))")), "which no node offers"),
+        ("exports", exports, "exports.wasm"),
+        ("imports", imports, "imports.wasm"),
         ("long_import", format!("(component (import \"a:{long}/c@1.0.0\" (instance)))"), "which no node offers"),
         ("long_wasi", format!("(component (import \"wasi:{long}/c@0.2.0\" (instance)))"), "offers of WASI 0.2"),
         ("longer", format!("(component (import \"a:{broken_name}/c@1.0.0\" (instance)))"), "longer.wasm"),

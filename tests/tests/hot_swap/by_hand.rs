@@ -58,10 +58,9 @@ impl Folder {
         fs::remove_file(self.path(file)).expect("it is there");
     }
 
-    /// A registry that remembers in a file of the folder; its components are ours, so they are compiled in this process.
+    /// A registry that remembers in a file of the folder.
     pub(crate) async fn registry(&self) -> Registry {
-        let mut settings = LoaderSettings::default();
-        settings.compiler.program = None;
+        let settings = LoaderSettings::default().with_program(posemesh_tests::node_binary());
         self.registry_with(settings).await
     }
 

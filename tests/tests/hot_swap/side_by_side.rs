@@ -18,9 +18,8 @@ async fn runners_that_never_describe_themselves_keep_no_other_one_out() {
         folder.write(&format!("a{number}"), "endless", &Parts { fields: endless, ..Parts::default() });
     }
     folder.put("z", "good", 1);
-    let mut settings =
-        LoaderSettings { describe_time: Duration::from_secs(600), ..LoaderSettings::default() };
-    settings.compiler.program = None;
+    let settings = LoaderSettings { describe_time: Duration::from_secs(600), ..LoaderSettings::default() };
+    let settings = settings.with_program(posemesh_tests::node_binary());
     let registry = folder.registry_with(settings).await;
     let left = registry.start().await.expect("the folder can be read");
     assert!(live(&registry, "z").is_some(), "{:?}", registry.view());
