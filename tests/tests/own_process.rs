@@ -43,7 +43,10 @@ async fn neither_the_node_nor_what_it_starts_has_a_secret_in_its_environment() {
         .collect();
     let mut node = scene.node();
     let looked_at = |what: &str, id: u32| {
-        for file in ["environ", "cmdline", "fd/0"] {
+        // Of the node alone what it was handed: a compiler reads its component there, and whoever looks takes it away.
+        let files =
+            if what == "the node" { &["environ", "cmdline", "fd/0"][..] } else { &["environ", "cmdline"] };
+        for file in files {
             let seen = bytes(format!("/proc/{id}/{file}"));
             let found = secrets.iter().find(|secret| has(&seen, secret));
             assert!(found.is_none(), "a secret is in {file} of {what}:\n{}", node.log());
