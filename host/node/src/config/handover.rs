@@ -33,7 +33,7 @@ pub(super) fn handed_over() -> impl Iterator<Item = (OsString, Zeroizing<Vec<u8>
 }
 
 /// Takes the secrets out of this process's environment, if there are any: starts the program again without them, and
-/// does not return then. [`environment`](super::environment) has them in the process that takes over.
+/// does not return then. [`environment`](fn@super::environment) has them in the process that takes over.
 ///
 /// To be called first of all: what has been done before is done again, and the program's standard input is used up.
 ///
