@@ -254,6 +254,9 @@ impl Attack<'_> {
                 self.say(json!({"Ended": {"call": self.call, "result": {"Err": failure}}}))
             }
             "silence" => Ok(()),
+            "talk without end" => loop {
+                self.say(json!({"Usage": {"call": self.call, "used": {}}}))?;
+            },
             "abort" => std::process::abort(),
             "crash" => {
                 // SAFETY: none; that is the point.

@@ -100,10 +100,12 @@ async fn what_is_only_too_much_is_bounded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_process_that_says_nothing_is_ended_after_its_deadline() {
+async fn a_process_that_says_nothing_or_talks_without_end_is_ended_after_its_deadline() {
     let attacker = TakenOver::load("[limits]\ndeadline_ms = 500\n").await;
-    let failure = attack(&attacker, "silence").await;
-    assert_eq!(failure.kind, FailureKind::Crashed, "{failure:?}");
-    assert!(failure.reason.contains("did not end when it had to"), "{}", failure.reason);
+    for how in ["silence", "talk without end"] {
+        let failure = attack(&attacker, how).await;
+        assert_eq!(failure.kind, FailureKind::Crashed, "{failure:?}");
+        assert!(failure.reason.contains("did not end when it had to"), "{}", failure.reason);
+    }
     assert_eq!(attack(&attacker, "nothing").await.details["unknown"], Value::from("nothing"));
 }

@@ -59,12 +59,19 @@ fn close_what_was_inherited() -> io::Result<()> {
     if closed == 0 || error.raw_os_error() == Some(libc::ENOSYS) { Ok(()) } else { Err(error) }
 }
 
+/// Closes all locks; those that this kernel does not have, in words. Holds for the calling thread and those that it starts.
+pub(crate) fn lock(own: &OwnedFd, granted: &[OwnedFd]) -> Vec<String> {
+    let files = lock_files(own, granted).err();
+    // Last: what the others need is not among the system calls that are left.
+    files.into_iter().chain(lock_calls().err()).collect()
+}
+
 /// Leaves the process these folders and nothing else of the file system, no TCP, and no signal to anybody else. Holds for
 /// the calling thread and those that it starts.
 ///
 /// # Errors
 /// What is not held, in words.
-pub(crate) fn lock_files(own: &OwnedFd, granted: &[OwnedFd]) -> Result<(), String> {
+fn lock_files(own: &OwnedFd, granted: &[OwnedFd]) -> Result<(), String> {
     let failed = |error: landlock::RulesetError| format!("landlock: {error}");
     let read: BitFlags<AccessFs> = AccessFs::ReadFile | AccessFs::ReadDir;
     let write = AccessFs::from_all(LANDLOCK)
@@ -100,7 +107,7 @@ pub(crate) fn lock_files(own: &OwnedFd, granted: &[OwnedFd]) -> Result<(), Strin
 ///
 /// # Errors
 /// What is not held, in words.
-pub(crate) fn lock_calls() -> Result<(), String> {
+fn lock_calls() -> Result<(), String> {
     let programs = filters(std::process::id()).map_err(|error| format!("seccomp: {error}"))?;
     for program in &programs {
         seccompiler::apply_filter(program).map_err(|error| format!("seccomp: {error}"))?;

@@ -27,10 +27,7 @@ use crate::sandbox::channel::receive_blocking;
 use crate::sandbox::confine;
 use crate::sandbox::guest::outbox::Outbox;
 use crate::sandbox::guest::serve::Server;
-use crate::sandbox::wire::{COMMAND, NotReady, Setup, ToGuest, ToNode};
-
-/// The largest frame that is taken: a task as large as a lease may be.
-const MAX_FRAME: usize = 64 << 20;
+use crate::sandbox::wire::{COMMAND, MAX_FROM_NODE as MAX_FRAME, NotReady, Setup, ToGuest, ToNode};
 
 /// Does the work of a sandbox process, if this process was started as one.
 pub(crate) fn run_if_asked(arguments: &[String]) -> Option<ExitCode> {
@@ -78,7 +75,7 @@ fn set_up(setup: &Setup, descriptors: Vec<OwnedFd>) -> Result<(Option<Server>, V
     let mut descriptors = descriptors.into_iter();
     let folder = descriptors.next().ok_or_else(|| machine("the first frame has no folder".to_owned()))?;
     if setup.probe {
-        return Ok((None, lock(&folder, &[])));
+        return Ok((None, confine::lock(&folder, &[])));
     }
     let code = descriptors.next().ok_or_else(|| machine("the first frame has no code".to_owned()))?;
     let granted: Vec<OwnedFd> = descriptors.collect();
@@ -91,7 +88,7 @@ fn set_up(setup: &Setup, descriptors: Vec<OwnedFd>) -> Result<(Option<Server>, V
         .build()
         .map_err(|error| machine(format!("starting the runtime: {error}")))?;
 
-    let missing = lock(&folder, &granted);
+    let missing = confine::lock(&folder, &granted);
     if setup.require && !missing.is_empty() {
         return Err(machine(missing.join("; ")));
     }
@@ -104,11 +101,4 @@ fn set_up(setup: &Setup, descriptors: Vec<OwnedFd>) -> Result<(Option<Server>, V
     let folders = names.zip(granted).map(|(name, folder)| OpenFolder { name, folder }).collect();
     let server = Server { runtime, engine, pre, label: setup.label.clone(), folders };
     Ok((Some(server), missing))
-}
-
-/// Closes the locks; those that this kernel does not have, in words.
-fn lock(folder: &OwnedFd, granted: &[OwnedFd]) -> Vec<String> {
-    let files = confine::lock_files(folder, granted).err();
-    // Last: what the others need is not among the system calls that are left.
-    files.into_iter().chain(confine::lock_calls().err()).collect()
 }

@@ -9,11 +9,9 @@ use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg}
 
 use crate::sandbox::channel::{MAX_DESCRIPTORS, receive_blocking};
 use crate::sandbox::confine;
-use crate::sandbox::wire::{COMMAND, Setup, ToGuest};
+use crate::sandbox::wire::{COMMAND, MAX_FROM_NODE as MAX_FRAME, Setup, ToGuest};
 
 pub use crate::sandbox::node::heard::{Heard, hear};
-
-const MAX_FRAME: usize = 64 << 20;
 
 /// The process, behind its locks.
 #[derive(Debug)]
@@ -50,8 +48,7 @@ impl TakenOver {
         // The code, which is not run here.
         let _ = if probe { None } else { descriptors.next() };
         let granted: Vec<OwnedFd> = descriptors.collect();
-        let files = confine::lock_files(&own, &granted).err();
-        let missing: Vec<String> = files.into_iter().chain(confine::lock_calls().err()).collect();
+        let missing = confine::lock(&own, &granted);
         Ok(Some(Self { channel, node, folder, granted, missing }))
     }
 

@@ -19,6 +19,9 @@ use crate::manifest::limits::Limits;
 /// The hidden command that makes this program a sandbox process; its argument is the process of the node.
 pub(crate) const COMMAND: &str = "serve-runner";
 
+/// The largest frame of a node, in bytes: a task is as large as a lease may be.
+pub(crate) const MAX_FROM_NODE: usize = 64 << 20;
+
 /// Numbers the calls of one process. Never used again.
 pub(crate) type CallId = u64;
 /// Numbers the asks of one call. The ask that opens something is its number from then on.

@@ -179,18 +179,17 @@ impl CallContext<'_> {
         tokio::pin!(kill_at, silent_at);
         loop {
             tokio::select! {
+                // The frames come last: a process that never stops talking must not outlive its deadline by that.
                 biased;
-                frame = frames.recv() => {
-                    let Some(frame) = frame else { return Err(self.crashed(&self.process.over().await)) };
-                    silent_at.as_mut().reset(Instant::now() + SILENCE);
-                    match self.take(frame, reports, objects) {
-                        Ok(None) => {}
-                        Ok(Some(result)) => return result,
-                        Err(what) => {
-                            self.process.kill(format!("it broke the protocol of the sandbox: {what}"));
-                            return Err(self.crashed(&self.process.over().await));
-                        }
-                    }
+                // Not even the thread that does nothing else has run.
+                () = &mut silent_at, if !killed => {
+                    killed = true;
+                    self.process.kill(format!("it has said nothing for {SILENCE:?}"));
+                }
+                // The frames end with the process: the call's own end may be among the last.
+                () = &mut kill_at, if !killed => {
+                    killed = true;
+                    self.process.kill("a task of it did not end when it had to");
                 }
                 () = stop.cancelled(), if !asked_to_stop => {
                     asked_to_stop = true;
@@ -206,15 +205,17 @@ impl CallContext<'_> {
                     let latest = kill_at.deadline().min(Instant::now() + KILL_GRACE);
                     kill_at.as_mut().reset(latest);
                 }
-                // Not even the thread that does nothing else has run.
-                () = &mut silent_at, if !killed => {
-                    killed = true;
-                    self.process.kill(format!("it has said nothing for {SILENCE:?}"));
-                }
-                // The frames end with the process: the call's own end may be among the last.
-                () = &mut kill_at, if !killed => {
-                    killed = true;
-                    self.process.kill("a task of it did not end when it had to");
+                frame = frames.recv() => {
+                    let Some(frame) = frame else { return Err(self.crashed(&self.process.over().await)) };
+                    silent_at.as_mut().reset(Instant::now() + SILENCE);
+                    match self.take(frame, reports, objects) {
+                        Ok(None) => {}
+                        Ok(Some(result)) => return result,
+                        Err(what) => {
+                            self.process.kill(format!("it broke the protocol of the sandbox: {what}"));
+                            return Err(self.crashed(&self.process.over().await));
+                        }
+                    }
                 }
             }
         }

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use posemesh_runner_api::failure::{Blame, RunFailure};
+use posemesh_runner_api::failure::{Blame, FailureKind, RunFailure};
 
 /// How often in a row a runner is believed that the machine failed, when the node sees nothing of it.
 const BELIEVED: u32 = 2;
@@ -24,7 +24,8 @@ impl HostClaims {
         folder: &Path,
     ) -> Result<(), RunFailure> {
         let failure = match result {
-            Err(failure) if failure.blame == Blame::Host => failure,
+            // That the kernel has ended the process is the node's own knowledge.
+            Err(failure) if failure.blame == Blame::Host && failure.kind != FailureKind::Crashed => failure,
             result => {
                 if result.is_ok() {
                     self.0.store(0, Ordering::Relaxed);

@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -147,7 +147,7 @@ impl Sandbox {
         };
         let process = Process::start(start).await?;
         self.note_missing(&process.missing);
-        Ok(Running { process, granted, _folder: folder })
+        Ok(Running { process, granted, watched: AtomicBool::new(false), _folder: folder })
     }
 
     fn note_missing(&self, missing: &[String]) {
@@ -205,6 +205,8 @@ struct Running {
     // Dropped first: what is in the folder is in use until then.
     process: Arc<Process>,
     granted: Granted,
+    /// Somebody looks whether it is idle.
+    watched: AtomicBool,
     _folder: OwnFolder,
 }
 
@@ -295,19 +297,28 @@ impl Pool {
         result
     }
 
-    /// Ends the process when it has had no task for a while.
+    /// Ends the process when it has had no task for a while. One watch a process, however many tasks it has had.
     fn end_when_idle(&self, running: Arc<Running>) {
+        if running.watched.swap(true, Ordering::Relaxed) {
+            return;
+        }
         let current = Arc::downgrade(&self.current);
         let watched = Arc::downgrade(&running);
         drop(running);
         tokio::spawn(async move {
-            tokio::time::sleep(KEEP_IDLE).await;
-            let (Some(current), Some(running)) = (current.upgrade(), watched.upgrade()) else { return };
-            let mut current = current.lock().await;
-            // A task since then has a wait of its own.
-            let idle = running.process.idle_since().is_some_and(|since| since.elapsed() >= KEEP_IDLE);
-            if idle && current.as_ref().is_some_and(|current| Arc::ptr_eq(current, &running)) {
-                *current = None;
+            let mut wait = KEEP_IDLE;
+            loop {
+                tokio::time::sleep(wait).await;
+                let (Some(current), Some(running)) = (current.upgrade(), watched.upgrade()) else { return };
+                let mut current = current.lock().await;
+                let idle = running.process.idle_since().map(|since| since.elapsed());
+                if idle.is_some_and(|idle| idle >= KEEP_IDLE) {
+                    if current.as_ref().is_some_and(|current| Arc::ptr_eq(current, &running)) {
+                        *current = None;
+                    }
+                    return;
+                }
+                wait = KEEP_IDLE.saturating_sub(idle.unwrap_or_default());
             }
         });
     }

@@ -30,6 +30,8 @@ const MAX_FRAME: usize = 4 << 20;
 const WAITING_FRAMES: usize = 64;
 /// How long loading code and closing the locks may take.
 const SET_UP_TIME: Duration = Duration::from_secs(60);
+/// How long a process may take no frame. It does nothing else than to take them.
+const SEND_TIME: Duration = Duration::from_secs(30);
 /// Grace for `describe` after its deadline, which the process holds it to itself.
 const DESCRIBE_GRACE: Duration = Duration::from_secs(5);
 /// How much is kept of what a process writes to its standard error.
@@ -261,9 +263,12 @@ impl Process {
         Err(gone(&self.over().await))
     }
 
-    /// Sends a frame.
+    /// Sends a frame. A process that does not take it is ended: whoever sends must not wait for it for ever.
     pub(super) async fn send(&self, frame: &ToGuest, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
-        self.end.send(frame, descriptors).await
+        timeout(SEND_TIME, self.end.send(frame, descriptors)).await.unwrap_or_else(|_| {
+            self.kill(format!("it took nothing that it was sent for {SEND_TIME:?}"));
+            Err(io::ErrorKind::TimedOut.into())
+        })
     }
 
     /// The channel, for those who answer.
