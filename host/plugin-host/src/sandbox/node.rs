@@ -3,6 +3,7 @@
 mod budget;
 mod call;
 mod claims;
+mod ending;
 pub(crate) mod heard;
 mod objects;
 pub(crate) mod pool;

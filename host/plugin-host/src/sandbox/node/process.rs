@@ -3,17 +3,15 @@
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use posemesh_text::one_line;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
-use tokio::io::AsyncReadExt as _;
-use tokio::process::{Child, ChildStderr, Command};
+use tokio::process::Command;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -22,6 +20,7 @@ use crate::folders::OpenFolder;
 use crate::manifest::description::RawDescription;
 use crate::manifest::limits::Limits;
 use crate::sandbox::channel::{ChannelEnd, pair};
+use crate::sandbox::node::ending::{KillSwitch, ProcessEnd, wait};
 use crate::sandbox::wire::{COMMAND, CallId, NotDescribed, NotReady, Setup, ToGuest, ToNode};
 
 /// The largest frame that a sandbox process may send: the largest report, and room for its escapes.
@@ -34,8 +33,6 @@ const SET_UP_TIME: Duration = Duration::from_secs(60);
 const SEND_TIME: Duration = Duration::from_secs(30);
 /// Grace for `describe` after its deadline, which the process holds it to itself.
 const DESCRIBE_GRACE: Duration = Duration::from_secs(5);
-/// How much is kept of what a process writes to its standard error.
-const MAX_COMPLAINT: usize = 2 << 10;
 
 /// What the writable memory of a process may be before its first call, and what each call adds to its limit of memory:
 /// stacks, buffers, tables of the host. Bytes.
@@ -67,58 +64,6 @@ pub(super) enum StartError {
     World(String),
     /// This machine: no process, no memory, or not what the operator requires.
     Host(String),
-}
-
-/// How a process ended.
-#[derive(Debug, Clone)]
-pub(super) struct ProcessEnd {
-    /// Why the node has ended it, if it has.
-    pub(super) killed: Option<String>,
-    pub(super) status: Option<ExitStatus>,
-    /// The last of what it wrote to its standard error.
-    pub(super) complaint: String,
-    /// The kernel has ended processes for want of memory meanwhile.
-    pub(super) out_of_memory: bool,
-}
-
-impl ProcessEnd {
-    /// The end in words.
-    pub(super) fn what(&self) -> String {
-        let complaint = if self.complaint.is_empty() {
-            String::new()
-        } else {
-            format!("; its last words: {}", self.complaint)
-        };
-        match (&self.killed, self.status) {
-            (Some(why), _) => format!("the node has ended it: {why}"),
-            (None, Some(status)) => match status.signal() {
-                Some(signal) => format!("signal {signal} ({}){complaint}", signal_name(signal)),
-                None => format!("{status}{complaint}"),
-            },
-            (None, None) => format!("unknown{complaint}"),
-        }
-    }
-
-    /// Whether the kernel has ended it, which it does when memory runs out. Somebody else may send that signal too.
-    pub(super) fn by_the_kernel(&self) -> bool {
-        let by_signal = self.status.and_then(|status| status.signal()) == Some(libc::SIGKILL);
-        self.killed.is_none() && by_signal && self.out_of_memory
-    }
-}
-
-fn signal_name(signal: i32) -> &'static str {
-    match signal {
-        libc::SIGILL => "SIGILL, an instruction that is none",
-        libc::SIGABRT => "SIGABRT, it gave up",
-        libc::SIGBUS => "SIGBUS, memory that is not there",
-        libc::SIGFPE => "SIGFPE",
-        libc::SIGKILL => "SIGKILL, by the kernel for want of memory or by somebody else",
-        libc::SIGSEGV => "SIGSEGV, memory that is not its own, or the end of its stack",
-        libc::SIGSYS => "SIGSYS, a forbidden system call",
-        libc::SIGXCPU => "SIGXCPU",
-        libc::SIGXFSZ => "SIGXFSZ, a file that is too large",
-        _ => "a signal",
-    }
 }
 
 /// Where the frames of each call go; None when no more will come.
@@ -358,20 +303,6 @@ impl Process {
     }
 }
 
-/// Ends a process, with the reason.
-#[derive(Debug, Clone)]
-pub(super) struct KillSwitch {
-    killed: Arc<Mutex<Option<String>>>,
-    kill: CancellationToken,
-}
-
-impl KillSwitch {
-    pub(super) fn kill(&self, why: impl Into<String>) {
-        self.killed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| why.into());
-        self.kill.cancel();
-    }
-}
-
 /// One call's share of what the process may have.
 pub(super) struct UseGuard<'a> {
     process: &'a Process,
@@ -402,49 +333,6 @@ impl Drop for CallGuard {
             calls.remove(&self.call);
         }
     }
-}
-
-/// Waits for a process's end, whoever brings it about.
-async fn wait(
-    mut child: Child,
-    stderr: Option<ChildStderr>,
-    kill: CancellationToken,
-    killed: Arc<Mutex<Option<String>>>,
-    ended: watch::Sender<Option<ProcessEnd>>,
-) {
-    let listening = tokio::spawn(last_words(stderr));
-    let before = oom_kills().await;
-    let status = tokio::select! {
-        status = child.wait() => status,
-        () = kill.cancelled() => {
-            let _ = child.start_kill();
-            child.wait().await
-        }
-    };
-    let complaint = listening.await.unwrap_or_default();
-    let killed = killed.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let out_of_memory = oom_kills().await > before;
-    // Nobody may be interested any more.
-    let _ = ended.send(Some(ProcessEnd { killed, status: status.ok(), complaint, out_of_memory }));
-}
-
-/// How many processes the kernel has ended for want of memory since it was started, those of cgroups included.
-async fn oom_kills() -> u64 {
-    let text = tokio::fs::read_to_string("/proc/vmstat").await.unwrap_or_default();
-    let count = text.lines().find_map(|line| line.strip_prefix("oom_kill "));
-    count.and_then(|count| count.trim().parse().ok()).unwrap_or_default()
-}
-
-/// The last that a process writes to its standard error: it may write whatever it likes.
-async fn last_words(stderr: Option<ChildStderr>) -> String {
-    let Some(mut stderr) = stderr else { return String::new() };
-    let (mut tail, mut chunk) = (Vec::new(), [0; 1024]);
-    while let Ok(read @ 1..) = stderr.read(&mut chunk).await {
-        tail.extend_from_slice(chunk.get(..read).unwrap_or_default());
-        let surplus = tail.len().saturating_sub(MAX_COMPLAINT);
-        tail.drain(..surplus);
-    }
-    one_line(String::from_utf8_lossy(&tail).trim(), MAX_COMPLAINT)
 }
 
 /// Takes frames from a process and hands each to its call, until there are no more. A process that says something else
