@@ -77,6 +77,16 @@ fn folders() -> std::io::Result<()> {
     (0..50_000).try_for_each(|n| fs::create_dir(format!("/work/{n}")))
 }
 
+/// Makes and removes one folder for as long as there is a place to make it in.
+fn while_it_is_there() -> std::io::Result<()> {
+    loop {
+        match fs::create_dir("/work/one") {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error),
+            _ => drop(fs::remove_dir("/work/one")),
+        }
+    }
+}
+
 /// Never has more than it may: what it removes, cuts short or writes over makes room again.
 fn tidy() -> std::io::Result<()> {
     for _ in 0..5 {
@@ -109,6 +119,7 @@ guests::runner!("hoard", |task: guests::Task| {
         "hard_links" => hard_links,
         "folders" => folders,
         "tidy" => tidy,
+        "while_it_is_there" => while_it_is_there,
         other => return Err(failed(other)),
     };
     fill().map_err(failed)

@@ -159,7 +159,7 @@ async fn a_directory_that_went_is_the_hosts_fault() {
             let _ = std::fs::remove_dir_all(&sandbox);
         }
     });
-    let failure = run(&runner, "folders", dir.path()).await.expect_err("its directory went");
+    let failure = run(&runner, "while_it_is_there", dir.path()).await.expect_err("its directory went");
     cleaner.await.expect("it went");
     assert_eq!(failure.blame, Blame::Host, "{failure:?}");
     assert!(failure.reason.contains("the task's directory went"), "{failure:?}");
