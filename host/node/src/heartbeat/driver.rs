@@ -19,6 +19,11 @@ use crate::heartbeat::state::LeaseState;
 /// most half of what the lease has left.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// No heartbeat begins later than this before the end of its lease, or an eighth of a short one: it could extend the lease
+/// without its answer being heard in time, and a lease that lives on after its node has given it up keeps its task from
+/// everybody.
+const LAST_ATTEMPT: Duration = Duration::from_millis(250);
+
 /// The running heartbeats of one lease. Dropping this ends them.
 pub(crate) struct Heartbeats {
     /// Asks for the last reports to be sent.
@@ -150,7 +155,7 @@ impl HeartbeatDriver {
                     let _ = done.send(());
                 }
                 // Before new reports: a runner that reports without pause can't hold up the renewal.
-                () = sleep_until(self.due()) => {
+                () = sleep_until(self.due()), if !self.is_too_late() => {
                     // Awaited and not raced with the branches: a new report cuts no heartbeat short.
                     self.send().await;
                 }
@@ -164,6 +169,12 @@ impl HeartbeatDriver {
                 }
             }
         }
+    }
+
+    /// Whether the next heartbeat would begin too late.
+    fn is_too_late(&self) -> bool {
+        let clock = self.sender.clock();
+        self.due().max(Instant::now()) + LAST_ATTEMPT.min(clock.ttl() / 8) > clock.deadline()
     }
 
     /// When the next heartbeat starts.
@@ -249,6 +260,9 @@ impl HeartbeatDriver {
         }
         // One heartbeat that gets through carries everything: the runner has ended.
         loop {
+            if self.is_too_late() {
+                return;
+            }
             self.send().await;
             let Some(retry) = self.retry.filter(|_| self.is_active()) else { return };
             // The next attempt would come too late, so waiting for it would only hold up the result.

@@ -142,6 +142,7 @@ impl Dms {
             ended_by: None,
             granted: now,
             slow_to_end: false,
+            reported: None,
             events: Events::default(),
         });
         let task = &mut self.tasks[number];

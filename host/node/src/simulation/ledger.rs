@@ -40,6 +40,8 @@ pub(super) struct SimLease {
     pub(super) granted: Duration,
     /// Whether its runner does not hear that it should stop, or leaves uploads that take time to abort.
     pub(super) slow_to_end: bool,
+    /// When its final report was sent first.
+    pub(super) reported: Option<Duration>,
     pub(super) events: Events,
 }
 

@@ -167,6 +167,11 @@ impl Plan {
         }
     }
 
+    /// How long this node tries to deliver a final report.
+    pub(super) fn delivery_timeout(&self, node: usize) -> Duration {
+        self.nodes[node].settings.lease.delivery_timeout
+    }
+
     /// What the stop of this node may take.
     pub(super) fn stop_bound(&self, node: usize) -> Duration {
         // A shorter grace time leaves no time to give a lease back.

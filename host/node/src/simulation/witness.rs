@@ -136,6 +136,9 @@ impl State {
             let what = format!("{who} reports the end of lease {number}, but was given {latest:?} since");
             self.violated(now, Invariant::SilentAfterEnd, what);
         }
+        if let Some(lease) = self.dms.leases.get_mut(number) {
+            lease.reported.get_or_insert(now);
+        }
         let other = if completes { LeaseEnd::Failed } else { LeaseEnd::Completed };
         // By its own report: a late one of an earlier lease is beyond what a node can know.
         let by_itself = |lease: &SimLease| lease.end == Some(other) && lease.ended_by == Some(number);

@@ -153,7 +153,13 @@ impl State {
             let answered = holder.could_keep(to, plan.stop_bound(node), lease.slow_to_end)
                 && plan.times_are_known()
                 && !cancelled;
-            if answered && self.links[node].troubles.is_calm(from, to) {
+            let troubles = &self.links[node].troubles;
+            // A report that was tried for as long as a node tries is given up with its lease, whatever a heartbeat did.
+            let gave_up = lease.reported.is_some_and(|first| {
+                let given_up = first + plan.delivery_timeout(node);
+                given_up <= to && !troubles.is_calm(first, given_up)
+            });
+            if answered && !gave_up && troubles.is_calm(from, to) {
                 let what = format!(
                     "lease {number} of node {node} expired at {:.3} s, {:.3} s after its last heartbeat, in a network that was well",
                     to.as_secs_f64(),
