@@ -23,7 +23,7 @@ test-plugins:
 plugins:
     cargo xtask plugins
 
-# Measure (just bench plugins, just bench storage)
+# Measure (just bench plugins, just bench storage, just bench tasks)
 bench *args:
     cargo xtask bench "$@"
 

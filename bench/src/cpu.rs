@@ -32,3 +32,62 @@ pub(crate) fn processor_time(pid: &str) -> Result<ProcessorTime> {
     };
     Ok(ProcessorTime { own: TICK * (user + system), children: TICK * (children_user + children_system) })
 }
+
+/// What a process and its living children have used so far.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Cost {
+    /// Processor time of the process itself.
+    pub(crate) own: Duration,
+    /// Processor time of its children that live.
+    pub(crate) children: Duration,
+    /// Context switches of all of their threads that live.
+    pub(crate) switches: u64,
+}
+
+impl Cost {
+    /// What was used since.
+    pub(crate) fn since(self, before: Self) -> Self {
+        Self {
+            own: self.own.saturating_sub(before.own),
+            children: self.children.saturating_sub(before.children),
+            switches: self.switches.saturating_sub(before.switches),
+        }
+    }
+}
+
+/// What a process and its living children have used so far.
+///
+/// # Errors
+/// Without `/proc`, or when there is no such process.
+pub(crate) fn cost(pid: &str) -> Result<Cost> {
+    let mut cost = Cost { own: processor_time(pid)?.own, children: Duration::ZERO, switches: switches(pid) };
+    for child in children(pid) {
+        // One that ends meanwhile counts nothing.
+        cost.children += processor_time(&child).map(|time| time.own).unwrap_or_default();
+        cost.switches += switches(&child);
+    }
+    Ok(cost)
+}
+
+/// Children of all threads of a process.
+fn children(pid: &str) -> Vec<String> {
+    let of_thread = |thread: &str| {
+        std::fs::read_to_string(format!("/proc/{pid}/task/{thread}/children")).unwrap_or_default()
+    };
+    let children: String = threads(pid).iter().map(|thread| of_thread(thread) + " ").collect();
+    children.split_whitespace().map(str::to_owned).collect()
+}
+
+fn threads(pid: &str) -> Vec<String> {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    threads.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect()
+}
+
+fn switches(pid: &str) -> u64 {
+    let of_thread = |thread: String| {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/task/{thread}/status")).unwrap_or_default();
+        let lines = status.lines().filter_map(|line| line.split_once("ctxt_switches:"));
+        lines.filter_map(|(_, count)| count.trim().parse::<u64>().ok()).sum::<u64>()
+    };
+    threads(pid).into_iter().map(of_thread).sum()
+}

@@ -7,6 +7,7 @@ mod plugins;
 mod sample;
 mod size;
 mod storage;
+mod tasks;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -26,6 +27,8 @@ enum What {
     /// Storage: memory and throughput of a node that copies a large artifact, next to curl and to the
     /// reference node
     Storage(storage::Options),
+    /// Whole tasks that do nothing: how many a second, how long one takes, and what it costs
+    Tasks(tasks::Options),
 }
 
 #[tokio::main]
@@ -33,5 +36,6 @@ async fn main() -> Result<()> {
     match Args::parse().what {
         What::Plugins => plugins::measure().await,
         What::Storage(options) => storage::measure(&options).await,
+        What::Tasks(options) => tasks::measure(&options).await,
     }
 }

@@ -75,7 +75,7 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
-    /// Measure: `bench plugins`, `bench storage`
+    /// Measure: `bench plugins`, `bench storage`, `bench tasks`
     ///
     /// Builds in release mode and becomes `posemesh-bench`, which prints Markdown. docs/benchmarks.md has its
     /// output with the machine that was measured on.

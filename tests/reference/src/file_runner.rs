@@ -36,3 +36,26 @@ impl Runner for FileRunner {
         ctx.output.put_file(COPY, &path).await.with_context(|| format!("upload {COPY}"))
     }
 }
+
+/// Does nothing, for measuring what a task costs beside its work.
+pub struct NoRunner {
+    capability: &'static str,
+}
+
+impl NoRunner {
+    /// A runner for `capability`.
+    pub fn new(capability: &'static str) -> Self {
+        Self { capability }
+    }
+}
+
+#[async_trait]
+impl Runner for NoRunner {
+    fn capability(&self) -> &'static str {
+        self.capability
+    }
+
+    async fn run(&self, _: TaskCtx<'_>) -> Result<()> {
+        Ok(())
+    }
+}
