@@ -199,8 +199,10 @@ impl ArtifactWriter for SinkWriter {
     }
 }
 
-/// Memory that is a waiting process's own, and how long starting one takes.
+/// Memory that is a waiting process's own, and how long starting one takes. The program's code is shared with the node: here,
+/// where this process is another program, with a second sandbox process.
 async fn memory(loader: &Loader, dir: &Path) -> Result<()> {
+    let _second = load(loader, &plugin("noop")).await?;
     for name in ["noop", "pointcloud"] {
         let before = children()?;
         let began = Instant::now();

@@ -3,7 +3,7 @@
 //! ```text
 //! WORK_DIR/                               locked while a process sweeps and makes its own directory
 //! WORK_DIR/node-<pid>-<random>/           locked for as long as the process lives
-//! WORK_DIR/node-<pid>-<random>/task-<random>/
+//! WORK_DIR/node-<pid>-<random>/task-<number>/  of tasks that have use for one
 //! WORK_DIR/node-<pid>-<random>/guests/    the folders of sandbox processes, with what runners write
 //! WORK_DIR/node-<pid>-<random>/logs/      what the runners of the last tasks printed
 //! WORK_DIR/node-<pid>-<random>/leases-<owner>  the journal of the leases that the process holds
@@ -24,9 +24,9 @@ use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt as _, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use async_trait::async_trait;
 use posemesh_files::remove_tree;
 use posemesh_runner_api::disk::TaskDisk;
 use sha2::{Digest as _, Sha256};
@@ -53,6 +53,8 @@ pub(crate) struct WorkDirs {
     /// dies.
     held: Mutex<File>,
     journal: Arc<FileJournal>,
+    /// How many tasks had a place for a directory.
+    tasks: AtomicU64,
 }
 
 /// What can be wrong with `WORK_DIR`.
@@ -108,7 +110,7 @@ impl WorkDirs {
         for dir in dead {
             remove_dead(&dir);
         }
-        Ok((Self { root, own, held: Mutex::new(held), journal }, orphans))
+        Ok((Self { root, own, held: Mutex::new(held), journal, tasks: AtomicU64::new(0) }, orphans))
     }
 
     /// Whether the directory works: that it is there (it is made again if it went), and that a directory and a file
@@ -166,22 +168,16 @@ impl WorkDirs {
 }
 
 /// Where tasks get their directories. The simulation has one without a file system.
-#[async_trait]
 pub(crate) trait TaskDirs: Send + Sync {
-    /// Makes an empty private directory (0700) for a task.
-    ///
-    /// # Errors
-    /// When it can't be made.
-    async fn task_dir(&self) -> io::Result<TaskDir>;
+    /// A place for a task's private directory, which is made when the task has use for it.
+    fn task_dir(&self) -> TaskDir;
 }
 
-#[async_trait]
 impl TaskDirs for WorkDirs {
-    async fn task_dir(&self) -> io::Result<TaskDir> {
-        let parent = self.own.clone();
-        let made = spawn_blocking(move || make_private(&parent, TASK_PREFIX).map(PrivateDir)).await;
-        let dir = made.map_err(io::Error::other)??;
-        Ok(TaskDir { disk: TaskDisk::new(&dir.0), dir: Some(dir) })
+    fn task_dir(&self) -> TaskDir {
+        // Nobody else makes anything in this process's directory.
+        let number = self.tasks.fetch_add(1, Ordering::Relaxed);
+        TaskDir::new(self.own.join(format!("{TASK_PREFIX}{number}")))
     }
 }
 
@@ -248,16 +244,20 @@ fn make_logs(own: &Path) -> Result<(), WorkDirError> {
 /// The private directory of one task; removed, off the runtime's threads, when this is dropped.
 #[derive(Debug)]
 pub(crate) struct TaskDir {
-    /// Taken when it is removed.
-    dir: Option<PrivateDir>,
     disk: TaskDisk,
+    /// It was removed, or is about to be.
+    removed: bool,
 }
 
 impl TaskDir {
+    fn new(path: PathBuf) -> Self {
+        Self { disk: TaskDisk::new(path), removed: false }
+    }
+
     /// A directory that exists in name only.
     #[cfg(any(test, feature = "simulation"))]
     pub(crate) fn simulated() -> Self {
-        Self { dir: None, disk: TaskDisk::new("simulated") }
+        Self::new(PathBuf::from("simulated"))
     }
 
     /// The directory with its budget, for those who write there.
@@ -267,35 +267,35 @@ impl TaskDir {
 
     /// Removes the directory and waits until it is gone. A failure is logged: the next start sweeps.
     pub(crate) async fn remove(mut self) {
-        if let Some(dir) = self.dir.take() {
+        if let Some(path) = self.take() {
             // An error means that the runtime ends; the directory is removed with the closure then.
-            let _ = spawn_blocking(move || drop(dir)).await;
+            let _ = spawn_blocking(move || remove_task(&path)).await;
         }
+    }
+
+    /// What is to be removed; nothing if no directory was needed.
+    fn take(&mut self) -> Option<PathBuf> {
+        let removed = std::mem::replace(&mut self.removed, true);
+        (!removed && self.disk.is_used()).then(|| self.disk.path().to_owned())
     }
 }
 
 impl Drop for TaskDir {
     fn drop(&mut self) {
-        let Some(dir) = self.dir.take() else { return };
+        let Some(path) = self.take() else { return };
         // Removing a tree blocks, so it is handed over; without a runtime there is no thread to hand it to.
         match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn_blocking(move || drop(dir))),
-            Err(_) => drop(dir),
+            Ok(runtime) => drop(runtime.spawn_blocking(move || remove_task(&path))),
+            Err(_) => remove_task(&path),
         }
     }
 }
 
-/// The directory of a task, removed with all that is in it when this is dropped: a runner wrote there, so it may hold
-/// anything.
-#[derive(Debug)]
-struct PrivateDir(PathBuf);
-
-impl Drop for PrivateDir {
-    fn drop(&mut self) {
-        // Not by `TempDir`: the standard library calls itself for each level, and a deep tree would end the process.
-        if let Err(error) = remove_tree(&self.0) {
-            warn!("the directory of a task: {error}; the next start tries again");
-        }
+/// Removes a task's directory with all that is in it: a runner wrote there, so it may hold anything.
+fn remove_task(path: &Path) {
+    // Not by `TempDir`: the standard library calls itself for each level, and a deep tree would end the process.
+    if let Err(error) = remove_tree(path) {
+        warn!("the directory of a task: {error}; the next start tries again");
     }
 }
 

@@ -11,6 +11,7 @@
 //! it costs something, and a process that says what an honest one would not is ended.
 
 pub(crate) mod arena;
+pub(crate) mod buffers;
 pub(crate) mod channel;
 pub(crate) mod confine;
 pub(crate) mod guest;

@@ -1,4 +1,5 @@
-//! A task's private directory and its budget of bytes.
+//! A task's private directory and its budget of bytes. The directory is made when something is first to lie in it: most
+//! tasks need none.
 //!
 //! Three write there: the runner, into its sandbox; the plugin host, which keeps parts of inputs; the domain
 //! client, which keeps artifacts that can't be sent yet. All three share one budget. The runner's host sets it, since
@@ -16,9 +17,12 @@
 //! # Ok::<(), posemesh_runner_api::disk::DiskFull>(())
 //! ```
 
-use std::fmt;
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{fmt, io};
 
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
@@ -40,6 +44,7 @@ pub trait DiskPeer: fmt::Debug + Send + Sync {
 #[derive(Debug)]
 struct Shared {
     path: PathBuf,
+    used: AtomicBool,
     /// One lock for all three: what is checked against the limit must still hold when it is added.
     budget: Mutex<Budget>,
     released: Notify,
@@ -92,18 +97,38 @@ impl Budget {
 }
 
 impl TaskDisk {
-    /// Takes an existing, empty directory (mode 0700). It has no limit until [`TaskDisk::set_limit`].
+    /// Takes a place for a directory, or an empty one that is there. It has no limit until [`TaskDisk::set_limit`].
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self(Arc::new(Shared {
             path: path.into(),
+            used: AtomicBool::new(false),
             budget: Mutex::new(Budget { limit: u64::MAX, reserved: 0, written: 0, peer: None }),
             released: Notify::new(),
         }))
     }
 
-    /// The directory's path.
+    /// The directory's path, whether or not it is there.
     pub fn path(&self) -> &Path {
         &self.0.path
+    }
+
+    /// The directory, made (mode 0700) if it is not there yet. Blocks.
+    ///
+    /// # Errors
+    /// When it can't be made. What holds it is not made with it: that it went is for the node to see.
+    pub fn folder(&self) -> io::Result<&Path> {
+        if !self.is_used() {
+            match DirBuilder::new().mode(0o700).create(&self.0.path) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                _ => self.0.used.store(true, Ordering::Release),
+            }
+        }
+        Ok(&self.0.path)
+    }
+
+    /// Whether somebody here has had use for the directory: otherwise there is none to remove.
+    pub fn is_used(&self) -> bool {
+        self.0.used.load(Ordering::Acquire)
     }
 
     /// Sets the budget in bytes.
@@ -193,8 +218,21 @@ impl TaskDisk {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_directory_is_made_when_it_is_used_and_what_holds_it_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = TaskDisk::new(dir.path().join("task"));
+        assert!(!disk.is_used() && !disk.path().exists());
+        assert_eq!(disk.folder().unwrap(), disk.path());
+        assert!(disk.clone().folder().is_ok() && disk.is_used() && disk.path().is_dir());
+        let nowhere = TaskDisk::new(dir.path().join("gone/task"));
+        assert_eq!(nowhere.folder().unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert!(!nowhere.is_used());
+    }
 
     #[test]
     fn all_that_lies_there_shares_one_budget() {

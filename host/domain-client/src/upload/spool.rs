@@ -24,8 +24,8 @@ pub(super) struct SpoolFile {
 
 impl SpoolFile {
     pub(super) async fn create(disk: &TaskDisk) -> Result<Self, DomainError> {
-        let dir = disk.path().to_owned();
-        let created = spawn_blocking(move || tempfile::tempfile_in(dir)).await;
+        let dir = disk.clone();
+        let created = spawn_blocking(move || tempfile::tempfile_in(dir.folder()?)).await;
         let file = created.map_err(failed)?.map_err(failed)?;
         Ok(Self { file: Arc::new(file), disk: disk.clone(), size: 0 })
     }

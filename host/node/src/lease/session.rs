@@ -89,18 +89,16 @@ impl LeaseSession {
     pub(crate) async fn run(mut self, record: OpenRecord, promise: Promise) -> SessionEnd {
         let began = Instant::now();
         info!(lease_ttl = ?self.sender.clock().ttl(), "leased");
-        let close = Closing::begin(&self, record, began).await;
-        let set_up =
-            set_up(&self.context, &mut self.lease, &mut self.sender, &self.superseded, &promise).await;
+        let (close, written) = Closing::begin(&self, record, began);
+        let set_up = set_up(&self.context, &mut self.lease, &mut self.sender, &self.superseded, &promise);
+        // The disk and the server are waited for at the same time.
+        let (set_up, ()) = tokio::join!(set_up, written);
         let (outcome, started, blame) = match set_up {
             Ok(setup) => {
                 let (outcome, blame) = self.work(setup, &close.record).await;
                 (outcome, true, blame)
             }
-            Err(error) => {
-                let blame = error.blame();
-                (self.end_unstarted(error).await, false, blame)
-            }
+            Err(error) => (self.end_unstarted(error).await, false, None),
         };
         close.end(outcome, started, blame)
     }
@@ -115,8 +113,8 @@ impl LeaseSession {
         } else {
             SetupError::Shutdown
         };
-        let close = Closing::begin(&self, record, began).await;
-        let outcome = self.end_unstarted(error).await;
+        let (close, written) = Closing::begin(&self, record, began);
+        let (outcome, ()) = tokio::join!(self.end_unstarted(error), written);
         close.end(outcome, false, None)
     }
 
@@ -203,11 +201,17 @@ struct Closing {
 }
 
 impl Closing {
-    async fn begin(session: &LeaseSession, record: OpenRecord, began: Instant) -> Self {
+    /// Also what waits until the lease is in the journal.
+    fn begin(
+        session: &LeaseSession,
+        record: OpenRecord,
+        began: Instant,
+    ) -> (Self, impl Future<Output = ()> + use<>) {
         let LeaseSession { context, lease, superseded, .. } = session;
         let (journal, release) = (context.journal.clone(), context.release.clone());
-        journal.begin(lease.task.id).await;
-        Self { task_id: lease.task.id, record, journal, release, superseded: superseded.clone(), began }
+        let written = journal.begin(lease.task.id);
+        let superseded = superseded.clone();
+        (Self { task_id: lease.task.id, record, journal, release, superseded, began }, written)
     }
 
     fn end(self, outcome: LeaseOutcome, started: bool, blame: Option<Blame>) -> SessionEnd {

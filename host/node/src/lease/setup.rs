@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use posemesh_domain_client::DomainPorts;
-use posemesh_runner_api::failure::Blame;
 use posemesh_runner_api::runner::Runner;
 use posemesh_text::one_line;
 use tokio::time::{Instant, sleep};
@@ -33,8 +32,6 @@ pub(super) enum SetupError {
         stage: SetupStage,
         /// What failed, for `details.error` (protocol 3.6).
         error: String,
-        /// Whose fault it is, if that is known.
-        blame: Option<Blame>,
     },
     /// The node shuts down.
     Shutdown,
@@ -42,18 +39,8 @@ pub(super) enum SetupError {
     LeaseOver(LeaseState),
 }
 
-impl SetupError {
-    /// Whose fault it is, if that is known.
-    pub(super) fn blame(&self) -> Option<Blame> {
-        match self {
-            Self::Failed { blame, .. } => *blame,
-            Self::Shutdown | Self::LeaseOver(_) => None,
-        }
-    }
-}
-
-/// Picks the runner, sends the initial heartbeat, merges its answer into the lease, and makes the task's
-/// directory and ports. Nothing is left behind when it fails.
+/// Picks the runner, sends the initial heartbeat, merges its answer into the lease, and opens the task's
+/// ports. Nothing is left behind when it fails.
 pub(super) async fn set_up(
     context: &LeaseContext,
     lease: &mut Lease,
@@ -75,11 +62,7 @@ pub(super) async fn set_up(
     }
     promise.settle(runner.needs());
     // Not before the answer: it may cancel the task, and then there is nothing to clean up.
-    let dir = context.work_dirs.task_dir().await.map_err(|error| SetupError::Failed {
-        stage: SetupStage::BuildPorts,
-        error: format!("could not make the task's directory: {error}"),
-        blame: Some(Blame::Host),
-    })?;
+    let dir = context.work_dirs.task_dir();
     promise.uses(dir.disk());
     let stop = sender.reports().stop_token().clone();
     match context.ports.open(lease, sender.token().clone(), stop, dir.disk().clone()) {
@@ -87,7 +70,7 @@ pub(super) async fn set_up(
         Err(error) => {
             // Waited for instead of left to `drop`, so that the directory is gone before the failure is reported.
             dir.remove().await;
-            Err(SetupError::Failed { stage: SetupStage::BuildPorts, error: error.to_owned(), blame: None })
+            Err(SetupError::Failed { stage: SetupStage::BuildPorts, error: error.to_owned() })
         }
     }
 }
@@ -104,7 +87,6 @@ fn pick(context: &LeaseContext, capability: &str) -> Result<Arc<dyn Runner>, Set
                 one_line(capability, MAX_CAPABILITY),
                 live.join(", ")
             ),
-            blame: None,
         }
     })
 }
@@ -128,11 +110,7 @@ async fn initial_heartbeat(
         };
         // Judged by when the next attempt would start: waiting for one too late would eat the time to report.
         if error.kind == JobServerErrorKind::Fatal || Instant::now() + retry_in >= last_attempt {
-            return Err(SetupError::Failed {
-                stage: SetupStage::InitialHeartbeat,
-                error: error.text,
-                blame: None,
-            });
+            return Err(SetupError::Failed { stage: SetupStage::InitialHeartbeat, error: error.text });
         }
         warn!(%error, ?retry_in, "the initial heartbeat failed");
         unless_over(context, superseded, sleep(retry_in)).await?;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use tokio::time::sleep;
 use uuid::Uuid;
 
@@ -29,18 +29,19 @@ impl SimulatedJournal {
     }
 }
 
-#[async_trait]
 impl LeaseJournal for SimulatedJournal {
-    async fn begin(&self, task_id: Uuid) {
+    fn begin(&self, task_id: Uuid) -> BoxFuture<'static, ()> {
         let held = {
             let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             held.insert(task_id);
             held.len() as u64
         };
-        // A disk that has other things to do.
-        if held.is_multiple_of(3) {
-            sleep(Duration::from_millis(100 * held)).await;
-        }
+        Box::pin(async move {
+            // A disk that has other things to do.
+            if held.is_multiple_of(3) {
+                sleep(Duration::from_millis(100 * held)).await;
+            }
+        })
     }
 
     fn end(&self, task_id: Uuid) {

@@ -98,7 +98,7 @@ async fn run(
         Some(planted) => Arc::new(PlantedServer { server, planted, gave_up: false.into() }),
         None => server,
     };
-    let storage = Arc::new(SimulatedStorage::new(world.clone(), who));
+    let storage = Arc::new(SimulatedStorage::new(world.clone()));
     let journal = world.state().links[who.node].journal.clone();
     let orphans = journal.orphans();
     world.state().finds(who, &orphans, world.now());

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use posemesh_runner_api::json_text::JsonText;
 use uuid::Uuid;
 
@@ -77,9 +78,10 @@ impl Planted {
 /// A journal that nobody writes.
 pub(super) struct NoJournal;
 
-#[async_trait]
 impl LeaseJournal for NoJournal {
-    async fn begin(&self, _: Uuid) {}
+    fn begin(&self, _: Uuid) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::ready(()))
+    }
 
     fn end(&self, _: Uuid) {}
 }

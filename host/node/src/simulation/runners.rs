@@ -1,7 +1,6 @@
 //! Runners that succeed, fail, hang, don't hear, and talk too much; ports and directories that fail now and then.
 
 use std::collections::BTreeSet;
-use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -172,16 +171,14 @@ fn draw_of_lease(seed: u64, lease: usize) -> Draw {
     Draw::new(seed, 1_000_000 + lease as u64)
 }
 
-/// Opens the ports of a task, and makes its directory.
+/// Opens the ports of a task.
 pub(super) struct SimulatedStorage {
     world: Arc<World>,
-    draw: Mutex<Draw>,
 }
 
 impl SimulatedStorage {
-    pub(super) fn new(world: Arc<World>, who: Who) -> Self {
-        let draw = Draw::new(world.plan.seed, 10_000 + who.incarnation as u64);
-        Self { world, draw: Mutex::new(draw) }
+    pub(super) fn new(world: Arc<World>) -> Self {
+        Self { world }
     }
 }
 
@@ -205,21 +202,9 @@ impl OpenPorts for SimulatedStorage {
     }
 }
 
-#[async_trait]
 impl TaskDirs for SimulatedStorage {
-    async fn task_dir(&self) -> io::Result<TaskDir> {
-        let (full, slow) = {
-            let mut draw = self.draw.lock().unwrap_or_else(PoisonError::into_inner);
-            let healthy = self.world.state().healthy;
-            (draw.in_thousand(20) && !healthy, draw.in_thousand(50))
-        };
-        if slow {
-            sleep(Duration::from_millis(300)).await;
-        }
-        if full {
-            return Err(io::Error::from(io::ErrorKind::StorageFull));
-        }
-        Ok(TaskDir::simulated())
+    fn task_dir(&self) -> TaskDir {
+        TaskDir::simulated()
     }
 }
 

@@ -27,6 +27,9 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 /// The wait before a descriptor that takes no more bytes is tried again.
 const FULL_WAIT: Duration = Duration::from_millis(20);
 
+/// How long the thread lets lines gather.
+const LINGER: Duration = Duration::from_millis(1);
+
 /// The losses of the log of this process.
 static LOSSES: OnceLock<Arc<Losses>> = OnceLock::new();
 
@@ -102,9 +105,18 @@ pub(super) fn start(
     let (alive, ended) = sync_channel(0);
     thread::Builder::new().name("log".to_owned()).spawn(move || {
         let _alive: SyncSender<()> = alive;
-        while let Ok(Order::Write(line)) = queue.recv() {
-            // It counts what it can't write.
-            let _ = sink.write(&line);
+        while let Ok(first) = queue.recv() {
+            let mut order = Some(first);
+            while let Some(Order::Write(line)) = order {
+                // It counts what it can't write.
+                let _ = sink.write(&line);
+                order = queue.try_recv().ok();
+            }
+            if let Some(Order::End) = order {
+                return;
+            }
+            // Lines come in bursts: whoever logs the next one need not wake this thread.
+            thread::sleep(LINGER);
         }
     })?;
     let guard = LogGuard { orders: orders.clone(), ended };

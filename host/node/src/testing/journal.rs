@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use uuid::Uuid;
 
 use crate::admission::{Admit, Promise, Refusal};
@@ -20,10 +21,10 @@ impl FakeJournal {
     }
 }
 
-#[async_trait]
 impl LeaseJournal for FakeJournal {
-    async fn begin(&self, task_id: Uuid) {
+    fn begin(&self, task_id: Uuid) -> BoxFuture<'static, ()> {
         self.0.lock().unwrap().insert(task_id);
+        Box::pin(std::future::ready(()))
     }
 
     fn end(&self, task_id: Uuid) {

@@ -1,19 +1,19 @@
 //! The journal of leases as a file: a line for each begin (`+ID`) and each end (`-ID`).
 //!
-//! A thread of its own writes it, so that a disk that hangs holds up no lease. The file is emptied whenever no lease is
-//! held. A whole new file takes the place of the old one in one step, so that a process that dies leaves one of the two;
-//! whatever else lies in its place, a pipe or a folder, is not opened but replaced.
+//! A thread of its own writes it, so that a disk that hangs holds up no lease. When the file has grown long, or no lease is
+//! held any more, a new one with what is left takes its place, in one step, so that a process that dies leaves one of the two; whatever else lies there, a
+//! pipe or a folder, is not opened but replaced.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use posemesh_files::remove_tree;
 use rustix::fs::OFlags;
 use tokio::sync::oneshot;
@@ -32,6 +32,8 @@ const NEXT: &str = ".next";
 const MAX_SHOWN: usize = 512;
 /// The length at which the file is written anew with what is left.
 const MAX_BYTES: u64 = 64 << 10;
+/// How soon the end of a lease is written.
+const ENDS_INTERVAL: Duration = Duration::from_millis(100);
 /// How long a lease waits for its line.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
 /// How many leases of dead processes are given back.
@@ -43,6 +45,8 @@ const MAX_READ: u64 = 1 << 20;
 #[derive(Debug)]
 pub(crate) struct FileJournal {
     held: Mutex<BTreeSet<Uuid>>,
+    /// Ends that are not written yet. Nobody waits for them, so they wake nobody.
+    ended: Arc<Mutex<Vec<Uuid>>>,
     changes: SyncSender<Change>,
 }
 
@@ -50,7 +54,6 @@ pub(crate) struct FileJournal {
 enum Change {
     /// The sender is dropped when it is written.
     Begin(Uuid, oneshot::Sender<()>),
-    End(Uuid),
     /// The file may have gone, or something else may lie there.
     Look,
 }
@@ -60,7 +63,15 @@ impl FileJournal {
     pub(super) fn open(path: PathBuf, orphans: &[OrphanedLease]) -> Self {
         let held: BTreeSet<Uuid> = orphans.iter().map(|orphan| orphan.task_id).collect();
         let (changes, queue) = sync_channel(QUEUED);
-        let mut file = JournalFile { path, file: None, held: held.clone(), bytes: 0, failed: false };
+        let ended = Arc::default();
+        let mut file = JournalFile {
+            path,
+            file: None,
+            held: held.clone(),
+            ended: Arc::clone(&ended),
+            bytes: 0,
+            failed: false,
+        };
         // Here and not in the thread: the folders that the leases come from are removed next.
         file.keep(JournalFile::write_anew);
         // Without the thread nothing is remembered, which costs a TTL at most.
@@ -69,7 +80,7 @@ impl FileJournal {
         if let Err(error) = started {
             warn!(%error, "the thread that writes the journal of leases can't be started: after a crash they would expire instead of being given back");
         }
-        Self { held: Mutex::new(held), changes }
+        Self { held: Mutex::new(held), ended, changes }
     }
 
     /// Whether no lease is held.
@@ -92,19 +103,18 @@ impl FileJournal {
     }
 }
 
-#[async_trait]
 impl LeaseJournal for FileJournal {
-    async fn begin(&self, task_id: Uuid) {
+    fn begin(&self, task_id: Uuid) -> BoxFuture<'static, ()> {
         self.held().insert(task_id);
         let (writing, written) = oneshot::channel();
         self.send(Change::Begin(task_id, writing));
         // A lease does not wait long for a disk that hangs.
-        let _ = timeout(WRITE_TIMEOUT, written).await;
+        Box::pin(async { _ = timeout(WRITE_TIMEOUT, written).await })
     }
 
     fn end(&self, task_id: Uuid) {
         self.held().remove(&task_id);
-        self.send(Change::End(task_id));
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner).push(task_id);
     }
 }
 
@@ -113,6 +123,7 @@ struct JournalFile {
     path: PathBuf,
     file: Option<File>,
     held: BTreeSet<Uuid>,
+    ended: Arc<Mutex<Vec<Uuid>>>,
     bytes: u64,
     /// Whether the last change could not be written, which is logged once.
     failed: bool,
@@ -120,23 +131,39 @@ struct JournalFile {
 
 impl JournalFile {
     fn follow(mut self, queue: &Receiver<Change>) {
-        while let Ok(change) = queue.recv() {
-            // Dropped at the end of the round, when the line is written.
-            let (line, _writing) = match change {
-                Change::Begin(task_id, writing) => {
-                    self.held.insert(task_id);
-                    (Some(format!("+{task_id}\n")), Some(writing))
-                }
-                Change::End(task_id) => {
-                    self.held.remove(&task_id);
-                    (Some(format!("-{task_id}\n")), None)
-                }
-                Change::Look if self.is_there() => continue,
-                Change::Look => (None, None),
+        loop {
+            // Without a lease there is no end to look for.
+            let change = match self.held.is_empty() {
+                true => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                false => queue.recv_timeout(ENDS_INTERVAL),
             };
-            match line.filter(|_| self.file.is_some() && !self.held.is_empty() && self.bytes < MAX_BYTES) {
-                Some(line) => self.keep(|journal| journal.append(&line)),
-                None => self.keep(Self::write_anew),
+            let mut lines = String::new();
+            // Before what begins: a task may be leased once more.
+            for task_id in std::mem::take(&mut *self.ended.lock().unwrap_or_else(PoisonError::into_inner)) {
+                self.held.remove(&task_id);
+                lines.push_str(&format!("-{task_id}\n"));
+            }
+            let is_quiet = matches!(change, Err(RecvTimeoutError::Timeout));
+            // Dropped at the end of the round, when the lines are written.
+            let (is_there, _writing) = match change {
+                Ok(Change::Begin(task_id, writing)) => {
+                    self.held.insert(task_id);
+                    lines.push_str(&format!("+{task_id}\n"));
+                    (true, Some(writing))
+                }
+                Ok(Change::Look) => (self.is_there(), None),
+                Err(RecvTimeoutError::Timeout) => (true, None),
+                Err(RecvTimeoutError::Disconnected) if lines.is_empty() => return,
+                Err(RecvTimeoutError::Disconnected) => (true, None),
+            };
+            if is_there && lines.is_empty() {
+                continue;
+            }
+            // Between leases that come in a row the file is not made anew: a line costs less.
+            let is_over = is_quiet && self.held.is_empty();
+            match is_there && !is_over && self.file.is_some() && self.bytes < MAX_BYTES {
+                true => self.keep(|journal| journal.append(&lines)),
+                false => self.keep(Self::write_anew),
             }
         }
     }
@@ -301,7 +328,14 @@ mod tests {
         let path = dir.path().join("leases");
         let [one, two] = [1, 2].map(Uuid::from_u128);
         let held = BTreeSet::from([one]);
-        let mut file = JournalFile { path: path.clone(), file: None, held, bytes: 0, failed: false };
+        let mut file = JournalFile {
+            path: path.clone(),
+            file: None,
+            held,
+            ended: Arc::default(),
+            bytes: 0,
+            failed: false,
+        };
         file.write_anew().unwrap();
         file.held.insert(two);
         // A folder can't be made into a file, and one below it can't be opened.

@@ -15,8 +15,13 @@ fn names(root: &Path) -> Vec<String> {
 async fn task_directories_are_private_empty_and_gone_afterwards() {
     let root = tempfile::tempdir().unwrap();
     let (dirs, _) = WorkDirs::open(root.path().join("made/for/us"), OWNER).await.unwrap();
-    let task = dirs.task_dir().await.unwrap();
-    let path = task.disk().path().to_owned();
+    let unused = dirs.task_dir();
+    let never = unused.disk().path().to_owned();
+    unused.remove().await;
+    assert!(!never.exists(), "a task that needs no directory has none");
+    let task = dirs.task_dir();
+    let path = task.disk().folder().unwrap().to_owned();
+    assert_ne!(path, never);
     assert!(path.file_name().unwrap().to_str().unwrap().starts_with(TASK_PREFIX));
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
     assert_eq!(fs::metadata(&dirs.own).unwrap().permissions().mode() & 0o777, 0o700);
@@ -32,7 +37,8 @@ async fn task_directories_are_private_empty_and_gone_afterwards() {
 async fn a_sweep_removes_what_dead_processes_left_and_nothing_else() {
     let root = tempfile::tempdir().unwrap();
     let (alive, _) = WorkDirs::open(root.path().to_owned(), OWNER).await.unwrap();
-    let alive_task = alive.task_dir().await.unwrap();
+    let alive_task = alive.task_dir();
+    alive_task.disk().folder().unwrap();
     for dead in ["node-1-dead", "node-2-dead", "someone-elses"] {
         fs::create_dir_all(root.path().join(dead).join("task-x")).unwrap();
     }
@@ -137,7 +143,8 @@ async fn what_another_user_left_is_neither_believed_nor_removed() {
 async fn a_cleaner_of_temporary_files_does_not_give_a_living_nodes_directory_away() {
     let root = tempfile::tempdir().unwrap();
     let (alive, _) = WorkDirs::open(root.path().to_owned(), OWNER).await.unwrap();
-    let task = alive.task_dir().await.unwrap();
+    let task = alive.task_dir();
+    task.disk().folder().unwrap();
     // Every file that is there goes; the directories are in use.
     for entry in fs::read_dir(&alive.own).unwrap().map(Result::unwrap) {
         if entry.file_type().unwrap().is_file() {
@@ -155,10 +162,12 @@ async fn a_directory_that_goes_is_made_again_and_locked() {
     let (dirs, _) = WorkDirs::open(work.clone(), OWNER).await.unwrap();
     dirs.check().unwrap();
     fs::remove_dir_all(&work).unwrap();
-    assert!(dirs.task_dir().await.is_err());
+    let error = dirs.task_dir().disk().folder().unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::NotFound, "what holds it is not made by a task");
     dirs.check().unwrap();
     assert!(dirs.logs().is_dir());
-    let task = dirs.task_dir().await.unwrap();
+    let task = dirs.task_dir();
+    task.disk().folder().unwrap();
     let (_second, _) = WorkDirs::open(work, OWNER).await.unwrap();
     assert!(task.disk().path().exists(), "the directory that was made again is locked like the first");
 }

@@ -143,7 +143,7 @@ impl Worker {
                 () = self.capabilities.changed() => {}
                 () = self.reported.changed() => {}
                 // The fallback is never waited for: `select!` evaluates this even if the condition is false.
-                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                () = until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                     self.poll.start(self.server.clone(), self.admission.clone(), shutdown.clone());
                 }
             }
@@ -246,6 +246,13 @@ impl Worker {
                 error!("the task of a lease broke down; the lease is left to expire");
             }
         }
+    }
+}
+
+/// Waits until a moment. A timer would take a millisecond even for one that has come.
+async fn until(moment: Instant) {
+    if moment > Instant::now() {
+        sleep_until(moment).await;
     }
 }
 

@@ -77,9 +77,7 @@ pub(crate) async fn call<T: Send + 'static>(
         Err(error) => return no_thread(&error),
     };
     let (done, mut ended) = oneshot::channel();
-    // A thread of its own rather than one of the runtime's: whether there is one is known here and now, and a guest
-    // that can't be ended does not hold up the end of the runtime.
-    let thread = std::thread::Builder::new().name("runner".to_owned()).spawn(move || {
+    let thread = threads.spawn(move || {
         let result = runtime.block_on(drive(pre, state, call, abandoned));
         drop(running);
         // Nobody waits any more for what a stuck guest returns.
@@ -153,18 +151,19 @@ async fn drive<T>(
         tokio::time::sleep(STOP_GRACE).await;
     };
     let overflow = async {
-        // `describe` has no directory: there is nothing to measure, and the other branches end the call.
-        if scratch.dirs().is_err() {
-            return std::future::pending().await;
-        }
         loop {
+            tokio::time::sleep(SCRATCH_INTERVAL).await;
+            // A guest that has had no use for its directory yet has put nothing there.
+            if scratch.made().is_none() {
+                continue;
+            }
             let began = Instant::now();
             let looking = scratch.clone();
             if let Ok(Some(limit)) = tokio::task::spawn_blocking(move || looking.watch()).await {
                 return limit;
             }
             // Measuring may cost no more than a tenth of the time, however much there is.
-            tokio::time::sleep(SCRATCH_INTERVAL.max(began.elapsed() * 10)).await;
+            tokio::time::sleep((began.elapsed() * 10).saturating_sub(SCRATCH_INTERVAL)).await;
         }
     };
     let result = tokio::select! {

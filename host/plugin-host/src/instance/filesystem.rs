@@ -13,6 +13,7 @@ mod p2_input;
 mod p2_output;
 mod p3;
 mod p3_consumer;
+pub(crate) mod preopens;
 
 use wasmtime::component::Linker;
 use wasmtime_wasi::{p2 as wasi_p2, p3 as wasi_p3};
@@ -25,7 +26,9 @@ pub(crate) fn add_to_linker(linker: &mut Linker<RunState>) -> wasmtime::Result<(
     linker.allow_shadowing(true);
     let metered = RunState::metered_filesystem;
     wasi_p2::bindings::filesystem::types::add_to_linker::<_, HasFilesystem>(linker, metered)?;
+    wasi_p2::bindings::filesystem::preopens::add_to_linker::<_, HasFilesystem>(linker, metered)?;
     wasi_p3::bindings::filesystem::types::add_to_linker::<_, HasFilesystem>(linker, metered)?;
+    wasi_p3::bindings::filesystem::preopens::add_to_linker::<_, HasFilesystem>(linker, metered)?;
     linker.allow_shadowing(false);
     Ok(())
 }

@@ -1,4 +1,7 @@
-//! The threads of guests: what interrupts them while they run, and how many are held by runners that can't be ended.
+//! The threads of guests: those they run on, what interrupts them meanwhile, and how many are held by runners that can't
+//! be ended.
+
+mod kept;
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,15 +10,20 @@ use std::time::Duration;
 
 use wasmtime::Engine;
 
+use crate::instance::guest_threads::kept::KeptThreads;
+
 /// How often a running guest is interrupted to see whether it should stop: about the longest that one guest can
 /// keep its thread from noticing a cancellation or a deadline.
 const TICK: Duration = Duration::from_millis(10);
+/// How many ticks go on after the last guest: waking for each of many short tasks costs more than a few ticks do.
+const TICKS_AFTER: u32 = 20;
 
 /// The guests of one engine. Cloning shares.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct GuestThreads {
     stuck: Arc<AtomicUsize>,
     ticker: Arc<Ticker>,
+    threads: KeptThreads,
 }
 
 #[derive(Debug, Default)]
@@ -27,6 +35,10 @@ struct Ticker {
 #[derive(Debug, Default)]
 struct Ticking {
     guests: usize,
+    /// Ticks since there was a guest.
+    idle: u32,
+    /// The thread that makes epochs pass waits for a guest.
+    waits: bool,
     /// The thread that makes epochs pass was started.
     started: bool,
     /// The last user is gone.
@@ -63,13 +75,26 @@ impl GuestThreads {
             state.started = true;
         }
         state.guests += 1;
+        let waits = state.waits;
         drop(state);
-        self.ticker.changed.notify_one();
+        if waits {
+            self.ticker.changed.notify_one();
+        }
         Ok(RunningGuest(self.ticker.clone()))
     }
 
-    /// Ends the thread that makes epochs pass, when no guest will run any more.
+    /// Does a job on a thread of its own: whether there is one is known here and now, and a guest that can't be ended does
+    /// not hold up the end of the runtime, as one on a thread of the runtime's would.
+    ///
+    /// # Errors
+    /// When there is no thread left.
+    pub(crate) fn spawn(&self, job: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        self.threads.run(Box::new(job))
+    }
+
+    /// Ends the threads, when no guest will run any more.
     pub(crate) fn end(&self) {
+        self.threads.end();
         self.ticker.lock().over = true;
         self.ticker.changed.notify_one();
     }
@@ -79,9 +104,12 @@ impl Ticker {
     /// Waits for the next tick; false when there will be none.
     fn wait(&self) -> bool {
         let mut state = self.lock();
-        while state.guests == 0 && !state.over {
+        state.idle = if state.guests == 0 { state.idle.saturating_add(1) } else { 0 };
+        while state.guests == 0 && state.idle > TICKS_AFTER && !state.over {
+            state.waits = true;
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+        state.waits = false;
         let over = state.over && state.guests == 0;
         drop(state);
         if !over {

@@ -1,6 +1,6 @@
 //! The call of `run`: one task from its folders to its end.
 
-use std::path::PathBuf;
+use std::sync::Arc;
 
 use posemesh_runner_api::failure::RunFailure;
 use posemesh_runner_api::runner::RunnerCall;
@@ -13,7 +13,7 @@ use crate::instance::failure::FailureContext;
 use crate::instance::guest_threads::GuestThreads;
 use crate::instance::log_stream::LogStream;
 use crate::instance::outbound::Outbound;
-use crate::instance::prepare::{make_dirs, new_state, wasi_of_run};
+use crate::instance::prepare::{new_state, wasi_of_run};
 use crate::instance::runner_log::RunnerLog;
 use crate::instance::runner_log::file::LogFile;
 use crate::instance::state::RunState;
@@ -41,7 +41,7 @@ pub(crate) struct InstanceSetup<'a> {
     pub(crate) label: &'a str,
     pub(crate) limits: &'a Limits,
     /// The granted folders, open.
-    pub(crate) folders: &'a [OpenFolder],
+    pub(crate) folders: Arc<[OpenFolder]>,
     pub(crate) environment: &'a [(String, String)],
     pub(crate) threads: &'a GuestThreads,
     pub(crate) log: RunnerLog,
@@ -59,11 +59,11 @@ pub(crate) async fn run(
 ) -> Result<(), RunFailure> {
     let GenerationSetup { label, grant, environment, threads, folders, instance_bytes } = setup;
     let trouble = RunTrouble::default();
-    let log = log_of(label, &grant.limits, &task_call, &trouble).await;
+    let log = log_of(label, &grant.limits, &task_call, &trouble);
     let setup = InstanceSetup {
         label,
         limits: &grant.limits,
-        folders: &folders,
+        folders: folders.into(),
         environment,
         threads,
         outbound: Box::new(Outbound::new(grant, log.clone())),
@@ -75,16 +75,11 @@ pub(crate) async fn run(
 }
 
 /// The log of a task, kept in its file from the first line on.
-pub(crate) async fn log_of(
-    label: &str,
-    limits: &Limits,
-    call: &RunnerCall,
-    trouble: &RunTrouble,
-) -> RunnerLog {
+pub(crate) fn log_of(label: &str, limits: &Limits, call: &RunnerCall, trouble: &RunTrouble) -> RunnerLog {
     let span = tracing::info_span!("runner", runner = %label, task_id = %call.task.id);
     let log = RunnerLog::new(limits.log_bytes, span);
     if let Some(path) = call.log_file.clone() {
-        keep_in_file(&log, path, trouble).await;
+        log.keep_in(LogFile::new(path, trouble.clone()));
     }
     log
 }
@@ -106,17 +101,13 @@ pub(crate) async fn run_with(
         trouble,
         instance_bytes,
     } = setup;
-    let dir = task_call.disk.path();
-    let dirs = make_dirs(dir.to_owned()).await.map_err(|error| {
-        RunFailure::host(format!("making the sandbox directory in {}: {error}", dir.display()))
-    })?;
     let (stdout, stderr) = (LogStream::new(&log, "stdout"), LogStream::new(&log, "stderr"));
-    let wasi = wasi_of_run(&dirs, folders, environment, [&stdout, &stderr]).map_err(RunFailure::host)?;
-    let work = dirs.work.clone();
+    let wasi = wasi_of_run(environment, [&stdout, &stderr]);
     // Converted here because `new_state` takes the whole call.
     let task = wit::task(&task_call.task);
     let (kept, noting) = (log.clone(), trouble.clone());
-    let state = new_state(wasi, limits, instance_bytes, outbound, task_call, Some(dirs), kept, noting);
+    let state = new_state(wasi, limits, instance_bytes, outbound, task_call, Some(folders), kept, noting);
+    let scratch = state.scratch.clone();
     let called = call(pre, state, threads, async move |runner: &RunnerWorld, store| {
         runner.posemesh_runner_entry().call_run(store, &task).await
     })
@@ -132,22 +123,11 @@ pub(crate) async fn run_with(
         Err(end) => context.ended(end),
     };
     // A runner only sees that its files are not there.
-    if let Err(error) = tokio::fs::metadata(&work).await {
+    if let Some(dirs) = scratch.made()
+        && let Err(error) = tokio::fs::metadata(&dirs.work).await
+    {
         trouble.saw_host(format!("the task's directory went while the runner was using it ({error})"));
     }
     // A port that is cut off by a request to stop looks like a server that failed.
     Err(if called.usage.stopped.is_some() { failure } else { trouble.blame(failure) })
-}
-
-/// A task does not fail because its log can't be kept.
-async fn keep_in_file(log: &RunnerLog, path: PathBuf, trouble: &RunTrouble) {
-    let noting = trouble.clone();
-    let created = tokio::task::spawn_blocking(move || LogFile::create(&path, noting)).await;
-    match created.map_err(std::io::Error::other).and_then(|file| file) {
-        Ok(file) => log.keep_in(file),
-        Err(error) => {
-            trouble.saw("making the log file of a task", &error);
-            tracing::warn!(%error, "what the runner prints can't be kept in a file");
-        }
-    }
 }

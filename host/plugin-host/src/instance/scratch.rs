@@ -5,11 +5,12 @@
 //! guard.
 
 pub(crate) mod depth;
+pub(crate) mod folders;
 pub(crate) mod look;
 pub(crate) mod view;
 
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -18,6 +19,7 @@ use posemesh_runner_api::ports::PortError;
 
 use crate::instance::runner_log::RunnerLog;
 use crate::instance::scratch::depth::{MAX_DEPTH, TooDeep, depth_of};
+use crate::instance::scratch::folders::{SandboxDirs, TaskFolders};
 use crate::instance::scratch::look::{FolderSize, look};
 use crate::instance::trouble::RunTrouble;
 use crate::manifest::limits::{Limit, LimitReached, Limits};
@@ -25,24 +27,13 @@ use crate::manifest::limits::{Limit, LimitReached, Limits};
 /// How many opened files are remembered before those that were closed are forgotten.
 const FORGET_AFTER: usize = 64;
 
-/// The folders of one task on the host. The runner sees the first two.
-#[derive(Debug, Clone)]
-pub(crate) struct SandboxDirs {
-    /// `/work`, read and write.
-    pub(crate) work: PathBuf,
-    /// `/work/inputs`, read only.
-    pub(crate) inputs: PathBuf,
-    /// Parts that are kept but were not materialised.
-    pub(crate) spool: PathBuf,
-}
-
 /// A task's folders and their budget: the bytes of all that lies in the task's directory, and how many files of
 /// it are the runner's.
 #[derive(Debug)]
 pub(crate) struct Scratch {
     disk: TaskDisk,
     /// None in `describe`, which has no directory.
-    dirs: Option<SandboxDirs>,
+    folders: Option<TaskFolders>,
     most_files: u64,
     account: Mutex<Account>,
     trouble: RunTrouble,
@@ -77,25 +68,53 @@ impl Drop for Growth<'_> {
 }
 
 impl Scratch {
-    /// Limits what may lie in an empty directory.
+    /// Limits what may lie in a task's directory, which is empty, or not there yet.
     pub(crate) fn new(
         disk: TaskDisk,
-        dirs: Option<SandboxDirs>,
+        folders: Option<TaskFolders>,
         limits: &Limits,
         trouble: RunTrouble,
         log: RunnerLog,
     ) -> Self {
         // The disk is shared with what the node writes for the task, so the limit lives there.
         disk.set_limit(limits.scratch_bytes);
-        Self { disk, dirs, most_files: limits.scratch_files, account: Mutex::default(), trouble, log }
+        Self { disk, folders, most_files: limits.scratch_files, account: Mutex::default(), trouble, log }
     }
 
-    /// The folders.
+    /// The folders of the runner, made if they are not there yet. Blocks.
     ///
     /// # Errors
-    /// When there are none: the guest gets this error.
+    /// When there are none, or they can't be made: the guest gets this error.
     pub(crate) fn dirs(&self) -> Result<&SandboxDirs, PortError> {
-        self.dirs.as_ref().ok_or_else(|| PortError::denied("there is no sandbox directory here"))
+        self.folders()?.make().map_err(|error| self.not_made(&error))
+    }
+
+    /// The folder of parts that are kept, made if it is not there yet. Blocks.
+    ///
+    /// # Errors
+    /// As [`Scratch::dirs`].
+    pub(crate) fn spool(&self) -> Result<PathBuf, PortError> {
+        self.folders()?.spool().map_err(|error| self.not_made(&error))
+    }
+
+    /// The folders of the runner, if it has had use for them.
+    pub(crate) fn made(&self) -> Option<&SandboxDirs> {
+        self.folders.as_ref()?.made()
+    }
+
+    /// Whether there may be folders at all.
+    pub(crate) fn has_folders(&self) -> bool {
+        self.folders.is_some()
+    }
+
+    fn folders(&self) -> Result<&TaskFolders, PortError> {
+        self.folders.as_ref().ok_or_else(|| PortError::denied("there is no sandbox directory here"))
+    }
+
+    fn not_made(&self, error: &io::Error) -> PortError {
+        let what = format!("making the sandbox directory {}: {error}", self.disk.path().display());
+        self.trouble.saw_host(&*what);
+        PortError::host(what)
     }
 
     /// The budget, in bytes.
@@ -167,7 +186,7 @@ impl Scratch {
     }
 
     fn look_now(&self) {
-        let Some(dirs) = &self.dirs else { return };
+        let Some(dirs) = self.made() else { return };
         let opened = self.account().opened.clone();
         match look(&dirs.work, self.stop_at(), &opened) {
             Ok(found) => {
@@ -182,7 +201,7 @@ impl Scratch {
 
     /// Looks at what is there, beside the runner; the limit that it has passed, if it has. Blocks.
     pub(crate) fn watch(&self) -> Option<LimitReached> {
-        let dirs = self.dirs.as_ref()?;
+        let dirs = self.made()?;
         let (version, pending, opened) = {
             let account = self.account();
             (account.version, account.pending, account.opened.clone())
@@ -235,7 +254,7 @@ impl Scratch {
     /// # Errors
     /// When it would lie too deep.
     pub(crate) fn check_depth(&self, parent: &File, levels: usize) -> Result<(), TooDeep> {
-        let Some(dirs) = &self.dirs else { return Ok(()) };
+        let Some(dirs) = self.made() else { return Ok(()) };
         // What can't be told is too deep only if the look finds it so.
         match depth_of(parent, &dirs.work) {
             Ok(depth) if depth + 1 + levels > MAX_DEPTH => {
@@ -249,9 +268,9 @@ impl Scratch {
 
     /// Notes whether this machine is the cause when the system's answer says only that something failed.
     pub(crate) fn probe(&self) {
-        let Some(dirs) = &self.dirs else { return };
+        let Some(folders) = &self.folders else { return };
         // Where the runner can't reach: it must not be able to make the host look guilty.
-        let tried = tempfile::tempfile_in(&dirs.spool).and_then(|mut file| file.write_all(b"x"));
+        let tried = folders.spool().and_then(tempfile::tempfile_in).and_then(|mut file| file.write_all(b"x"));
         if let Err(error) = tried {
             self.trouble.saw("writing to the task's directory", &error);
         }

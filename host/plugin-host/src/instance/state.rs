@@ -8,6 +8,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
 
 use crate::instance::control::{ControlContext, ControlView};
+use crate::instance::filesystem::preopens::Preopens;
 use crate::instance::inputs::{InputsContext, InputsView};
 use crate::instance::memory::MemoryLimiter;
 use crate::instance::outputs::{OutputsContext, OutputsView};
@@ -24,6 +25,7 @@ pub(crate) struct RunState {
     pub(crate) control: ControlContext,
     pub(crate) memory: MemoryLimiter,
     pub(crate) scratch: Arc<Scratch>,
+    pub(crate) preopens: Arc<Preopens>,
     pub(crate) limits: Limits,
 }
 
@@ -46,7 +48,8 @@ impl RunState {
     pub(crate) fn metered_filesystem(&mut self) -> FilesystemView<'_> {
         // Copies, since wasmtime lends its part only together with the whole.
         let (scratch, memory_left) = (self.scratch.clone(), self.memory.left());
-        FilesystemView { wasi: self.filesystem(), scratch, memory_left }
+        let preopens = self.preopens.clone();
+        FilesystemView { wasi: self.filesystem(), scratch, memory_left, preopens }
     }
 
     pub(crate) fn control(&mut self) -> ControlView<'_> {

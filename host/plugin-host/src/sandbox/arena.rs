@@ -7,11 +7,15 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use rustix::buffer::spare_capacity;
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fstat, ftruncate, memfd_create};
+use rustix::fs::{
+    FallocateFlags, MemfdFlags, SealFlags, fallocate, fcntl_add_seals, fstat, ftruncate, memfd_create,
+};
 use rustix::io::{Errno, pread, pwrite};
+
+use crate::sandbox::buffers::Buffers;
 
 /// Bytes of one slot: what one read or write moves.
 pub(crate) const SLOT: usize = 1 << 20;
@@ -24,6 +28,8 @@ const FEWER: [u32; 4] = [SLOTS, SLOTS / 2, SLOTS / 4, 1];
 pub(crate) struct Arena {
     file: Arc<OwnedFd>,
     slots: u32,
+    /// Somebody on this side has read or written there.
+    touched: Arc<AtomicBool>,
 }
 
 impl Arena {
@@ -40,13 +46,17 @@ impl Arena {
         let slots = made?;
         // Neither side can make it larger, which would take memory, or smaller under the other's hands.
         fcntl_add_seals(&file, SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL)?;
-        Ok(Self { file: Arc::new(file), slots })
+        Ok(Self { file: Arc::new(file), slots, touched: Arc::default() })
     }
 
     /// Takes one that was made by the node.
     pub(crate) fn of(file: OwnedFd) -> io::Result<Self> {
         let slots = u64::try_from(fstat(&file)?.st_size).unwrap_or_default() / SLOT as u64;
-        Ok(Self { file: Arc::new(file), slots: u32::try_from(slots).unwrap_or(SLOTS) })
+        Ok(Self {
+            file: Arc::new(file),
+            slots: u32::try_from(slots).unwrap_or(SLOTS),
+            touched: Arc::default(),
+        })
     }
 
     /// How many slots there are: at least one.
@@ -59,12 +69,12 @@ impl Arena {
         &self.file
     }
 
-    /// Copies bytes into a slot.
+    /// Copies bytes into a slot, from this offset on.
     ///
     /// # Errors
     /// When there is no such slot or they do not fit.
-    pub(crate) fn put(&self, slot: u32, mut bytes: &[u8]) -> io::Result<()> {
-        let mut at = self.place(slot, bytes.len())?;
+    pub(crate) fn put(&self, slot: u32, offset: usize, mut bytes: &[u8]) -> io::Result<()> {
+        let mut at = self.place(slot, offset.saturating_add(bytes.len()))? + offset as u64;
         while !bytes.is_empty() {
             let written = pwrite(&*self.file, bytes, at)?;
             if written == 0 {
@@ -80,18 +90,18 @@ impl Arena {
     ///
     /// # Errors
     /// When there is no such slot or it is smaller.
-    pub(crate) fn get(&self, slot: u32, length: usize) -> io::Result<Bytes> {
+    pub(crate) fn get(&self, slot: u32, length: usize, buffers: &Buffers) -> io::Result<Bytes> {
         let at = self.place(slot, length)?;
-        let mut bytes = Vec::with_capacity(length);
-        while bytes.len() < length {
-            let from = at + bytes.len() as u64;
-            // The vector may have more room than was asked for; what is beyond belongs to the next slot.
-            if pread(&*self.file, spare_capacity(&mut bytes), from)? == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
+        buffers.filled(length, |bytes| {
+            let mut done = 0;
+            while let Some(rest) = bytes.get_mut(done..).filter(|rest| !rest.is_empty()) {
+                match pread(&*self.file, rest, at + done as u64)? {
+                    0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                    read => done += read,
+                }
             }
-        }
-        bytes.truncate(length);
-        Ok(bytes.into())
+            Ok(())
+        })
     }
 
     /// Where a slot begins.
@@ -100,7 +110,20 @@ impl Arena {
             let what = format!("slot {slot} with {length} bytes: there are {} of {SLOT} bytes", self.slots);
             return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         }
+        self.touched.store(true, Ordering::Relaxed);
         Ok(u64::from(slot) * SLOT as u64)
+    }
+
+    /// Gives back the memory that it takes, for its next use: all bytes are zero then.
+    ///
+    /// # Errors
+    /// What the system says; it is not to be used again then.
+    pub(crate) fn clear(&self) -> io::Result<()> {
+        if self.touched.swap(false, Ordering::Relaxed) {
+            let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+            fallocate(&*self.file, flags, 0, u64::from(self.slots) * SLOT as u64)?;
+        }
+        Ok(())
     }
 }
 
@@ -112,14 +135,20 @@ mod tests {
     #[test]
     fn slots_are_apart_and_nothing_lies_beyond_them() {
         let arena = Arena::create().unwrap();
-        arena.put(0, &vec![1; SLOT]).unwrap();
-        arena.put(1, b"second").unwrap();
-        assert_eq!(arena.get(1, 6).unwrap(), "second");
-        let first = arena.get(0, SLOT).unwrap();
+        let buffers = Buffers::default();
+        let get = |slot, length| arena.get(slot, length, &buffers);
+        arena.put(0, 0, &vec![1; SLOT]).unwrap();
+        arena.put(1, 0, b"sec").unwrap();
+        arena.put(1, 3, b"ond").unwrap();
+        assert_eq!(get(1, 6).unwrap(), "second");
+        let first = get(0, SLOT).unwrap();
         assert!(first.len() == SLOT && first.iter().all(|byte| *byte == 1));
         for (slot, length) in [(SLOTS, 1), (u32::MAX, 1), (0, SLOT + 1)] {
-            assert!(arena.get(slot, length).is_err() && arena.put(slot, &vec![0; length]).is_err());
+            assert!(get(slot, length).is_err() && arena.put(slot, 0, &vec![0; length]).is_err());
+            assert!(arena.put(slot, SLOT, &[0]).is_err() && arena.put(slot, usize::MAX, &[0]).is_err());
         }
+        arena.clear().unwrap();
+        assert_eq!(get(1, 6).unwrap(), vec![0; 6], "nothing is left of its last use");
         assert!(ftruncate(arena.file(), 1).is_err() && ftruncate(arena.file(), 1 << 40).is_err());
     }
 }

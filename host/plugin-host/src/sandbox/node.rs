@@ -5,6 +5,7 @@ mod call;
 mod claims;
 mod ending;
 pub(crate) mod heard;
+mod memories;
 mod objects;
 pub(crate) mod pool;
 mod process;

@@ -35,9 +35,15 @@ impl SharedDisk {
         Ok(Self { page: Arc::new(page), side: Side::Node })
     }
 
+    /// The node's side of a page that a call has used before. Nothing is taken on either side.
+    pub(crate) fn again(page: Arc<OwnedFd>) -> io::Result<Self> {
+        pwrite(&*page, &[0; 2 * WORD as usize], 0)?;
+        Ok(Self { page, side: Side::Node })
+    }
+
     /// The guest's side of a page that the node has made.
-    pub(crate) fn of(page: OwnedFd) -> Self {
-        Self { page: Arc::new(page), side: Side::Guest }
+    pub(crate) fn of(page: Arc<OwnedFd>) -> Self {
+        Self { page, side: Side::Guest }
     }
 
     /// To be handed to the other side.
@@ -79,7 +85,8 @@ mod tests {
     #[test]
     fn two_processes_share_one_budget() {
         let node_side = SharedDisk::create().unwrap();
-        let guest_side = SharedDisk::of(node_side.page().try_clone().unwrap());
+        let page = node_side.page();
+        let guest_side = SharedDisk::of(page.clone());
         let (node, guest) = (TaskDisk::new("/node"), TaskDisk::new("/guest"));
         node.share_with(Arc::new(node_side));
         guest.share_with(Arc::new(guest_side));
@@ -93,5 +100,8 @@ mod tests {
         node.release(60);
         assert!(!guest.set_written(100));
         assert!(guest.set_written(101));
+        node.share_no_more();
+        let again = SharedDisk::again(page).unwrap();
+        assert_eq!(again.used(), 0, "what another call has taken does not count");
     }
 }

@@ -27,6 +27,9 @@ pub(crate) type CallId = u64;
 /// Numbers the asks of one call. The ask that opens something is its number from then on.
 pub(crate) type AskId = u64;
 
+/// Numbers the memory that calls share with their node, within one process.
+pub(crate) type MemoryId = u32;
+
 /// From the node to a sandbox process.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ToGuest {
@@ -34,7 +37,7 @@ pub(crate) enum ToGuest {
     Setup(Setup),
     /// Calls `describe`.
     Describe { limits: Limits, instance_bytes: u64 },
-    /// Runs a task; its descriptors are the call's arena and the page on which its disk use is shared.
+    /// Runs a task. When the memory that it names is new, its descriptors are the arena and the page of that.
     Run(Box<Order>),
     /// Asks a call to stop.
     Stop { call: CallId, reason: StopReason },
@@ -63,10 +66,12 @@ pub(crate) struct Setup {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Order {
     pub(crate) call: CallId,
+    /// Which memory the call shares with the node: no other call has it before this one has ended.
+    pub(crate) memory: MemoryId,
     /// The runner, for failures.
     pub(crate) label: String,
     pub(crate) task: Task,
-    /// The task's folder, below the folder of the process.
+    /// Where the task's folder is made when it has use for one: below the folder of the process.
     pub(crate) folder: String,
     pub(crate) limits: Limits,
     pub(crate) environment: Vec<(String, String)>,
@@ -101,8 +106,19 @@ pub(crate) enum ToNode {
     LinesDropped { call: CallId, count: u64 },
     /// What the call has used of its limits, by their names.
     Usage { call: CallId, used: BTreeMap<String, u64> },
-    /// The call's end: the last frame about it.
-    Ended { call: CallId, result: Result<(), Failure> },
+    /// The call's end: the last frame about it. `folder` says whether it has made its folder; what is left because this was a
+    /// lie goes with the process.
+    Ended {
+        call: CallId,
+        result: Result<(), Failure>,
+        #[serde(default = "made")]
+        folder: bool,
+    },
+}
+
+/// Whoever does not say has made it.
+fn made() -> bool {
+    true
 }
 
 /// Why a process can't serve.

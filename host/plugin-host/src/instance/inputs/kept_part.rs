@@ -42,7 +42,7 @@ impl KeptPart {
     pub(crate) fn create(scratch: Arc<Scratch>, from: u64, size: u64) -> Result<Self, PortError> {
         let (file, path) = tempfile::Builder::new()
             .prefix("part-")
-            .tempfile_in(&scratch.dirs()?.spool)
+            .tempfile_in(scratch.spool()?)
             .and_then(|file| file.keep().map_err(|error| error.error))
             .map_err(|error| PortError::host(format!("making a file for an input part: {error}")))?;
         // With no bytes yet: if the reservation fails, dropping this removes the file and releases nothing.
@@ -87,12 +87,12 @@ impl KeptPart {
 
     /// Moves the file to where the runner can read it; its path there.
     pub(crate) fn materialise(&mut self, info: &PartInfo) -> Result<String, PortError> {
-        let dirs = self.scratch.dirs()?;
+        let inputs = &self.scratch.dirs()?.inputs;
+        let spool = self.path.parent().unwrap_or(&self.path);
         let file_name = self.path.file_name().unwrap_or_default();
         // Names are harmless by now; if one were not, these handles would let it lead nowhere else.
         let link = || -> std::io::Result<String> {
-            let [spool, inputs] =
-                [&dirs.spool, &dirs.inputs].map(|dir| Dir::open_ambient_dir(dir, ambient_authority()));
+            let [spool, inputs] = [spool, inputs].map(|dir| Dir::open_ambient_dir(dir, ambient_authority()));
             let (spool, inputs) = (spool?, inputs?);
             // Links count as taken too, which is why this looks at the name itself and not at what it leads to.
             let name = free_name(info, |name| inputs.symlink_metadata(name).is_ok());

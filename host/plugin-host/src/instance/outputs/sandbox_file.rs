@@ -10,7 +10,7 @@ use posemesh_runner_api::ports::PortError;
 use posemesh_text::one_line;
 use rustix::fs::OFlags;
 
-use crate::instance::scratch::SandboxDirs;
+use crate::instance::scratch::folders::SandboxDirs;
 use crate::instance::trouble::host_cause;
 
 /// How much of a path is shown, in bytes.

@@ -3,30 +3,27 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::PathBuf;
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::instance::trouble::RunTrouble;
 
-/// An open log file. What is written is bounded by who writes.
+/// A log file, made with its first line: most runners print nothing. What is written is bounded by who writes.
 #[derive(Debug)]
 pub(crate) struct LogFile {
-    file: File,
+    path: PathBuf,
+    file: Option<File>,
     failed: bool,
     trouble: RunTrouble,
 }
 
 impl LogFile {
-    /// Makes the file, readable by this user alone; `trouble` learns of it when it can't be written.
-    ///
-    /// # Errors
-    /// When it is there already or can't be made.
-    pub(crate) fn create(path: &Path, trouble: RunTrouble) -> io::Result<Self> {
-        // Never an existing file: its lines would be mixed with those of another run.
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        Ok(Self { file, failed: false, trouble })
+    /// A file that is made, readable by this user alone, when there is something to write; `trouble` learns of it when it
+    /// can't be made or written.
+    pub(crate) fn new(path: PathBuf, trouble: RunTrouble) -> Self {
+        Self { path, file: None, failed: false, trouble }
     }
 
     /// Appends `TIME STREAM LINE`. It must not hold up the runner for more than a write to the page
@@ -36,10 +33,21 @@ impl LogFile {
             return;
         }
         let time = OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default();
-        if let Err(error) = self.file.write_all(format!("{time} {stream} {line}\n").as_bytes()) {
+        let written =
+            self.file().and_then(|file| (&*file).write_all(format!("{time} {stream} {line}\n").as_bytes()));
+        if let Err(error) = written {
             self.failed = true;
             self.trouble.saw("writing the log file of a task", &error);
             tracing::warn!(%error, "a task's log file can't be written; it ends here");
         }
+    }
+
+    fn file(&mut self) -> io::Result<&File> {
+        if self.file.is_none() {
+            // Never an existing file: its lines would be mixed with those of another run.
+            let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&self.path)?;
+            self.file = Some(made);
+        }
+        self.file.as_ref().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 }

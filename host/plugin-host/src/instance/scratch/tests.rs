@@ -8,9 +8,10 @@ use super::*;
 
 fn scratch(dir: &std::path::Path, scratch_bytes: u64, scratch_files: u64) -> Scratch {
     let limits = Limits { scratch_bytes, scratch_files, ..Limits::default() };
-    let dirs = SandboxDirs { work: dir.to_owned(), inputs: dir.to_owned(), spool: dir.to_owned() };
-    let log = RunnerLog::new(1000, tracing::Span::none());
-    Scratch::new(TaskDisk::new(dir), Some(dirs), &limits, RunTrouble::default(), log)
+    let (disk, log) = (TaskDisk::new(dir), RunnerLog::new(1000, tracing::Span::none()));
+    let dirs = SandboxDirs { work: dir.to_owned(), inputs: dir.to_owned() };
+    let folders = TaskFolders::there(disk.clone(), dirs);
+    Scratch::new(disk, Some(folders), &limits, RunTrouble::default(), log)
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use wasmtime::component::HasData;
 use wasmtime_wasi::filesystem::WasiFilesystemCtxView;
 
+use crate::instance::filesystem::preopens::Preopens;
 use crate::instance::memory::MemoryLeft;
 use crate::instance::scratch::Scratch;
 
@@ -13,6 +14,7 @@ pub(crate) struct FilesystemView<'a> {
     pub(crate) wasi: WasiFilesystemCtxView<'a>,
     pub(crate) scratch: Arc<Scratch>,
     pub(crate) memory_left: MemoryLeft,
+    pub(crate) preopens: Arc<Preopens>,
 }
 
 /// Tells the linker which view the functions get.

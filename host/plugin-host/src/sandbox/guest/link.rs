@@ -9,6 +9,7 @@ use posemesh_runner_api::ports::{PortError, PortErrorKind};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::sandbox::arena::Arena;
+use crate::sandbox::buffers::Buffers;
 use crate::sandbox::guest::outbox::Outbox;
 use crate::sandbox::wire::{Answer, Ask, AskId, CallId, HttpError, Refusal, ToNode};
 
@@ -53,6 +54,7 @@ pub(crate) struct CallLink {
     pub(crate) call: CallId,
     outbox: Outbox,
     arena: Arena,
+    buffers: Buffers,
     next: AtomicU64,
     waiting: Mutex<HashMap<AskId, Waiting>>,
     slots: Arc<Semaphore>,
@@ -81,6 +83,7 @@ impl CallLink {
             call,
             outbox,
             arena,
+            buffers: Buffers::default(),
             next: AtomicU64::new(1),
             waiting: Mutex::default(),
             slots: Arc::new(Semaphore::new(slots as usize)),
@@ -110,7 +113,7 @@ impl CallLink {
     /// Copies bytes into a slot and asks the node to take them.
     pub(crate) fn ask_write(&self, opened: AskId, slot: Slot, bytes: &[u8]) -> Result<Asked, PortError> {
         let failed = |error| PortError::host(format!("handing bytes to the node: {error}"));
-        self.arena.put(slot.number, bytes).map_err(failed)?;
+        self.arena.put(slot.number, 0, bytes).map_err(failed)?;
         let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         Ok(self.ask(Ask::Write { opened, slot: slot.number, length }, Some(slot)))
     }
@@ -147,7 +150,7 @@ impl CallLink {
             (Ok(Answer::Bytes(length)), Some(slot)) => {
                 let failed =
                     |error| Refusal::Port(PortError::host(format!("taking bytes of the node: {error}")));
-                self.arena.get(slot.number, length as usize).map(Reply::Bytes).map_err(failed)
+                self.arena.get(slot.number, length as usize, &self.buffers).map(Reply::Bytes).map_err(failed)
             }
             (Ok(said), _) => Ok(Reply::Said(said)),
             (Err(refusal), _) => Err(refusal),

@@ -31,7 +31,7 @@ use crate::sandbox::guest::outbox::Outbox;
 use crate::sandbox::guest::outputs::LinkedOutputs;
 use crate::sandbox::guest::reports;
 use crate::sandbox::shared_disk::SharedDisk;
-use crate::sandbox::wire::{CallId, Failure, NotDescribed, Order, Stream, ToGuest, ToNode};
+use crate::sandbox::wire::{CallId, Failure, MemoryId, NotDescribed, Order, Stream, ToGuest, ToNode};
 
 /// Everything that the process serves with.
 pub(crate) struct Server {
@@ -58,7 +58,7 @@ struct Shared {
     engine: Arc<RunnerEngine>,
     pre: RunnerPre<RunState>,
     label: String,
-    folders: Vec<OpenFolder>,
+    folders: Arc<[OpenFolder]>,
     outbox: Outbox,
 }
 
@@ -74,14 +74,15 @@ impl Server {
         outbox: Outbox,
     ) -> Result<(), String> {
         let Self { runtime, engine, pre, label, folders } = self;
-        let shared = Arc::new(Shared { engine, pre, label, folders, outbox });
+        let shared = Arc::new(Shared { engine, pre, label, folders: folders.into(), outbox });
         let lines = Lines::default();
         let ended = runtime.block_on(async {
             let channel = channel.try_clone().and_then(|socket| ChannelEnd::new(socket, max_frame));
             let channel = channel.map_err(|error| format!("the channel: {error}"))?;
+            let mut memories = HashMap::new();
             loop {
                 match channel.receive().await {
-                    Ok(Some(received)) => take(&shared, &lines, received)?,
+                    Ok(Some(received)) => take(&shared, &lines, &mut memories, received)?,
                     Ok(None) => return Ok(()),
                     Err(error) => return Err(format!("the channel: {error}")),
                 }
@@ -94,7 +95,12 @@ impl Server {
 }
 
 /// Takes a frame of the node, whose every word is true.
-fn take(shared: &Arc<Shared>, lines: &Lines, received: Received) -> Result<(), String> {
+fn take(
+    shared: &Arc<Shared>,
+    lines: &Lines,
+    memories: &mut HashMap<MemoryId, (Arena, Arc<OwnedFd>)>,
+    received: Received,
+) -> Result<(), String> {
     let frame = received.parse().map_err(|error| format!("a frame of the node: {error}"))?;
     let with = |call, tell: &dyn Fn(&Line)| {
         // A call that has ended meanwhile hears nothing.
@@ -107,10 +113,12 @@ fn take(shared: &Arc<Shared>, lines: &Lines, received: Received) -> Result<(), S
         }
         ToGuest::Run(order) => {
             let mut descriptors = received.descriptors.into_iter();
-            let (Some(arena), Some(page)) = (descriptors.next(), descriptors.next()) else {
-                return Err("an order has no arena or no page".to_owned());
-            };
-            let arena = Arena::of(arena).map_err(|error| format!("an arena: {error}"))?;
+            if let (Some(arena), Some(page)) = (descriptors.next(), descriptors.next()) {
+                let arena = Arena::of(arena).map_err(|error| format!("an arena: {error}"))?;
+                memories.insert(order.memory, (arena, Arc::new(page)));
+            }
+            let memory = memories.get(&order.memory).cloned();
+            let (arena, page) = memory.ok_or("an order has no memory")?;
             let line = Line {
                 link: CallLink::new(order.call, shared.outbox.clone(), arena),
                 reports: Reports::new(ReportLimits::default()),
@@ -156,7 +164,7 @@ fn run_order(
 ) -> impl Future<Output = ()> + Send + use<> {
     let (link, reports, abandoned) = (line.link.clone(), line.reports.clone(), line.abandoned.clone());
     async move {
-        let Order { call, label, task, folder, limits, environment, http, instance_bytes } = order;
+        let Order { call, memory: _, label, task, folder, limits, environment, http, instance_bytes } = order;
         let disk = TaskDisk::new(folder);
         disk.share_with(Arc::new(page));
         let printed = shared.outbox.clone();
@@ -171,7 +179,7 @@ fn run_order(
         let setup = InstanceSetup {
             label: &label,
             limits: &limits,
-            folders: &shared.folders,
+            folders: shared.folders.clone(),
             environment: &environment,
             threads: shared.engine.guest_threads(),
             log: log.clone(),
@@ -184,7 +192,7 @@ fn run_order(
             inputs: Arc::new(LinkedInputs(link.clone())),
             outputs: Arc::new(LinkedOutputs(link.clone())),
             reports: reports.clone(),
-            disk,
+            disk: disk.clone(),
             log_file: None,
         };
         let result = tokio::select! {
@@ -204,7 +212,9 @@ fn run_order(
             reason,
             details,
         });
-        shared.outbox.send(&ToNode::Ended { call, result });
+        // The next call has the page.
+        disk.share_no_more();
+        shared.outbox.send(&ToNode::Ended { call, result, folder: disk.is_used() });
         lines.lock().unwrap_or_else(PoisonError::into_inner).remove(&call);
     }
 }

@@ -1,7 +1,6 @@
 //! One task in a sandbox process, from its order to its end, on the node's side. Whatever the process does or does not
 //! do, this ends.
 
-use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,16 +21,14 @@ use crate::instance::run::log_of;
 use crate::instance::runner_log::RunnerLog;
 use crate::instance::trouble::RunTrouble;
 use crate::manifest::policy::Grant;
-use crate::sandbox::arena::Arena;
 use crate::sandbox::node::budget::CallBudget;
 use crate::sandbox::node::claims::HostClaims;
 use crate::sandbox::node::ending::ProcessEnd;
-use crate::sandbox::node::heard::take_frame;
+use crate::sandbox::node::heard::{Ended, take_frame};
 use crate::sandbox::node::objects::Objects;
 use crate::sandbox::node::process::Process;
 use crate::sandbox::node::requests::Requests;
 use crate::sandbox::node::steps::Answers;
-use crate::sandbox::shared_disk::SharedDisk;
 use crate::sandbox::wire::{CallId, Failure, Order, ToGuest, ToNode};
 
 /// Grace after the process should have ended a call by itself, before the process is ended: at the deadline it traps, is
@@ -72,35 +69,23 @@ async fn drive(
     abandoned: CancellationToken,
 ) -> Result<(), RunFailure> {
     let trouble = RunTrouble::default();
-    let log = log_of(&setup.label, &setup.grant.limits, &call, &trouble).await;
+    let log = log_of(&setup.label, &setup.grant.limits, &call, &trouble);
     let (id, mut frames, _registered) = process.call();
     let folder = process.folder.join(format!("task-{id}"));
-    let made = make_folder(folder.clone()).await;
-    let result = match made {
-        Err(error) => {
-            Err(RunFailure::host(format!("making the sandbox directory {}: {error}", folder.display())))
-        }
-        Ok(()) => {
-            let _room = process.begin(&setup.grant.limits);
-            let context = CallContext { id, process: &process, setup: &setup, log: &log, trouble: &trouble };
-            context.run(call, folder.clone(), &mut frames, &abandoned).await
-        }
-    };
+    let _room = process.begin(&setup.grant.limits);
+    let context = CallContext { id, process: &process, setup: &setup, log: &log, trouble: &trouble };
+    let (result, made) = context.run(call, folder.clone(), &mut frames, &abandoned).await;
     let result = setup.claims.judge(result, &folder).await;
     log.close();
-    // After the answer is known, and off its path: nobody waits for this.
-    drop(tokio::task::spawn_blocking(move || {
-        if let Err(error) = remove_tree(&folder) {
-            tracing::warn!(%error, "a task's sandbox directory was not removed whole");
-        }
-    }));
+    if made {
+        // After the answer is known, and off its path: nobody waits for this.
+        drop(tokio::task::spawn_blocking(move || {
+            if let Err(error) = remove_tree(&folder) {
+                tracing::warn!(%error, "a task's sandbox directory was not removed whole");
+            }
+        }));
+    }
     result
-}
-
-async fn make_folder(folder: PathBuf) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    let make = move || std::fs::DirBuilder::new().mode(0o700).create(folder);
-    tokio::task::spawn_blocking(make).await.map_err(io::Error::other)?
 }
 
 struct CallContext<'a> {
@@ -112,18 +97,21 @@ struct CallContext<'a> {
 }
 
 impl CallContext<'_> {
+    /// The result, and whether a folder was made for it.
     async fn run(
         &self,
         call: RunnerCall,
         folder: PathBuf,
         frames: &mut tokio::sync::mpsc::Receiver<ToNode>,
         abandoned: &CancellationToken,
-    ) -> Result<(), RunFailure> {
-        let host = |what: &str, error: io::Error| RunFailure::host(format!("{what}: {error}"));
+    ) -> (Result<(), RunFailure>, bool) {
         let limits = &self.setup.grant.limits;
-        let arena = Arena::create().map_err(|error| host("making a call's arena", error))?;
-        let page = SharedDisk::create().map_err(|error| host("making a call's page", error))?;
-        let page_file = page.page();
+        let (memory, page) = match self.process.memories.take() {
+            Ok(taken) => taken,
+            Err(error) => {
+                return (Err(RunFailure::host(format!("making the memory of a call: {error}"))), false);
+            }
+        };
         call.disk.set_limit(limits.scratch_bytes);
         call.disk.share_with(Arc::new(page));
         let http =
@@ -136,13 +124,14 @@ impl CallContext<'_> {
             call.inputs,
             call.outputs,
             requests,
-            arena.clone(),
+            memory.arena().clone(),
             answers,
             budget,
             self.trouble.clone(),
         );
         let order = Order {
             call: self.id,
+            memory: memory.id(),
             label: self.setup.label.clone(),
             task: call.task,
             folder: folder.display().to_string(),
@@ -151,17 +140,23 @@ impl CallContext<'_> {
             http,
             instance_bytes: self.setup.instance_bytes,
         };
-        let sent = self
-            .process
-            .send(&ToGuest::Run(Box::new(order)), &[arena.file().as_fd(), page_file.as_fd()])
-            .await;
-        let result = match sent {
+        let new = [memory.arena().file().as_fd(), memory.page().as_fd()];
+        let descriptors = if memory.is_new { &new[..] } else { &[] };
+        let sent = self.process.send(&ToGuest::Run(Box::new(order)), descriptors).await;
+        let ended = match sent {
             Ok(()) => self.follow(&reports, &mut objects, frames, abandoned).await,
             Err(_) => Err(self.crashed(&self.process.over().await)),
         };
         objects.close_all().await;
         call.disk.share_no_more();
-        result
+        match ended {
+            Ok(Ended { result, folder }) => {
+                self.process.memories.give_back(memory);
+                (result.map_err(|failure| self.failure(failure)), folder)
+            }
+            // Its process is gone, or about to be: nobody uses its memory again.
+            Err(failure) => (Err(failure), true),
+        }
     }
 
     /// Follows the call to its end.
@@ -171,9 +166,10 @@ impl CallContext<'_> {
         objects: &mut Objects,
         frames: &mut tokio::sync::mpsc::Receiver<ToNode>,
         abandoned: &CancellationToken,
-    ) -> Result<(), RunFailure> {
+    ) -> Result<Ended, RunFailure> {
         let stop = reports.stop_token().clone();
-        let latest = Instant::now() + self.setup.grant.limits.deadline().saturating_add(KILL_GRACE);
+        let limits = &self.setup.grant.limits;
+        let latest = Instant::now() + limits.deadline().saturating_add(KILL_GRACE);
         let (mut asked_to_stop, mut dropped, mut killed) = (false, false, false);
         let kill_at = tokio::time::sleep_until(latest);
         let silent_at = tokio::time::sleep(SILENCE);
@@ -209,9 +205,9 @@ impl CallContext<'_> {
                 frame = frames.recv() => {
                     let Some(frame) = frame else { return Err(self.crashed(&self.process.over().await)) };
                     silent_at.as_mut().reset(Instant::now() + SILENCE);
-                    match self.take(frame, reports, objects) {
+                    match take_frame(frame, reports, objects, self.log, limits) {
                         Ok(None) => {}
-                        Ok(Some(result)) => return result,
+                        Ok(Some(ended)) => return Ok(ended),
                         Err(what) => {
                             self.process.kill(format!("it broke the protocol of the sandbox: {what}"));
                             return Err(self.crashed(&self.process.over().await));
@@ -225,17 +221,6 @@ impl CallContext<'_> {
     async fn tell(&self, frame: &ToGuest) {
         // A process that is gone is noticed by its end.
         let _ = self.process.send(frame, &[] as &[BorrowedFd<'_>]).await;
-    }
-
-    /// Takes a frame; the call's result, if it was the last.
-    fn take(
-        &self,
-        frame: ToNode,
-        reports: &Reports,
-        objects: &mut Objects,
-    ) -> Result<Option<Result<(), RunFailure>>, String> {
-        let heard = take_frame(frame, reports, objects, self.log, &self.setup.grant.limits)?;
-        Ok(heard.map(|result| result.map_err(|failure| self.failure(failure))))
     }
 
     /// A failure as the process tells it, bounded once more, and with nobody blamed whom the node knows to be innocent.

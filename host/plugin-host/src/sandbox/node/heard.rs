@@ -23,6 +23,14 @@ const MAX_EVENTS: u64 = 1 << 20;
 /// The most lines that one frame can say were dropped.
 const MAX_LINES: u64 = 1 << 40;
 
+/// How a call ended, as its process says.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) result: Result<(), Failure>,
+    /// Whether there is a folder to be removed.
+    pub(super) folder: bool,
+}
+
 /// Takes a frame; how the call ended, if it was the last.
 ///
 /// # Errors
@@ -33,7 +41,7 @@ pub(super) fn take_frame(
     objects: &mut Objects,
     log: &RunnerLog,
     limits: &Limits,
-) -> Result<Option<Result<(), Failure>>, String> {
+) -> Result<Option<Ended>, String> {
     match frame {
         ToNode::Ask { ask, what, .. } => objects.take(ask, what)?,
         ToNode::Close { opened, .. } => objects.close(opened),
@@ -54,7 +62,7 @@ pub(super) fn take_frame(
         // Empty before there is an instance.
         ToNode::Usage { used, .. } if used.is_empty() => {}
         ToNode::Usage { used, .. } => reports.set_usage(usage(&used, limits)),
-        ToNode::Ended { result, .. } => return Ok(Some(result)),
+        ToNode::Ended { result, folder, .. } => return Ok(Some(Ended { result, folder })),
         ToNode::Ready { .. } | ToNode::NotReady(_) | ToNode::Described(_) => {}
     }
     Ok(None)

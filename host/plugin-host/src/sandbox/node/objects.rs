@@ -4,7 +4,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
 use posemesh_runner_api::ports::{
     ArtifactSpec, ArtifactWriter, InputPort, OutputPort, PartStream, PortError,
 };
@@ -13,6 +12,7 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use crate::instance::trouble::RunTrouble;
 use crate::sandbox::arena::{Arena, SLOT, SLOTS};
+use crate::sandbox::buffers::Buffers;
 use crate::sandbox::node::budget::CallBudget;
 use crate::sandbox::node::requests::Requests;
 use crate::sandbox::node::steps::{Answers, Asked, Step};
@@ -32,6 +32,7 @@ pub(super) struct Objects {
     pub(super) outputs: Arc<dyn OutputPort>,
     pub(super) requests: Option<Requests>,
     pub(super) arena: Arena,
+    buffers: Buffers,
     pub(super) answers: Answers,
     pub(super) budget: CallBudget,
     pub(super) trouble: RunTrouble,
@@ -49,8 +50,8 @@ impl Objects {
         budget: CallBudget,
         trouble: RunTrouble,
     ) -> Self {
-        let (open, tasks) = (HashMap::new(), JoinSet::new());
-        Self { inputs, outputs, requests, arena, answers, budget, trouble, open, tasks }
+        let (open, tasks, buffers) = (HashMap::new(), JoinSet::new(), Buffers::default());
+        Self { inputs, outputs, requests, arena, buffers, answers, budget, trouble, open, tasks }
     }
 
     /// Takes an ask.
@@ -91,7 +92,8 @@ impl Objects {
             Ask::Read { opened, slot, max } => (opened, Step::Read { slot, max }),
             Ask::Write { opened, slot, length } => {
                 // Copied at once: what the process writes to the slot afterwards changes nothing.
-                let bytes = self.arena.get(slot, length as usize).map_err(|error| error.to_string())?;
+                let bytes = self.arena.get(slot, length as usize, &self.buffers);
+                let bytes = bytes.map_err(|error| error.to_string())?;
                 self.budget.take(bytes.len() as u64)?;
                 (opened, Step::Write(bytes))
             }
@@ -190,31 +192,28 @@ impl Input {
     async fn read(&self, stream: &mut dyn PartStream, slot: u32, max: u32) -> Result<Answer, PortError> {
         let failed = |error| PortError::host(format!("handing bytes to the sandbox: {error}"));
         let max = (max as usize).clamp(1, SLOT);
-        let mut filled = stream.read(max).await?;
-        if filled.len() < FILL.min(max) && !filled.is_empty() {
-            filled = fill(stream, filled, max).await;
+        let mut filled = 0;
+        // Reads on until a frame is worth its cost.
+        while filled < FILL.min(max) {
+            let bytes = match stream.read(max - filled).await {
+                Ok(bytes) => bytes,
+                // Said by the next read, as it would be then.
+                Err(_) if filled > 0 => break,
+                Err(error) => return Err(error),
+            };
+            let bytes = bytes.get(..max - filled).unwrap_or(&bytes);
+            if bytes.is_empty() {
+                break;
+            }
+            self.arena.put(slot, filled, bytes).map_err(failed)?;
+            filled += bytes.len();
         }
-        filled.truncate(max);
-        self.arena.put(slot, &filled).map_err(failed)?;
-        Ok(Answer::Bytes(u32::try_from(filled.len()).unwrap_or_default()))
+        Ok(Answer::Bytes(u32::try_from(filled).unwrap_or_default()))
     }
 
     async fn answer(&self, ask: AskId, answer: Result<Answer, PortError>) {
         answer_port(&self.answers, &self.trouble, ask, answer).await;
     }
-}
-
-/// Reads on until a frame is worth its cost. What goes wrong is said by the next read, as it would be then.
-async fn fill(stream: &mut dyn PartStream, first: Bytes, max: usize) -> Bytes {
-    let mut filled = BytesMut::with_capacity(FILL.min(max));
-    filled.extend_from_slice(&first);
-    while filled.len() < FILL.min(max) {
-        match stream.read(max - filled.len()).await {
-            Ok(more) if !more.is_empty() => filled.extend_from_slice(&more),
-            _ => break,
-        }
-    }
-    filled.freeze()
 }
 
 /// One artifact.

@@ -237,7 +237,7 @@ impl Pool {
             && !running.process.is_over()
             && running.granted == granted
             // Somebody may have removed it, and the process could not use a new one of that name.
-            && tokio::fs::metadata(&running.process.folder).await.is_ok()
+            && running.process.has_folder()
         {
             return Ok(running.clone());
         }

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use posemesh_text::one_line;
@@ -21,6 +21,7 @@ use crate::manifest::description::RawDescription;
 use crate::manifest::limits::Limits;
 use crate::sandbox::channel::{ChannelEnd, pair};
 use crate::sandbox::node::ending::{KillSwitch, ProcessEnd, wait};
+use crate::sandbox::node::memories::{DESCRIPTORS, Memories};
 use crate::sandbox::wire::{COMMAND, CallId, NotDescribed, NotReady, Setup, ToGuest, ToNode};
 
 /// The largest frame that a sandbox process may send: the largest report, and room for its escapes.
@@ -74,6 +75,8 @@ type Calls = Arc<Mutex<Option<HashMap<CallId, mpsc::Sender<ToNode>>>>>;
 pub(super) struct Process {
     pid: Option<Pid>,
     pub(super) folder: PathBuf,
+    /// The same, open.
+    own: OwnedFd,
     end: Arc<ChannelEnd>,
     calls: Calls,
     next_call: AtomicU64,
@@ -85,6 +88,8 @@ pub(super) struct Process {
     _end_on_drop: DropGuard,
     /// What is lacking to hold it, in words.
     pub(super) missing: Vec<String>,
+    /// What calls share with the process.
+    pub(super) memories: Memories,
     /// The limits of the calls that go on, added up, and when the last one ended.
     use_: Mutex<Use>,
 }
@@ -95,6 +100,8 @@ struct Use {
     memory: u64,
     descriptors: u64,
     file: u64,
+    /// What the kernel was told last: writable memory, descriptors, the size of a file.
+    held: [u64; 3],
     idle_since: Instant,
 }
 
@@ -102,6 +109,9 @@ impl Process {
     /// Starts a process and waits until it is ready.
     pub(super) async fn start(start: Start<'_>) -> Result<Arc<Self>, StartError> {
         let host = |what: &str, error: io::Error| StartError::Host(format!("{what}: {error}"));
+        let own = std::fs::File::open(&start.folder)
+            .map_err(|error| host("opening the sandbox's folder", error))?
+            .into();
         let (ours, theirs) =
             pair().map_err(|error| host("making the channel to a sandbox process", error))?;
         let mut child = Command::new(start.program)
@@ -129,6 +139,7 @@ impl Process {
         let process = Self {
             pid,
             folder: start.folder,
+            own,
             end: end.clone(),
             calls: Arc::clone(&calls),
             next_call: AtomicU64::new(1),
@@ -138,15 +149,17 @@ impl Process {
             _end_on_drop: kill.clone().drop_guard(),
             kill,
             missing: Vec::new(),
+            memories: Memories::default(),
             use_: Mutex::new(Use {
                 calls: 0,
                 memory: 0,
                 descriptors: 0,
                 file: 0,
+                held: [0; 3],
                 idle_since: Instant::now(),
             }),
         };
-        process.hold(0, 0, 0);
+        process.hold(&mut process.used());
         tokio::spawn(listen(end, calls, words, process.kill_switch()));
 
         let setup = Setup {
@@ -156,9 +169,7 @@ impl Process {
             require: start.require,
             probe: start.code.is_none(),
         };
-        let own = std::fs::File::open(&process.folder)
-            .map_err(|error| host("opening the sandbox's folder", error))?;
-        let mut descriptors = vec![own.as_fd()];
+        let mut descriptors = vec![process.own.as_fd()];
         descriptors.extend(start.code.map(|code| code.as_fd()));
         descriptors.extend(start.folders.iter().map(|folder| folder.folder.as_fd()));
         let sent = process.send(&ToGuest::Setup(setup), &descriptors).await;
@@ -241,25 +252,27 @@ impl Process {
         used.memory = used.memory.saturating_add(memory);
         used.descriptors = used.descriptors.saturating_add(descriptors);
         used.file = used.file.max(limits.scratch_bytes);
-        self.hold(used.memory, used.descriptors, used.file);
+        self.hold(&mut used);
         UseGuard { process: self, memory, descriptors }
     }
 
     /// Sets what the kernel lets the process have. Writable memory and not address space: wasmtime reserves much of
     /// that and uses little.
-    fn hold(&self, memory: u64, descriptors: u64, file: u64) {
-        for (resource, most) in [
-            (Resource::Data, OWN_MEMORY.saturating_add(memory)),
-            (Resource::Nofile, OWN_DESCRIPTORS.saturating_add(descriptors)),
-            (Resource::Fsize, LEAST_FILE.max(file)),
-        ] {
-            let Some(pid) = self.pid else { return };
+    fn hold(&self, used: &mut Use) {
+        let kept = self.memories.made() * DESCRIPTORS;
+        let wanted = [
+            OWN_MEMORY.saturating_add(used.memory),
+            OWN_DESCRIPTORS.saturating_add(kept).saturating_add(used.descriptors),
+            LEAST_FILE.max(used.file),
+        ];
+        let held = std::mem::replace(&mut used.held, wanted);
+        for (((resource, maximum), most), held) in maxima().iter().zip(wanted).zip(held) {
+            let Some(pid) = self.pid.filter(|_| most != held) else { continue };
             // The hard limit stays, since only a privileged node could raise it again; the process itself can't change
             // either.
-            let maximum = rustix::process::getrlimit(resource).maximum;
             let current = maximum.map_or(most, |maximum| maximum.min(most));
             // A process that is gone has no limits.
-            let _ = prlimit(Some(pid), resource, Rlimit { current: Some(current), maximum });
+            let _ = prlimit(Some(pid), *resource, Rlimit { current: Some(current), maximum: *maximum });
         }
     }
 
@@ -267,6 +280,11 @@ impl Process {
     pub(super) fn idle_since(&self) -> Option<Instant> {
         let used = self.used();
         (used.calls == 0).then_some(used.idle_since)
+    }
+
+    /// Whether its folder is still somewhere in the file system.
+    pub(super) fn has_folder(&self) -> bool {
+        rustix::fs::fstat(&self.own).is_ok_and(|stat| stat.st_nlink > 0)
     }
 
     /// Whether it has ended, or is about to.
@@ -317,8 +335,17 @@ impl Drop for UseGuard<'_> {
         used.memory -= self.memory.min(used.memory);
         used.descriptors -= self.descriptors.min(used.descriptors);
         used.idle_since = Instant::now();
-        self.process.hold(used.memory, used.descriptors, used.file);
+        self.process.hold(&mut used);
     }
+}
+
+/// The hard limits of this process, which its children have too.
+fn maxima() -> &'static [(Resource, Option<u64>); 3] {
+    static MAXIMA: OnceLock<[(Resource, Option<u64>); 3]> = OnceLock::new();
+    MAXIMA.get_or_init(|| {
+        [Resource::Data, Resource::Nofile, Resource::Fsize]
+            .map(|resource| (resource, rustix::process::getrlimit(resource).maximum))
+    })
 }
 
 /// The frames of a call arrive until this is dropped.

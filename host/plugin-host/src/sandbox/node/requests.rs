@@ -113,7 +113,7 @@ async fn read(
                     let whole = std::mem::replace(body, stream::empty().boxed());
                     *body = stream::iter([Ok(rest)]).chain(whole).boxed();
                 }
-                arena.put(slot, &piece).map_err(|error| HttpError::Internal(error.to_string()))?;
+                arena.put(slot, 0, &piece).map_err(|error| HttpError::Internal(error.to_string()))?;
                 return Ok(Answer::Bytes(u32::try_from(piece.len()).unwrap_or_default()));
             }
             Some(Err(error)) => return Err(wire_error(&error)),

@@ -6,7 +6,7 @@ use posemesh_runner_api::ports::PortErrorKind;
 
 use super::*;
 use crate::instance::runner_log::RunnerLog;
-use crate::instance::scratch::SandboxDirs;
+use crate::instance::scratch::folders::TaskFolders;
 use crate::instance::trouble::RunTrouble;
 use crate::manifest::limits::Limits;
 
@@ -57,16 +57,11 @@ struct Bench {
 
 fn bench(parts: &[(&'static str, &'static [u8])], scratch: u64) -> Bench {
     let dir = tempfile::tempdir().unwrap();
-    let make = |name: &str| {
-        let path = dir.path().join(name);
-        std::fs::create_dir(&path).unwrap();
-        path
-    };
-    let dirs = SandboxDirs { work: make("work"), inputs: make("inputs"), spool: make("spool") };
     let limits = Limits { scratch_bytes: scratch, ..Limits::default() };
     let log = RunnerLog::new(0, tracing::Span::none());
-    let scratch =
-        Arc::new(Scratch::new(TaskDisk::new(dir.path()), Some(dirs), &limits, RunTrouble::default(), log));
+    let disk = TaskDisk::new(dir.path());
+    let folders = TaskFolders::of(disk.clone());
+    let scratch = Arc::new(Scratch::new(disk, Some(folders), &limits, RunTrouble::default(), log));
     Bench { port: Arc::new(Fixed(parts.to_vec(), Default::default())), scratch, dir }
 }
 
@@ -78,7 +73,7 @@ impl Bench {
         self.port.1.load(std::sync::atomic::Ordering::Relaxed)
     }
     fn spooled(&self) -> usize {
-        std::fs::read_dir(self.dir.path().join("spool")).unwrap().count()
+        std::fs::read_dir(self.dir.path().join("spool")).map_or(0, Iterator::count)
     }
 }
 
