@@ -153,34 +153,6 @@ async fn a_task_is_shown_with_its_runner_limits_ending_and_log() {
 }
 
 #[tokio::test]
-async fn metrics_are_in_the_text_format_and_count_what_happened() {
-    let scene = Scene::new().await;
-    put(&scene.plugins(), "swap.wasm", &versioned(1_000_001, Does::Work, 0));
-    let status_node = StatusNode::start(scene).await;
-    // As the node itself tells it: the job server knows of the end a moment before the node has counted it.
-    status_node.until_task(status_node.submit(0, 0), |record| record["state"] == "completed").await;
-    status_node.until_ready_is(true).await;
-    let (status, text) = status_node.call(Method::GET, "/metrics", &[]).await;
-    assert_eq!(status, StatusCode::OK);
-    assert!(text.ends_with("# EOF\n"), "{text}");
-    for line in text.lines().filter(|line| !line.starts_with('#')) {
-        let (series, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("{line}"));
-        assert!(series.starts_with("posemesh_node_"), "{line}");
-        value.parse::<f64>().unwrap_or_else(|error| panic!("{line}: {error}"));
-    }
-    for line in [
-        "posemesh_node_leases_total 1",
-        "posemesh_node_tasks_ended_total{ending=\"completed\"} 1",
-        "posemesh_node_runner_runs_total{runner=\"swap\",result=\"completed\"} 1",
-        "posemesh_node_runner_generations{stage=\"live\"} 2.0",
-        "posemesh_node_registered 1.0",
-        "posemesh_node_ready 1.0",
-    ] {
-        assert!(text.lines().any(|one| one == line), "{line:?} is not in\n{text}");
-    }
-}
-
-#[tokio::test]
 async fn admin_calls_need_the_token_and_nobody_asks_by_another_name() {
     let status_node = StatusNode::start(Scene::new().await).await;
     for headers in [vec![], vec![("authorization", "Bearer wrong")], vec![("authorization", ADMIN_TOKEN)]] {
@@ -342,7 +314,9 @@ async fn a_node_whose_runners_all_fail_says_so_takes_no_more_work_and_is_well_wh
 
     let (_, metrics) = status_node.call(Method::GET, "/metrics", &[]).await;
     for line in [
-        "posemesh_node_runner_breaker_open{runner=\"swap\"} 1.0",
+        "posemesh_node_runner_breaker_state{runner=\"swap\",state=\"open\"} 1",
+        "posemesh_node_task_failures_total{kind=\"runner_error\",blame=\"runner\"} 5",
+        "posemesh_node_not_ready{reason=\"nothing_served\"} 1",
         "posemesh_node_runner_failures_total{runner=\"swap\",blame=\"runner\"} 5",
         "posemesh_node_runner_failures_total{runner=\"swap\",blame=\"host\"} 0",
     ] {

@@ -1,4 +1,4 @@
-//! Writes docs/configuration.md from the node's own table of settings, or checks that it is current.
+//! Writes docs/configuration.md and docs/metrics.md from the node's own tables, or checks that they are current.
 
 use std::fs;
 
@@ -8,53 +8,58 @@ use crate::node;
 use crate::process::Cmd;
 use crate::project::Project;
 
-/// The generated document, in the repository.
-const DOCUMENT: &str = "docs/configuration.md";
+/// The generated documents, in the repository, and the hidden commands of the node that print them.
+const DOCUMENTS: [(&str, [&str; 2]); 2] =
+    [("docs/configuration.md", ["config", "markdown"]), ("docs/metrics.md", ["config", "metrics"])];
 
-/// Writes the document as the node prints it.
+/// Writes the documents as the node prints them.
 ///
 /// # Errors
-/// If the node can't be built, prints no document, or the file can't be written.
+/// If the node can't be built, prints no document, or a file can't be written.
 pub(crate) fn write(project: &Project) -> Result<()> {
-    let path = project.root.join(DOCUMENT);
-    let generated = generate(project, node::build)?;
-    if fs::read_to_string(&path).is_ok_and(|old| old == generated) {
-        eprintln!("{DOCUMENT} is current");
-        return Ok(());
+    node::build(project)?;
+    for (document, command) in DOCUMENTS {
+        let path = project.root.join(document);
+        let generated = generate(project, command)?;
+        if fs::read_to_string(&path).is_ok_and(|old| old == generated) {
+            eprintln!("{document} is current");
+            continue;
+        }
+        fs::write(&path, generated).with_context(|| format!("write {}", path.display()))?;
+        eprintln!("{document} was written anew");
     }
-    fs::write(&path, generated).with_context(|| format!("write {}", path.display()))?;
-    eprintln!("{DOCUMENT} was written anew");
     Ok(())
 }
 
-/// Compares the document with what the node prints that `build` builds.
+/// Compares the documents with what the node prints that `build` builds.
 ///
 /// # Errors
-/// If they differ, or as [`write()`].
+/// If one differs, or as [`write()`].
 pub(crate) fn check(project: &Project, build: impl FnOnce(&Project) -> Result<()>) -> Result<()> {
-    let path = project.root.join(DOCUMENT);
-    let generated = generate(project, build)?;
-    let current = fs::read_to_string(&path)
-        .with_context(|| format!("read {DOCUMENT}\n  what helps: `cargo xtask docs` writes it"))?;
-    match first_difference(&current, &generated) {
-        None => Ok(()),
-        Some(line) => bail!(
-            "{DOCUMENT} differs from the node's settings at line {line}\n  what helps: `cargo xtask docs`, and \
-             commit the file"
-        ),
+    build(project)?;
+    for (document, command) in DOCUMENTS {
+        let generated = generate(project, command)?;
+        let current = fs::read_to_string(project.root.join(document))
+            .with_context(|| format!("read {document}\n  what helps: `cargo xtask docs` writes it"))?;
+        if let Some(line) = first_difference(&current, &generated) {
+            bail!(
+                "{document} differs from what the node has at line {line}\n  what helps: `cargo xtask docs`, and \
+                 commit the file"
+            );
+        }
     }
+    Ok(())
 }
 
-/// The document as the node prints it.
-fn generate(project: &Project, build: impl FnOnce(&Project) -> Result<()>) -> Result<String> {
-    build(project)?;
+/// A document as the node prints it.
+fn generate(project: &Project, command: [&str; 2]) -> Result<String> {
     let printed = Cmd::new(project.node())
-        .args(["config", "markdown"])
-        .cure("the node prints the table of its settings by this hidden command")
+        .args(command)
+        .cure("the node prints its tables by hidden commands")
         .output()?;
     if !printed.starts_with('#') {
         let start: String = printed.chars().take(80).collect();
-        bail!("`posemesh-node config markdown` printed no Markdown document: it begins with `{start}`");
+        bail!("`posemesh-node {}` printed no Markdown document: it begins with `{start}`", command.join(" "));
     }
     Ok(printed + "\n")
 }

@@ -22,6 +22,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::meters;
+
 /// How long connections must have been taken without a failure before that is told.
 const ACCEPT_CALM: Duration = Duration::from_secs(60);
 
@@ -197,6 +199,7 @@ impl Drop for Busy {
 }
 
 async fn attend(stream: TcpStream, router: Router, limits: ServerLimits, connection: Arc<Connection>) {
+    let _counted = meters::CONNECTIONS.enter();
     let routes = TowerToHyperService::new(router);
     let busy = Arc::clone(&connection);
     let peer = stream.peer_addr().map(Peer).ok();

@@ -34,6 +34,7 @@ mod heartbeat;
 mod http_server;
 mod journal;
 mod lease;
+mod meters;
 #[cfg(feature = "plugins")]
 pub mod node;
 #[cfg(feature = "plugins")]

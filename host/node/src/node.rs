@@ -23,7 +23,7 @@ use crate::registration::legacy::LegacyServer;
 use crate::registration::membership::MembershipTask;
 use crate::registration::{Membership, RegistrationStatus};
 use crate::shutdown::Shutdown;
-use crate::status::{Readiness, StatusServer, StatusSources};
+use crate::status::{Readiness, StatusServer, StatusSources, WatchedFolders};
 use crate::workdir::WorkDirs;
 use crate::worker::{Worker, WorkerParts};
 use posemesh_domain_client::DomainClient;
@@ -37,7 +37,7 @@ use posemesh_text::one_line;
 use error::StartFailure;
 
 pub use crate::records::LeaseTotals;
-pub use crate::status::NodeIdentity;
+pub use crate::status::{NodeIdentity, metrics_reference};
 pub use error::NodeError;
 
 /// How much of a path is recorded.
@@ -306,6 +306,8 @@ impl Node {
             identity: NodeIdentity::of(&self.config.paths.plugins),
             registry: self.registry.clone(),
             records,
+            folders: WatchedFolders::new(self.config.paths.work.clone(), self.config.paths.cache.clone()),
+            memory_budget: self.budget.bytes(),
             readiness,
             shutdown: shutdown.clone(),
             admin_token: self.config.status.admin_token.clone(),

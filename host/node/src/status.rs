@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `GET /health` | 200 as long as the process lives |
 //! | `GET /ready` | 200, or 503 with what is missing ([`ready`]) |
-//! | `GET /metrics` | counts and gauges in the text format of OpenMetrics ([`metrics`]) |
+//! | `GET /metrics` | counts, gauges and histograms ([`metrics`], docs/metrics.md) |
 //! | `GET /api/plugins` | runners and their generations ([`posemesh_plugin_host::registry::RunnerView`]) |
 //! | `GET /api/tasks`, `/api/tasks/{id}`, `/api/tasks/{id}/log` | the last tasks ([`tasks`]) |
 //! | `GET /api/node` | which node this is ([`node`]) |
@@ -15,6 +15,7 @@
 
 mod admin;
 mod answer;
+mod folders;
 mod guard;
 mod identity;
 mod metrics;
@@ -26,7 +27,9 @@ mod settings;
 mod sources;
 mod tasks;
 
+pub(crate) use folders::WatchedFolders;
 pub use identity::NodeIdentity;
+pub use metrics::reference as metrics_reference;
 pub(crate) use readiness::Readiness;
 pub(crate) use server::{StatusError, StatusServer};
 pub use settings::DEFAULT_ADDR;

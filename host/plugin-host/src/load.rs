@@ -16,7 +16,7 @@ pub(crate) mod stage;
 pub use crate::code::engine::{EngineError, RunnerEngine};
 pub use crate::folders::{OpenFolder, PrivateFolders};
 pub use cache::CacheError;
-pub use compiler::CompilerSettings;
+pub use compiler::{CompilerSettings, compile_times};
 pub use error::LoadError;
 pub use loader::{Loader, LoaderSettings};
 pub use stage::LoadStage;

@@ -96,6 +96,27 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
+    /// Every case, for metrics.
+    pub const ALL: [Self; 17] = [
+        Self::InvalidTask,
+        Self::InvalidInput,
+        Self::RunnerError,
+        Self::Trap,
+        Self::Exit,
+        Self::Limit,
+        Self::Deadline,
+        Self::Cancelled,
+        Self::Stuck,
+        Self::Crashed,
+        Self::Host,
+        Self::InputNotFound,
+        Self::PortInvalid,
+        Self::PortDenied,
+        Self::InputCorrupt,
+        Self::DomainServerUnavailable,
+        Self::PortError,
+    ];
+
     /// The kind as one word, as in `fail.details.failure.kind` (protocol 3.6).
     pub const fn as_str(self) -> &'static str {
         match self {

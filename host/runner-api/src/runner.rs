@@ -70,6 +70,11 @@ pub trait Runner: Send + Sync {
     /// Name, version and generation, for logs: `pointcloud 0.1.0 #3`.
     fn label(&self) -> String;
 
+    /// Its name alone, the same for each generation: `pointcloud`. By it metrics tell runners apart.
+    fn name(&self) -> String {
+        self.label()
+    }
+
     /// The most that one task may use: the runner's limits.
     fn needs(&self) -> RunnerNeeds {
         RunnerNeeds::default()

@@ -1,9 +1,10 @@
-//! `config`: the settings that `run` would use, with secrets masked, and the document about all settings.
+//! `config`: the settings that `run` would use, with secrets masked, and the documents about all settings and metrics.
 
 use std::process::ExitCode;
 
 use clap::Subcommand;
 use posemesh_node_core::config::Config;
+use posemesh_node_core::node::metrics_reference;
 use posemesh_plugin_host::sandbox::{self, SandboxMode};
 
 use crate::env_file::EnvFileArgs;
@@ -17,6 +18,9 @@ pub(crate) enum ConfigCommand {
     /// Print docs/configuration.md: every setting with its default, what is allowed and what it means.
     #[command(hide = true)]
     Markdown,
+    /// Print docs/metrics.md: every metric with its type, its labels and its meaning.
+    #[command(hide = true)]
+    Metrics,
 }
 
 pub(crate) fn run(command: ConfigCommand) -> ExitCode {
@@ -24,6 +28,10 @@ pub(crate) fn run(command: ConfigCommand) -> ExitCode {
         ConfigCommand::Check(args) => check(&args),
         ConfigCommand::Markdown => {
             output::raw(Config::reference().as_bytes());
+            ExitCode::SUCCESS
+        }
+        ConfigCommand::Metrics => {
+            output::raw(metrics_reference().as_bytes());
             ExitCode::SUCCESS
         }
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use posemesh_net::http::{BodyError, bearer, read_body, start_of_body};
+use posemesh_net::meter::{self, Peer};
 use posemesh_runner_api::failure::Blame;
 use posemesh_runner_api::ports::{PortError, PortErrorKind};
 use posemesh_text::one_line;
@@ -184,6 +185,7 @@ impl TaskClient {
                 waiting.failed(error.blame(), error.to_string());
             }
             sleep(wait).await;
+            meter::retried(Peer::DomainServer);
         };
         if let Some(waiting) = waiting {
             waiting.over();
@@ -248,7 +250,7 @@ impl TaskClient {
         let settings = self.settings();
         let first_byte_timeout = call.first_byte_timeout.unwrap_or(settings.first_byte_timeout);
         let response = tokio::select! {
-            sent = request.send() => {
+            sent = meter::send(Peer::DomainServer, request) => {
                 sent.map_err(|error| match detector.read_error() {
                     Some(why) => DomainError::Spool(why.to_owned()),
                     None => DomainError::of_request(what, &error),

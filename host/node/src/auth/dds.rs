@@ -16,6 +16,7 @@ use crate::auth::siwe::Challenge;
 use posemesh_net::clock::server_date;
 use posemesh_net::http::{MAX_JSON_BODY, bearer, cause, client_builder, read_body, start_of_body};
 use posemesh_net::json::{self, JsonError, Timestamp};
+use posemesh_net::meter::{self, Peer};
 use posemesh_net::retry::retry_after;
 use posemesh_net::secret::Secret;
 use posemesh_net::url::join;
@@ -166,12 +167,9 @@ impl DdsClient {
     ) -> Result<reqwest::Response, DdsError> {
         let segments: Vec<&str> = call.path().split('/').collect();
         let body = serde_json::to_vec(body).map_err(|error| DdsError::Setup(error.to_string()))?;
-        let response = self
-            .client
-            .post(join(&self.base, &segments))
-            .header(CONTENT_TYPE, "application/json")
-            .body(body)
-            .send()
+        let url = join(&self.base, &segments);
+        let request = self.client.post(url).header(CONTENT_TYPE, "application/json").body(body);
+        let response = meter::send(Peer::Dds, request)
             .await
             .map_err(|error| DdsError::Transport { call, cause: cause(&error) })?;
         let status = response.status();

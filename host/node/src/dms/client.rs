@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use posemesh_net::clock::server_date;
 use posemesh_net::http::{self as node_http, cause};
+use posemesh_net::meter::{self, Peer};
 use posemesh_net::retry::retry_after;
 use posemesh_net::secret::Secret;
 use posemesh_net::url::join;
@@ -95,8 +96,7 @@ impl DmsClient {
             request = request.header(CONTENT_TYPE, "application/json").body(body);
         }
         // Only a failed connection proves that nothing was sent; after a timeout DMS may have acted.
-        request
-            .send()
+        meter::send(Peer::Dms, request)
             .await
             .map_err(|error| JobServerError::transport(call, !error.is_connect(), &cause(&error)))
     }

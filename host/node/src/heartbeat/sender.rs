@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use posemesh_domain_client::TaskToken;
+use posemesh_net::meter::{self, Peer};
 use posemesh_net::retry::{Backoff, Jitter, uniform};
 use posemesh_runner_api::json_text::JsonText;
 use posemesh_runner_api::reports::{ReportSnapshot, Reports};
@@ -14,6 +15,7 @@ use uuid::Uuid;
 use crate::dms::{HeartbeatAnswer, JobServer, JobServerError, JobServerErrorKind};
 use crate::heartbeat::clock::LeaseClock;
 use crate::heartbeat::policy::MIN_SPACING;
+use crate::meters;
 
 /// Longest timeout of one attempt; then it is tried again.
 const MAX_ATTEMPT: Duration = Duration::from_secs(30);
@@ -60,6 +62,18 @@ pub(crate) enum HeartbeatResult {
     },
 }
 
+impl HeartbeatResult {
+    /// One word, for metrics.
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Extended(_) => "extended",
+            Self::Cancelled => "cancelled",
+            Self::Lost(_) => "lost",
+            Self::Failed { .. } => "failed",
+        }
+    }
+}
+
 impl HeartbeatSender {
     /// A sender for a lease that was just granted.
     pub(crate) fn new(
@@ -95,6 +109,15 @@ impl HeartbeatSender {
 
     /// Sends the latest progress and all pending events, once.
     pub(crate) async fn send(&mut self) -> HeartbeatResult {
+        let result = self.send_once().await;
+        meters::HEARTBEATS.count(result.word());
+        if matches!(result, HeartbeatResult::Failed { .. }) {
+            meter::retried(Peer::Dms);
+        }
+        result
+    }
+
+    async fn send_once(&mut self) -> HeartbeatResult {
         // Taken before anything is sent: unless the answer says better, the lease that it grants counts from here.
         let sent = Instant::now();
         let remaining = self.clock.remaining();
@@ -140,6 +163,7 @@ impl HeartbeatSender {
     }
 
     fn accept(&mut self, sent: Instant, progress: JsonText, answer: HeartbeatAnswer) -> HeartbeatResult {
+        meters::HEARTBEAT_MARGIN.observe_time(self.clock.remaining());
         self.backoff.reset();
         self.doubted = false;
         self.accepted = progress;

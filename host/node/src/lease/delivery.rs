@@ -4,6 +4,7 @@
 use std::future::ready;
 use std::time::Duration;
 
+use posemesh_net::meter::{self, Peer};
 use posemesh_net::retry::{Backoff, Jitter, uniform};
 use tokio::time::{sleep, timeout};
 use tracing::warn;
@@ -177,6 +178,7 @@ async fn deliver(
             retry_in = retry_in.max(uniform(DOUBT_WAIT / 2, DOUBT_WAIT));
         }
         warn!(%error, ?retry_in, "the final report was not accepted");
+        meter::retried(Peer::Dms);
         tokio::select! {
             biased;
             state = &mut over => return over_before(state, may_have_arrived),

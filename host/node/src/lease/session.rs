@@ -89,13 +89,13 @@ impl LeaseSession {
     pub(crate) async fn run(mut self, record: OpenRecord, promise: Promise) -> SessionEnd {
         let began = Instant::now();
         info!(lease_ttl = ?self.sender.clock().ttl(), "leased");
-        let (close, written) = Closing::begin(&self, record, began);
+        let (mut close, written) = Closing::begin(&self, record, began);
         let set_up = set_up(&self.context, &mut self.lease, &mut self.sender, &self.superseded, &promise);
         // The disk and the server are waited for at the same time.
         let (set_up, ()) = tokio::join!(set_up, written);
         let (outcome, started, blame) = match set_up {
             Ok(setup) => {
-                let (outcome, blame) = self.work(setup, &close.record).await;
+                let (outcome, blame) = self.work(setup, &mut close.record).await;
                 (outcome, true, blame)
             }
             Err(error) => (self.end_unstarted(error).await, false, None),
@@ -119,12 +119,13 @@ impl LeaseSession {
     }
 
     /// Runs the runner with heartbeats beside it, and delivers the final report. Says whose fault a failure is.
-    async fn work(self, setup: RunSetup, record: &OpenRecord) -> (LeaseOutcome, Option<Blame>) {
+    async fn work(self, setup: RunSetup, record: &mut OpenRecord) -> (LeaseOutcome, Option<Blame>) {
         let Self { context, lease, sender, superseded } = self;
         let RunSetup { runner, ports, dir } = setup;
         let reports = sender.reports().clone();
         let label = runner.label();
         info!(runner = label, "running");
+        record.run_by(runner.name());
         record.running(label, reports.clone(), ports.traffic);
         let call = RunnerCall {
             task: lease.task.clone(),
@@ -157,6 +158,7 @@ impl LeaseSession {
         }
         let result = end.result.map_err(|failure| blame_waits(failure, ports.outputs.as_ref()));
         let blame = result.as_ref().err().map(|failure| failure.blame);
+        record.ran(result.as_ref().err());
         let finished = FinishedRun { task: lease.task, result, artifacts: ports.outputs.finished() };
         let outcome = conclude(&context, finished, &heartbeats, reports.stop_reason()).await;
         // Ended before the directory is removed: that may take long, and there is no lease left to extend.

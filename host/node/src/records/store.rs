@@ -7,12 +7,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use posemesh_domain_client::Traffic;
-use posemesh_runner_api::failure::Blame;
+use posemesh_runner_api::failure::{Blame, FailureKind, RunFailure};
 use posemesh_runner_api::reports::Reports;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::dms::Lease;
+use crate::records::measures::{Measures, MeasuresView};
 use crate::records::outcome::LeaseOutcome;
 use crate::records::record::{RecordState, TaskRecord};
 use crate::records::totals::LeaseTotals;
@@ -31,10 +32,8 @@ struct RecordStore {
     /// The directory for log files, which are removed with their records.
     logs: Option<PathBuf>,
     totals: LeaseTotals,
-    /// Failed tasks by whose fault it was.
-    blamed: BTreeMap<Blame, u64>,
-    /// Seconds that all ended leases took together.
-    seconds: f64,
+    /// What ended tasks were like.
+    measures: Measures,
     /// When the server last answered a request for work.
     last_answer: Option<Instant>,
     /// Aborted runs that still hold a thread.
@@ -47,6 +46,8 @@ struct RecordStore {
 struct StoredRecord {
     record: TaskRecord,
     began: Instant,
+    /// The name of the runner that works on it, or did.
+    runner: Option<String>,
     /// Where progress and traffic are read while the task runs.
     sources: Option<(Reports, Arc<Traffic>)>,
 }
@@ -106,11 +107,13 @@ impl TaskRecords {
         // The number keeps logs apart: a task can be leased more than once.
         let log_file = store.logs.as_ref().map(|dir| dir.join(format!("{}-{number}.log", lease.task.id)));
         let record = TaskRecord::new(number, lease, log_file);
-        store.records.insert(number, StoredRecord { record, began: Instant::now(), sources: None });
+        store
+            .records
+            .insert(number, StoredRecord { record, began: Instant::now(), runner: None, sources: None });
         drop(store);
         // Stands unless `end` replaces it: a session that panics or is aborted closes its record all the same.
         let reason = "the node stopped before the final report was delivered".to_owned();
-        OpenRecord { records: self.clone(), number, outcome: LeaseOutcome::Lost { reason } }
+        OpenRecord { records: self.clone(), number, outcome: LeaseOutcome::Lost { reason }, failure: None }
     }
 
     /// All records, oldest first, with the progress of this moment.
@@ -145,14 +148,19 @@ impl TaskRecords {
         self.store().last_answer.map(|answered| answered.elapsed())
     }
 
-    /// Seconds that all ended leases took together.
-    pub(crate) fn seconds(&self) -> f64 {
-        self.store().seconds
+    /// What ended tasks were like, and what running ones have used so far.
+    pub(crate) fn measures(&self) -> MeasuresView {
+        let store = self.store();
+        let running = store.records.values().filter_map(|stored| {
+            let (reports, _) = stored.sources.as_ref()?;
+            Some((stored.runner.as_deref()?, reports.usage()))
+        });
+        store.measures.view(running)
     }
 
-    /// How many tasks have failed by this fault.
-    pub(crate) fn blamed(&self, blame: Blame) -> u64 {
-        self.store().blamed.get(&blame).copied().unwrap_or_default()
+    /// The name that a runner has in the metrics: its own, or `other` if there are too many.
+    pub(crate) fn metrics_name(&self, runner: &str) -> String {
+        self.store().measures.know(runner)
     }
 
     /// How leases ended so far, and what was moved, also by leases that have not ended.
@@ -215,9 +223,25 @@ pub(crate) struct OpenRecord {
     number: u64,
     /// Written down when this is dropped.
     outcome: LeaseOutcome,
+    /// How its run failed, if it did.
+    failure: Option<FailureKind>,
 }
 
 impl OpenRecord {
+    /// Notes the name of the runner that is about to be started.
+    pub(crate) fn run_by(&self, name: String) {
+        self.change(|stored| stored.runner = Some(name));
+    }
+
+    /// Notes how the run ended.
+    pub(crate) fn ran(&mut self, failure: Option<&RunFailure>) {
+        self.failure = failure.map(|failure| failure.kind);
+        let mut store = self.records.store();
+        let store = &mut *store;
+        let runner = store.records.get(&self.number).and_then(|stored| stored.runner.as_deref());
+        store.measures.ran(runner.unwrap_or_default(), failure);
+    }
+
     /// Notes that the runner is started.
     pub(crate) fn running(&self, runner: String, reports: Reports, traffic: Arc<Traffic>) {
         self.change(|stored| {
@@ -255,7 +279,7 @@ impl OpenRecord {
     /// Closes the record.
     pub(crate) fn end(mut self, outcome: LeaseOutcome, blame: Option<Blame>) {
         if let Some(blame) = blame {
-            *self.records.store().blamed.entry(blame).or_default() += 1;
+            self.records.store().measures.failed(self.failure, blame);
         }
         // `drop` does the rest: however a record is left, it is closed once and in one way.
         self.outcome = outcome;
@@ -270,6 +294,7 @@ impl Drop for OpenRecord {
     fn drop(&mut self) {
         // Under one lock: what leaves the sources is in the totals before anybody looks.
         let mut store = self.records.store();
+        let store = &mut *store;
         let ended = store.records.get_mut(&self.number).map(|stored| {
             // A last look, then they are let go: a record must not keep the reports of a finished run alive.
             if let Some(sources) = stored.sources.take() {
@@ -277,10 +302,13 @@ impl Drop for OpenRecord {
             }
             stored.record.took = stored.began.elapsed();
             stored.record.end(self.outcome.clone());
+            if let Some(runner) = &stored.runner {
+                store.measures.used(runner, &stored.record.usage);
+            }
             (stored.record.took, stored.record.traffic.bytes_in, stored.record.traffic.bytes_out)
         });
         let (took, bytes_in, bytes_out) = ended.unwrap_or_default();
-        store.seconds += took.as_secs_f64();
+        store.measures.ended(self.outcome.word(), took);
         store.totals.bytes_in += bytes_in;
         store.totals.bytes_out += bytes_out;
         store.totals.count(&self.outcome);

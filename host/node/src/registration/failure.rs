@@ -13,6 +13,17 @@ pub(super) enum RegistrationFailure {
     SlowRetry,
 }
 
+impl RegistrationFailure {
+    /// One word, for metrics.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Conflict => "conflict",
+            Self::Retryable => "transient",
+            Self::SlowRetry => "refused",
+        }
+    }
+}
+
 /// Sorts a failure of the nonce call or of the registration call.
 pub(super) fn classify(error: &DdsError) -> RegistrationFailure {
     match error.status() {

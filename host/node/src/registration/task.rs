@@ -18,6 +18,8 @@ use super::state::Registration;
 use super::status::RegistrationStatus;
 use super::unheard::{UnheardRegistrations, until};
 use crate::auth::dds::DdsError;
+use crate::meters;
+use posemesh_net::meter::{self, Peer};
 
 /// Sends registrations.
 #[async_trait]
@@ -104,6 +106,7 @@ impl RegistrationTask {
     /// Waits until the registration is lost, its capabilities are no longer the live ones, or DDS may have others by now.
     async fn rest(&mut self, started: Instant, reported: BTreeSet<String>) {
         tracing::info!(event = "registration.success", elapsed_ms = millis(started.elapsed()));
+        meters::REGISTRATIONS.count("registered");
         self.pacing.succeeded();
         let registered_at = Instant::now();
         let overtaken = until(self.unheard.overtaking(&reported));
@@ -131,6 +134,8 @@ impl RegistrationTask {
 
     async fn wait_after(&mut self, error: &DdsError, started: Instant) {
         let failure = classify(error);
+        meters::REGISTRATIONS.count(failure.word());
+        meter::retried(Peer::Dds);
         let now = Instant::now();
         let elapsed_ms = millis(now - started);
         let mut decision = self.pacing.failed(failure, now, fastrand::f64());

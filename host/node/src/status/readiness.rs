@@ -41,29 +41,58 @@ pub(crate) struct Readiness {
     pub(crate) folders: Arc<[String]>,
 }
 
+/// One thing that is missing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Missing {
+    /// One of [`REASONS`], or the word of a cause of [`TroubleBoard`].
+    pub(crate) reason: &'static str,
+    /// For people.
+    pub(crate) text: String,
+}
+
+impl Missing {
+    fn new(reason: &'static str, text: impl Into<String>) -> Self {
+        Self { reason, text: text.into() }
+    }
+}
+
+/// The reasons beside those that the [`TroubleBoard`] has, for metrics.
+pub(super) const REASONS: [&str; 7] =
+    ["stopping", "draining", "not_registered", "no_token", "nothing_served", "dms_silent", "stuck_runners"];
+
 impl Readiness {
     /// Everything that is missing, in words; nothing when the node is ready.
     pub(crate) fn missing(&self) -> Vec<String> {
+        self.findings().into_iter().map(|missing| missing.text).collect()
+    }
+
+    /// Everything that is missing; nothing when the node is ready.
+    pub(crate) fn findings(&self) -> Vec<Missing> {
         // Goes on after the first finding: whoever mends one thing should not learn of the next only then.
         let mut missing = Vec::new();
         if self.shutdown.stopping().is_cancelled() {
-            missing.push("it is stopping: it takes no more work".to_owned());
+            missing.push(Missing::new("stopping", "it is stopping: it takes no more work"));
         }
         if self.shutdown.draining().is_some() {
-            missing.push("it is draining: it takes no new lease until it is resumed".to_owned());
+            missing
+                .push(Missing::new("draining", "it is draining: it takes no new lease until it is resumed"));
         }
         let registration = *self.registration.borrow();
         if registration != RegistrationStatus::Registered {
-            missing.push(format!("it is not registered with DDS ({registration})"));
+            missing.push(Missing::new(
+                "not_registered",
+                format!("it is not registered with DDS ({registration})"),
+            ));
         }
         let token = (self.token)();
         if token.valid_for.is_none() {
             let why = token.last_error.map(|error| format!(": {error}")).unwrap_or_default();
-            missing.push(format!("it has no valid token{why}"));
+            missing.push(Missing::new("no_token", format!("it has no valid token{why}")));
         }
         if self.runners.capabilities().borrow().is_empty() {
-            missing.push(self.why_nothing_is_served());
-            missing.extend(self.noop.missing(&self.runners.capabilities().borrow()));
+            missing.push(Missing::new("nothing_served", self.why_nothing_is_served()));
+            let noop = self.noop.missing(&self.runners.capabilities().borrow());
+            missing.extend(noop.map(|text| Missing::new("nothing_served", text)));
         }
         let troubles = self.board.list();
         // Without a free slot, or in trouble, the node asks for no work, so silence then says nothing about DMS.
@@ -72,20 +101,23 @@ impl Readiness {
             && self.shutdown.draining().is_none();
         let silence = self.records.since_answer();
         if free && silence.is_none_or(|silence| silence > self.longest_silence) {
-            missing.push(match silence {
+            let text = match silence {
                 None => "DMS has not answered a request for work yet".to_owned(),
                 Some(silence) => {
                     format!("DMS last answered a request for work {} s ago", silence.as_secs())
                 }
-            });
+            };
+            missing.push(Missing::new("dms_silent", text));
         }
-        missing.extend(troubles.iter().map(ToString::to_string));
+        missing
+            .extend(troubles.iter().map(|trouble| Missing::new(trouble.cause.as_str(), trouble.to_string())));
         let stuck = self.stuck_runners();
         if stuck > 0 {
-            missing.push(format!(
+            let text = format!(
                 "{stuck} runners could not be ended and keep a thread each; unless they end, the node needs a \
                  restart"
-            ));
+            );
+            missing.push(Missing::new("stuck_runners", text));
         }
         missing
     }

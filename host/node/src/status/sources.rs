@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::folders::WatchedFolders;
 use super::identity::NodeIdentity;
 use super::readiness::Readiness;
 use crate::audit::AuditLog;
@@ -19,6 +20,10 @@ pub(crate) struct StatusSources {
     pub(crate) registry: Arc<Registry>,
     /// The tasks.
     pub(crate) records: TaskRecords,
+    /// The folders whose free space is told.
+    pub(crate) folders: WatchedFolders,
+    /// Memory for all tasks together, in bytes.
+    pub(crate) memory_budget: u64,
     /// The rest that readiness needs.
     pub(crate) readiness: Readiness,
     /// Drained by an admin call.

@@ -13,6 +13,7 @@ use crate::admission::{Admit, Refusal, TroubleBoard};
 use crate::dms::{JobServer, LeaseAnswer};
 use crate::journal::{LeaseJournal, OrphanedLease};
 use crate::lease::{LeaseContext, OpenPorts, ReleaseOrder};
+use crate::meters;
 use crate::records::{LeaseTotals, TaskRecords};
 use crate::shutdown::{AfterDrain, Shutdown};
 use crate::workdir::TaskDirs;
@@ -194,6 +195,7 @@ impl Worker {
         if !matches!(result.answer, Err(_) | Ok(LeaseAnswer::Unreadable { task_id: None, .. })) {
             self.records.poll_answered();
         }
+        meters::POLLS.count(word(&result.answer));
         match result.answer {
             Ok(LeaseAnswer::Lease(lease)) => {
                 match self.capabilities.borrow().contains(&lease.task.capability) {
@@ -253,6 +255,17 @@ impl Worker {
 async fn until(moment: Instant) {
     if moment > Instant::now() {
         sleep_until(moment).await;
+    }
+}
+
+/// What a request for work brought, in one word, for metrics.
+fn word<E>(answer: &Result<LeaseAnswer, E>) -> &'static str {
+    match answer {
+        Ok(LeaseAnswer::Lease(_)) => "lease",
+        Ok(LeaseAnswer::NoWork) => "no_work",
+        Ok(LeaseAnswer::Busy) => "busy",
+        Ok(LeaseAnswer::Unreadable { .. }) => "unreadable",
+        Err(_) => "failed",
     }
 }
 

@@ -9,8 +9,9 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use posemesh_net::histogram::{Histogram, HistogramView};
 use posemesh_text::one_line;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
@@ -66,6 +67,19 @@ pub(crate) struct Compiler {
     lanes: Lanes,
 }
 
+/// Times of compilations, in seconds.
+const BOUNDS: [f64; 9] = [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 120.0];
+/// Compilations of this process that brought code.
+static SUCCEEDED: Histogram<9> = Histogram::new(BOUNDS);
+/// Those that did not.
+static FAILED: Histogram<9> = Histogram::new(BOUNDS);
+
+/// How long the compilations of this process took, in seconds, by whether they `succeeded` or `failed`. What came from the
+/// cache is not among them.
+pub fn compile_times() -> [(&'static str, HistogramView); 2] {
+    [("succeeded", SUCCEEDED.view()), ("failed", FAILED.view())]
+}
+
 /// How a compiler process ended without code.
 enum CompilerEnd {
     Status(ExitStatus, String),
@@ -97,7 +111,11 @@ impl Compiler {
         bytes: Arc<Vec<u8>>,
     ) -> Result<CompiledComponent, LoadError> {
         let room = || has_memory(self.settings.memory_bytes);
-        self.lanes.work(permit, room, self.compile_now(engine, path, bytes)).await
+        let began = Instant::now();
+        let compiled = self.lanes.work(permit, room, self.compile_now(engine, path, bytes)).await;
+        let times = if compiled.is_ok() { &SUCCEEDED } else { &FAILED };
+        times.observe_time(began.elapsed());
+        compiled
     }
 
     async fn compile_now(

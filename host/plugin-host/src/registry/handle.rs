@@ -43,6 +43,10 @@ impl Runner for GenerationHandle {
         self.generation.as_ref().map(|generation| generation.label()).unwrap_or_default()
     }
 
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
     fn needs(&self) -> RunnerNeeds {
         self.generation.as_ref().map(|generation| generation.needs()).unwrap_or_default()
     }

@@ -53,6 +53,11 @@ impl CanaryTrial {
         self.policy = policy;
     }
 
+    /// The share of the tasks that it gets.
+    pub(crate) fn share(&self) -> f64 {
+        self.policy.share
+    }
+
     /// Whether the next task is the canary's.
     pub(crate) fn takes_next(&mut self) -> bool {
         takes_next(&mut self.credit, self.policy.share)

@@ -33,6 +33,9 @@ pub struct RunnerView {
     /// Failed runs by whose fault they were, over all generations since the runner came.
     #[serde(default)]
     pub failures: FailureCounts,
+    /// The share of the tasks that the generation on trial gets, if one is on trial.
+    #[serde(default)]
+    pub canary_share: Option<f64>,
 }
 
 /// Where a circuit breaker stands.
@@ -144,6 +147,7 @@ impl RunnerView {
             serves,
             breaker: BreakerView::of(slot),
             failures: slot.failures,
+            canary_share: slot.canary.as_ref().map(|canary| canary.trial.share()),
         }
     }
 }

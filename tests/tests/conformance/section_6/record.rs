@@ -35,6 +35,7 @@ async fn s6_bytes_and_hashes_are_in_the_record_of_the_task() {
     let moved = |name: &str| traffic[name].as_u64().expect("a number");
     assert!(moved("bytes_in") > 3000 && moved("bytes_out") > 3000, "{traffic}");
     let metrics = get("/metrics".to_owned()).await;
-    let counted = metrics.lines().any(|line| line.contains("domain_bytes_in_total") && !line.ends_with(" 0"));
+    let counted =
+        metrics.lines().any(|line| line.contains("domain_received_bytes_total") && !line.ends_with(" 0"));
     assert!(counted, "{metrics}");
 }

@@ -12,7 +12,9 @@ use super::allowance::RefusalAllowance;
 use super::settings::TokenSettings;
 use super::state::{HeldToken, TokenState};
 use crate::auth::login::{Login, LoginError, LoginErrorKind, MachineToken};
+use crate::meters;
 use posemesh_net::clock::SharedClock;
+use posemesh_net::meter::{self, Peer};
 use posemesh_net::retry::{Backoff, Jitter};
 
 /// The shortest time between the starts of two logins, whatever lifetimes and refusals ask for.
@@ -152,6 +154,7 @@ impl TokenRefresher {
     fn succeeded(&mut self, held: HeldToken) -> Duration {
         self.transient.reset();
         self.refused.reset();
+        meters::LOGINS.count("succeeded");
         let valid_secs = held.expires_at.saturating_duration_since(Instant::now()).as_secs();
         let mut renewals = 0;
         self.state.send_modify(|state| {
@@ -165,10 +168,12 @@ impl TokenRefresher {
     }
 
     fn failed(&mut self, error: LoginError) -> Duration {
-        let wait = match error.kind {
-            LoginErrorKind::Transient => self.transient.next_delay(),
-            LoginErrorKind::Refused => self.refused.next_delay(),
+        let (wait, word) = match error.kind {
+            LoginErrorKind::Transient => (self.transient.next_delay(), "transient"),
+            LoginErrorKind::Refused => (self.refused.next_delay(), "refused"),
         };
+        meters::LOGINS.count(word);
+        meter::retried(Peer::Dds);
         let asked = error.retry_after.unwrap_or_default();
         self.asked_until = Instant::now() + asked;
         let wait = wait.max(asked);

@@ -1,0 +1,217 @@
+//! What the node's requests to its servers are like, for metrics: how many, how they ended, how long they took, and what
+//! time the servers think it is. One account for the process, as for [`network`](crate::network).
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Instant;
+
+use reqwest::{RequestBuilder, Response, StatusCode};
+use time::OffsetDateTime;
+
+use crate::clock::server_date;
+use crate::histogram::{Histogram, HistogramView, Tally};
+
+/// Times of requests, in seconds.
+const BOUNDS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
+/// How requests end: by a status, by the class of a status that is none of these, or without an answer.
+const RESULTS: [&str; 31] = [
+    "200",
+    "201",
+    "202",
+    "204",
+    "206",
+    "304",
+    "400",
+    "401",
+    "403",
+    "404",
+    "405",
+    "408",
+    "409",
+    "410",
+    "413",
+    "416",
+    "422",
+    "429",
+    "500",
+    "501",
+    "502",
+    "503",
+    "504",
+    "1xx",
+    "2xx",
+    "3xx",
+    "4xx",
+    "5xx",
+    "other",
+    "no_connection",
+    "no_answer",
+];
+/// Differs from every clock.
+const UNKNOWN_SKEW: i64 = i64::MIN;
+
+/// A kind of server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Peer {
+    /// The discovery service.
+    Dds,
+    /// The job server.
+    Dms,
+    /// Domain servers, all of them: their number is not ours to bound.
+    DomainServer,
+}
+
+impl Peer {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Dds, Self::Dms, Self::DomainServer];
+
+    /// The peer as one word, the label of metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Dds => "dds",
+            Self::Dms => "dms",
+            Self::DomainServer => "domain_server",
+        }
+    }
+
+    fn account(self) -> &'static Account {
+        static ACCOUNTS: [Account; 3] = [const { Account::new() }; 3];
+        let [dds, dms, domain_server] = &ACCOUNTS;
+        match self {
+            Self::Dds => dds,
+            Self::Dms => dms,
+            Self::DomainServer => domain_server,
+        }
+    }
+}
+
+/// The requests to one kind of server.
+#[derive(Debug)]
+struct Account {
+    results: Tally<31>,
+    times: Histogram<12>,
+    retries: AtomicU64,
+    /// Milliseconds by which the server's clock is ahead.
+    skew_ms: AtomicI64,
+}
+
+/// The requests to one kind of server at one moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PeerView {
+    /// How requests ended: a status, its class, `no_connection` or `no_answer`.
+    pub results: Vec<(&'static str, u64)>,
+    /// How long it took until the head of the answer was there, in seconds; of requests that were answered.
+    pub times: HistogramView,
+    /// Requests that were made again after a failure.
+    pub retries: u64,
+    /// By how many seconds the server's clock is ahead of this machine's, by its last answer. To the second: a server says
+    /// no more.
+    pub skew_seconds: Option<f64>,
+}
+
+impl Account {
+    const fn new() -> Self {
+        Self {
+            results: Tally::new(RESULTS),
+            times: Histogram::new(BOUNDS),
+            retries: AtomicU64::new(0),
+            skew_ms: AtomicI64::new(UNKNOWN_SKEW),
+        }
+    }
+
+    fn answered(&self, response: &Response, sent: Instant) {
+        self.results.count(word(response.status()));
+        self.times.observe_time(sent.elapsed());
+        if let Some(date) = server_date(response.headers()) {
+            // The server wrote the start of a second, at some moment between the request and its answer.
+            let skew =
+                date - OffsetDateTime::now_utc() + time::Duration::milliseconds(500) + sent.elapsed() / 2;
+            let skew = i64::try_from(skew.whole_milliseconds()).unwrap_or(UNKNOWN_SKEW);
+            self.skew_ms.store(skew, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The word for a status: itself if it is a common one, else its class. A server can answer with a thousand different ones,
+/// and each would be a time series where metrics are stored.
+fn word(status: StatusCode) -> &'static str {
+    let own = RESULTS.iter().find(|word| **word == status.as_str());
+    own.copied().unwrap_or(match status.as_u16() / 100 {
+        1 => "1xx",
+        2 => "2xx",
+        3 => "3xx",
+        4 => "4xx",
+        5 => "5xx",
+        _ => "other",
+    })
+}
+
+/// Sends a request, and counts it.
+///
+/// # Errors
+/// Those of the request.
+pub async fn send(peer: Peer, request: RequestBuilder) -> reqwest::Result<Response> {
+    let account = peer.account();
+    let sent = Instant::now();
+    // A caller that stops waiting drops this: there was no answer either.
+    let unanswered = CountedAtEnd(&account.results);
+    let result = request.send().await;
+    std::mem::forget(unanswered);
+    match &result {
+        Ok(response) => account.answered(response, sent),
+        Err(error) if error.is_connect() => account.results.count("no_connection"),
+        Err(_) => account.results.count("no_answer"),
+    }
+    result
+}
+
+/// Counts a request that nobody waits for any more.
+struct CountedAtEnd(&'static Tally<31>);
+
+impl Drop for CountedAtEnd {
+    fn drop(&mut self) {
+        self.0.count("no_answer");
+    }
+}
+
+/// Counts a request that is made again because the last try failed.
+pub fn retried(peer: Peer) {
+    peer.account().retries.fetch_add(1, Ordering::Relaxed);
+}
+
+/// What was counted so far.
+pub fn view(peer: Peer) -> PeerView {
+    let account = peer.account();
+    let skew = account.skew_ms.load(Ordering::Relaxed);
+    PeerView {
+        results: account.results.view().to_vec(),
+        times: account.times.view(),
+        retries: account.retries.load(Ordering::Relaxed),
+        skew_seconds: (skew != UNKNOWN_SKEW).then_some((skew as f64 / 1e3).round()),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_has_its_own_word_or_that_of_its_class() {
+        for (status, expected) in [(200, "200"), (503, "503"), (299, "2xx"), (418, "4xx"), (999, "other")] {
+            assert_eq!(word(StatusCode::from_u16(status).unwrap()), expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_that_finds_nobody_is_counted_as_such() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = listener.local_addr().unwrap();
+        drop(listener);
+        let client = crate::http::client_builder().build().unwrap();
+        // No other test of this crate sends to DDS.
+        send(Peer::Dds, client.get(format!("http://{addr}/"))).await.unwrap_err();
+        let results = view(Peer::Dds).results;
+        assert!(results.contains(&("no_connection", 1)), "{results:?}");
+        assert_eq!(view(Peer::Dds).times.count, 0);
+    }
+}
