@@ -187,3 +187,18 @@ fn what_a_runner_says_reaches_the_terminal_escaped() {
         assert!(text.lines().all(|line| !line.starts_with("forged")), "{args:?}: {text:?}");
     }
 }
+
+#[test]
+fn the_manual_has_a_page_for_every_command() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let status =
+        Command::new(node_binary()).args(["manual", "--out"]).arg(dir.path()).output().expect("it runs");
+    assert!(status.status.success(), "{}", String::from_utf8_lossy(&status.stderr));
+    for page in
+        ["posemesh-node.1", "posemesh-node-run.1", "posemesh-node-plugin-list.1", "posemesh-node-drain.1"]
+    {
+        let text =
+            std::fs::read_to_string(dir.path().join(page)).unwrap_or_else(|error| panic!("{page}: {error}"));
+        assert!(text.contains(".TH posemesh-node") && text.contains(".SH NAME"), "{page}: {text}");
+    }
+}

@@ -13,6 +13,7 @@ use crate::commands::demo::DemoArgs;
 use crate::commands::devnet::DevnetArgs;
 use crate::commands::drain::{DrainArgs, ResumeArgs};
 use crate::commands::key::KeyCommand;
+use crate::commands::manual::ManualArgs;
 use crate::commands::plugin::PluginCommand;
 use crate::commands::run::RunArgs;
 
@@ -58,6 +59,8 @@ pub(crate) enum Command {
     Key(KeyCommand),
     /// Print a completion script for a shell.
     Completions(CompletionsArgs),
+    /// Write the manual pages of all commands.
+    Manual(ManualArgs),
 }
 
 #[cfg(test)]

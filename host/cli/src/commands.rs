@@ -8,5 +8,6 @@ pub(crate) mod demo;
 pub(crate) mod devnet;
 pub(crate) mod drain;
 pub(crate) mod key;
+pub(crate) mod manual;
 pub(crate) mod plugin;
 pub(crate) mod run;

@@ -23,7 +23,7 @@ use clap::{CommandFactory as _, Parser as _};
 use posemesh_node_core::shutdown::EarlySignals;
 
 use crate::args::{Cli, Command};
-use crate::commands::{completions, config, drain, key, plugin, run};
+use crate::commands::{completions, config, drain, key, manual, plugin, run};
 #[cfg(feature = "devnet")]
 use crate::commands::{demo, devnet};
 use crate::output::tell;
@@ -68,5 +68,6 @@ fn run(cli: Cli, early: Option<io::Result<EarlySignals>>, unprotected: Vec<Strin
         Command::Config(command) => Ok(config::run(command)),
         Command::Key(command) => key::run(command),
         Command::Completions(args) => Ok(completions::run(&args, &mut Cli::command())),
+        Command::Manual(args) => manual::run(&args, Cli::command()),
     }
 }

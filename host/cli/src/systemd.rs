@@ -1,4 +1,5 @@
-//! What a service manager that understands `sd_notify` is told: that the node is up, and how long its end takes.
+//! What a service manager that understands `sd_notify` is told: that the node is up, that it is alive, and how long its end
+//! takes.
 
 use std::time::Duration;
 
@@ -12,6 +13,20 @@ const MARGIN: Duration = Duration::from_secs(5);
 /// Tells that the node is up. Does nothing without `NOTIFY_SOCKET`.
 pub(crate) fn ready() {
     notify(&[NotifyState::Ready]);
+}
+
+/// Tells again and again that the node is alive, three times in the time after which the manager would end it
+/// (`WatchdogSec=`). None if the manager does not ask. A task like all others: when the runtime gets to run none, the manager
+/// is right to think that the node hangs.
+pub(crate) fn tell_alive() -> Option<AbortOnDropHandle<()>> {
+    let patience = sd_notify::watchdog_enabled().filter(|patience| !patience.is_zero())?;
+    Some(AbortOnDropHandle::new(tokio::spawn(async move {
+        let mut next = tokio::time::interval(patience / 3);
+        loop {
+            next.tick().await;
+            notify(&[NotifyState::Watchdog]);
+        }
+    })))
 }
 
 /// Tells, when the node is to stop, how long that may take, so that it is not killed before.

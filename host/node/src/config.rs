@@ -70,6 +70,8 @@ pub struct Config {
     pub(crate) request_timeout: Duration,
     pub(crate) membership: MembershipSettings,
     pub(crate) worker: WorkerSettings,
+    /// The longest of the random waits before the node registers.
+    pub(crate) start_splay: Duration,
     /// The memory that all tasks may use together, in bytes; none to go by the machine.
     pub(crate) memory_budget: Option<u64>,
     pub(crate) storage: DomainSettings,
@@ -204,6 +206,7 @@ impl Config {
         let max_concurrency = worker::read_max_concurrency(reader);
         let storage = storage::read(reader, client_id, servers.allow_insecure_http);
         let shutdown_grace = worker::read_shutdown_grace(reader);
+        let start_splay = worker::read_start_splay(reader);
         let memory_budget = worker::read_memory_budget(reader);
         let noop = noop::read(reader);
         let loader = loader::read(reader, paths.as_ref());
@@ -229,6 +232,7 @@ impl Config {
             request_timeout,
             membership,
             worker,
+            start_splay,
             memory_budget,
             storage,
             noop,

@@ -4,11 +4,12 @@ mod error;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::admission::{Admission, MemoryBudget, TroubleBoard, scratch_share};
@@ -28,6 +29,7 @@ use crate::workdir::WorkDirs;
 use crate::worker::{Worker, WorkerParts};
 use posemesh_domain_client::DomainClient;
 use posemesh_net::clock::SystemClock;
+use posemesh_net::retry::uniform;
 use posemesh_plugin_host::load::{Loader, LoaderSettings, RunnerEngine};
 use posemesh_plugin_host::registry::{Registry, RegistrySettings, Scan};
 use posemesh_plugin_host::sandbox::SandboxMode;
@@ -214,7 +216,7 @@ impl Node {
             let (totals, (), (), (), ()) = tokio::join!(
                 work,
                 admission.watch(stop.clone()),
-                membership_task.run(stop.clone()),
+                register_after(self.config.start_splay, membership_task, stop.clone()),
                 self.registry.watch(stop.clone()),
                 follow_registration(membership.status(), &registered, stop.clone()),
             );
@@ -349,6 +351,19 @@ async fn limits_of_machine(config: &Config, work_dirs: &Arc<WorkDirs>) -> (Memor
         "what tasks may use"
     );
     (budget, loader)
+}
+
+/// Registers and logs in after a random wait of at most `splay`.
+async fn register_after(splay: Duration, membership: MembershipTask, stop: CancellationToken) {
+    let wait = uniform(Duration::ZERO, splay);
+    if !wait.is_zero() {
+        tracing::info!(
+            wait_ms = wait.as_millis() as u64,
+            "waiting before the registration (START_SPLAY_SECS)"
+        );
+        stop.run_until_cancelled(sleep(wait)).await;
+    }
+    membership.run(stop).await;
 }
 
 async fn serve_status(server: Option<StatusServer>, sources: StatusSources, stop: CancellationToken) {

@@ -44,7 +44,7 @@ pub(crate) async fn run(
     misspelt.iter().for_each(|variable| tracing::warn!("{variable}"));
     unprotected.iter().chain(config.warnings()).for_each(|warning| tracing::warn!("{warning}"));
     raise_open_file_limit();
-    let _systemd = systemd::tell(&shutdown, config.shutdown_grace());
+    let _systemd = (systemd::tell(&shutdown, config.shutdown_grace()), systemd::tell_alive());
     let ended = tokio::select! {
         biased;
         () = shutdown.killed().cancelled() => return Ok(ExitCode::FAILURE),

@@ -90,6 +90,19 @@ pub(super) fn read_memory_budget(reader: &mut SettingsReader<'_>) -> Option<u64>
     budget.map(|size| size.0)
 }
 
+pub(super) fn read_start_splay(reader: &mut SettingsReader<'_>) -> Duration {
+    reader.seconds(
+        &Variable::new(
+            Group::Work,
+            "START_SPLAY_SECS",
+            "The node waits for a random time of up to this, in seconds, before it registers, so that many nodes that are \
+             started at once do not all ask DDS at the same moment.",
+        ),
+        Duration::ZERO,
+        0..=3600,
+    )
+}
+
 pub(super) fn read_shutdown_grace(reader: &mut SettingsReader<'_>) -> Duration {
     reader.seconds(
         &Variable::new(
