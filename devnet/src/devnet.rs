@@ -17,7 +17,7 @@ use crate::faults::rules::Faults;
 use crate::identities::DefaultIdentities;
 use crate::serve::serve;
 use crate::servers::Servers;
-use crate::state::credentials::{AppCredentials, NodeCredentials, RobotCredentials};
+use crate::state::credentials::{AppCredentials, MachineIdentity, NodeCredentials, RobotCredentials};
 use crate::state::store::DataStore;
 use crate::sweep;
 use crate::tokens::TokenGrant;
@@ -152,6 +152,11 @@ impl Devnet {
     /// directory.
     pub fn node(&self) -> &NodeCredentials {
         &self.node
+    }
+
+    /// Adds a node; returns its credentials. A devnet that is restarted does not know it any more.
+    pub fn add_node(&self) -> NodeCredentials {
+        self.servers.registry.add_node(MachineIdentity::new())
     }
 
     /// Value for `REG_SECRET`: the credentials of [`Self::node`] in standard Base64.
