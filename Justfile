@@ -47,7 +47,7 @@ lint:
 structure:
     cargo xtask structure
 
-# Write docs/configuration.md from the node's settings (just docs --check)
+# Write docs/configuration.md and docs/metrics.md from the node's tables (just docs --check)
 docs *args:
     cargo xtask docs "$@"
 
@@ -58,6 +58,18 @@ deny:
 # Build the node for production, and write its SBOM beside it
 release:
     cargo xtask release
+
+# Check alert rules, dashboard, systemd units and Kubernetes manifests
+deploy:
+    cargo xtask deploy
+
+# Make the root of the container image and try the node in it
+container *args:
+    cargo xtask container "$@"
+
+# Make packages and try each (just package deb wheel npm)
+package *args:
+    cargo xtask package "$@"
 
 # Everything that must hold before a change goes in
 ci:

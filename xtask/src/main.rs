@@ -6,6 +6,7 @@ mod advisories;
 mod bench;
 mod debian;
 mod demo;
+mod deploy;
 mod docs;
 #[cfg(test)]
 mod documents;
@@ -88,9 +89,9 @@ enum Task {
     Lint,
     /// Check layers, features, import circles and module style: the part of `lint` that compiles nothing
     Structure,
-    /// Write docs/configuration.md from the node's table of settings
+    /// Write docs/configuration.md and docs/metrics.md from the node's tables of settings and metrics
     Docs {
-        /// Fail if the file is not current, and write nothing
+        /// Fail if a file is not current, and write nothing
         #[arg(long)]
         check: bool,
     },
@@ -103,6 +104,25 @@ enum Task {
     Sbom,
     /// Build the node for production, without the devnet, and write its SBOM beside it
     Release,
+    /// Check what lies in deploy/: alert rules, dashboard, systemd units, Kubernetes manifests (docs/deploy.md)
+    ///
+    /// With the tools that will read them. promtool and the schemas are fetched below the target directory the first time;
+    /// what this machine has no tool for is said and skipped.
+    Deploy,
+    /// Make the root of the container image in target/container, try the node in it, and make the image if buildah is there
+    Container {
+        /// Take the node that `cargo xtask demo` builds instead of a release
+        #[arg(long)]
+        debug: bool,
+    },
+    /// Make packages in target/packages, install each into a folder and try it
+    Package {
+        /// The packages to make; all if none is given
+        kinds: Vec<deploy::Kind>,
+        /// Take the node that `cargo xtask demo` builds instead of a release
+        #[arg(long)]
+        debug: bool,
+    },
     /// Fuzz what reads the bytes of strangers (docs/fuzzing.md)
     ///
     /// Installs cargo-fuzz below the target directory the first time. Corpora, logs and crashes are there too,
@@ -133,7 +153,7 @@ enum Task {
         #[arg(long, requires = "seed")]
         trace: bool,
     },
-    /// Everything that must hold before a change goes in: test, simulate, lint, docs --check, deny
+    /// Everything that must hold before a change goes in: test, simulate, lint, docs --check, deny, deploy
     Ci,
 }
 
@@ -170,6 +190,9 @@ fn run(task: Task) -> Result<()> {
         Task::Deny => return lint::deny(&project),
         Task::Sbom => return sbom::write(&project).map(|path| println!("{}", project.short(&path))),
         Task::Release => return sbom::release(&project),
+        Task::Container { debug } => return deploy::container(&project, debug),
+        Task::Package { kinds, debug } => deploy::package(&project, &mut report, &kinds, debug),
+        Task::Deploy => deploy::check(&project, &mut report),
         Task::Test { args } => suites::test(&project, &mut report, &args),
         Task::TestPlugins => suites::test_plugins(&project, &mut report),
         Task::Structure => lint::structure(&project, &mut report),
@@ -181,6 +204,7 @@ fn run(task: Task) -> Result<()> {
             // The node that the tests were given: built alone, it would have other features, and take a minute more.
             report.step("docs", || docs::check(&project, node::build_with_tests));
             report.step("deny", || lint::deny(&project));
+            deploy::check(&project, &mut report);
         }
     }
     report.finish()

@@ -23,10 +23,20 @@ const SPEC: &str = "1.5";
 pub(crate) fn release(project: &Project) -> Result<()> {
     // The network of development is not for production.
     let features = ["--no-default-features"];
-    project.cargo("build").args(["--release", "--locked", "-p", PROGRAM]).args(features).run()?;
+    let cargo = project.cargo("build").args(["--release", "--locked", "-p", PROGRAM]).args(features);
+    built_from(project, cargo).run()?;
     let document = write(project)?;
     println!("{}\n{}", project.short(&project.released(PROGRAM)), project.short(&document));
     Ok(())
+}
+
+/// Lets a build know its commit, which the metric `posemesh_node_build_info` tells; sources without a history have none.
+pub(crate) fn built_from(project: &Project, cargo: Cmd) -> Cmd {
+    let commit = Cmd::new("git").dir(&project.root).args(["rev-parse", "--short=12", "HEAD"]).output();
+    match commit {
+        Ok(commit) => cargo.env("POSEMESH_NODE_COMMIT", commit),
+        Err(_) => cargo,
+    }
 }
 
 /// Writes the document of the release build and returns its path.

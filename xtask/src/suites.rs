@@ -4,6 +4,7 @@ use std::ffi::OsString;
 
 use anyhow::Result;
 
+use crate::deploy;
 use crate::guests::{self, Component};
 use crate::node;
 use crate::process::Cmd;
@@ -24,6 +25,7 @@ pub(crate) fn test(project: &Project, report: &mut Report, args: &[OsString]) {
     let (Some(components), Some(_), Some(()), Some(())) = (components, guests, node, reference) else {
         return;
     };
+    deploy::tools_for_tests(project);
     report.step("tests", || run(project, args));
     cases(project, report, &components);
 }
@@ -58,6 +60,7 @@ fn run(project: &Project, args: &[OsString]) -> Result<()> {
         ("POSEMESH_NODE_BIN", project.node()),
         ("POSEMESH_PLUGINS_DIR", project.plugins()),
         ("POSEMESH_TEST_GUESTS_DIR", project.test_guests()),
+        ("POSEMESH_TOOLS_DIR", project.target.join("tools")),
         ("POSEMESH_REFERENCE_NODE_BIN", project.reference_node("debug")),
         ("POSEMESH_REFERENCE_DOMAIN_CLIENT_BIN", project.reference_domain_client("debug")),
     ];

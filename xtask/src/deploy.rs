@@ -1,0 +1,38 @@
+//! `deploy`, `container` and `package`: what lies in deploy/ is checked with the tools that will read it, and what is made
+//! from it is tried.
+
+mod container;
+mod fetched;
+mod manifests;
+mod monitoring;
+mod packages;
+mod skip;
+mod units;
+
+use anyhow::Result;
+
+use crate::project::Project;
+use crate::report::Report;
+
+pub(crate) use fetched::for_tests as tools_for_tests;
+pub(crate) use packages::Kind;
+
+/// Checks alert rules, dashboard, units and manifests.
+pub(crate) fn check(project: &Project, report: &mut Report) {
+    report.step("alert rules and dashboard", || monitoring::check(project));
+    report.step("systemd units", || units::check(project));
+    report.step("Kubernetes manifests", || manifests::check(project));
+}
+
+/// Makes the root of the container image and tries it.
+///
+/// # Errors
+/// If it can't be made, or the node does not run in it.
+pub(crate) fn container(project: &Project, debug: bool) -> Result<()> {
+    container::make(project, debug)
+}
+
+/// Makes packages and tries each.
+pub(crate) fn package(project: &Project, report: &mut Report, kinds: &[Kind], debug: bool) {
+    packages::make(project, report, kinds, debug);
+}

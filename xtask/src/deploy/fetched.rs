@@ -1,0 +1,96 @@
+//! Tools of others, fetched below the target directory and installed nowhere.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+
+use crate::process::Cmd;
+use crate::project::Project;
+
+/// Prometheus' library for Python, as a wheel: a file that Python imports from.
+const PROMETHEUS_CLIENT: &str = "prometheus_client.whl";
+const KUBERNETES_VALIDATE: &str = "kubernetes-validate==1.37.0";
+
+/// What the tests of metrics use if it is there. What can't be fetched is told: the tests then do without.
+pub(crate) fn for_tests(project: &Project) {
+    for (what, fetched) in [("promtool", promtool(project)), (PROMETHEUS_CLIENT, prometheus_client(project))]
+    {
+        if let Err(error) = fetched {
+            eprintln!("{what} could not be fetched, and no test uses it: {error:#}");
+        }
+    }
+}
+
+/// The folder with the fetched tools.
+fn tools(project: &Project) -> Result<PathBuf> {
+    let tools = project.target.join("tools");
+    fs::create_dir_all(&tools).with_context(|| format!("make {}", tools.display()))?;
+    Ok(tools)
+}
+
+/// Prometheus' tool for rules, out of Debian's package.
+///
+/// # Errors
+/// If this is not Debian, or the package can't be downloaded.
+pub(crate) fn promtool(project: &Project) -> Result<PathBuf> {
+    let tools = tools(project)?;
+    let program = tools.join("promtool");
+    if program.exists() {
+        return Ok(program);
+    }
+    eprintln!("fetching Debian's prometheus into {} (once, 19 MB)", project.short(&tools));
+    let unpacked = tools.join("prometheus.unpacked");
+    fs::create_dir_all(&unpacked)?;
+    let download = || Cmd::new("apt-get").dir(&unpacked).args(["-qq", "download", "prometheus"]).output();
+    // A machine that was never updated knows of no package.
+    download().or_else(|_| {
+        Cmd::new("apt-get").args(["-qq", "update"]).output()?;
+        download()
+    })?;
+    let packages = fs::read_dir(&unpacked)?.flatten().map(|file| file.path());
+    let package = packages.filter(|path| path.extension().is_some_and(|end| end == "deb")).last();
+    let package = package.context("apt-get downloaded no package")?;
+    Cmd::new("dpkg-deb").arg("--extract").arg(&package).arg(&unpacked).output()?;
+    // Moved when it is whole.
+    fs::rename(unpacked.join("usr/bin/promtool"), &program).context("take promtool out of the package")?;
+    fs::remove_dir_all(&unpacked)?;
+    Ok(program)
+}
+
+/// The wheel of `prometheus_client`.
+///
+/// # Errors
+/// If there is no pip, or the wheel can't be downloaded.
+pub(crate) fn prometheus_client(project: &Project) -> Result<PathBuf> {
+    let tools = tools(project)?;
+    let wheel = tools.join(PROMETHEUS_CLIENT);
+    if wheel.exists() {
+        return Ok(wheel);
+    }
+    let download = tools.join("wheel");
+    let pip =
+        Cmd::new("python3").args(["-m", "pip", "download", "--quiet", "--no-deps", "--dest"]).arg(&download);
+    pip.arg("prometheus-client==0.26.0").output()?;
+    let file = fs::read_dir(&download)?.flatten().next().context("pip downloaded nothing")?;
+    fs::rename(file.path(), &wheel)?;
+    fs::remove_dir_all(&download)?;
+    Ok(wheel)
+}
+
+/// The validator of Kubernetes' resources, in an environment of its own.
+///
+/// # Errors
+/// If there is no Python, or it can't be installed.
+pub(crate) fn kubernetes_validate(project: &Project) -> Result<PathBuf> {
+    let environment = tools(project)?.join("kubernetes-validate");
+    let program = environment.join("bin/kubernetes-validate");
+    if program.exists() {
+        return Ok(program);
+    }
+    eprintln!("installing {KUBERNETES_VALIDATE} below {} (once, 23 MB)", project.short(&environment));
+    Cmd::new("python3").args(["-m", "venv"]).arg(&environment).output()?;
+    let pip = Cmd::new(environment.join("bin/python")).args(["-m", "pip", "install", "--quiet"]);
+    pip.arg(KUBERNETES_VALIDATE).output()?;
+    Ok(program)
+}

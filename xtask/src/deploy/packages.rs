@@ -1,0 +1,222 @@
+//! Packages with the program: made, installed into a folder, and tried there. None is published.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
+use serde_json::json;
+
+use crate::process::Cmd;
+use crate::project::Project;
+use crate::report::Report;
+use crate::sbom;
+
+/// A kind of package.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kind {
+    /// For Debian: program, units, manual pages, completions.
+    Deb,
+    /// For `pip install`.
+    Wheel,
+    /// For `npm install`.
+    Npm,
+}
+
+/// Whether the program has the devnet and the demo in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Devnet {
+    With,
+    Without,
+}
+
+const SHELLS: [(&str, &str); 3] = [
+    ("bash", "usr/share/bash-completion/completions/posemesh-node"),
+    ("zsh", "usr/share/zsh/vendor-completions/_posemesh-node"),
+    ("fish", "usr/share/fish/vendor_completions.d/posemesh-node.fish"),
+];
+
+pub(super) fn make(project: &Project, report: &mut Report, kinds: &[Kind], debug: bool) {
+    let all = [Kind::Deb, Kind::Wheel, Kind::Npm];
+    let kinds = if kinds.is_empty() { &all } else { kinds };
+    for kind in kinds {
+        report.step(format!("{kind:?} package").to_lowercase(), || match kind {
+            Kind::Deb => deb(project, debug),
+            Kind::Wheel => wheel(project, debug),
+            Kind::Npm => npm(project, debug),
+        });
+    }
+}
+
+/// The program to pack: released, or with `debug` the one that is there, without what only a debugger needs.
+pub(super) fn program(project: &Project, debug: bool, devnet: Devnet) -> Result<PathBuf> {
+    if debug {
+        let small = packages(project)?.join("posemesh-node");
+        Cmd::new("strip")
+            .arg("-o")
+            .arg(&small)
+            .arg(project.node())
+            .cure("`cargo xtask demo` builds it")
+            .output()?;
+        return Ok(small);
+    }
+    let cargo = project.cargo("build").args(["--release", "--locked", "-p", "posemesh-node"]);
+    let cargo = sbom::built_from(project, cargo);
+    match devnet {
+        Devnet::With => cargo.run()?,
+        Devnet::Without => cargo.arg("--no-default-features").run()?,
+    }
+    Ok(project.released("posemesh-node"))
+}
+
+/// The folder for packages.
+fn packages(project: &Project) -> Result<PathBuf> {
+    let folder = project.target.join("packages");
+    fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
+    Ok(folder)
+}
+
+/// An empty folder in the one for packages.
+fn empty(project: &Project, name: &str) -> Result<PathBuf> {
+    let folder = packages(project)?.join(name);
+    if folder.exists() {
+        fs::remove_dir_all(&folder).with_context(|| format!("remove {}", folder.display()))?;
+    }
+    fs::create_dir_all(&folder)?;
+    Ok(folder)
+}
+
+/// Runs an installed program; it must be the one that was packed.
+fn tried(program: &Path) -> Result<()> {
+    let version = Cmd::new(program).arg("--version").output()?;
+    if version != format!("posemesh-node {}", env!("CARGO_PKG_VERSION")) {
+        bail!("{} says that it is `{version}`", program.display());
+    }
+    let help = Cmd::new(program).args(["plugin", "--help"]).output()?;
+    if !help.contains("rollback") {
+        bail!("{} does not know its commands", program.display());
+    }
+    eprintln!("installed and tried: {version}");
+    Ok(())
+}
+
+fn deb(project: &Project, debug: bool) -> Result<()> {
+    let program = program(project, debug, Devnet::Without)?;
+    let root = empty(project, "deb")?;
+    let put = |from: &Path, to: &str| -> Result<()> {
+        let to = root.join(to);
+        fs::create_dir_all(to.parent().unwrap_or(&root))?;
+        fs::copy(from, &to).with_context(|| format!("copy {}", from.display())).map(|_| ())
+    };
+    put(&program, "usr/bin/posemesh-node")?;
+    let deploy = project.root.join("deploy/systemd");
+    for unit in ["posemesh-node.service", "posemesh-node@.service"] {
+        put(&deploy.join(unit), &format!("usr/lib/systemd/system/{unit}"))?;
+    }
+    put(&deploy.join("posemesh-node.sysusers"), "usr/lib/sysusers.d/posemesh-node.conf")?;
+    put(&deploy.join("node.env"), "usr/share/doc/posemesh-node/examples/node.env")?;
+    let rules = project.root.join("deploy/prometheus/alerts.yml");
+    put(&rules, "usr/share/doc/posemesh-node/examples/alerts.yml")?;
+    for document in
+        ["LICENSE-MIT", "LICENSE-APACHE", "docs/configuration.md", "docs/deploy.md", "docs/metrics.md"]
+    {
+        let name = Path::new(document).file_name().unwrap_or_default();
+        put(&project.root.join(document), &format!("usr/share/doc/posemesh-node/{}", name.display()))?;
+    }
+    fs::write(
+        root.join("usr/share/doc/posemesh-node/copyright"),
+        "MIT OR Apache-2.0: LICENSE-MIT, LICENSE-APACHE\n",
+    )?;
+    let manual = root.join("usr/share/man/man1");
+    Cmd::new(&program).args(["manual", "--out"]).arg(&manual).output()?;
+    for (shell, path) in SHELLS {
+        let script = Cmd::new(&program).args(["completions", shell]).output()?;
+        let path = root.join(path);
+        fs::create_dir_all(path.parent().unwrap_or(&root))?;
+        fs::write(path, script + "\n")?;
+    }
+    let architecture = Cmd::new("dpkg").arg("--print-architecture").output()?;
+    let version = env!("CARGO_PKG_VERSION");
+    let control = format!(
+        "Package: posemesh-node\nVersion: {version}\nArchitecture: {architecture}\nSection: net\nPriority: optional\n\
+         Maintainer: The posemesh-node authors <posemesh-node@localhost>\n\
+         Depends: libc6 (>= {libc}), libgcc-s1\nRecommends: ca-certificates\nSuggests: prometheus\n\
+         Description: posemesh compute node\n A compute node whose capability runners are WebAssembly components, each task\n \
+         in a process of its own without network, files or secrets.\n",
+        libc = libc_version()?,
+    );
+    fs::create_dir_all(root.join("DEBIAN"))?;
+    fs::write(root.join("DEBIAN/control"), control)?;
+    // Makes the user; nothing is started.
+    let script = root.join("DEBIAN/postinst");
+    fs::copy(project.root.join("deploy/packages/postinst"), &script)?;
+    Cmd::new("chmod").arg("0755").arg(&script).arg(root.join("usr/bin/posemesh-node")).output()?;
+    let package = packages(project)?.join(format!("posemesh-node_{version}_{architecture}.deb"));
+    Cmd::new("dpkg-deb").args(["--root-owner-group", "--build"]).arg(&root).arg(&package).output()?;
+    eprintln!("  {}", project.short(&package));
+    let installed = empty(project, "deb-installed")?;
+    Cmd::new("dpkg-deb").arg("--extract").arg(&package).arg(&installed).output()?;
+    for path in SHELLS.map(|(_, path)| path).iter().chain(&["usr/share/man/man1/posemesh-node-run.1"]) {
+        if !installed.join(path).exists() {
+            bail!("{path} is not in {}", package.display());
+        }
+    }
+    tried(&installed.join("usr/bin/posemesh-node"))
+}
+
+/// The version of this machine's C library, which the program then needs at least.
+fn libc_version() -> Result<String> {
+    let printed = Cmd::new("getconf").arg("GNU_LIBC_VERSION").output()?;
+    printed.split_whitespace().last().map(str::to_owned).context("getconf names no version of the C library")
+}
+
+fn wheel(project: &Project, debug: bool) -> Result<()> {
+    let program = program(project, debug, Devnet::With)?;
+    let out = packages(project)?;
+    let script = project.root.join("deploy/packages/wheel.py");
+    let made = Cmd::new("python3")
+        .arg(&script)
+        .arg(&program)
+        .args([env!("CARGO_PKG_VERSION"), &libc_version()?])
+        .arg(&out);
+    let wheel = PathBuf::from(made.output()?);
+    eprintln!("  {}", project.short(&wheel));
+    let environment = empty(project, "wheel-installed")?;
+    Cmd::new("python3").args(["-m", "venv"]).arg(&environment).output()?;
+    let pip =
+        Cmd::new(environment.join("bin/python")).args(["-m", "pip", "install", "--quiet", "--no-index"]);
+    pip.arg(&wheel).output()?;
+    tried(&environment.join("bin/posemesh-node"))
+}
+
+fn npm(project: &Project, debug: bool) -> Result<()> {
+    let program = program(project, debug, Devnet::With)?;
+    let folder = empty(project, "npm")?;
+    let cpu = match std::env::consts::ARCH {
+        "x86_64" => "x64",
+        "aarch64" => "arm64",
+        other => other,
+    };
+    let manifest = json!({
+        "name": "posemesh-node", "version": env!("CARGO_PKG_VERSION"), "license": "MIT OR Apache-2.0",
+        "description": "Build and test runners of posemesh compute nodes: the node, its test driver and a local network",
+        "bin": {"posemesh-node": "bin/posemesh-node"}, "files": ["bin", "LICENSE-MIT", "LICENSE-APACHE"],
+        "os": ["linux"], "cpu": [cpu], "libc": ["glibc"],
+    });
+    fs::write(folder.join("package.json"), format!("{manifest:#}\n"))?;
+    fs::create_dir_all(folder.join("bin"))?;
+    fs::copy(&program, folder.join("bin/posemesh-node"))?;
+    for licence in ["LICENSE-MIT", "LICENSE-APACHE"] {
+        fs::copy(project.root.join(licence), folder.join(licence))?;
+    }
+    let out = packages(project)?;
+    let packed =
+        Cmd::new("npm").dir(&folder).args(["pack", "--silent", "--pack-destination"]).arg(&out).output()?;
+    let package = out.join(packed.lines().last().context("npm names no package")?);
+    eprintln!("  {}", project.short(&package));
+    let installed = empty(project, "npm-installed")?;
+    let install =
+        Cmd::new("npm").args(["install", "--silent", "--offline", "--no-audit", "--no-fund", "--prefix"]);
+    install.arg(&installed).arg(&package).output()?;
+    tried(&installed.join("node_modules/.bin/posemesh-node"))
+}
