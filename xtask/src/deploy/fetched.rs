@@ -10,6 +10,9 @@ use crate::project::Project;
 
 /// Prometheus' library for Python, as a wheel: a file that Python imports from.
 const PROMETHEUS_CLIENT: &str = "prometheus_client.whl";
+/// Without a network the tests go on without the tools, and soon.
+const QUICK_TO_GIVE_UP: [&str; 6] =
+    ["-o", "Acquire::Retries=1", "-o", "Acquire::http::Timeout=15", "-o", "Acquire::https::Timeout=15"];
 const KUBERNETES_VALIDATE: &str = "kubernetes-validate==1.37.0";
 
 /// What the tests of metrics use if it is there. What can't be fetched is told: the tests then do without.
@@ -42,10 +45,11 @@ pub(crate) fn promtool(project: &Project) -> Result<PathBuf> {
     eprintln!("fetching Debian's prometheus into {} (once, 19 MB)", project.short(&tools));
     let unpacked = tools.join("prometheus.unpacked");
     fs::create_dir_all(&unpacked)?;
-    let download = || Cmd::new("apt-get").dir(&unpacked).args(["-qq", "download", "prometheus"]).output();
+    let apt = || Cmd::new("apt-get").dir(&unpacked).args(QUICK_TO_GIVE_UP);
+    let download = || apt().args(["-qq", "download", "prometheus"]).output();
     // A machine that was never updated knows of no package.
     download().or_else(|_| {
-        Cmd::new("apt-get").args(["-qq", "update"]).output()?;
+        apt().args(["-qq", "update"]).output()?;
         download()
     })?;
     let packages = fs::read_dir(&unpacked)?.flatten().map(|file| file.path());
@@ -69,8 +73,9 @@ pub(crate) fn prometheus_client(project: &Project) -> Result<PathBuf> {
         return Ok(wheel);
     }
     let download = tools.join("wheel");
-    let pip =
-        Cmd::new("python3").args(["-m", "pip", "download", "--quiet", "--no-deps", "--dest"]).arg(&download);
+    let pip = Cmd::new("python3")
+        .args(["-m", "pip", "download", "--quiet", "--retries=1", "--timeout=15", "--no-deps", "--dest"])
+        .arg(&download);
     pip.arg("prometheus-client==0.26.0").output()?;
     let file = fs::read_dir(&download)?.flatten().next().context("pip downloaded nothing")?;
     fs::rename(file.path(), &wheel)?;
