@@ -11,6 +11,7 @@ use crate::commands::config::ConfigCommand;
 use crate::commands::demo::DemoArgs;
 #[cfg(feature = "devnet")]
 use crate::commands::devnet::DevnetArgs;
+use crate::commands::doctor::DoctorArgs;
 use crate::commands::drain::{DrainArgs, ResumeArgs};
 use crate::commands::key::KeyCommand;
 use crate::commands::manual::ManualArgs;
@@ -51,6 +52,12 @@ pub(crate) enum Command {
     /// List, inspect, run and test runners.
     #[command(subcommand)]
     Plugin(PluginCommand),
+    /// Look at everything that the node needs, and say what helps where something is missing.
+    ///
+    /// Settings, secrets, folders, machine, sandbox, servers (name, way, TLS, login, clock) and each runner. Registers
+    /// nothing and takes no lease, so it can be called beside a running node. Exit code 1 if there is an error, 2 if
+    /// the configuration can't be read.
+    Doctor(DoctorArgs),
     /// Check the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),

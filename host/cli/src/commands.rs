@@ -6,6 +6,7 @@ pub(crate) mod config;
 pub(crate) mod demo;
 #[cfg(feature = "devnet")]
 pub(crate) mod devnet;
+pub(crate) mod doctor;
 pub(crate) mod drain;
 pub(crate) mod key;
 pub(crate) mod manual;

@@ -23,7 +23,7 @@ use clap::{CommandFactory as _, Parser as _};
 use posemesh_node_core::shutdown::EarlySignals;
 
 use crate::args::{Cli, Command};
-use crate::commands::{completions, config, drain, key, manual, plugin, run};
+use crate::commands::{completions, config, doctor, drain, key, manual, plugin, run};
 #[cfg(feature = "devnet")]
 use crate::commands::{demo, devnet};
 use crate::output::tell;
@@ -62,6 +62,7 @@ fn run(cli: Cli, early: Option<io::Result<EarlySignals>>, unprotected: Vec<Strin
         Command::Demo(args) => block_on(demo::run(args)),
         #[cfg(feature = "devnet")]
         Command::Devnet(args) => block_on(devnet::run(args)),
+        Command::Doctor(args) => block_on(doctor::run(args)),
         Command::Drain(args) => block_on(async move { drain::run(&args).await }),
         Command::Resume(args) => block_on(async move { drain::resume(&args).await }),
         Command::Plugin(command) => block_on(plugin::run(command)),

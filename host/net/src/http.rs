@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::http::header::{HeaderValue, InvalidHeaderValue};
+use ::url::Url;
 use bytes::{Bytes, BytesMut};
+use posemesh_text::one_line;
 use reqwest::redirect::Policy;
 use zeroize::Zeroizing;
 
@@ -21,6 +23,9 @@ pub const MAX_JSON_BODY: usize = 4 << 20;
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a connection that nobody uses is kept for the next request.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How much of a host's name is shown, in bytes: a lease can name any.
+const SHOWN_HOST: usize = 260;
 
 /// Time for the whole of one request that is answered by a small JSON body, unless the operator sets another.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
@@ -90,8 +95,9 @@ pub async fn read_body(mut response: reqwest::Response, limit: usize) -> Result<
     }
 }
 
-/// The chain of causes of a transport error in one line. Without URLs: their queries may carry what
-/// is not meant for logs. Of a certificate that nobody vouches for it says what helps.
+/// The chain of causes of a transport error in one line, with host and port of whom it was about, and the proxy in
+/// between. Without URLs: their queries may carry what is not meant for logs. Of a certificate that nobody vouches for it
+/// says what helps.
 pub fn cause(error: &reqwest::Error) -> String {
     let kind = if error.is_timeout() {
         "timed out"
@@ -102,7 +108,11 @@ pub fn cause(error: &reqwest::Error) -> String {
     } else {
         "the request failed"
     };
-    let mut text = kind.to_owned();
+    let mut text = match error.url() {
+        Some(url) if error.is_connect() => format!("{kind} to {}", peer(url)),
+        Some(url) => format!("{kind} ({})", peer(url)),
+        None => kind.to_owned(),
+    };
     // Begins below the error itself, since its own text is the one that has the URL.
     for inner in causes(error) {
         let line = inner.to_string();
@@ -117,6 +127,16 @@ pub fn cause(error: &reqwest::Error) -> String {
         text.push_str(roots::CURE);
     }
     text
+}
+
+/// Whom a request to this URL speaks to, for people: `HOST:PORT`, and through which proxy.
+pub fn peer(url: &Url) -> String {
+    let host = one_line(url.host_str().unwrap_or("no host"), SHOWN_HOST);
+    let port = url.port_or_known_default().map(|port| format!(":{port}")).unwrap_or_default();
+    match Network::current().proxies.for_url(url) {
+        Some(proxy) => format!("{host}{port} through the proxy {proxy}"),
+        None => format!("{host}{port}"),
+    }
 }
 
 /// Why a server's certificate was refused.

@@ -98,6 +98,12 @@ impl ProxyUrl {
     pub(crate) fn url(&self) -> Url {
         self.0.clone()
     }
+
+    /// Where it is: its host and port.
+    pub fn host_and_port(&self) -> (String, u16) {
+        let host = self.0.host_str().unwrap_or_default().trim_matches(['[', ']']);
+        (host.to_owned(), self.0.port_or_known_default().unwrap_or_default())
+    }
 }
 
 /// Reads `HOST:PORT` or `http(s)://[USER:PASSWORD@]HOST[:PORT]`. The error quotes nothing of it.

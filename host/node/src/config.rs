@@ -15,6 +15,7 @@ mod membership;
 mod misspelt;
 mod network;
 mod noop;
+mod obstacles;
 mod paths;
 mod problem;
 mod reader;
@@ -53,6 +54,7 @@ pub use env_file::EnvFileError;
 pub use environment::{Environment, SettingSource, environment};
 pub use handover::{HandoverError, hide_secrets};
 pub use misspelt::{MisspeltVariable, misspelt};
+pub use obstacles::Obstacle;
 pub use problem::{Problem, Problems};
 pub use reader::Setting;
 pub use secret::{FoundSecret, SecretError};
@@ -142,6 +144,14 @@ impl Config {
     /// How runners are kept apart from the node.
     pub fn sandbox(&self) -> &SandboxSettings {
         &self.loader.sandbox
+    }
+
+    /// What can't work on this machine, though each value is well-formed: a folder that is not there, a file that can't be
+    /// written, an address of another machine. Makes and changes nothing; blocks while the file system is asked.
+    pub fn obstacles(&self) -> Vec<Obstacle> {
+        let log = self.log.file.as_ref().map(|file| file.path.as_path());
+        let addresses = [("STATUS_ADDR", self.status.addr), ("LEGACY_HTTP_ADDR", self.legacy_http_addr)];
+        obstacles::find(&self.paths, log, addresses)
     }
 
     /// What the node starts with all the same and should not, a line each.

@@ -29,6 +29,8 @@ pub mod auth;
 #[cfg(feature = "plugins")]
 pub mod config;
 mod dms;
+#[cfg(feature = "plugins")]
+pub mod doctor;
 mod folders;
 mod heartbeat;
 mod http_server;

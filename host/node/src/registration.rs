@@ -7,6 +7,8 @@
 
 mod callback;
 mod capabilities;
+#[cfg(feature = "plugins")]
+mod dry_login;
 mod failure;
 pub(crate) mod legacy;
 pub(crate) mod membership;
@@ -20,6 +22,8 @@ mod unheard;
 pub(crate) mod version;
 mod wallet;
 
+#[cfg(feature = "plugins")]
+pub(crate) use dry_login::dry_login;
 pub(crate) use membership::{Membership, MembershipSettings};
 pub(crate) use settings::RegistrationSettings;
 pub(crate) use status::RegistrationStatus;

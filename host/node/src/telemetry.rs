@@ -1,28 +1,31 @@
-//! The log: JSON or text lines on standard error (protocol 8.1).
+//! The log: JSON or text lines on standard error or in a file (protocol 8.1).
 //!
 //! Nobody who logs ever waits for the log or fails by it: lines go through a bounded queue ([`queue`]).
 
+mod error;
+mod file;
+mod filter;
 mod format;
 mod queue;
+mod start;
 
 use std::fs::File;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd as _;
 
-use tracing_subscriber::EnvFilter;
-
-use crate::threads::cure;
 use posemesh_text::one_line;
 
+pub use error::TelemetryError;
+pub use file::LogFile;
+pub use filter::{filter, set_filter};
 pub use format::LogFormat;
-pub use queue::{LogGuard, dropped_lines};
+pub use queue::{LogGuard, dropped_lines, recent_lines};
+pub use start::{tell_panics, tell_start_error};
 
-/// How many bytes of a wrong filter are quoted.
-const QUOTED_BYTES: usize = 200;
-/// How many bytes of a panic's message are logged.
-const MAX_PANIC_BYTES: usize = 1000;
+/// How many bytes of a path are shown.
+const SHOWN_BYTES: usize = 400;
 
-/// How the log looks, and what is in it.
+/// How the log looks, what is in it, and where it goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogSettings {
     /// How log lines look.
@@ -30,69 +33,61 @@ pub struct LogSettings {
     /// Which lines are logged: a level, and levels for targets that begin with a name, as in
     /// `info,posemesh=debug`.
     pub filter: String,
+    /// Where they go; to standard error if none.
+    pub file: Option<LogFile>,
 }
 
 impl Default for LogSettings {
     fn default() -> Self {
-        Self { format: LogFormat::default(), filter: "info".to_owned() }
+        Self { format: LogFormat::default(), filter: "info".to_owned(), file: None }
     }
 }
 
-/// Why there is no log as asked for.
-#[derive(Debug, thiserror::Error)]
-pub enum TelemetryError {
-    /// The filter does not parse.
-    #[error("`{filter}` is no log filter: {reason}; write it as `info` or `info,posemesh=debug`")]
-    Filter {
-        /// The filter that was given.
-        filter: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// Standard error can't be used.
-    #[error("opening standard error for the log: {0}")]
-    Stderr(io::Error),
-    /// The thread that writes the log can't be started.
-    #[error("starting the thread that writes the log: {error}; {}", cure())]
-    Thread {
-        /// Why the system started none.
-        error: io::Error,
-    },
-    /// The process has a subscriber already; it stays.
-    #[error("this process has a log subscriber already, which stays in use")]
-    Installed,
-}
-
-/// Starts the log of the process; for `filter` see [`LogSettings::filter`]. Panics are logged as well, instead of
-/// being printed by whoever panics.
+/// Starts the log of the process. Panics are logged as well, instead of being printed by whoever panics.
 ///
 /// # Errors
-/// When the filter is wrong, or when a subscriber is installed already. A program that embeds the node
-/// can ignore the latter.
-pub fn init(format: LogFormat, filter: &str) -> Result<LogGuard, TelemetryError> {
-    let filter = parse_filter(filter)?;
+/// When the filter is wrong, the file can't be opened, or a subscriber is installed already. A program that embeds the
+/// node can ignore the latter.
+pub fn init(settings: &LogSettings) -> Result<LogGuard, TelemetryError> {
+    let LogSettings { format, filter: text, file } = settings;
+    let filter = filter::parse(text)?;
     let stderr = io::stderr();
     // Colour codes are for terminals only: in JSON or in a file they would be in the way of programs.
-    let colour = format == LogFormat::Text && stderr.is_terminal();
-    // A descriptor of its own: the lock of `io::stderr` would be held for as long as a write is held up.
-    let out = File::from(stderr.as_fd().try_clone_to_owned().map_err(TelemetryError::Stderr)?);
-    let (queue, guard) = queue::start(out, format).map_err(|error| TelemetryError::Thread { error })?;
-    let losses = queue.losses.clone();
+    let colour = *format == LogFormat::Text && file.is_none() && stderr.is_terminal();
+    let out: Box<dyn Write + Send> = match file {
+        Some(file) => Box::new(file::RotatingFile::open(file.clone()).map_err(|error| {
+            TelemetryError::File { path: one_line(file.path.display(), SHOWN_BYTES), error }
+        })?),
+        // A descriptor of its own: the lock of `io::stderr` would be held for as long as a write is held up.
+        None => Box::new(File::from(stderr.as_fd().try_clone_to_owned().map_err(TelemetryError::Stderr)?)),
+    };
+    let (queue, guard) = queue::start(out, *format).map_err(|error| TelemetryError::Thread { error })?;
+    let (losses, recent) = (queue.losses.clone(), queue.recent.clone());
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(queue)
         .log_internal_errors(false)
         .with_ansi(colour);
+    // The two have different types, of which the closure is all that is needed.
     match format {
-        LogFormat::Json => subscriber.json().flatten_event(true).with_span_list(false).try_init(),
-        LogFormat::Text => subscriber.try_init(),
+        LogFormat::Json => {
+            let subscriber =
+                subscriber.json().flatten_event(true).with_span_list(false).with_filter_reloading();
+            let handle = subscriber.reload_handle();
+            subscriber.try_init().map(|()| filter::publish(text, move |filter| handle.reload(filter).is_ok()))
+        }
+        LogFormat::Text => {
+            let subscriber = subscriber.with_filter_reloading();
+            let handle = subscriber.reload_handle();
+            subscriber.try_init().map(|()| filter::publish(text, move |filter| handle.reload(filter).is_ok()))
+        }
     }
     .map_err(|_| TelemetryError::Installed)?;
     losses.publish();
+    queue::publish(recent);
     std::panic::set_hook(Box::new(|panic| {
-        let message = panic.payload_as_str().unwrap_or("no message");
-        let at = panic.location().map(ToString::to_string).unwrap_or_default();
-        tracing::error!(at, "a thread of the node panicked: {}", one_line(message, MAX_PANIC_BYTES));
+        let (message, at) = start::panic_text(panic);
+        tracing::error!(at, "{message}");
     }));
     Ok(guard)
 }
@@ -102,14 +97,7 @@ pub fn init(format: LogFormat, filter: &str) -> Result<LogGuard, TelemetryError>
 /// # Errors
 /// When it would not; the text says why.
 pub(crate) fn check_filter(filter: &str) -> Result<(), TelemetryError> {
-    parse_filter(filter).map(drop)
-}
-
-fn parse_filter(filter: &str) -> Result<EnvFilter, TelemetryError> {
-    EnvFilter::try_new(filter).map_err(|error| TelemetryError::Filter {
-        filter: one_line(filter, QUOTED_BYTES),
-        reason: error.to_string(),
-    })
+    filter::parse(filter).map(drop)
 }
 
 #[cfg(test)]
@@ -118,9 +106,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_second_start_is_an_error_and_no_panic() {
-        let _ = init(LogFormat::Text, "off");
-        assert!(matches!(init(LogFormat::Json, "off"), Err(TelemetryError::Installed)));
+    fn a_second_start_is_an_error_and_no_panic_and_the_filter_is_changed_at_run_time() {
+        let settings = LogSettings { filter: "off".to_owned(), ..LogSettings::default() };
+        let _first = init(&settings);
+        assert!(matches!(init(&settings), Err(TelemetryError::Installed)));
+        assert!(!tracing::enabled!(tracing::Level::DEBUG));
+        set_filter("debug").unwrap();
+        assert!(tracing::enabled!(tracing::Level::DEBUG) && filter().as_deref() == Some("debug"));
+        assert!(matches!(set_filter("posemesh=loud"), Err(TelemetryError::Filter { .. })));
+        assert_eq!(filter().as_deref(), Some("debug"), "a wrong one changes nothing");
+        set_filter("off").unwrap();
+        assert!(!tracing::enabled!(tracing::Level::ERROR));
     }
 
     #[test]
@@ -128,5 +124,6 @@ mod tests {
         let error = check_filter("posemesh=loud").unwrap_err().to_string();
         assert!(error.contains("posemesh=loud") && error.contains("write it as"), "{error}");
         check_filter("warn,posemesh=debug").unwrap();
+        assert!(check_filter(&"info,".repeat(1000)).is_err());
     }
 }

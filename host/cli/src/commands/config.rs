@@ -1,9 +1,11 @@
 //! `config`: the settings that `run` would use, with secrets masked, and the documents about all settings and metrics.
+//!
+//! What `check` prints can be given to `--env-file` again: each value as it is read, and in comments what is no input.
 
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use posemesh_node_core::config::Config;
+use posemesh_node_core::config::{Config, Setting};
 use posemesh_node_core::node::metrics_reference;
 use posemesh_plugin_host::sandbox::{self, SandboxMode};
 
@@ -13,7 +15,10 @@ use crate::runtime;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
-    /// Print every setting with its value, secrets masked; exit with 2 if one is wrong or missing.
+    /// Print every setting with its value, secrets masked; exit with 2 if one is wrong or missing, or can't work here.
+    ///
+    /// The output is a file for --env-file: what it has as a comment is a secret, or stands for nothing. `doctor` looks
+    /// further: at servers, machine and runners.
     Check(EnvFileArgs),
     /// Print docs/configuration.md: every setting with its default, what is allowed and what it means.
     #[command(hide = true)]
@@ -43,17 +48,37 @@ fn check(args: &EnvFileArgs) -> ExitCode {
         Ok((config, misspelt)) => {
             misspelt.iter().for_each(|variable| tell!("warning: {variable}"));
             config.warnings().iter().for_each(|warning| tell!("warning: {warning}"));
-            for setting in config.effective() {
-                out!("{}={}  # {}", setting.name, setting.value, setting.source);
-            }
+            print_settings(config.effective());
             for note in config.notes() {
                 out!("# {note}");
             }
-            check_sandbox(&config)
+            let obstacles = config.obstacles();
+            obstacles.iter().for_each(|obstacle| tell!("error: {obstacle}"));
+            match (check_sandbox(&config), obstacles.is_empty()) {
+                (code, true) => code,
+                (_, false) => ExitCode::from(2),
+            }
         }
         Err(error) => {
             tell!("{error:#}");
             ExitCode::from(2)
+        }
+    }
+}
+
+/// By where they come from, what was set first.
+fn print_settings(settings: &[Setting]) {
+    let mut sources: Vec<_> = settings.iter().map(|setting| setting.source).collect();
+    sources.sort_unstable();
+    sources.dedup();
+    for source in sources {
+        out!("# {source}");
+        for setting in settings.iter().filter(|setting| setting.source == source) {
+            let Setting { name, value, .. } = setting;
+            // The pair of quotes that a value has itself would be taken off.
+            let quote = if value.starts_with(['"', '\'']) { "\"" } else { "" };
+            let comment = if setting.is_input { "" } else { "# " };
+            out!("{comment}{name}={quote}{value}{quote}");
         }
     }
 }

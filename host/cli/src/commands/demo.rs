@@ -13,7 +13,7 @@ use posemesh_node_core::auth::wallet::Wallet;
 use posemesh_node_core::config::{Config, Environment};
 use posemesh_node_core::node::Node;
 use posemesh_node_core::shutdown::{EarlySignals, Shutdown, Signals};
-use posemesh_node_core::telemetry::{self, LogFormat};
+use posemesh_node_core::telemetry::{self, LogFormat, LogSettings};
 use posemesh_text::{escaped, escaped_json};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -54,7 +54,11 @@ pub(crate) struct DemoArgs {
 /// # Errors
 /// When something can't be started, or the task fails.
 pub(crate) async fn run(args: DemoArgs) -> Result<ExitCode> {
-    let _log = telemetry::init(LogFormat::Text, if args.verbose { "info" } else { "error" })?;
+    let _log = telemetry::init(&LogSettings {
+        format: LogFormat::Text,
+        filter: if args.verbose { "info" } else { "error" }.to_owned(),
+        file: None,
+    })?;
     let meta: Value = serde_json::from_str(&args.meta).context("--meta is not JSON")?;
     if !args.scan.is_file() {
         bail!("--scan {}: there is no such file", args.scan.display());

@@ -13,7 +13,7 @@ use clap::{Args, Subcommand};
 use posemesh_devnet::{Devnet, DevnetConfig};
 use posemesh_node_core::auth::wallet::Wallet;
 use posemesh_node_core::shutdown::{EarlySignals, Shutdown, Signals};
-use posemesh_node_core::telemetry::{self, LogFormat};
+use posemesh_node_core::telemetry::{self, LogFormat, LogSettings};
 
 use crate::output::{self, out};
 
@@ -70,8 +70,8 @@ pub(crate) async fn run(args: DevnetArgs) -> Result<ExitCode> {
         return load::run(&args, &shutdown).await;
     }
     let args = args.servers;
-    let _log =
-        telemetry::init(LogFormat::Text, &std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned()))?;
+    let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned());
+    let _log = telemetry::init(&LogSettings { format: LogFormat::Text, filter, file: None })?;
     let config = DevnetConfig {
         addr: args.addr,
         data_dir: args.data_dir,

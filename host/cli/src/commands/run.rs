@@ -40,7 +40,7 @@ pub(crate) async fn run(
             return Ok(ExitCode::from(2));
         }
     };
-    let _log = telemetry::init(config.log.format, &config.log.filter)?;
+    let _log = telemetry::init(&config.log)?;
     misspelt.iter().for_each(|variable| tracing::warn!("{variable}"));
     unprotected.iter().chain(config.warnings()).for_each(|warning| tracing::warn!("{warning}"));
     raise_open_file_limit();

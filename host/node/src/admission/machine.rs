@@ -10,20 +10,20 @@ use rustix::process::{Resource, getrlimit};
 use crate::threads::startable;
 
 /// Free space that is left alone: logs, the cache and other programs need some.
-pub(super) const SPARE_BYTES: u64 = 16 << 20;
+pub(crate) const SPARE_BYTES: u64 = 16 << 20;
 /// Inodes that are left alone.
-pub(super) const SPARE_INODES: u64 = 64;
+pub(crate) const SPARE_INODES: u64 = 64;
 
 /// What is free in the file system of a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct FreeSpace {
-    pub(super) bytes: u64,
+pub(crate) struct FreeSpace {
+    pub(crate) bytes: u64,
     /// None when the file system makes inodes as they are needed.
-    pub(super) inodes: Option<u64>,
+    pub(crate) inodes: Option<u64>,
 }
 
 /// What is free below this folder.
-pub(super) fn free_space(path: &Path) -> io::Result<FreeSpace> {
+pub(crate) fn free_space(path: &Path) -> io::Result<FreeSpace> {
     let stat = rustix::fs::statvfs(path)?;
     let inodes = (stat.f_files > 0).then_some(stat.f_favail);
     Ok(FreeSpace { bytes: stat.f_bavail.saturating_mul(stat.f_frsize), inodes })
@@ -75,14 +75,14 @@ pub(super) fn free_address_space() -> Option<u64> {
 }
 
 /// All memory of the machine, or of the container if that is less; in bytes.
-pub(super) fn total_memory() -> u64 {
+pub(crate) fn total_memory() -> u64 {
     let machine = meminfo("MemTotal:").unwrap_or(u64::MAX);
     let container = own_cgroups().iter().filter_map(|dir| memory_limit(dir)).min();
     container.unwrap_or(u64::MAX).min(machine)
 }
 
 /// Memory that can be had now without taking it from others; in bytes.
-pub(super) fn available_memory() -> u64 {
+pub(crate) fn available_memory() -> u64 {
     let machine = meminfo("MemAvailable:").unwrap_or(u64::MAX);
     let groups = own_cgroups();
     let container = groups.iter().filter_map(|dir| {

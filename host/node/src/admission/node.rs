@@ -27,9 +27,9 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 /// How long the machine has to answer. A file system that hangs is trouble as well.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(10);
 /// Descriptors that one task may need beside its runner's files: connections, pipes, the task's directory.
-const TASK_DESCRIPTORS: u64 = 32;
+pub(crate) const TASK_DESCRIPTORS: u64 = 32;
 /// Threads that one task needs, those of its process included.
-const TASK_THREADS: u64 = 8;
+pub(crate) const TASK_THREADS: u64 = 8;
 /// Addresses that one task needs: what is reserved for the memory of an instance, guarded on both sides, and for stacks.
 const TASK_ADDRESSES: u64 = (4 << 30) + (192 << 20);
 /// How long after its promise a task may not yet have taken what a look at the machine would show.

@@ -16,12 +16,15 @@ use super::secret_name::SecretName;
 use super::variable::{Declared, Variable};
 use posemesh_net::secret::Secret;
 use posemesh_text::{REDACTED, one_line};
+use serde::Serialize;
 
 /// How many bytes of a value are shown.
 const SHOWN_BYTES: usize = 200;
+/// What switches something off that may be absent.
+const OFF: &str = "off";
 
 /// One line of the effective configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Setting {
     /// The variable.
     pub name: &'static str,
@@ -29,6 +32,9 @@ pub struct Setting {
     pub value: String,
     /// Where the value comes from.
     pub source: SettingSource,
+    /// Whether the variable can be given this value as it is shown. A secret, words for "nothing is set" and a value
+    /// that was cut or escaped can't be read back.
+    pub is_input: bool,
 }
 
 /// What is known of a secret.
@@ -102,8 +108,18 @@ impl<'a> SettingsReader<'a> {
 
     /// Adds a line to the effective configuration. `value` must not hold a secret.
     pub(super) fn setting(&mut self, variable: &Variable, value: impl Display, source: SettingSource) {
-        let value = one_line(value, SHOWN_BYTES);
-        self.settings.push(Setting { name: variable.name, value, source });
+        let given = value.to_string();
+        let value = one_line(&given, SHOWN_BYTES);
+        let is_input = value == given && !value.contains(REDACTED);
+        self.settings.push(Setting { name: variable.name, value, source, is_input });
+    }
+
+    /// The same in words that no variable can be given.
+    pub(super) fn setting_in_words(&mut self, variable: &Variable, words: &str, source: SettingSource) {
+        self.setting(variable, words, source);
+        if let Some(setting) = self.settings.last_mut() {
+            setting.is_input = false;
+        }
     }
 
     /// Puts a pair right that was given the wrong way round, as the protocol does (section 4): a node that was started
@@ -198,7 +214,8 @@ impl<'a> SettingsReader<'a> {
         value
     }
 
-    /// A value that may be absent; `unset` is what the effective configuration shows then.
+    /// A value that may be absent; `unset` is what the effective configuration shows then. If that is `off`, it can be
+    /// given as well.
     pub(super) fn optional<T: Display>(
         &mut self,
         variable: &Variable,
@@ -208,9 +225,16 @@ impl<'a> SettingsReader<'a> {
     ) -> Option<T> {
         self.declare(variable, unset, allowed);
         let Some((text, source)) = self.raw(variable.name) else {
-            self.setting(variable, unset, SettingSource::Default);
+            match unset {
+                OFF => self.setting(variable, unset, SettingSource::Default),
+                words => self.setting_in_words(variable, words, SettingSource::Default),
+            }
             return None;
         };
+        if [unset, text] == [OFF; 2] {
+            self.setting(variable, text, source);
+            return None;
+        }
         match parse(text) {
             Ok(value) => {
                 self.setting(variable, &value, source);
@@ -316,8 +340,8 @@ impl<'a> SettingsReader<'a> {
 
     /// An address to listen on; none switches it off.
     pub(super) fn address(&mut self, variable: &Variable) -> Option<SocketAddr> {
-        const ALLOWED: &str = "IP:PORT, such as 127.0.0.1:8080";
-        self.optional(variable, "off", ALLOWED, |text| {
+        const ALLOWED: &str = "IP:PORT, such as 127.0.0.1:8080, or `off`";
+        self.optional(variable, OFF, ALLOWED, |text| {
             text.parse().map_err(|_| format!("not an address; allowed: {ALLOWED}"))
         })
     }

@@ -54,7 +54,7 @@ fn read_token(reader: &mut SettingsReader<'_>) -> Option<Secret> {
     let (token, source) = match reader.secret(ADMIN_TOKEN, &variable, &allowed) {
         ReadSecret::Set(token, source) => (token, source),
         ReadSecret::Unset => {
-            reader.setting(&variable, "unset: no admin calls", SettingSource::Default);
+            reader.setting_in_words(&variable, "unset: no admin calls", SettingSource::Default);
             return None;
         }
         ReadSecret::Unusable => return None,

@@ -16,6 +16,11 @@ pub struct NodeIdentity {
 }
 
 impl NodeIdentity {
+    /// Whether it is a node with this `PLUGINS_DIR`.
+    pub(crate) fn is_of(&self, plugins_dir: &Path) -> bool {
+        plugins_dir.canonicalize().is_ok_and(|meant| meant == self.plugins_dir)
+    }
+
     /// This process, with this `PLUGINS_DIR`.
     pub(crate) fn of(plugins_dir: &Path) -> Self {
         Self {

@@ -1,21 +1,21 @@
-//! The way of a line to standard error: through a bounded queue, so that nobody who logs ever waits or fails.
+//! The way of a line to its descriptor: through a bounded queue, so that nobody who logs ever waits or fails.
 //!
 //! A thread of its own takes lines from the queue and writes them. When it is held up, by a pipe that nobody reads
 //! or a terminal that is paused, the queue fills and further lines are dropped and counted; when a write fails, the
 //! line is counted as well. The first line that gets through again is preceded by one that says how many are missing.
 
+use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
+use serde_json::{Map, Value};
 use tracing_subscriber::fmt::MakeWriter;
 
-use super::format::LogFormat;
+use super::format::{LogFormat, line};
 
 /// How many lines wait at most.
 const QUEUED_LINES: usize = 2048;
@@ -30,12 +30,47 @@ const FULL_WAIT: Duration = Duration::from_millis(20);
 /// How long the thread lets lines gather.
 const LINGER: Duration = Duration::from_millis(1);
 
+/// How many of the last lines are kept in memory, and how many bytes of them.
+const RECENT_LINES: usize = 500;
+const RECENT_BYTES: usize = 256 << 10;
+
+/// The last lines of the log of this process.
+static RECENT: OnceLock<Arc<Recent>> = OnceLock::new();
 /// The losses of the log of this process.
 static LOSSES: OnceLock<Arc<Losses>> = OnceLock::new();
 
 /// Lines of the log that are lost since the process started: the queue was full, or they could not be written.
 pub fn dropped_lines() -> u64 {
     LOSSES.get().map(|losses| losses.count()).unwrap_or_default()
+}
+
+/// The last lines of the log, oldest first, each without its line break: for whoever asks the node how it is.
+pub fn recent_lines() -> Vec<String> {
+    let Some(recent) = RECENT.get() else { return Vec::new() };
+    let lines = recent.lines.lock().unwrap_or_else(PoisonError::into_inner);
+    lines.iter().map(|line| String::from_utf8_lossy(line).trim_end().to_owned()).collect()
+}
+
+/// Makes these the lines that [`recent_lines`] tells.
+pub(super) fn publish(recent: Arc<Recent>) {
+    let _ = RECENT.set(recent);
+}
+
+/// The last lines of one queue. Filled by its thread, so that nobody who logs waits for a reader.
+#[derive(Debug, Default)]
+pub(super) struct Recent {
+    lines: Mutex<VecDeque<Vec<u8>>>,
+}
+
+impl Recent {
+    fn add(&self, line: Vec<u8>) {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.push_back(line);
+        let mut bytes: usize = lines.iter().map(Vec::len).sum();
+        while lines.len() > RECENT_LINES || bytes > RECENT_BYTES {
+            bytes -= lines.pop_front().map_or(bytes, |line| line.len());
+        }
+    }
 }
 
 /// What one queue has lost.
@@ -72,15 +107,23 @@ enum Order {
 #[must_use = "the log ends with it"]
 #[derive(Debug)]
 pub struct LogGuard {
-    orders: SyncSender<Order>,
+    queue: LineQueue,
     /// Closed when the thread has ended.
     ended: Receiver<()>,
+}
+
+impl LogGuard {
+    /// Logs a line with fields of any kind, whatever the filter says: what the node is, at its start.
+    pub fn tell(&self, message: &str, fields: Map<String, Value>) {
+        let text = line(self.queue.format, "INFO", "posemesh_node", message, fields);
+        let _ = self.queue.clone().write(text.as_bytes());
+    }
 }
 
 impl Drop for LogGuard {
     fn drop(&mut self) {
         let mut tries = END_WAIT.as_millis() / FULL_WAIT.as_millis();
-        while let Err(TrySendError::Full(_)) = self.orders.try_send(Order::End) {
+        while let Err(TrySendError::Full(_)) = self.queue.orders.try_send(Order::End) {
             if tries == 0 {
                 return;
             }
@@ -102,6 +145,8 @@ pub(super) fn start(
     let losses = Arc::new(Losses::default());
     let mut sink = Sink { out, format, losses: losses.clone(), told: 0, mid_line: false };
     let (orders, queue) = sync_channel(QUEUED_LINES);
+    let recent = Arc::new(Recent::default());
+    let kept = recent.clone();
     let (alive, ended) = sync_channel(0);
     thread::Builder::new().name("log".to_owned()).spawn(move || {
         let _alive: SyncSender<()> = alive;
@@ -110,6 +155,7 @@ pub(super) fn start(
             while let Some(Order::Write(line)) = order {
                 // It counts what it can't write.
                 let _ = sink.write(&line);
+                kept.add(line);
                 order = queue.try_recv().ok();
             }
             if let Some(Order::End) = order {
@@ -119,16 +165,18 @@ pub(super) fn start(
             thread::sleep(LINGER);
         }
     })?;
-    let guard = LogGuard { orders: orders.clone(), ended };
-    Ok((LineQueue { orders, format, losses }, guard))
+    let queue = LineQueue { orders, format, losses, recent };
+    let guard = LogGuard { queue: queue.clone(), ended };
+    Ok((queue, guard))
 }
 
 /// Takes whole lines and never fails.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(super) struct LineQueue {
     orders: SyncSender<Order>,
     format: LogFormat,
     pub(super) losses: Arc<Losses>,
+    pub(super) recent: Arc<Recent>,
 }
 
 impl LineQueue {
@@ -229,16 +277,7 @@ impl<W: Write> Write for Sink<W> {
 
 /// A line of the log's own.
 fn notice(format: LogFormat, text: &str) -> String {
-    let now = OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default();
-    let target = module_path!();
-    match format {
-        LogFormat::Json => {
-            let line =
-                serde_json::json!({"timestamp": now, "level": "WARN", "message": text, "target": target});
-            format!("{line}\n")
-        }
-        LogFormat::Text => format!("{now}  WARN {target}: {text}\n"),
-    }
+    line(format, "WARN", module_path!(), text, Map::new())
 }
 
 #[cfg(test)]

@@ -1,0 +1,145 @@
+//! The file of the log: appended to, and moved aside when it is large enough. `LOG_FILE` becomes `LOG_FILE.1`, that one
+//! `LOG_FILE.2`, and the oldest goes.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use posemesh_files::open_regular_with;
+
+/// Where the log goes instead of standard error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogFile {
+    /// The file; a new one is readable by this user alone.
+    pub path: PathBuf,
+    /// The size at which it is moved aside, in bytes.
+    pub max_bytes: u64,
+    /// How many files are kept beside it.
+    pub kept: u32,
+}
+
+/// The open file. Each write is a line, or what is left of one.
+#[derive(Debug)]
+pub(super) struct RotatingFile {
+    settings: LogFile,
+    file: File,
+    written: u64,
+}
+
+impl RotatingFile {
+    /// Opens the file to be appended to.
+    ///
+    /// # Errors
+    /// When that is not possible, or it is no regular file.
+    pub(super) fn open(settings: LogFile) -> io::Result<Self> {
+        let file = open(&settings.path)?;
+        let written = file.metadata()?.len();
+        Ok(Self { settings, file, written })
+    }
+
+    /// Moves the file aside if these bytes would make it too large; takes a new one if somebody else has moved it.
+    fn make_room(&mut self, bytes: u64) -> io::Result<()> {
+        let is_full = self.written > 0 && self.written.saturating_add(bytes) > self.settings.max_bytes;
+        if is_full && self.is_in_place() {
+            self.rotate()?;
+        }
+        if is_full || !self.is_in_place() {
+            self.file = open(&self.settings.path)?;
+            self.written = self.file.metadata()?.len();
+        }
+        Ok(())
+    }
+
+    fn rotate(&self) -> io::Result<()> {
+        let LogFile { path, kept, .. } = &self.settings;
+        if *kept == 0 {
+            return fs::remove_file(path);
+        }
+        // From the oldest on: each takes the place of one that has moved already.
+        for number in (1..*kept).rev() {
+            match fs::rename(beside(path, number), beside(path, number + 1)) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        fs::rename(path, beside(path, 1))
+    }
+
+    fn is_in_place(&self) -> bool {
+        let (Ok(open), Ok(there)) = (self.file.metadata(), fs::metadata(&self.settings.path)) else {
+            return false;
+        };
+        (open.dev(), open.ino()) == (there.dev(), there.ino())
+    }
+}
+
+impl Write for RotatingFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.make_room(bytes.len() as u64)?;
+        let written = self.file.write(bytes)?;
+        self.written = self.written.saturating_add(written as u64);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    open_regular_with(path, OpenOptions::new().append(true).create(true).mode(0o600))
+}
+
+fn beside(path: &Path, number: u32) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{number}"));
+    PathBuf::from(name)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn text(path: &Path) -> String {
+        fs::read_to_string(path).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_file_that_is_full_is_moved_aside_and_the_oldest_goes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("node.log");
+        fs::write(beside(&path, 3), "not ours").unwrap();
+        let settings = LogFile { path: path.clone(), max_bytes: 20, kept: 2 };
+        let mut file = RotatingFile::open(settings.clone()).unwrap();
+        for line in
+            ["first line\n", "second line\n", "third\n", "fourth line\n", "a line longer than any file\n"]
+        {
+            file.write_all(line.as_bytes()).unwrap();
+        }
+        assert_eq!(text(&path), "a line longer than any file\n");
+        assert_eq!(text(&beside(&path, 1)), "fourth line\n");
+        assert_eq!(text(&beside(&path, 2)), "second line\nthird\n");
+        assert_eq!(text(&beside(&path, 3)), "not ours", "no more than the two");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        drop(file);
+        let mut file = RotatingFile::open(settings).unwrap();
+        file.write_all(b"x\n").unwrap();
+        assert_eq!(text(&path), "x\n", "what was there at the start counts");
+    }
+
+    #[test]
+    fn a_file_that_somebody_else_moved_is_made_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("node.log");
+        let mut file = RotatingFile::open(LogFile { path: path.clone(), max_bytes: 1000, kept: 1 }).unwrap();
+        file.write_all(b"one\n").unwrap();
+        fs::rename(&path, dir.path().join("elsewhere")).unwrap();
+        file.write_all(b"two\n").unwrap();
+        assert_eq!(text(&path), "two\n");
+        assert!(RotatingFile::open(LogFile { path: dir.path().into(), max_bytes: 1, kept: 1 }).is_err());
+    }
+}
