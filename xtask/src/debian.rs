@@ -94,6 +94,14 @@ pub(crate) fn install_c_compiler() -> Result<()> {
     apt_install(&["gcc", "libc6-dev"])
 }
 
+/// Installs a browser without a window.
+///
+/// # Errors
+/// As [`install`].
+pub(crate) fn install_browser() -> Result<()> {
+    apt_install(&["chromium-headless-shell"])
+}
+
 fn apt_install(packages: &[&str]) -> Result<()> {
     if !Cmd::new("apt-get").arg("--version").works() {
         bail!("this is not Debian: there is no apt-get");

@@ -18,6 +18,12 @@ pub(crate) const TARGET: &str = "wasm32-wasip2";
 /// The variable that forces rustup or Debian.
 pub(crate) const CHOICE: &str = "POSEMESH_GUEST_TOOLCHAIN";
 
+/// The variable that names the browser for the test of the status page, or says `none`.
+const BROWSER: &str = "POSEMESH_BROWSER";
+
+/// What a browser without a window is called on Debian and elsewhere.
+const BROWSERS: [&str; 4] = ["chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"];
+
 /// Time limit for one download of the target by rustup (about 30 MB).
 const RUSTUP_LIMIT: Duration = Duration::from_secs(120);
 
@@ -83,6 +89,28 @@ pub(crate) fn toolchain() -> Result<Toolchain> {
         }
     }
     bail!("{}", nothing_works(&tried, forced))
+}
+
+/// The browser for the test of the status page: the one that `POSEMESH_BROWSER` names, one that is installed, or Debian's,
+/// which is installed then. The word `none`, with which that test is left out, if there is none to be had.
+pub(crate) fn browser() -> PathBuf {
+    if let Some(chosen) = env::var_os(BROWSER).filter(|chosen| !chosen.is_empty()) {
+        return PathBuf::from(chosen);
+    }
+    let installed = || BROWSERS.into_iter().find(|name| Cmd::new(*name).arg("--version").works());
+    let found = installed().or_else(|| match debian::install_browser() {
+        Ok(()) => installed(),
+        Err(error) => {
+            eprintln!("setup: no browser, so the status page is not tried in one: {error}");
+            None
+        }
+    });
+    found.and_then(in_path).unwrap_or_else(|| PathBuf::from("none"))
+}
+
+/// Where a program lies that is called by its name.
+fn in_path(name: &str) -> Option<PathBuf> {
+    env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(name)).find(|program| program.is_file())
 }
 
 fn found_debian(debian: Debian) -> Toolchain {

@@ -57,6 +57,7 @@ fn cases(project: &Project, report: &mut Report, components: &[Component]) {
 /// The tests of the workspace, with the paths of the programs and components that were built for them.
 fn run(project: &Project, args: &[OsString]) -> Result<()> {
     let paths = [
+        ("POSEMESH_BROWSER", setup::browser()),
         ("POSEMESH_NODE_BIN", project.node()),
         ("POSEMESH_PLUGINS_DIR", project.plugins()),
         ("POSEMESH_TEST_GUESTS_DIR", project.test_guests()),

@@ -11,12 +11,15 @@ use crate::commands::config::ConfigCommand;
 use crate::commands::demo::DemoArgs;
 #[cfg(feature = "devnet")]
 use crate::commands::devnet::DevnetArgs;
+use crate::commands::diag::DiagArgs;
 use crate::commands::doctor::DoctorArgs;
 use crate::commands::drain::{DrainArgs, ResumeArgs};
 use crate::commands::key::KeyCommand;
+use crate::commands::log_level::LogLevelArgs;
 use crate::commands::manual::ManualArgs;
 use crate::commands::plugin::PluginCommand;
 use crate::commands::run::RunArgs;
+use crate::commands::status::StatusArgs;
 
 #[cfg(feature = "devnet")]
 const AFTER_HELP: &str = "Exit codes: 0 success, 1 failure (also if the output finds no room), 2 wrong arguments or configuration.\n\n\
@@ -45,6 +48,16 @@ pub(crate) enum Command {
     /// Run a local network (DDS, DMS and a domain server on loopback) to develop against.
     #[cfg(feature = "devnet")]
     Devnet(DevnetArgs),
+    /// Show how the running node is: what is missing, servers, capacity, runners, tasks.
+    ///
+    /// The same is on the node's page, http://STATUS_ADDR/. Exit code 1 if the node is not ready.
+    Status(StatusArgs),
+    /// Pack what somebody else needs to help into one file: settings, state, metrics, the end of the log.
+    ///
+    /// Secrets are masked.
+    Diag(DiagArgs),
+    /// Make the running node log more or less, without a restart (needs ADMIN_TOKEN).
+    LogLevel(LogLevelArgs),
     /// Make the running node take no new leases; its tasks may take as long as they need.
     Drain(DrainArgs),
     /// Undo `drain`.

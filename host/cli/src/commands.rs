@@ -6,9 +6,12 @@ pub(crate) mod config;
 pub(crate) mod demo;
 #[cfg(feature = "devnet")]
 pub(crate) mod devnet;
+pub(crate) mod diag;
 pub(crate) mod doctor;
 pub(crate) mod drain;
 pub(crate) mod key;
+pub(crate) mod log_level;
 pub(crate) mod manual;
 pub(crate) mod plugin;
 pub(crate) mod run;
+pub(crate) mod status;

@@ -23,7 +23,9 @@ use clap::{CommandFactory as _, Parser as _};
 use posemesh_node_core::shutdown::EarlySignals;
 
 use crate::args::{Cli, Command};
-use crate::commands::{completions, config, doctor, drain, key, manual, plugin, run};
+use crate::commands::{
+    completions, config, diag, doctor, drain, key, log_level, manual, plugin, run, status,
+};
 #[cfg(feature = "devnet")]
 use crate::commands::{demo, devnet};
 use crate::output::tell;
@@ -40,7 +42,11 @@ fn main() -> ExitCode {
     }
     let code = match Cli::try_parse() {
         Ok(cli) => run(cli, early, unprotected).unwrap_or_else(|error| {
-            tell!("error: {error:#}");
+            match is_node() {
+                // Whoever reads the log of a node expects one form in it.
+                true => run::tell_error(&format!("{error:#}")),
+                false => tell!("error: {error:#}"),
+            }
             ExitCode::FAILURE
         }),
         Err(message) => output::arguments(&message),
@@ -62,6 +68,9 @@ fn run(cli: Cli, early: Option<io::Result<EarlySignals>>, unprotected: Vec<Strin
         Command::Demo(args) => block_on(demo::run(args)),
         #[cfg(feature = "devnet")]
         Command::Devnet(args) => block_on(devnet::run(args)),
+        Command::Status(args) => block_on(status::run(args)),
+        Command::Diag(args) => block_on(diag::run(args)),
+        Command::LogLevel(args) => block_on(async move { log_level::run(&args).await }),
         Command::Doctor(args) => block_on(doctor::run(args)),
         Command::Drain(args) => block_on(async move { drain::run(&args).await }),
         Command::Resume(args) => block_on(async move { drain::resume(&args).await }),

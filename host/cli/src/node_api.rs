@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Args;
 use posemesh_net::http::{client_builder, read_body};
 use posemesh_net::secret::Secret;
-use posemesh_node_core::config::{ADMIN_TOKEN, DEFAULT_STATUS_ADDR};
+use posemesh_node_core::config::{ADMIN_TOKEN, DEFAULT_STATUS_ADDR, Environment};
 use posemesh_node_core::node::NodeIdentity;
 use posemesh_node_core::shutdown::AfterDrain;
 use posemesh_plugin_host::registry::RunnerView;
@@ -34,6 +34,16 @@ pub(crate) struct NodeApiArgs {
     status_addr: Option<SocketAddr>,
     #[command(flatten)]
     env_file: EnvFileArgs,
+}
+
+impl NodeApiArgs {
+    /// The environment that the node is looked up in.
+    ///
+    /// # Errors
+    /// When the file of variables can't be read.
+    pub(crate) fn environment(&self) -> Result<Environment> {
+        self.env_file.environment()
+    }
 }
 
 /// A client of one node's status API.
@@ -80,6 +90,45 @@ impl NodeApi {
     /// When no node answers.
     pub(crate) async fn runners(&self) -> Result<Vec<RunnerView>> {
         runners_in(self.call(Method::GET, "/api/plugins").await?)
+    }
+
+    /// How the node is.
+    ///
+    /// # Errors
+    /// When no node answers.
+    pub(crate) async fn status(&self) -> Result<Value> {
+        self.call(Method::GET, "/api/status").await
+    }
+
+    /// What a route answers that is no JSON.
+    ///
+    /// # Errors
+    /// When no node answers, or with an error.
+    pub(crate) async fn text(&self, path: &str) -> Result<String> {
+        let url = format!("http://{}{path}", self.addr);
+        let client = client_builder().no_proxy().timeout(TIMEOUT).build()?;
+        let mut request = client.get(&url);
+        if let Some(token) = &self.admin_token {
+            request = request.bearer_auth(token.expose());
+        }
+        let response = request.send().await.map_err(|error| anyhow!("{url}: {}", error.without_url()))?;
+        if !response.status().is_success() {
+            bail!("{url} answered {}", response.status());
+        }
+        let body = read_body(response, MAX_ANSWER_BYTES).await.with_context(|| format!("reading {url}"))?;
+        Ok(String::from_utf8_lossy(&body).into_owned())
+    }
+
+    /// Has the node log other lines from now on; the filter before.
+    ///
+    /// # Errors
+    /// When no node answers, it rejects the call, or the filter is wrong.
+    pub(crate) async fn set_log_filter(&self, filter: &str) -> Result<String> {
+        let mut url = Url::parse("http://node/api/admin/log")?;
+        url.query_pairs_mut().append_pair("filter", filter);
+        let path = format!("{}?{}", url.path(), url.query().unwrap_or_default());
+        let answer = self.call(Method::POST, &path).await?;
+        Ok(answer.get("before").and_then(Value::as_str).unwrap_or_default().to_owned())
     }
 
     /// Has the node scan its folder of runners; the runners afterwards.

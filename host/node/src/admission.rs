@@ -21,7 +21,7 @@ use async_trait::async_trait;
 pub(crate) use board::{Cause, Trouble, TroubleBoard};
 pub(crate) use budget::MemoryBudget;
 pub(crate) use machine::{
-    SPARE_BYTES, SPARE_INODES, available_memory, free_space, scratch_share, total_memory,
+    SPARE_BYTES, SPARE_INODES, available_memory, free_descriptors, free_space, scratch_share, total_memory,
 };
 pub(crate) use node::{Admission, TASK_DESCRIPTORS, TASK_THREADS};
 pub(crate) use promises::Promise;

@@ -37,6 +37,7 @@ mod http_server;
 mod journal;
 mod lease;
 mod meters;
+mod millis;
 #[cfg(feature = "plugins")]
 pub mod node;
 #[cfg(feature = "plugins")]

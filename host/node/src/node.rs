@@ -7,14 +7,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
+use time::OffsetDateTime;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use crate::admission::{Admission, MemoryBudget, TroubleBoard, scratch_share};
 use crate::audit::AuditLog;
-use crate::config::Config;
+use crate::auth::identity::Identity;
+use crate::config::{Config, SettingSource};
 use crate::dms::DmsClient;
 use crate::folders;
 use crate::journal::OrphanedLease;
@@ -24,11 +27,14 @@ use crate::registration::legacy::LegacyServer;
 use crate::registration::membership::MembershipTask;
 use crate::registration::{Membership, RegistrationStatus};
 use crate::shutdown::Shutdown;
-use crate::status::{Readiness, StatusServer, StatusSources, WatchedFolders};
+use crate::status::{
+    About, Link, Readiness, StatusServer, StatusSources, Streams, WatchedFolders, host_name,
+};
 use crate::workdir::WorkDirs;
 use crate::worker::{Worker, WorkerParts};
 use posemesh_domain_client::DomainClient;
 use posemesh_net::clock::SystemClock;
+use posemesh_net::http::peer;
 use posemesh_net::retry::uniform;
 use posemesh_plugin_host::load::{Loader, LoaderSettings, RunnerEngine};
 use posemesh_plugin_host::registry::{Registry, RegistrySettings, Scan};
@@ -42,6 +48,8 @@ pub use crate::records::LeaseTotals;
 pub use crate::status::{NodeIdentity, metrics_reference};
 pub use error::NodeError;
 
+/// How long DMS may be silent before the node is not ready.
+const LONGEST_SILENCE: Duration = Duration::from_secs(60);
 /// How much of a path is recorded.
 const SHOWN_BYTES: usize = 400;
 /// How much of the names of runners is logged, in bytes.
@@ -190,10 +198,9 @@ impl Node {
             self.domains.servers().clone(),
         ));
         let worker = self.worker(admission.clone(), &membership, records.clone(), registered.subscribe())?;
-        let sources = self.status_sources(&membership, records, shutdown);
-
         // Token, status and the watch on the runners outlive the work: its last heartbeats need them.
         let stop = CancellationToken::new();
+        let sources = self.status_sources(&membership, records, shutdown, &stop);
         let work = async {
             // Before the node registers: it says what it can do.
             tokio::select! {
@@ -289,17 +296,19 @@ impl Node {
         membership: &Arc<Membership>,
         records: TaskRecords,
         shutdown: &Shutdown,
+        stop: &CancellationToken,
     ) -> StatusSources {
-        let token = membership.clone();
+        let (token, of_registration) = (membership.clone(), membership.clone());
         let readiness = Readiness {
             registration: membership.status(),
+            registration_error: Arc::new(move || of_registration.registration_error()),
             token: Arc::new(move || token.token_status()),
             runners: self.registry.clone(),
             records: records.clone(),
             board: self.board.clone(),
             shutdown: shutdown.clone(),
-            // A poll may wait, be sent, and be tried again once.
-            longest_silence: 2 * (self.config.worker.poll_backoff_max + self.config.request_timeout),
+            // Longer only if the operator wants work to be asked for more rarely.
+            longest_silence: LONGEST_SILENCE.max(2 * self.config.worker.poll_backoff_max),
             max_concurrency: self.config.worker.max_concurrency as u64,
             noop: self.config.noop_check(),
             folders: self.folder_warnings.clone().into(),
@@ -312,8 +321,38 @@ impl Node {
             memory_budget: self.budget.bytes(),
             readiness,
             shutdown: shutdown.clone(),
+            about: Arc::new(self.about()),
             admin_token: self.config.status.admin_token.clone(),
             audit: self.audit.clone(),
+            streams: Streams::default(),
+            stop: stop.clone(),
+        }
+    }
+}
+
+impl Node {
+    /// What it was started with, for people who look.
+    fn about(&self) -> About {
+        let config = &self.config;
+        let set = config.effective().iter().filter(|setting| setting.source != SettingSource::Default);
+        let link = |url: &Url| Link { url: url.to_string(), through: peer(url) };
+        About {
+            who: match &config.membership.identity {
+                Identity::Wallet { wallet, .. } => wallet.address().to_owned(),
+                Identity::Robot { .. } => "robot".to_owned(),
+            },
+            host: host_name(),
+            started_at: OffsetDateTime::now_utc(),
+            started: Instant::now(),
+            settings: set
+                .map(|setting| [setting.name.to_owned(), setting.value.clone(), setting.source.to_string()])
+                .collect(),
+            dds: link(&config.membership.dds_base_url),
+            dms: link(&config.dms_base_url),
+            slots: config.worker.max_concurrency as u64,
+            memory_budget: self.budget.bytes(),
+            work_dir: config.paths.work.clone(),
+            cache_dir: config.paths.cache.clone(),
         }
     }
 }

@@ -7,27 +7,38 @@
 //! | `GET /metrics` | counts, gauges and histograms ([`metrics`], docs/metrics.md) |
 //! | `GET /api/plugins` | runners and their generations ([`posemesh_plugin_host::registry::RunnerView`]) |
 //! | `GET /api/tasks`, `/api/tasks/{id}`, `/api/tasks/{id}/log` | the last tasks ([`tasks`]) |
+//! | `GET /` | the page for people ([`page`]), which follows `/api/events` |
+//! | `GET /api/status` | everything of importance at this moment ([`overview`]) |
+//! | `GET /api/events` | the same as a stream of server-sent events ([`events`]) |
 //! | `GET /api/node` | which node this is ([`node`]) |
-//! | `POST /api/admin/...` | rescan, rollback, close-breaker, drain, resume ([`admin`]) |
+//! | `GET /api/log` | the last lines of the log, for this machine or with the token ([`log`]) |
+//! | `POST /api/admin/...` | rescan, rollback, close-breaker, drain, resume, log ([`admin`]) |
 //!
 //! Answers but `/metrics` and logs are JSON; errors are `{"error": "..."}`. On a loopback address only
 //! requests that name one are answered, so that no web page can ask in a user's browser.
 
+mod about;
 mod admin;
 mod answer;
+mod events;
 mod folders;
 mod guard;
 mod identity;
+mod log;
 mod metrics;
 mod node;
+mod overview;
+mod page;
 mod readiness;
 mod ready;
 mod server;
 mod settings;
 mod sources;
+mod streams;
 mod tasks;
 
 pub(crate) use folders::WatchedFolders;
+pub(crate) use about::{About, Link, host_name};
 pub use identity::NodeIdentity;
 pub use metrics::reference as metrics_reference;
 pub(crate) use readiness::Readiness;
@@ -35,3 +46,4 @@ pub(crate) use server::{StatusError, StatusServer};
 pub use settings::DEFAULT_ADDR;
 pub(crate) use settings::StatusSettings;
 pub(crate) use sources::StatusSources;
+pub(crate) use streams::Streams;

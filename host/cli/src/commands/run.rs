@@ -5,10 +5,12 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
+use posemesh_node_core::config::{Config, SettingSource};
 use posemesh_node_core::node::Node;
 use posemesh_node_core::shutdown::{EarlySignals, Shutdown, Signals};
-use posemesh_node_core::telemetry;
+use posemesh_node_core::telemetry::{self, LogFormat, tell_start_error};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use serde_json::{Map, Value};
 
 use crate::env_file::EnvFileArgs;
 use crate::output::tell;
@@ -33,14 +35,20 @@ pub(crate) async fn run(
     let signals = early.and_then(Signals::install).context("installing signal handlers")?;
     let shutdown = Shutdown::new();
     let _listening = signals.pass_on(&shutdown);
+    // Until there is a log: panics are told in its form.
+    telemetry::tell_panics(early_format(&args.env_file));
     let (config, misspelt) = match args.env_file.config() {
         Ok(read) => read,
         Err(error) => {
-            tell!("{error:#}");
+            match early_format(&args.env_file) {
+                LogFormat::Text => tell!("{error:#}"),
+                LogFormat::Json => tell_start_error(LogFormat::Json, &format!("{error:#}"), Map::new()),
+            }
             return Ok(ExitCode::from(2));
         }
     };
-    let _log = telemetry::init(&config.log)?;
+    let log = telemetry::init(&config.log)?;
+    log.tell("posemesh-node starts", about(&config));
     misspelt.iter().for_each(|variable| tracing::warn!("{variable}"));
     unprotected.iter().chain(config.warnings()).for_each(|warning| tracing::warn!("{warning}"));
     raise_open_file_limit();
@@ -60,7 +68,43 @@ pub(crate) async fn run(
     ))
 }
 
-async fn start_and_run(config: posemesh_node_core::config::Config, shutdown: &Shutdown) -> Result<()> {
+/// The form of the log before the settings are read, for what goes wrong before.
+fn early_format(env_file: &EnvFileArgs) -> LogFormat {
+    let environment = env_file.environment().ok();
+    let given = environment.as_ref().and_then(|environment| environment.get("LOG_FORMAT"));
+    match given {
+        Some((format, _)) if format.eq_ignore_ascii_case("text") => LogFormat::Text,
+        _ => LogFormat::Json,
+    }
+}
+
+/// Tells, in the form of the log, why there is no node.
+pub(crate) fn tell_error(message: &str) {
+    let format = std::env::var("LOG_FORMAT").unwrap_or_default();
+    match format.trim().eq_ignore_ascii_case("text") {
+        true => tell!("error: {message}"),
+        false => tell_start_error(LogFormat::Json, message, Map::new()),
+    }
+}
+
+/// What the node is: its version and every setting, secrets masked. In text those that somebody has set.
+fn about(config: &Config) -> Map<String, Value> {
+    let is_text = config.log.format == LogFormat::Text;
+    let shown = config.effective().iter().filter(|one| !is_text || one.source != SettingSource::Default);
+    let settings: Map<String, Value> =
+        shown.map(|setting| (setting.name.to_owned(), setting.value.clone().into())).collect();
+    let mut about = Map::from_iter([
+        ("version".to_owned(), env!("CARGO_PKG_VERSION").into()),
+        ("process".to_owned(), std::process::id().into()),
+    ]);
+    match is_text {
+        true => about.extend(settings),
+        false => drop(about.insert("settings".to_owned(), settings.into())),
+    }
+    about
+}
+
+async fn start_and_run(config: Config, shutdown: &Shutdown) -> Result<()> {
     let node = tokio::select! {
         node = Node::start(config) => node?,
         () = shutdown.stopping().cancelled() => {

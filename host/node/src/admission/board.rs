@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use crate::millis::millis;
+
 /// What kind of trouble it is; the words are labels of metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Cause {
@@ -92,7 +94,7 @@ impl TroubleBoard {
                         let lasted = since.elapsed();
                         info!(
                             cause = cause.as_str(),
-                            ?lasted,
+                            lasted_ms = millis(lasted),
                             "this no longer keeps the node from taking leases: {trouble}"
                         );
                     }

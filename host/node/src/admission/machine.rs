@@ -41,7 +41,7 @@ pub(crate) fn scratch_share(path: &Path, tasks: usize) -> (u64, u64) {
 }
 
 /// How many more descriptors the process may open.
-pub(super) fn free_descriptors() -> Option<u64> {
+pub(crate) fn free_descriptors() -> Option<u64> {
     // An unlimited number is limited by memory only.
     let limit = getrlimit(Resource::Nofile).current?;
     let used = fs::read_dir("/proc/self/fd").ok()?.count() as u64;

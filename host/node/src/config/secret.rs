@@ -49,6 +49,13 @@ pub struct SecretError {
 }
 
 impl Environment {
+    /// The secrets that it has, wherever they come from; one that can't be read is left out. For whoever has to look for
+    /// them where they must not be.
+    pub fn secrets(&self) -> Vec<Secret> {
+        let found = SECRETS.into_iter().filter_map(|names| self.secret(names).ok().flatten());
+        found.map(|found| found.text).collect()
+    }
+
     /// A secret, from wherever it is given; none if it is not set.
     ///
     /// # Errors

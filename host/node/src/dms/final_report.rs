@@ -43,7 +43,7 @@ pub(crate) enum SetupStage {
 }
 
 impl SetupStage {
-    fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         // The words are part of the wire contract (protocol 3.6): spelled out, a renamed variant can't change them.
         match self {
             Self::StartSession => "start_session",

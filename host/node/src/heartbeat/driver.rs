@@ -14,6 +14,7 @@ use crate::heartbeat::policy::{HeartbeatPolicy, MIN_SPACING};
 use crate::heartbeat::sender::{HeartbeatResult, HeartbeatSender};
 use crate::heartbeat::spacing::ReportSpacing;
 use crate::heartbeat::state::LeaseState;
+use crate::millis::millis;
 
 /// How long the last reports may hold up the result of a task, unless the server asked to be left alone for longer; at
 /// most half of what the lease has left.
@@ -224,7 +225,8 @@ impl HeartbeatDriver {
             HeartbeatResult::Cancelled => self.end(LeaseState::Cancelled),
             HeartbeatResult::Lost(reason) => self.end(LeaseState::Lost(reason)),
             HeartbeatResult::Failed { retry_in, error } => {
-                warn!(%error, ?retry_in, lease_left = ?self.sender.clock().remaining(), "heartbeat failed");
+                let lease_left_ms = millis(self.sender.clock().remaining());
+                warn!(%error, retry_in_ms = millis(retry_in), lease_left_ms, "heartbeat failed");
                 let now = Instant::now();
                 self.retry = Some(now + retry_in);
                 self.not_before = error.retry_after().map(|asked| now + asked.min(retry_in));

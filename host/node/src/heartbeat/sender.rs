@@ -16,6 +16,7 @@ use crate::dms::{HeartbeatAnswer, JobServer, JobServerError, JobServerErrorKind}
 use crate::heartbeat::clock::LeaseClock;
 use crate::heartbeat::policy::MIN_SPACING;
 use crate::meters;
+use crate::millis::millis;
 
 /// Longest timeout of one attempt; then it is tried again.
 const MAX_ATTEMPT: Duration = Duration::from_secs(30);
@@ -171,7 +172,7 @@ impl HeartbeatSender {
         debug!(
             access_token_updated = answer.access_token.is_some(),
             cancel = answer.cancel,
-            ttl = ?self.clock.ttl(),
+            ttl_ms = millis(self.clock.ttl()),
             "heartbeat answered"
         );
         // No token in the answer is no revocation: the current one stays in use.

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::dms::{FinalReport, JobServer, JobServerError, JobServerErrorKind};
 use crate::heartbeat::LeaseState;
 use crate::lease::context::LeaseContext;
+use crate::millis::millis;
 use crate::records::LeaseOutcome;
 
 /// Ceiling of the first wait between attempts.
@@ -177,7 +178,7 @@ async fn deliver(
             // Long enough for an ingress to be replaced.
             retry_in = retry_in.max(uniform(DOUBT_WAIT / 2, DOUBT_WAIT));
         }
-        warn!(%error, ?retry_in, "the final report was not accepted");
+        warn!(%error, retry_in_ms = millis(retry_in), "the final report was not accepted");
         meter::retried(Peer::Dms);
         tokio::select! {
             biased;

@@ -16,6 +16,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, error, warn};
 
 use crate::lease::release::ReleaseOrder;
+use crate::millis::millis;
 
 /// How long an aborted run may take to end.
 const ABORT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -62,7 +63,8 @@ pub(super) async fn run(
     if let Ok(joined) = timeout(stop_grace, &mut task).await {
         return RunEnd::of(result_of(joined));
     }
-    warn!(?stop_grace, "the runner did not end in time after it was asked to stop; its run is aborted");
+    let stop_grace_ms = millis(stop_grace);
+    warn!(stop_grace_ms, "the runner did not end in time after it was asked to stop; its run is aborted");
     // This takes effect where the run yields next: code that never yields keeps its thread.
     task.abort();
     match timeout(ABORT_TIMEOUT, &mut task).await {

@@ -22,6 +22,7 @@ use crate::lease::ports::blame_waits;
 use crate::lease::release::ReleaseOrder;
 use crate::lease::run::run;
 use crate::lease::setup::{RunSetup, SetupError, set_up};
+use crate::millis::millis;
 use crate::records::{LeaseOutcome, OpenRecord};
 
 /// The work on one lease.
@@ -88,7 +89,7 @@ impl LeaseSession {
     /// `promise` is what was set aside for the task; it is given back when the task has ended.
     pub(crate) async fn run(mut self, record: OpenRecord, promise: Promise) -> SessionEnd {
         let began = Instant::now();
-        info!(lease_ttl = ?self.sender.clock().ttl(), "leased");
+        info!(lease_ttl_ms = millis(self.sender.clock().ttl()), "leased");
         let (mut close, written) = Closing::begin(&self, record, began);
         let set_up = set_up(&self.context, &mut self.lease, &mut self.sender, &self.superseded, &promise);
         // The disk and the server are waited for at the same time.
@@ -171,9 +172,15 @@ impl LeaseSession {
     /// Ends a lease that did not get to its runner. No heartbeats are sent meanwhile: if the final
     /// report can't be delivered within what is left of the lease, it is best that the lease expires.
     async fn end_unstarted(&self, error: SetupError) -> LeaseOutcome {
+        // Of a set-up that failed the server is told a bare word; people who look here want to know why.
+        let mut cause = None;
         let report = match error {
             SetupError::LeaseOver(state) => return state.into(),
-            SetupError::Failed { stage, error, .. } => FinalReport::setup_failed(stage, &error),
+            SetupError::Failed { stage, error, .. } => {
+                let report = FinalReport::setup_failed(stage, &error);
+                cause = Some(format!("{}: {error}", stage.as_str()));
+                report
+            }
             SetupError::Shutdown => FinalReport::node_shutdown(&self.lease.task, &[], None),
         };
         let deadline = self.sender.clock().deadline();
@@ -188,7 +195,12 @@ impl LeaseSession {
             }
         };
         let delivered = deliver_in_time(&self.context, self.sender.task_id(), &report, over).await;
-        delivered.unwrap_or_else(LeaseOutcome::from)
+        match (delivered.unwrap_or_else(LeaseOutcome::from), cause) {
+            (LeaseOutcome::Failed { reason, confirmed }, Some(cause)) => {
+                LeaseOutcome::Failed { reason: format!("{reason}: {cause}"), confirmed }
+            }
+            (outcome, _) => outcome,
+        }
     }
 }
 
@@ -218,10 +230,14 @@ impl Closing {
 
     fn end(self, outcome: LeaseOutcome, started: bool, blame: Option<Blame>) -> SessionEnd {
         let took = self.began.elapsed();
+        let (runner, bytes_in, bytes_out) = self.record.work();
         match &outcome {
-            LeaseOutcome::Completed { .. } | LeaseOutcome::Cancelled => info!(?took, "lease {outcome}"),
+            LeaseOutcome::Completed { .. } | LeaseOutcome::Cancelled => {
+                info!(runner, took_ms = millis(took), bytes_in, bytes_out, "lease {outcome}");
+            }
             LeaseOutcome::Failed { .. } | LeaseOutcome::Lost { .. } => {
-                warn!(?took, blame = blame.map(Blame::as_str), "lease {outcome}");
+                let blame = blame.map(Blame::as_str);
+                warn!(runner, took_ms = millis(took), bytes_in, bytes_out, blame, "lease {outcome}");
             }
         }
         // A lease that could not be given back in time is left in the journal: the next start tries again. A lease

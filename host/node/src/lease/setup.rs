@@ -13,6 +13,7 @@ use crate::admission::Promise;
 use crate::dms::{HeartbeatAnswer, JobServerErrorKind, Lease, SetupStage};
 use crate::heartbeat::{HeartbeatResult, HeartbeatSender, LeaseState};
 use crate::lease::context::LeaseContext;
+use crate::millis::millis;
 use crate::workdir::TaskDir;
 
 /// How much of a capability that nobody serves is reported, in bytes.
@@ -112,7 +113,7 @@ async fn initial_heartbeat(
         if error.kind == JobServerErrorKind::Fatal || Instant::now() + retry_in >= last_attempt {
             return Err(SetupError::Failed { stage: SetupStage::InitialHeartbeat, error: error.text });
         }
-        warn!(%error, ?retry_in, "the initial heartbeat failed");
+        warn!(%error, retry_in_ms = millis(retry_in), "the initial heartbeat failed");
         unless_over(context, superseded, sleep(retry_in)).await?;
     }
 }

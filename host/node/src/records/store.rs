@@ -9,10 +9,12 @@ use std::time::Duration;
 use posemesh_domain_client::Traffic;
 use posemesh_runner_api::failure::{Blame, FailureKind, RunFailure};
 use posemesh_runner_api::reports::Reports;
+use posemesh_text::one_line;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::dms::Lease;
+use crate::records::history::{History, MinuteView};
 use crate::records::measures::{Measures, MeasuresView};
 use crate::records::outcome::LeaseOutcome;
 use crate::records::record::{RecordState, TaskRecord};
@@ -20,6 +22,9 @@ use crate::records::totals::LeaseTotals;
 
 /// How many tasks are remembered; more only while more leases are worked on.
 pub(super) const MAX_RECORDS: usize = 256;
+
+/// How much of the error of a request for work is kept, in bytes.
+const MAX_POLL_ERROR: usize = 500;
 
 /// The records of the last tasks. Cloning shares.
 #[derive(Debug, Clone, Default)]
@@ -34,8 +39,12 @@ struct RecordStore {
     totals: LeaseTotals,
     /// What ended tasks were like.
     measures: Measures,
+    /// The last hour.
+    history: History,
     /// When the server last answered a request for work.
     last_answer: Option<Instant>,
+    /// How the last request for work failed; none if it was answered.
+    last_poll_error: Option<String>,
     /// Aborted runs that still hold a thread.
     aborted_runs: usize,
     /// By the number of the lease, from 1; leases that are worked on are never forgotten.
@@ -140,7 +149,19 @@ impl TaskRecords {
 
     /// Notes that the server has just answered a request for work.
     pub(crate) fn poll_answered(&self) {
-        self.store().last_answer = Some(Instant::now());
+        let mut store = self.store();
+        store.last_answer = Some(Instant::now());
+        store.last_poll_error = None;
+    }
+
+    /// Notes how a request for work has failed.
+    pub(crate) fn poll_failed(&self, error: &str) {
+        self.store().last_poll_error = Some(one_line(error, MAX_POLL_ERROR));
+    }
+
+    /// How the last request for work failed; none if it was answered.
+    pub(crate) fn poll_error(&self) -> Option<String> {
+        self.store().last_poll_error.clone()
     }
 
     /// How long ago the server last answered a request for work.
@@ -161,6 +182,11 @@ impl TaskRecords {
     /// The name that a runner has in the metrics: its own, or `other` if there are too many.
     pub(crate) fn metrics_name(&self, runner: &str) -> String {
         self.store().measures.know(runner)
+    }
+
+    /// The last hour, a minute each.
+    pub(crate) fn history(&self) -> Vec<MinuteView> {
+        self.store().history.view()
     }
 
     /// How leases ended so far, and what was moved, also by leases that have not ended.
@@ -276,6 +302,15 @@ impl OpenRecord {
         });
     }
 
+    /// The runner that works on the task, or has, and the bytes that were moved from and to the domain server.
+    pub(crate) fn work(&self) -> (Option<String>, u64, u64) {
+        let work = self.change(|stored| {
+            let now = stored.now();
+            (now.runner, now.traffic.bytes_in, now.traffic.bytes_out)
+        });
+        work.unwrap_or_default()
+    }
+
     /// Closes the record.
     pub(crate) fn end(mut self, outcome: LeaseOutcome, blame: Option<Blame>) {
         if let Some(blame) = blame {
@@ -309,6 +344,7 @@ impl Drop for OpenRecord {
         });
         let (took, bytes_in, bytes_out) = ended.unwrap_or_default();
         store.measures.ended(self.outcome.word(), took);
+        store.history.ended(&self.outcome, took);
         store.totals.bytes_in += bytes_in;
         store.totals.bytes_out += bytes_out;
         store.totals.count(&self.outcome);

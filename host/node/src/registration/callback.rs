@@ -68,8 +68,8 @@ pub(super) fn log_healthcheck(user_agent: Option<&str>) {
     let user_agent = one_line(user_agent.unwrap_or_default(), LOGGED_BYTES);
     // Anybody can send this header, so it decides about a line of the log and nothing else.
     if user_agent.starts_with("DDS v") {
-        tracing::debug!(event = "healthcheck.touch", user_agent);
+        tracing::debug!(event = "healthcheck.touch", user_agent, "DDS asked how the node is");
     } else {
-        tracing::debug!(event = "healthcheck.skip", user_agent);
+        tracing::debug!(event = "healthcheck.skip", user_agent, "somebody asked how the node is");
     }
 }

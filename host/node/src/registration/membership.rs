@@ -120,6 +120,14 @@ impl Membership {
         }
     }
 
+    /// How the last registration failed, if it did. A robot registers by logging in: its failures are the token's.
+    pub(crate) fn registration_error(&self) -> Option<String> {
+        match &self.kind {
+            IdentityKind::Wallet(registration) => registration.error(),
+            IdentityKind::Robot(_) => None,
+        }
+    }
+
     /// The capabilities that DDS took last, now and as they change.
     pub(crate) fn reported(&self) -> watch::Receiver<Option<BTreeSet<String>>> {
         match &self.kind {

@@ -87,7 +87,7 @@ impl RobotLogin {
             self.set(RegistrationStatus::Registering);
         }
         let sorted: Vec<String> = capabilities.iter().cloned().collect();
-        tracing::info!(version = self.version, capabilities = ?sorted, "Registering node with DDS");
+        tracing::info!(version = self.version, capabilities = sorted.join(","), "Registering node with DDS");
         let started = Instant::now();
         let granted = match self.dds.register_robot(&self.credentials, &self.version, &sorted).await {
             Ok(granted) => granted,
@@ -99,7 +99,7 @@ impl RobotLogin {
         let again = self.unheard().overtaking(&capabilities);
         self.again.send_replace(again);
         let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        tracing::info!(event = "registration.success", elapsed_ms);
+        tracing::info!(event = "registration.success", elapsed_ms, "registered with DDS");
         // Only after success: if registering fails, the next login has to try it again.
         self.told.send_replace(Some(capabilities.clone()));
         self.reported.send_replace(Some((capabilities, Instant::now())));

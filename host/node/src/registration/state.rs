@@ -22,6 +22,8 @@ struct RegistrationState {
     reported: watch::Sender<Option<BTreeSet<String>>>,
     /// A callback said that DDS knows the node.
     hint: watch::Sender<bool>,
+    /// How the last registration failed; none if it succeeded.
+    error: watch::Sender<Option<String>>,
 }
 
 impl Registration {
@@ -90,6 +92,15 @@ impl Registration {
         // Counted before the status changes: a login that the status lets in must not be repeated for this one.
         self.state.count.send_modify(|count| *count += 1);
         self.set(RegistrationStatus::Registered);
+    }
+
+    /// How the last registration failed; none if it succeeded, or there was none yet.
+    pub(super) fn error(&self) -> Option<String> {
+        self.state.error.borrow().clone()
+    }
+
+    pub(super) fn set_error(&self, error: Option<String>) {
+        self.state.error.send_replace(error);
     }
 
     pub(super) fn is_registered(&self) -> bool {

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::watch;
@@ -19,6 +18,7 @@ use super::status::RegistrationStatus;
 use super::unheard::{UnheardRegistrations, until};
 use crate::auth::dds::DdsError;
 use crate::meters;
+use crate::millis::millis;
 use posemesh_net::meter::{self, Peer};
 
 /// Sends registrations.
@@ -66,7 +66,12 @@ impl RegistrationTask {
     async fn register_for_ever(&mut self) {
         let register_interval_sec = self.settings.interval.as_secs();
         let node_version = self.registrar.version();
-        tracing::info!(event = "registration.loop.start", register_interval_sec, node_version);
+        tracing::info!(
+            event = "registration.loop.start",
+            register_interval_sec,
+            node_version,
+            "the node registers with DDS"
+        );
         loop {
             let capabilities = self.capabilities.borrow_and_update().clone();
             // A node that only reports new capabilities stays registered meanwhile.
@@ -95,7 +100,13 @@ impl RegistrationTask {
         let decision = self.pacing.failed(RegistrationFailure::SlowRetry, Instant::now(), fastrand::f64());
         let error = "no runner is live, so there is no capability to register";
         if decision.warn {
-            tracing::warn!(event = "registration.error", elapsed_ms = 0, attempt = 0, error);
+            tracing::warn!(
+                event = "registration.error",
+                elapsed_ms = 0,
+                attempt = 0,
+                error,
+                "not registered"
+            );
         }
         tokio::select! {
             _ = capabilities_other_than(&mut self.capabilities, None) => {}
@@ -105,9 +116,11 @@ impl RegistrationTask {
 
     /// Waits until the registration is lost, its capabilities are no longer the live ones, or DDS may have others by now.
     async fn rest(&mut self, started: Instant, reported: BTreeSet<String>) {
-        tracing::info!(event = "registration.success", elapsed_ms = millis(started.elapsed()));
+        let elapsed_ms = millis(started.elapsed());
+        tracing::info!(event = "registration.success", elapsed_ms, "registered with DDS");
         meters::REGISTRATIONS.count("registered");
         self.pacing.succeeded();
+        self.registration.set_error(None);
         let registered_at = Instant::now();
         let overtaken = until(self.unheard.overtaking(&reported));
         let registration = self.registration.clone();
@@ -124,7 +137,9 @@ impl RegistrationTask {
                 sleep(wait).await;
             }
             capabilities = capabilities_other_than(&mut self.capabilities, Some(&reported)) => {
-                tracing::info!(?capabilities, before = ?reported, "the capabilities have changed");
+                let shown = |all: &BTreeSet<String>| all.iter().cloned().collect::<Vec<_>>().join(",");
+                let (capabilities, before) = (shown(&capabilities), shown(&reported));
+                tracing::info!(capabilities, before, "the capabilities have changed");
             }
             () = overtaken => {
                 tracing::info!("an earlier registration without an answer may have arrived late; registering once more");
@@ -136,6 +151,7 @@ impl RegistrationTask {
         let failure = classify(error);
         meters::REGISTRATIONS.count(failure.word());
         meter::retried(Peer::Dds);
+        self.registration.set_error(Some(error.to_string()));
         let now = Instant::now();
         let elapsed_ms = millis(now - started);
         let mut decision = self.pacing.failed(failure, now, fastrand::f64());
@@ -147,19 +163,24 @@ impl RegistrationTask {
             let blocked_ms = millis(decision.blocked);
             let what = "another live node has this identity";
             if decision.warn {
-                tracing::warn!(event = "registration.conflict", elapsed_ms, blocked_ms, %error, what);
+                tracing::warn!(event = "registration.conflict", elapsed_ms, blocked_ms, %error, "{what}");
             } else {
-                tracing::debug!(event = "registration.conflict", elapsed_ms, blocked_ms, %error, what);
+                tracing::debug!(event = "registration.conflict", elapsed_ms, blocked_ms, %error, "{what}");
             }
         } else if decision.warn {
             let attempt = decision.attempt;
-            tracing::warn!(event = "registration.error", elapsed_ms, %error, attempt, retry_in_ms);
+            tracing::warn!(event = "registration.error", elapsed_ms, %error, attempt, retry_in_ms, "registering failed");
         } else {
-            tracing::debug!(event = "registration.error", elapsed_ms, %error, retry_in_ms);
+            tracing::debug!(event = "registration.error", elapsed_ms, %error, retry_in_ms, "registering failed");
         }
         if decision.max_retry_reached {
             let max_retry = self.settings.max_retry.unwrap_or_default();
-            tracing::warn!(event = "registration.max_retry_reached", max_retry, retry_in_ms);
+            tracing::warn!(
+                event = "registration.max_retry_reached",
+                max_retry,
+                retry_in_ms,
+                "registering failed REGISTER_MAX_RETRY times in a row"
+            );
         }
         if failure == RegistrationFailure::SlowRetry {
             // Perhaps it was the capabilities that DDS did not like.
@@ -173,10 +194,6 @@ impl RegistrationTask {
             sleep(decision.wait).await;
         }
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

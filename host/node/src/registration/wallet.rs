@@ -79,7 +79,8 @@ impl Registrar for WalletRegistrar {
     async fn register(&self, capabilities: &[String]) -> Result<(), DdsError> {
         let wallet_prefix: String = self.sign_in.wallet.address().chars().take(10).collect();
         let version = self.version.as_str();
-        tracing::info!(wallet_prefix, version, ?capabilities, "Registering node with DDS");
+        let shown = capabilities.join(",");
+        tracing::info!(wallet_prefix, version, capabilities = shown, "Registering node with DDS");
         let (message, signature) = self.sign_in.sign().await?;
         let dds = &self.sign_in.dds;
         dds.register_wallet(&message, &signature, &self.credentials, capabilities, version).await

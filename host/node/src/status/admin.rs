@@ -1,11 +1,11 @@
-//! The admin calls: rescan the runners, roll one back, close its circuit breaker, drain and resume. They need the
-//! `ADMIN_TOKEN`.
+//! The admin calls: rescan the runners, roll one back, close its circuit breaker, drain and resume, and choose which lines
+//! are logged. They need the `ADMIN_TOKEN`.
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, Request, State};
-use axum::http::StatusCode;
 use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
@@ -17,6 +17,8 @@ use super::sources::StatusSources;
 use crate::audit::AuditLog;
 use crate::http_server::Peer;
 use crate::shutdown::AfterDrain;
+use crate::telemetry;
+use posemesh_net::secret::Secret;
 use posemesh_plugin_host::registry::Scan;
 use posemesh_text::one_line;
 
@@ -37,10 +39,7 @@ pub(super) async fn check(State(sources): State<StatusSources>, request: Request
         sources.audit.record_refused_call(recorded(StatusCode::FORBIDDEN));
         return error(StatusCode::FORBIDDEN, text);
     };
-    let given = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let given = given.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
-    // How long the comparison of the digests takes reveals nothing about the token.
-    if Sha256::digest(given) != Sha256::digest(token.expose()) {
+    if !has_token(request.headers(), token) {
         tracing::warn!(path = request.uri().path(), "an admin call without the right token was refused");
         sources.audit.record_refused_call(recorded(StatusCode::UNAUTHORIZED));
         return error(StatusCode::UNAUTHORIZED, "this call needs `Authorization: Bearer ADMIN_TOKEN`");
@@ -50,6 +49,14 @@ pub(super) async fn check(State(sources): State<StatusSources>, request: Request
     let response = next.run(request).await;
     answered.status = Some(response.status());
     response
+}
+
+/// Whether a request carries the token.
+pub(super) fn has_token(headers: &HeaderMap, token: &Secret) -> bool {
+    let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let given = given.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
+    // How long the comparison of the digests takes reveals nothing about the token.
+    Sha256::digest(given) == Sha256::digest(token.expose())
 }
 
 /// A call with the token. Recorded when it is dropped, so that one whose caller has gone is recorded as well.
@@ -108,6 +115,31 @@ pub(super) async fn resume(State(sources): State<StatusSources>) -> Response {
     }
     sources.shutdown.resume();
     lease_taking(&sources, false)
+}
+
+/// What `POST /api/admin/log` is called with.
+#[derive(Debug, Deserialize)]
+pub(super) struct LogQuery {
+    /// A level, and levels for parts, as `RUST_LOG` takes them.
+    filter: String,
+}
+
+pub(super) async fn log(query: Result<Query<LogQuery>, QueryRejection>) -> Response {
+    let Ok(Query(LogQuery { filter })) = query else {
+        return error(
+            StatusCode::BAD_REQUEST,
+            "`filter` is needed: /api/admin/log?filter=info,posemesh=debug",
+        );
+    };
+    let before = telemetry::filter();
+    match telemetry::set_filter(&filter) {
+        Ok(()) => {
+            let filter = one_line(&filter, MAX_PATH);
+            tracing::warn!(filter, before, "other lines are logged from now on, until the node ends");
+            Json(json!({"filter": filter, "before": before})).into_response()
+        }
+        Err(refused) => error(StatusCode::BAD_REQUEST, refused.to_string()),
+    }
 }
 
 fn lease_taking(sources: &StatusSources, draining: bool) -> Response {

@@ -21,6 +21,8 @@ const SUSPENDED_SHOWN: usize = 5;
 pub(crate) struct Readiness {
     /// Where the node stands with DDS.
     pub(crate) registration: watch::Receiver<RegistrationStatus>,
+    /// How the last registration failed, if it did.
+    pub(crate) registration_error: Arc<dyn Fn() -> Option<String> + Send + Sync>,
     /// What is known of the machine token.
     pub(crate) token: Arc<dyn Fn() -> TokenStatus + Send + Sync>,
     /// At least one runner must be live, and none stuck.
@@ -79,9 +81,10 @@ impl Readiness {
         }
         let registration = *self.registration.borrow();
         if registration != RegistrationStatus::Registered {
+            let why = (self.registration_error)().map(|error| format!(": {error}")).unwrap_or_default();
             missing.push(Missing::new(
                 "not_registered",
-                format!("it is not registered with DDS ({registration})"),
+                format!("it is not registered with DDS ({registration}){why}"),
             ));
         }
         let token = (self.token)();
@@ -101,10 +104,12 @@ impl Readiness {
             && self.shutdown.draining().is_none();
         let silence = self.records.since_answer();
         if free && silence.is_none_or(|silence| silence > self.longest_silence) {
+            let why = self.records.poll_error();
+            let why = why.map(|error| format!("; the last one failed: {error}")).unwrap_or_default();
             let text = match silence {
-                None => "DMS has not answered a request for work yet".to_owned(),
+                None => format!("DMS has not answered a request for work yet{why}"),
                 Some(silence) => {
-                    format!("DMS last answered a request for work {} s ago", silence.as_secs())
+                    format!("DMS last answered a request for work {} s ago{why}", silence.as_secs())
                 }
             };
             missing.push(Missing::new("dms_silent", text));
@@ -169,6 +174,7 @@ mod tests {
         let valid = TokenStatus { valid_for: Some(Duration::from_secs(60)), renewals: 1, last_error: None };
         Readiness {
             registration: watch::channel(RegistrationStatus::Registered).1,
+            registration_error: Arc::new(|| None),
             token: Arc::new(move || valid.clone()),
             runners,
             records,
@@ -191,6 +197,25 @@ mod tests {
         assert!(missing.contains("2 runners could not be ended"), "{missing}");
         runners.set_stuck(0);
         assert_eq!(readiness.missing(), [""; 0], "it is ready once their threads are free");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_causes_of_a_refused_registration_and_of_a_silent_job_server_are_told() {
+        let runners = Arc::new(FakeRunners::new(|_| async { Ok(()) }));
+        let mut readiness = ready(runners);
+        readiness.registration = watch::channel(RegistrationStatus::Registering).1;
+        readiness.registration_error = Arc::new(|| Some("DDS answered 403 Forbidden".to_owned()));
+        tokio::time::advance(Duration::from_secs(61)).await;
+        readiness.records.poll_failed("could not connect to dms.example:443");
+        let missing = readiness.missing().join("\n");
+        for part in [
+            "not registered with DDS (registering): DDS answered 403 Forbidden",
+            "61 s ago; the last one failed: could not connect to dms.example:443",
+        ] {
+            assert!(missing.contains(part), "{part:?} is not in {missing:?}");
+        }
+        readiness.records.poll_answered();
+        assert!(!readiness.missing().join("\n").contains("DMS"), "it has answered");
     }
 
     #[tokio::test]

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::answer::error;
 use super::settings::StatusSettings;
 use super::sources::StatusSources;
-use super::{admin, guard, metrics, node, ready, tasks};
+use super::{admin, events, guard, log, metrics, node, overview, page, ready, tasks};
 use crate::http_server::{self, ServerLimits};
 
 /// The server, bound to its address and not yet serving.
@@ -63,14 +63,18 @@ fn router(sources: StatusSources, addr: SocketAddr) -> Router {
         .route("/plugins/{name}/close-breaker", post(admin::close_breaker))
         .route("/drain", post(admin::drain))
         .route("/resume", post(admin::resume))
+        .route("/log", post(admin::log))
         .route_layer(middleware::from_fn_with_state(sources.clone(), admin::check));
     // The guard is added last, which makes it the outermost layer: it holds for unknown paths too.
     Router::new()
         .route("/health", get(async || Json(json!({"status": "ok"}))))
         .route("/ready", get(ready::answer))
         .route("/metrics", get(metrics::answer))
+        .route("/", get(page::answer))
+        .route("/api/events", get(events::answer))
+        .route("/api/log", get(log::answer))
         .route("/api/node", get(node::answer))
-        .route("/api/status", get(node::answer))
+        .route("/api/status", get(overview::answer))
         .route("/api/plugins", get(plugins))
         .route("/api/tasks", get(tasks::all))
         .route("/api/tasks/{id}", get(tasks::one))

@@ -2,20 +2,25 @@
 
 use std::sync::Arc;
 
+use super::about::About;
 use super::folders::WatchedFolders;
 use super::identity::NodeIdentity;
 use super::readiness::Readiness;
+use super::streams::Streams;
 use crate::audit::AuditLog;
 use crate::records::TaskRecords;
 use crate::shutdown::Shutdown;
 use posemesh_net::secret::Secret;
 use posemesh_plugin_host::registry::Registry;
+use tokio_util::sync::CancellationToken;
 
 /// The parts of the node that the status server reads and commands.
 #[derive(Clone)]
 pub(crate) struct StatusSources {
     /// Which node this is.
     pub(crate) identity: NodeIdentity,
+    /// What it was started with.
+    pub(crate) about: Arc<About>,
     /// The runners.
     pub(crate) registry: Arc<Registry>,
     /// The tasks.
@@ -32,4 +37,8 @@ pub(crate) struct StatusSources {
     pub(crate) admin_token: Option<Secret>,
     /// Where they are recorded.
     pub(crate) audit: AuditLog,
+    /// Who follows it.
+    pub(crate) streams: Streams,
+    /// Fires when the server is to end; streams end with it.
+    pub(crate) stop: CancellationToken,
 }

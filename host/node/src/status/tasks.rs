@@ -50,7 +50,7 @@ struct Page {
 
 /// A task as people and scripts see it.
 #[derive(Serialize)]
-struct ShownTask {
+pub(super) struct ShownTask {
     id: Uuid,
     number: u64,
     job_id: Option<Uuid>,
@@ -81,11 +81,13 @@ pub(super) async fn all(
     };
     let RecordPage { records, total, next } =
         sources.records.page(before, limit.unwrap_or(PAGE).clamp(1, LARGEST_PAGE));
-    let shorten = |mut record: TaskRecord| {
-        record.progress = record.short_progress();
-        ShownTask::from(record)
-    };
-    Json(Page { tasks: records.into_iter().map(shorten).collect(), total, next }).into_response()
+    Json(Page { tasks: records.into_iter().map(shown).collect(), total, next }).into_response()
+}
+
+/// A task as a list shows it.
+pub(super) fn shown(mut record: TaskRecord) -> ShownTask {
+    record.progress = record.short_progress();
+    ShownTask::from(record)
 }
 
 pub(super) async fn one(State(sources): State<StatusSources>, UrlPath(id): UrlPath<String>) -> Response {

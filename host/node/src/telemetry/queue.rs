@@ -47,8 +47,8 @@ pub fn dropped_lines() -> u64 {
 /// The last lines of the log, oldest first, each without its line break: for whoever asks the node how it is.
 pub fn recent_lines() -> Vec<String> {
     let Some(recent) = RECENT.get() else { return Vec::new() };
-    let lines = recent.lines.lock().unwrap_or_else(PoisonError::into_inner);
-    lines.iter().map(|line| String::from_utf8_lossy(line).trim_end().to_owned()).collect()
+    let kept = recent.kept.lock().unwrap_or_else(PoisonError::into_inner);
+    kept.lines.iter().map(|line| String::from_utf8_lossy(line).trim_end().to_owned()).collect()
 }
 
 /// Makes these the lines that [`recent_lines`] tells.
@@ -59,16 +59,24 @@ pub(super) fn publish(recent: Arc<Recent>) {
 /// The last lines of one queue. Filled by its thread, so that nobody who logs waits for a reader.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
-    lines: Mutex<VecDeque<Vec<u8>>>,
+    kept: Mutex<KeptLines>,
+}
+
+#[derive(Debug, Default)]
+struct KeptLines {
+    lines: VecDeque<Vec<u8>>,
+    /// Of all lines together.
+    bytes: usize,
 }
 
 impl Recent {
     fn add(&self, line: Vec<u8>) {
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.push_back(line);
-        let mut bytes: usize = lines.iter().map(Vec::len).sum();
-        while lines.len() > RECENT_LINES || bytes > RECENT_BYTES {
-            bytes -= lines.pop_front().map_or(bytes, |line| line.len());
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.bytes += line.len();
+        kept.lines.push_back(line);
+        while kept.lines.len() > RECENT_LINES || kept.bytes > RECENT_BYTES {
+            let Some(oldest) = kept.lines.pop_front() else { return };
+            kept.bytes -= oldest.len();
         }
     }
 }
@@ -368,6 +376,23 @@ mod tests {
         assert!(lines[0].starts_with("first"), "{written}");
         assert!(lines[1].contains("2 lines before this one are lost"), "{written}");
         assert_eq!(lines[2], "well again", "a line begins where a line should begin");
+    }
+
+    #[test]
+    fn the_last_lines_are_kept_within_bounds() {
+        let recent = Recent::default();
+        for number in 0..RECENT_LINES + 10 {
+            recent.add(format!("{number}\n").into_bytes());
+        }
+        {
+            let kept = recent.kept.lock().unwrap();
+            assert_eq!((kept.lines.len(), kept.lines[0].as_slice()), (RECENT_LINES, &b"10\n"[..]));
+        }
+        for _ in 0..40 {
+            recent.add(vec![b'x'; MAX_LINE]);
+        }
+        let kept = recent.kept.lock().unwrap();
+        assert!(kept.bytes <= RECENT_BYTES && kept.lines.len() == RECENT_BYTES / MAX_LINE);
     }
 
     #[test]

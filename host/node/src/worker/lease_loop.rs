@@ -14,6 +14,7 @@ use crate::dms::{JobServer, LeaseAnswer};
 use crate::journal::{LeaseJournal, OrphanedLease};
 use crate::lease::{LeaseContext, OpenPorts, ReleaseOrder};
 use crate::meters;
+use crate::millis::millis;
 use crate::records::{LeaseTotals, TaskRecords};
 use crate::shutdown::{AfterDrain, Shutdown};
 use crate::workdir::TaskDirs;
@@ -151,7 +152,14 @@ impl Worker {
         }
         stop(&mut self.active, &mut self.poll, &self.settings, shutdown).await;
         let totals = self.records.totals();
-        info!(?totals, "the worker has stopped");
+        info!(
+            leased = totals.leased,
+            completed = totals.completed,
+            failed = totals.failed,
+            cancelled = totals.cancelled,
+            lost = totals.lost,
+            "the worker has stopped"
+        );
         totals
     }
 
@@ -215,7 +223,8 @@ impl Worker {
                 self.pacing.busy(self.active.len());
             }
             Ok(LeaseAnswer::Unreadable { task_id, error }) => {
-                warn!(?task_id, %error, "got a lease that can't be read");
+                let shown = task_id.map(|id| id.to_string());
+                warn!(task_id = shown, %error, "got a lease that can't be read");
                 self.pacing.no_progress();
                 if let Some(task_id) = task_id {
                     self.active.fail_unreadable(task_id, error);
@@ -223,7 +232,8 @@ impl Worker {
             }
             Err(error) => {
                 let retry_in = self.pacing.failed(error.retry_after());
-                warn!(%error, ?retry_in, "could not ask for work");
+                self.records.poll_failed(&error.text);
+                warn!(%error, retry_in_ms = millis(retry_in), "could not ask for work");
             }
         }
     }
@@ -236,7 +246,7 @@ impl Worker {
                     self.pacing.progress();
                 } else {
                     let retry_in = self.pacing.no_progress();
-                    debug!(?retry_in, "the lease got nowhere");
+                    debug!(retry_in_ms = millis(retry_in), "the lease got nowhere");
                 }
             }
             Ok(ActiveEnd::Report { unreadable: true }) => drop(self.pacing.no_progress()),

@@ -7,6 +7,7 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
 use crate::dms::LeaseAnswer;
+use crate::millis::millis;
 use crate::shutdown::Shutdown;
 use crate::worker::active::ActiveLeases;
 use crate::worker::poll::{Poll, PollAnswer, PollResult};
@@ -51,7 +52,11 @@ pub(super) async fn stop(
     let began = Instant::now();
     let stopped = shutdown.stopped_at().unwrap_or(began);
     let plan = StopPlan::new(stopped, settings.shutdown_grace);
-    info!(running = active.len(), grace = ?settings.shutdown_grace, "stopping: no more leases are taken");
+    info!(
+        running = active.len(),
+        grace_ms = millis(settings.shutdown_grace),
+        "stopping: no more leases are taken"
+    );
     let poll_end = (began + POLL_TIMEOUT).min(plan.end);
     while !active.is_empty() || poll.is_under_way() {
         tokio::select! {

@@ -310,7 +310,7 @@ impl Loader {
             return Err(LoadError::Read { path: path.to_owned(), error });
         }
         let compiled = self.compiler.compile(permit, self.engine.engine(), path, bytes).await?;
-        tracing::info!(path = %path.display(), took = ?began.elapsed(), "component compiled");
+        tracing::info!(path = %path.display(), took_ms = began.elapsed().as_millis() as u64, "component compiled");
         if let Some(cache) = &self.cache {
             // Without it the next start takes longer, no more.
             if let Err(error) = cache.put(digest, &compiled).await {

@@ -59,7 +59,7 @@ impl DirectoryWatch {
             Err(error) if !self.failed => {
                 self.failed = true;
                 let every = self.rescan_interval;
-                tracing::warn!(dir = %self.dir.display(), %error, ?every, "PLUGINS_DIR can't be watched; it is looked at again and again");
+                tracing::warn!(dir = %self.dir.display(), %error, every_ms = every.as_millis() as u64, "PLUGINS_DIR can't be watched; it is looked at again and again");
             }
             Err(_) => {}
         }

@@ -13,6 +13,7 @@ use super::settings::TokenSettings;
 use super::state::{HeldToken, TokenState};
 use crate::auth::login::{Login, LoginError, LoginErrorKind, MachineToken};
 use crate::meters;
+use crate::millis::millis;
 use posemesh_net::clock::SharedClock;
 use posemesh_net::meter::{self, Peer};
 use posemesh_net::retry::{Backoff, Jitter};
@@ -142,7 +143,7 @@ impl TokenRefresher {
             at = at.max(Instant::now() + wait);
             tracing::warn!(
                 refused_in_a_row = rejected,
-                ?wait,
+                wait_ms = millis(wait),
                 "DMS takes no token that DDS gives; waiting to log in again"
             );
         } else {
@@ -177,7 +178,7 @@ impl TokenRefresher {
         let asked = error.retry_after.unwrap_or_default();
         self.asked_until = Instant::now() + asked;
         let wait = wait.max(asked);
-        let retry_in_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        let retry_in_ms = millis(wait);
         tracing::warn!(event = "token.error", error = %error, retry_in_ms, "login with DDS failed");
         self.state.send_modify(|state| {
             state.failures += 1;

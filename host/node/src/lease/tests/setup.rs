@@ -18,7 +18,7 @@ async fn never(_: RunnerCall) -> Result<(), RunFailure> {
 }
 
 fn setup_failed(outcome: &LeaseOutcome) -> bool {
-    matches!(outcome, LeaseOutcome::Failed { reason, confirmed: true } if reason == "node_setup_failed")
+    matches!(outcome, LeaseOutcome::Failed { reason, confirmed: true } if reason.starts_with("node_setup_failed: "))
 }
 
 #[tokio::test(start_paused = true)]
