@@ -151,6 +151,33 @@ async fn the_terminal_shows_what_the_page_shows() {
 }
 
 #[tokio::test]
+async fn a_pause_says_why_and_ends_at_its_time_or_when_it_is_undone() {
+    let (scene, node, addr) = node_with_status(Scene::new().await).await;
+    until(&addr, "ready", |status| status["state"] == "ready").await;
+    let paused = command(&scene, &addr, &["pause", "--note", "new disk\u{1b}[2J", "--for", "30"]).await;
+    assert!(printed(&paused).starts_with("paused for 30 minutes: 0 tasks"), "{}", printed(&paused));
+    let status = until(&addr, "paused", |status| status["state"] == "paused").await;
+    let missing = status["missing"].to_string();
+    assert!(
+        missing.contains("it is paused for another ") && missing.contains(r"new disk\\u{1b}[2J"),
+        "{missing}"
+    );
+    let resumed = command(&scene, &addr, &["resume"]).await;
+    assert!(resumed.status.success(), "{}", printed(&resumed));
+    until(&addr, "ready", |status| status["state"] == "ready").await;
+    let auth = format!("Bearer {ADMIN_TOKEN}");
+    let call = async |query: &str| {
+        let request = http_client().post(format!("http://{addr}/api/admin/pause{query}"));
+        request.header("authorization", &auth).send().await.expect("an answer").status()
+    };
+    assert_eq!(call("?secs=0").await, StatusCode::BAD_REQUEST);
+    assert_eq!(call("?secs=1").await, StatusCode::ACCEPTED);
+    node.wait_for_log("the time of the pause is over").await;
+    let task = scene.submit_noop(Duration::from_millis(10));
+    assert_eq!(scene.wait_for_end(task, &node).await.status, TaskStatus::Completed);
+}
+
+#[tokio::test]
 async fn what_is_packed_for_others_has_no_secret() {
     let scene = Scene::new().await.set("LOG_FORMAT", "json");
     let log = scene.work().join("node.log");

@@ -13,7 +13,7 @@ use crate::commands::demo::DemoArgs;
 use crate::commands::devnet::DevnetArgs;
 use crate::commands::diag::DiagArgs;
 use crate::commands::doctor::DoctorArgs;
-use crate::commands::drain::{DrainArgs, ResumeArgs};
+use crate::commands::drain::{DrainArgs, PauseArgs, ResumeArgs};
 use crate::commands::key::KeyCommand;
 use crate::commands::log_level::LogLevelArgs;
 use crate::commands::manual::ManualArgs;
@@ -60,7 +60,9 @@ pub(crate) enum Command {
     LogLevel(LogLevelArgs),
     /// Make the running node take no new leases; its tasks may take as long as they need.
     Drain(DrainArgs),
-    /// Undo `drain`.
+    /// Make the running node take no new leases for a while, with a note for who looks (needs ADMIN_TOKEN).
+    Pause(PauseArgs),
+    /// Undo `drain` and `pause`.
     Resume(ResumeArgs),
     /// List, inspect, run and test runners.
     #[command(subcommand)]

@@ -73,6 +73,7 @@ fn run(cli: Cli, early: Option<io::Result<EarlySignals>>, unprotected: Vec<Strin
         Command::LogLevel(args) => block_on(async move { log_level::run(&args).await }),
         Command::Doctor(args) => block_on(doctor::run(args)),
         Command::Drain(args) => block_on(async move { drain::run(&args).await }),
+        Command::Pause(args) => block_on(async move { drain::pause(&args).await }),
         Command::Resume(args) => block_on(async move { drain::resume(&args).await }),
         Command::Plugin(command) => block_on(plugin::run(command)),
         Command::Config(command) => Ok(config::run(command)),

@@ -161,6 +161,21 @@ impl NodeApi {
         Ok(answer.get("running").and_then(Value::as_u64).unwrap_or_default())
     }
 
+    /// Has the node take no new leases for a while; how many tasks it has.
+    ///
+    /// # Errors
+    /// When no node answers, or it rejects the call.
+    pub(crate) async fn pause(&self, note: &str, secs: Option<u64>) -> Result<u64> {
+        let mut url = Url::parse("http://node/api/admin/pause")?;
+        url.query_pairs_mut().append_pair("note", note);
+        if let Some(secs) = secs {
+            url.query_pairs_mut().append_pair("secs", &secs.to_string());
+        }
+        let path = format!("{}?{}", url.path(), url.query().unwrap_or_default());
+        let answer = self.call(Method::POST, &path).await?;
+        Ok(answer.get("running").and_then(Value::as_u64).unwrap_or_default())
+    }
+
     /// Has the node take leases again.
     ///
     /// # Errors

@@ -220,8 +220,9 @@ impl Node {
                 stop.cancel();
                 totals
             };
-            let (totals, (), (), (), ()) = tokio::join!(
+            let (totals, _, (), (), (), ()) = tokio::join!(
                 work,
+                stop.run_until_cancelled(shutdown.end_pauses()),
                 admission.watch(stop.clone()),
                 register_after(self.config.start_splay, membership_task, stop.clone()),
                 self.registry.watch(stop.clone()),

@@ -3,6 +3,7 @@
 //! | wish | what the node does | how it is asked for |
 //! | --- | --- | --- |
 //! | drain | takes no new lease, lets running tasks end however long they take, then ends; can be undone | SIGUSR1, `posemesh-node drain`, the admin call, a terminal that is gone |
+//! | pause | as drain, but stays, with a note for who looks, and until a time if one is given | `posemesh-node pause`, the admin call |
 //! | resume | takes leases again | SIGUSR2, `posemesh-node resume`, the admin call |
 //! | stop | as drain, but whole within `SHUTDOWN_GRACE_SECS`: what can't end by then is given back | SIGTERM, SIGINT |
 //! | kill | ends at once; the leases are given back at the next start | SIGTERM or SIGINT again, a second or more later |
@@ -13,7 +14,7 @@ use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 pub use signals::{EarlySignals, Signals};
@@ -27,6 +28,15 @@ pub enum AfterDrain {
     Stop,
     /// The node stays, without a lease, until it is resumed or stopped.
     Stay,
+}
+
+/// Why the node takes no lease for a while, in the words of whoever paused it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pause {
+    /// For people who look; empty if there is none.
+    pub note: String,
+    /// When leases are taken again; not before the node is resumed if none.
+    pub until: Option<Instant>,
 }
 
 /// The request to end the node. Clones share it.
@@ -47,6 +57,7 @@ pub enum AfterDrain {
 #[derive(Debug, Clone)]
 pub struct Shutdown {
     drain: Arc<watch::Sender<Option<AfterDrain>>>,
+    pause: Arc<watch::Sender<Option<Pause>>>,
     stopped_at: Arc<OnceLock<Instant>>,
     stopping: CancellationToken,
     killed: CancellationToken,
@@ -63,6 +74,7 @@ impl Shutdown {
     pub fn new() -> Self {
         Self {
             drain: Arc::new(watch::Sender::new(None)),
+            pause: Arc::new(watch::Sender::new(None)),
             stopped_at: Arc::default(),
             stopping: CancellationToken::new(),
             killed: CancellationToken::new(),
@@ -71,11 +83,41 @@ impl Shutdown {
 
     /// Requests that no new lease is taken; running tasks may take as long as they need.
     pub fn drain(&self, then: AfterDrain) {
+        self.pause.send_replace(None);
         self.drain.send_replace(Some(then));
     }
 
-    /// Takes [`Shutdown::drain`] back. A node that is stopping stays so.
+    /// Requests that no new lease is taken until the node is resumed, or until the time of the pause.
+    pub fn pause(&self, pause: Pause) {
+        self.pause.send_replace(Some(pause));
+        self.drain.send_replace(Some(AfterDrain::Stay));
+    }
+
+    /// The pause, if the node was paused.
+    pub fn paused(&self) -> Option<Pause> {
+        self.pause.borrow().clone()
+    }
+
+    /// Ends pauses at their times; for ever.
+    pub async fn end_pauses(&self) {
+        let mut pause = self.pause.subscribe();
+        loop {
+            let until = pause.borrow_and_update().as_ref().and_then(|pause| pause.until);
+            tokio::select! {
+                // First: one that was prolonged is not over.
+                biased;
+                changed = pause.changed() => if changed.is_err() { return },
+                () = async { sleep_until(until.unwrap_or_else(Instant::now)).await }, if until.is_some() => {
+                    tracing::info!("the time of the pause is over: leases are taken again");
+                    self.resume();
+                }
+            }
+        }
+    }
+
+    /// Takes [`Shutdown::drain`] and [`Shutdown::pause`] back. A node that is stopping stays so.
     pub fn resume(&self) {
+        self.pause.send_replace(None);
         self.drain.send_replace(None);
     }
 
@@ -139,6 +181,30 @@ mod tests {
         tokio::time::sleep(std::time::Duration::from_secs(3)).await;
         shutdown.kill();
         assert_eq!(shutdown.stopped_at(), Some(first));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_ends_at_its_time_unless_it_is_prolonged_or_undone() {
+        let shutdown = Shutdown::new();
+        let ending = shutdown.clone();
+        let ends = tokio::spawn(async move { ending.end_pauses().await });
+        let minute = std::time::Duration::from_secs(60);
+        let until =
+            |minutes: u32| Pause { note: "disk".to_owned(), until: Some(Instant::now() + minutes * minute) };
+        shutdown.pause(until(1));
+        tokio::time::sleep(minute / 2).await;
+        assert_eq!(shutdown.draining(), Some(AfterDrain::Stay));
+        shutdown.pause(until(2));
+        tokio::time::sleep(minute).await;
+        assert_eq!(shutdown.paused().unwrap().note, "disk", "it was prolonged");
+        tokio::time::sleep(2 * minute).await;
+        assert_eq!((shutdown.draining(), shutdown.paused()), (None, None));
+        shutdown.pause(Pause { note: String::new(), until: None });
+        tokio::time::sleep(100 * minute).await;
+        assert_eq!(shutdown.draining(), Some(AfterDrain::Stay), "without a time it stays");
+        shutdown.drain(AfterDrain::Stop);
+        assert_eq!(shutdown.paused(), None, "a drain takes its place");
+        ends.abort();
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `drain` and `resume`: make the running node take no new leases, and take them again.
+//! `drain`, `pause` and `resume`: make the running node take no new leases, and take them again.
 
 use std::process::ExitCode;
 
@@ -14,6 +14,18 @@ pub(crate) struct DrainArgs {
     /// Let the node stay when its last task has ended, until it is resumed or stopped; otherwise it ends then.
     #[arg(long)]
     stay: bool,
+    #[command(flatten)]
+    node: NodeApiArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PauseArgs {
+    /// Why, for people who look at the node.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    note: String,
+    /// For how many minutes; without it until `resume`.
+    #[arg(long = "for", value_name = "MINUTES", value_parser = clap::value_parser!(u64).range(1..=44_640))]
+    minutes: Option<u64>,
     #[command(flatten)]
     node: NodeApiArgs,
 }
@@ -35,6 +47,18 @@ pub(crate) async fn run(args: &DrainArgs) -> Result<ExitCode> {
     out!(
         "draining: {running} tasks are running, no new lease is taken; the node {after}. `resume` undoes it"
     );
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Pauses the node and prints how many tasks it still has.
+///
+/// # Errors
+/// When no node answers, or it rejects the call.
+pub(crate) async fn pause(args: &PauseArgs) -> Result<ExitCode> {
+    let running =
+        NodeApi::new(&args.node)?.pause(&args.note, args.minutes.map(|minutes| minutes * 60)).await?;
+    let until = args.minutes.map_or_else(String::new, |minutes| format!(" for {minutes} minutes"));
+    out!("paused{until}: {running} tasks are running, no new lease is taken. `resume` undoes it");
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,6 +1,8 @@
 //! The admin calls: rescan the runners, roll one back, close its circuit breaker, drain and resume, and choose which lines
 //! are logged. They need the `ADMIN_TOKEN`.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, Request, State};
@@ -11,17 +13,22 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
 
 use super::answer::error;
 use super::sources::StatusSources;
 use crate::audit::AuditLog;
 use crate::http_server::Peer;
-use crate::shutdown::AfterDrain;
+use crate::shutdown::{AfterDrain, Pause};
 use crate::telemetry;
 use posemesh_net::secret::Secret;
 use posemesh_plugin_host::registry::Scan;
 use posemesh_text::one_line;
 
+/// The longest note of a pause, in bytes.
+const MAX_NOTE: usize = 300;
+/// The longest time that a pause can be given: a month.
+const LONGEST_PAUSE_SECS: u64 = 31 * 24 * 3600;
 /// How much of the path of a call is recorded.
 const MAX_PATH: usize = 400;
 
@@ -106,6 +113,36 @@ pub(super) async fn drain(
         return error(StatusCode::BAD_REQUEST, "`then` is `stop`, the default, or `stay`");
     };
     sources.shutdown.drain(then);
+    lease_taking(&sources, true)
+}
+
+/// What `POST /api/admin/pause` may be called with.
+#[derive(Debug, Deserialize)]
+pub(super) struct PauseQuery {
+    /// For people who look.
+    #[serde(default)]
+    note: String,
+    /// For how long; until the node is resumed if there is none.
+    secs: Option<u64>,
+}
+
+pub(super) async fn pause(
+    State(sources): State<StatusSources>,
+    query: Result<Query<PauseQuery>, QueryRejection>,
+) -> Response {
+    let Ok(Query(PauseQuery { note, secs })) = query else {
+        return error(StatusCode::BAD_REQUEST, "`note` is a text, and `secs` a whole number of seconds");
+    };
+    if secs.is_some_and(|secs| secs == 0 || secs > LONGEST_PAUSE_SECS) {
+        let text = format!(
+            "`secs` is from 1 to {LONGEST_PAUSE_SECS}; without it the pause ends when the node is resumed"
+        );
+        return error(StatusCode::BAD_REQUEST, text);
+    }
+    let note = one_line(&note, MAX_NOTE);
+    tracing::warn!(note, secs, "paused: no new leases");
+    let until = secs.map(|secs| Instant::now() + Duration::from_secs(secs));
+    sources.shutdown.pause(Pause { note, until });
     lease_taking(&sources, true)
 }
 

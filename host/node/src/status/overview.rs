@@ -191,6 +191,8 @@ impl Overview {
 fn state(sources: &StatusSources, missing: &[String]) -> &'static str {
     if sources.shutdown.stopping().is_cancelled() {
         "stopping"
+    } else if sources.shutdown.paused().is_some() {
+        "paused"
     } else if sources.shutdown.draining().is_some() {
         "draining"
     } else if !sources.readiness.board.list().is_empty() {

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use posemesh_runner_api::runner::Runners;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::admission::TroubleBoard;
 use crate::auth::token::TokenStatus;
 use crate::noop::NoopCheck;
 use crate::records::TaskRecords;
 use crate::registration::RegistrationStatus;
-use crate::shutdown::Shutdown;
+use crate::shutdown::{Pause, Shutdown};
 
 /// How many runners are named whose circuit breakers are open.
 const SUSPENDED_SHOWN: usize = 5;
@@ -75,7 +76,9 @@ impl Readiness {
         if self.shutdown.stopping().is_cancelled() {
             missing.push(Missing::new("stopping", "it is stopping: it takes no more work"));
         }
-        if self.shutdown.draining().is_some() {
+        if let Some(pause) = self.shutdown.paused() {
+            missing.push(Missing::new("paused", paused(&pause)));
+        } else if self.shutdown.draining().is_some() {
             missing
                 .push(Missing::new("draining", "it is draining: it takes no new lease until it is resumed"));
         }
@@ -156,6 +159,15 @@ impl Readiness {
     /// Runners that could not be ended and hold a thread now.
     pub(super) fn stuck_runners(&self) -> usize {
         self.runners.stuck() + self.records.aborted_runs()
+    }
+}
+
+/// That the node is paused, for how long, and why.
+fn paused(pause: &Pause) -> String {
+    let note = if pause.note.is_empty() { String::new() } else { format!(": {}", pause.note) };
+    match pause.until.map(|until| until.saturating_duration_since(Instant::now()).as_secs()) {
+        Some(left) => format!("it is paused for another {left} s{note}"),
+        None => format!("it is paused until it is resumed{note}"),
     }
 }
 

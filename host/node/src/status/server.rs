@@ -62,6 +62,7 @@ fn router(sources: StatusSources, addr: SocketAddr) -> Router {
         .route("/rollback/{name}", post(admin::rollback))
         .route("/plugins/{name}/close-breaker", post(admin::close_breaker))
         .route("/drain", post(admin::drain))
+        .route("/pause", post(admin::pause))
         .route("/resume", post(admin::resume))
         .route("/log", post(admin::log))
         .route_layer(middleware::from_fn_with_state(sources.clone(), admin::check));
