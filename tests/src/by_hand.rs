@@ -3,8 +3,8 @@
 
 /// Address of the description in memory.
 const DESCRIPTION: u32 = 1024;
-/// Size of the record `description` in memory.
-const DESCRIPTION_BYTES: usize = 176;
+/// The newest version of the contract.
+const NEWEST: &str = "0.2.0";
 
 /// What is added to the smallest runner.
 #[derive(Default)]
@@ -19,7 +19,8 @@ pub struct Parts<'a> {
     pub before: &'a str,
     /// Arguments of the module's instance: `(with "..." ...)`.
     pub with: &'a str,
-    /// Version of the exported interface `entry`; 0.1.0 if empty.
+    /// Version of the exported interface `entry`, the newest if empty. The types are those of 0.1.0 if it says so, and
+    /// otherwise the newest.
     pub version: &'a str,
 }
 
@@ -32,8 +33,12 @@ pub fn runner(name: &str, parts: &Parts<'_>) -> Vec<u8> {
 /// The same component as text.
 pub fn text(name: &str, parts: &Parts<'_>) -> String {
     let Parts { imports, fields, run, before, with, version } = parts;
-    let version = if version.is_empty() { "0.1.0" } else { version };
-    let data = description(&name.replace('_', "-"));
+    let version = if version.is_empty() { NEWEST } else { *version };
+    let data = description(&name.replace('_', "-"), version);
+    let (artifacts, errors) = match version {
+        "0.1.0" => ("", OLD_ERRORS),
+        _ => (r#"(field "artifacts" (option u64))"#, ERRORS),
+    };
     format!(
         r#"(component
   {before}
@@ -61,7 +66,7 @@ pub fn text(name: &str, parts: &Parts<'_>) -> String {
   (export $task "task" (type $task'))
   (type $requests' (record
     (field "memory-bytes" (option u64)) (field "deadline-ms" (option u64)) (field "cpu-time-ms" (option u64))
-    (field "scratch-bytes" (option u64)) (field "output-bytes" (option u64))
+    (field "scratch-bytes" (option u64)) (field "output-bytes" (option u64)) {artifacts}
     (field "network-hosts" (list string)) (field "environment" (list string))
     (field "directories" (list string))))
   (export $requests "requests" (type $requests'))
@@ -70,29 +75,41 @@ pub fn text(name: &str, parts: &Parts<'_>) -> String {
     (field "capabilities" (list string)) (field "requests" $requests) (field "meta-schema" (option string))
     (field "homepage" (option string)) (field "license" (option string))))
   (export $description "description" (type $description'))
-  (type $port-error' (variant
-    (case "not-found" string) (case "invalid" string) (case "denied" string) (case "limit" string)
-    (case "corrupt" string) (case "unavailable" string) (case "cancelled") (case "other" string)))
-  (export $port-error "port-error" (type $port-error'))
-  (type $run-error' (variant
-    (case "invalid-task" string) (case "invalid-input" string) (case "port" $port-error)
-    (case "cancelled") (case "failed" string)))
-  (export $run-error "run-error" (type $run-error'))
+  {errors}
 
   (func $describe (result $description)
     (canon lift (core func $i "describe") (memory $i "memory")))
-  (func $run (param "task" $task) (result (result (error $run-error)))
+  (func $run (param "task" $task) (result (result (error $error)))
     (canon lift (core func $i "run") (memory $i "memory") (realloc (func $i "realloc"))))
-  (instance $entry (export "describe" (func $describe)) (export "run" (func $run)))
+  (instance $entry
+    (export "task" (type $task)) (export "requests" (type $requests)) (export "description" (type $description))
+    (export "describe" (func $describe)) (export "run" (func $run)))
   (export "posemesh:runner/entry@{version}" (instance $entry)))"#
     )
 }
 
+/// The errors of the newest version.
+const ERRORS: &str = r#"(type $error' (variant
+    (case "invalid-task" string) (case "invalid-input" string) (case "failed" string) (case "not-found" string)
+    (case "invalid-call" string) (case "denied" string) (case "limit" string) (case "corrupt" string)
+    (case "unavailable" string) (case "cancelled") (case "port-failed" string)))
+  (export $error "error" (type $error'))"#;
+
+/// The errors of 0.1.0.
+const OLD_ERRORS: &str = r#"(type $port-error' (variant
+    (case "not-found" string) (case "invalid" string) (case "denied" string) (case "limit" string)
+    (case "corrupt" string) (case "unavailable" string) (case "cancelled") (case "other" string)))
+  (export $port-error "port-error" (type $port-error'))
+  (type $error' (variant
+    (case "invalid-task" string) (case "invalid-input" string) (case "port" $port-error)
+    (case "cancelled") (case "failed" string)))
+  (export $error "run-error" (type $error'))"#;
+
 /// The bytes of the description and of the texts that it points to, escaped for the text format.
-fn description(name: &str) -> String {
+fn description(name: &str, version: &str) -> String {
     let texts =
         [name, "0.1.0", "by hand, for a test", &format!("/posemesh/test/{name}/v1")].map(str::to_owned);
-    let mut bytes = vec![0u8; DESCRIPTION_BYTES];
+    let mut bytes = vec![0u8; if version == "0.1.0" { 176 } else { 192 }];
     let mut ends = Vec::new();
     for text in &texts {
         let at = DESCRIPTION + u32::try_from(bytes.len()).expect("small");

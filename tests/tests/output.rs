@@ -148,7 +148,7 @@ fn evil_runner(summary: &str) -> Vec<u8> {
     let reason = format!("a reason{EVIL}");
     let bytes: String = reason.bytes().map(|byte| format!("\\{byte:02x}")).collect();
     let run = format!(
-        "(i32.store8 (i32.const 512) (i32.const 1)) (i32.store8 (i32.const 516) (i32.const 4))
+        "(i32.store8 (i32.const 512) (i32.const 1)) (i32.store8 (i32.const 516) (i32.const 2))
          (i32.store (i32.const 520) (i32.const 4096)) (i32.store (i32.const 524) (i32.const {}))",
         reason.len()
     );

@@ -7,7 +7,7 @@ use crate::workspace::{self, Member};
 
 /// Which crates of the workspace a crate may depend on, all kinds of dependencies counted. `?`: only as an
 /// optional one, which is off with `--no-default-features`.
-const LAYERS: [Layer; 16] = [
+const LAYERS: [Layer; 17] = [
     Layer { of: "host/text", may_use: &[] },
     // The parsers of strangers' bytes: no network, no file, no clock.
     Layer { of: "host/domain-data", may_use: &["host/text"] },
@@ -53,8 +53,9 @@ const LAYERS: [Layer; 16] = [
     Layer { of: "host/cli", may_use: &["host/*", "devnet?"] },
     // Shares no code with the host, so that the two can disagree about the protocol.
     Layer { of: "devnet", may_use: &[] },
-    // Runners know the WIT and nothing else.
-    Layer { of: "plugins/*", may_use: &[] },
+    // Runners know the WIT, by way of the SDK, and nothing else.
+    Layer { of: "sdk/rust", may_use: &[] },
+    Layer { of: "plugins/*", may_use: &["sdk/rust"] },
     // A scripted HTTP server for unit tests.
     Layer { of: "tests/http-mock", may_use: &["host/net"] },
     Layer { of: "tests", may_use: &["host/*", "devnet", "tests/http-mock"] },

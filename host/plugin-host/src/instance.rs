@@ -4,7 +4,8 @@
 //!
 //! From the top down: `run` and `describe` are the two calls; `prepare` makes the `state` of a store, `call`
 //! drives it on a thread of its own, `failure` says how it ended. `host` is the WIT in terms of the contexts
-//! `inputs`, `outputs` and `control`, each with the budgets that it spends; `bindings` are the WIT in Rust.
+//! `inputs`, `outputs` and `control`, each with the budgets that it spends; `bindings` are the WIT in Rust. `v0_1` makes
+//! of components of an older version what all of this expects, and `linked` chooses by the component's version.
 
 pub(crate) mod bindings;
 pub(crate) mod call;
@@ -17,6 +18,7 @@ pub(crate) mod guest_threads;
 pub(crate) mod host;
 pub(crate) mod host_error;
 pub(crate) mod inputs;
+pub(crate) mod linked;
 pub(crate) mod log_stream;
 pub(crate) mod memory;
 pub(crate) mod outbound;
@@ -31,4 +33,5 @@ pub(crate) mod scratch;
 pub(crate) mod state;
 pub(crate) mod trouble;
 pub(crate) mod usage;
+pub(crate) mod v0_1;
 pub(crate) mod wit;

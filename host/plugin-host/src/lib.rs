@@ -49,6 +49,7 @@
 
 mod child;
 mod code;
+pub mod contract;
 mod folders;
 mod instance;
 pub mod load;

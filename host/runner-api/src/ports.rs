@@ -20,7 +20,7 @@ pub const DEFAULT_CHUNK: usize = 1 << 20;
 /// Bytes that one read or write moves at most.
 pub const MAX_CHUNK: usize = 8 << 20;
 
-/// The meaning of a port error: the cases of `port-error` in `wit/types.wit`.
+/// The meaning of a port error: the cases of `error` in `wit/types.wit` that ports return.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PortErrorKind {

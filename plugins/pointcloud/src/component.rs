@@ -1,69 +1,51 @@
-//! The component: the node's interface on one side, [`crate::pipeline`] on the other.
+//! The runner: the node on one side, [`crate::pipeline`] on the other.
 
-mod ports;
+use std::io;
+use std::time::Duration;
 
-/// What `wit-bindgen` makes of `wit/`.
-#[allow(missing_docs, clippy::all)]
-mod bindings {
-    wit_bindgen::generate!({ path: "../../wit", world: "runner" });
-}
-
-use bindings::exports::posemesh::runner::entry::{Description, Guest, RunError, Task};
-use bindings::posemesh::runner::inputs::{self, Part};
-use bindings::posemesh::runner::types::Requests;
+use posemesh_runner::{
+    Artifact as Stored, ArtifactOptions, Error, LogLevel, Part, Requests, Result, Runner, Task,
+};
 
 use crate::failure::Failure;
 use crate::params::{META_SCHEMA, Params};
-use crate::pipeline;
+use crate::pipeline::{self, Artifact, Outputs};
+use crate::progress::Control;
 use crate::summary::Input;
 
 struct Pointcloud;
 
-impl Guest for Pointcloud {
-    fn describe() -> Description {
-        Description {
-            name: "pointcloud".into(),
-            version: env!("CARGO_PKG_VERSION").into(),
-            summary: "Thins a PLY scan on a voxel grid; makes points, a preview and a summary.".into(),
-            capabilities: vec!["/posemesh/pointcloud/v1".into()],
-            requests: Requests {
-                memory_bytes: Some(1 << 30),
-                deadline_ms: Some(10 * 60 * 1000),
-                cpu_time_ms: None,
-                scratch_bytes: None,
-                output_bytes: None,
-                network_hosts: vec![],
-                environment: vec![],
-                directories: vec![],
-            },
-            meta_schema: Some(META_SCHEMA.into()),
-            homepage: None,
-            license: Some(env!("CARGO_PKG_LICENSE").into()),
-        }
+impl Runner for Pointcloud {
+    const CAPABILITIES: &[&str] = &["/posemesh/pointcloud/v1"];
+    type Params = Params;
+
+    fn requests() -> Requests {
+        Requests::new().memory_mib(1024).deadline(Duration::from_secs(10 * 60))
     }
 
-    fn run(task: Task) -> Result<(), RunError> {
-        let params = Params::parse(&task.meta).map_err(explain)?;
-        let [cid] = &task.inputs_cids[..] else {
-            let count = task.inputs_cids.len();
-            return Err(RunError::InvalidTask(format!(
-                "the task has {count} inputs; it takes one, a PLY scan"
-            )));
+    fn meta_schema() -> Option<String> {
+        Some(META_SCHEMA.into())
+    }
+
+    fn run(task: &Task, params: Params) -> Result<()> {
+        let [cid] = task.inputs_cids() else {
+            let count = task.inputs_cids().len();
+            return Err(Error::InvalidTask(format!("the task has {count} inputs; it takes one, a PLY scan")));
         };
-        let scan = find_scan(cid)?;
-        let info = scan.info();
-        let input = Input { name: info.name, size: info.size };
-        let scan = ports::Scan::new(scan);
-        pipeline::run(scan, input, &params, &mut ports::Node, &mut ports::Node).map_err(explain)?;
+        let scan = find_scan(task, cid)?;
+        let input = Input { name: scan.name().to_owned(), size: scan.size() };
+        pipeline::run(scan, input, &params, &mut Node(task), &mut Node(task))?;
         Ok(())
     }
 }
 
+posemesh_runner::export!(Pointcloud);
+
 /// The first part of an input that looks like a PLY file, or its only part, whatever that looks like.
-fn find_scan(cid: &str) -> Result<Part, RunError> {
-    let input = inputs::open(cid).map_err(RunError::Port)?;
+fn find_scan(task: &Task, cid: &str) -> Result<Part> {
     let (mut others, mut names) = (Vec::new(), Vec::new());
-    while let Some(part) = input.next_part().map_err(RunError::Port)? {
+    for part in task.open(cid)? {
+        let part = part?;
         let info = part.info();
         let name = info.name.to_ascii_lowercase();
         if info.data_type == "ply" || name.ends_with(".ply") || name.ends_with(".ply.gz") {
@@ -74,23 +56,49 @@ fn find_scan(cid: &str) -> Result<Part, RunError> {
     }
     match (others.pop(), names.len()) {
         (Some(only), 1) => Ok(only),
-        _ => Err(RunError::InvalidInput(format!("expected a PLY scan, found only: {}", names.join(", ")))),
+        _ => Err(Error::InvalidInput(format!("expected a PLY scan, found only: {}", names.join(", ")))),
     }
 }
 
-fn explain(failure: Failure) -> RunError {
-    match failure {
-        Failure::InvalidTask(what) => RunError::InvalidTask(what),
-        Failure::InvalidInput(what) => RunError::InvalidInput(what),
-        Failure::Cancelled => RunError::Cancelled,
-        Failure::Io(error) => match ports::port_error(&error) {
-            Some(error) => RunError::Port(error),
-            None => RunError::Failed(error.to_string()),
-        },
-        Failure::Failed(what) => RunError::Failed(what),
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::InvalidTask(what) => Self::InvalidTask(what),
+            Failure::InvalidInput(what) => Self::InvalidInput(what),
+            Failure::Cancelled => Self::Cancelled,
+            Failure::Io(error) => error.into(),
+            Failure::Failed(what) => Self::Failed(what),
+        }
     }
 }
 
-// Outside a component there is nobody to call it.
-#[cfg(target_family = "wasm")]
-bindings::export!(Pointcloud with_types_in bindings);
+/// The node: it takes reports and artifacts.
+struct Node<'a>(&'a Task);
+
+impl Control for Node<'_> {
+    fn progress(&mut self, fraction: f64, stage: &str) {
+        // Whether to stop is asked by `cancelled`.
+        let _ = self.0.progress(fraction, stage);
+    }
+
+    fn cancelled(&mut self) -> bool {
+        self.0.check_cancelled().is_err()
+    }
+
+    fn note(&mut self, text: &str) {
+        self.0.log(LogLevel::Warn, text);
+    }
+}
+
+impl Outputs for Node<'_> {
+    fn create(&mut self, path: &str, size: u64) -> io::Result<Box<dyn Artifact>> {
+        let options = ArtifactOptions::new().size_hint(size);
+        Ok(Box::new(self.0.create_with(path, &options)?))
+    }
+}
+
+impl Artifact for Stored {
+    fn finish(self: Box<Self>) -> io::Result<()> {
+        Stored::finish(*self).map(drop).map_err(io::Error::from)
+    }
+}

@@ -5,7 +5,7 @@ use std::io;
 /// Why there is no result. The texts are for people: what was wrong with what, where, and what helps.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// A parameter is missing or out of range.
+    /// A parameter does not fit the scan.
     #[error("{0}")]
     InvalidTask(String),
     /// The scan is broken; the text names the line or the byte.
@@ -14,8 +14,7 @@ pub enum Failure {
     /// [`crate::progress::Control::cancelled`] said so.
     #[error("the task was cancelled")]
     Cancelled,
-    /// The scan could not be read or an artifact not be written. The component puts the port's own
-    /// error into it and takes it out again.
+    /// The scan could not be read or an artifact not be written. The node's own error is inside.
     #[error("{0}")]
     Io(#[from] io::Error),
     /// Anything else.

@@ -1,17 +1,17 @@
 //! The parameters of a task: its `meta`.
 
 use serde::Deserialize;
-
-use crate::failure::Failure;
+use serde_json::Number;
 
 /// How many points are kept when the task does not say.
 pub const DEFAULT_TARGET: usize = 20_000;
 
-/// The JSON Schema of what [`Params::parse`] takes; shown to people.
+/// The JSON Schema of [`Params`]; shown to people.
 pub const META_SCHEMA: &str = include_str!("meta.schema.json");
 
 /// What a task wants.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(try_from = "Option<Meta>")]
 pub struct Params {
     /// How much to thin.
     pub thinning: Thinning,
@@ -64,45 +64,39 @@ pub enum Axis {
 #[serde(deny_unknown_fields)]
 struct Meta {
     voxel_size: Option<f64>,
-    target_count: Option<u32>,
+    /// Any number, so that one that does not fit is told with its name.
+    target_count: Option<Number>,
     outliers: Option<Outliers>,
     #[serde(default)]
     up: Axis,
 }
 
-impl Params {
-    /// Reads a task's `meta`; `null` and `{}` stand for the defaults.
-    ///
-    /// # Errors
-    /// [`Failure::InvalidTask`] that says which field is wrong and what is allowed.
-    pub fn parse(meta: &str) -> Result<Self, Failure> {
-        let wrong = |what: String| Failure::InvalidTask(what);
-        let meta = serde_json::from_str::<Option<Meta>>(meta)
-            .map_err(|error| {
-                wrong(format!(
-                    "can't read the task's meta: {error}; allowed are voxel_size (above 0) or target_count \
-                     (1 or more), outliers {{neighbours, std_ratio}} and up (x, y or z)"
-                ))
-            })?
-            .unwrap_or_default();
+/// `null` and `{}` stand for the defaults; what does not fit is named, with what is allowed.
+impl TryFrom<Option<Meta>> for Params {
+    type Error = String;
+
+    fn try_from(meta: Option<Meta>) -> Result<Self, String> {
+        let meta = meta.unwrap_or_default();
         let thinning = match (meta.voxel_size, meta.target_count) {
             (Some(_), Some(_)) => {
-                return Err(wrong("meta has both voxel_size and target_count; give one of them".into()));
+                return Err("meta has both voxel_size and target_count; give one of them".to_owned());
             }
             (Some(size), None) if size > 0.0 && size.is_finite() => Thinning::VoxelSize(size),
             (Some(size), None) => {
-                return Err(wrong(format!("meta.voxel_size is {size}; it must be above 0")));
+                return Err(format!("meta.voxel_size is {size}; it must be above 0"));
             }
-            (None, Some(0)) => return Err(wrong("meta.target_count is 0; it must be 1 or more".into())),
-            (None, Some(count)) => Thinning::TargetCount(count as usize),
+            (None, Some(count)) => match count.as_u64().and_then(|count| u32::try_from(count).ok()) {
+                Some(points @ 1..) => Thinning::TargetCount(points as usize),
+                _ => return Err(format!("meta.target_count is {count}; it must be 1 or more")),
+            },
             (None, None) => Thinning::TargetCount(DEFAULT_TARGET),
         };
         if let Some(Outliers { neighbours, std_ratio }) = meta.outliers {
             if !(1..=256).contains(&neighbours) {
-                return Err(wrong(format!("meta.outliers.neighbours is {neighbours}; allowed are 1 to 256")));
+                return Err(format!("meta.outliers.neighbours is {neighbours}; allowed are 1 to 256"));
             }
             if !(std_ratio > 0.0 && std_ratio.is_finite()) {
-                return Err(wrong(format!("meta.outliers.std_ratio is {std_ratio}; it must be above 0")));
+                return Err(format!("meta.outliers.std_ratio is {std_ratio}; it must be above 0"));
             }
         }
         Ok(Self { thinning, outliers: meta.outliers, up: meta.up })
@@ -117,8 +111,8 @@ mod tests {
     #[test]
     fn nothing_stands_for_the_defaults() {
         let expected = Params { thinning: Thinning::TargetCount(20_000), outliers: None, up: Axis::Y };
-        assert_eq!(Params::parse("null").unwrap(), expected);
-        assert_eq!(Params::parse("{}").unwrap(), expected);
+        assert_eq!(serde_json::from_str::<Params>("null").unwrap(), expected);
+        assert_eq!(serde_json::from_str::<Params>("{}").unwrap(), expected);
     }
 
     #[test]
@@ -129,7 +123,7 @@ mod tests {
             outliers: Some(Outliers { neighbours: 8, std_ratio: 2.0 }),
             up: Axis::Z,
         };
-        assert_eq!(Params::parse(meta).unwrap(), expected);
+        assert_eq!(serde_json::from_str::<Params>(meta).unwrap(), expected);
     }
 
     #[test]
@@ -139,16 +133,15 @@ mod tests {
             (r#"{"voxel_size":-1.5}"#, "-1.5"),
             (r#"{"voxel_size":1,"target_count":5}"#, "give one of them"),
             (r#"{"target_count":0}"#, "1 or more"),
-            (r#"{"target_count":-3}"#, "target_count"),
+            (r#"{"target_count":-3}"#, "target_count is -3; it must be 1 or more"),
             (r#"{"voxel":1}"#, "unknown field `voxel`"),
             (r#"{"up":"w"}"#, "unknown variant `w`"),
             (r#"{"outliers":{"neighbours":0}}"#, "1 to 256"),
             (r#"{"outliers":{"std_ratio":0}}"#, "above 0"),
-            ("[1]", "can't read the task's meta"),
+            ("[1]", "expected struct Meta"),
         ] {
-            let failure = Params::parse(meta).unwrap_err();
-            assert!(matches!(failure, Failure::InvalidTask(_)), "{meta}: {failure:?}");
-            assert!(failure.to_string().contains(said), "{meta}: expected `{said}` in `{failure}`");
+            let error = serde_json::from_str::<Params>(meta).unwrap_err().to_string();
+            assert!(error.contains(said), "{meta}: expected `{said}` in `{error}`");
         }
     }
 

@@ -68,7 +68,7 @@ fn dragon(name: &str) -> Vec<u8> {
 fn work(scan: &[u8], meta: &str, recorder: &mut Recorder) -> (Result<Summary, Failure>, Artifacts) {
     let store = Store::default();
     let input = Input { name: "dragon.ply.gz".into(), size: scan.len() as u64 };
-    let params = Params::parse(meta).unwrap();
+    let params: Params = serde_json::from_str(meta).unwrap();
     let done = run(BufReader::new(scan), input, &params, recorder, &mut store.clone());
     (done, store.0.take())
 }

@@ -1,5 +1,5 @@
 //! Reads the directory that the operator has granted, and fails if it can change anything there.
-use guests::{RunError, failed};
+use guests::{Error, failed};
 
 struct Runner;
 
@@ -11,7 +11,7 @@ impl guests::Guest for Runner {
         description
     }
 
-    fn run(_: guests::Task) -> Result<(), RunError> {
+    fn run(_: guests::Task) -> Result<(), Error> {
         let model = std::fs::read("/data/models/model.bin").map_err(failed)?;
         let mut found = Vec::new();
         for path in ["/data/secrets", "/data/models/..", "/data/models/../../etc/passwd", "/data/models/link"]
@@ -31,8 +31,8 @@ impl guests::Guest for Runner {
         if variables != ["MODEL_NAME=dragon"] {
             found.push(format!("variables {variables:?}"));
         }
-        guests::outputs::put_bytes("model.bin", &model, &guests::plain()).map_err(RunError::Port)?;
-        if found.is_empty() { Ok(()) } else { Err(RunError::Failed(found.join("; "))) }
+        guests::outputs::put_bytes("model.bin", &model, &guests::plain())?;
+        if found.is_empty() { Ok(()) } else { Err(Error::Failed(found.join("; "))) }
     }
 }
 guests::export!(Runner with_types_in guests);

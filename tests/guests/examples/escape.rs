@@ -38,7 +38,7 @@ guests::runner!("escape", |_| {
         out.push("wrote into /work/inputs".into());
     }
     std::fs::write("/work/mine", "fine").map_err(guests::failed)?;
-    outputs::put_file("mine.txt", "/work/mine", &plain()).map_err(guests::RunError::Port)?;
-    outputs::put_file("mine2.txt", "mine", &plain()).map_err(guests::RunError::Port)?;
-    if out.is_empty() { Ok(()) } else { Err(guests::RunError::Failed(out.join("; "))) }
+    outputs::put_file("mine.txt", "/work/mine", &plain())?;
+    outputs::put_file("mine2.txt", "mine", &plain())?;
+    if out.is_empty() { Ok(()) } else { Err(guests::Error::Failed(out.join("; "))) }
 });

@@ -10,5 +10,5 @@ guests::runner!("event_flood", |_| {
     }
     assert!(matches!(progress("{"), Err(ReportError::InvalidJson(_))));
     assert!(matches!(progress(&format!("\"{}\"", "x".repeat(100_000))), Err(ReportError::TooLarge(_))));
-    Err(guests::RunError::Failed(format!("dropped {dropped}")))
+    Err(guests::Error::Failed(format!("dropped {dropped}")))
 });

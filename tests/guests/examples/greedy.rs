@@ -1,5 +1,5 @@
 //! Makes the host hold things, or hands it too much, in the way that `meta` names; most of them without end.
-use guests::{RunError, control, failed};
+use guests::{Error, control, failed};
 use wasip2::clocks::monotonic_clock::subscribe_duration;
 use wasip2::filesystem::preopens::get_directories;
 use wasip2::filesystem::types::{Descriptor, DescriptorFlags, OpenFlags, PathFlags};
@@ -7,7 +7,7 @@ use wasip2::http::outgoing_handler::handle;
 use wasip2::http::types::{Fields, Method, OutgoingRequest};
 use wasip2::sockets::network::IpAddressFamily;
 
-type End = Result<(), RunError>;
+type End = Result<(), Error>;
 
 const MIB: usize = 1 << 20;
 
@@ -56,7 +56,7 @@ fn header() -> End {
 }
 
 /// So many headers of 5,000 bytes.
-fn fields(count: usize) -> Result<Fields, RunError> {
+fn fields(count: usize) -> Result<Fields, Error> {
     let (fields, value) = (Fields::new(), vec![b'v'; 5000]);
     (0..count).try_for_each(|n| fields.append(&format!("x-{n}"), &value)).map_err(failed)?;
     Ok(fields)
@@ -73,9 +73,9 @@ fn denied() -> End {
     }
 }
 
-fn work() -> Result<Descriptor, RunError> {
+fn work() -> Result<Descriptor, Error> {
     let work = get_directories().into_iter().find(|(_, name)| name == "/work").map(|(work, _)| work);
-    work.ok_or(RunError::Failed("no /work".into()))
+    work.ok_or(Error::Failed("no /work".into()))
 }
 
 /// The same large folder, listed over and over.
@@ -101,7 +101,7 @@ fn streams() -> End {
     }
 }
 
-fn open(work: &Descriptor) -> Result<Descriptor, RunError> {
+fn open(work: &Descriptor) -> Result<Descriptor, Error> {
     work.open_at(PathFlags::empty(), "file", OpenFlags::empty(), DescriptorFlags::READ).map_err(failed)
 }
 
@@ -127,7 +127,7 @@ fn sockets() -> End {
 fn pollables() -> End {
     let timer = subscribe_duration(0);
     let ready = wasip2::io::poll::poll(&vec![&timer; 1_000_000]);
-    Err(RunError::Failed(format!("{} are ready", ready.len())))
+    Err(Error::Failed(format!("{} are ready", ready.len())))
 }
 
 /// 20 MiB in one call.
@@ -154,7 +154,7 @@ fn giant_texts() -> End {
     for _ in 0..3 {
         control::log(control::LogLevel::Info, &text);
         if control::progress(&json).is_ok() || control::log_event(&json).is_ok() {
-            return Err(RunError::Failed("8 MiB were taken as a report".into()));
+            return Err(Error::Failed("8 MiB were taken as a report".into()));
         }
     }
     Ok(())
@@ -162,7 +162,7 @@ fn giant_texts() -> End {
 
 fn artifacts() -> End {
     for n in 0u64.. {
-        guests::outputs::put_bytes(&format!("{n}.bin"), b"x", &guests::plain()).map_err(RunError::Port)?;
+        guests::outputs::put_bytes(&format!("{n}.bin"), b"x", &guests::plain())?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ impl guests::Guest for Runner {
         let capabilities = (0..50_000).map(|n| format!("/posemesh/test/greedy/v{n}")).collect();
         guests::Description { capabilities, ..guests::describe("greedy_describe") }
     }
-    fn run(_: guests::Task) -> Result<(), guests::RunError> {
+    fn run(_: guests::Task) -> Result<(), guests::Error> {
         Ok(())
     }
 }

@@ -1,2 +1,2 @@
 //! Fails with a reason of several megabytes.
-guests::runner!("huge_error", |_| Err(guests::RunError::Failed("no ".repeat(2 << 20))));
+guests::runner!("huge_error", |_| Err(guests::Error::Failed("no ".repeat(2 << 20))));

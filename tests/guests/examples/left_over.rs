@@ -16,5 +16,5 @@ guests::runner!("left_over", |_| {
     if found == 0 && written < 1024 {
         return Ok(());
     }
-    Err(guests::RunError::Failed(format!("found {found} marks and {written} bytes that are not 0")))
+    Err(guests::Error::Failed(format!("found {found} marks and {written} bytes that are not 0")))
 });

@@ -4,5 +4,5 @@ guests::runner!("log_flood", |_| {
     for n in 0..100_000 {
         println!("line {n} of a runner that talks too much");
     }
-    Err(guests::RunError::Failed("done talking".into()))
+    Err(guests::Error::Failed("done talking".into()))
 });

@@ -42,5 +42,5 @@ guests::runner!("probe", |_| {
     if left != 0 {
         found.push("memory of an earlier task".into());
     }
-    if found.is_empty() { Ok(()) } else { Err(guests::RunError::Failed(found.join("; "))) }
+    if found.is_empty() { Ok(()) } else { Err(guests::Error::Failed(found.join("; "))) }
 });

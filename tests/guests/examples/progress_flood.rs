@@ -9,5 +9,5 @@ guests::runner!("progress_flood", |_| {
     let Err(ReportError::TooLarge(limit)) = progress(&huge) else { return Ok(()) };
     let deep = format!("{}{}", "[".repeat(20_000), "]".repeat(20_000));
     let Err(ReportError::InvalidJson(why)) = progress(&deep) else { return Ok(()) };
-    Err(guests::RunError::Failed(format!("too large above {limit}; too deep: {why}")))
+    Err(guests::Error::Failed(format!("too large above {limit}; too deep: {why}")))
 });

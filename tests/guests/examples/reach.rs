@@ -1,7 +1,7 @@
 //! Does what `meta` says, a list of texts such as `"read>CID"`, to data that may not be its task's; always fails, with what
 //! came of each. `"report>xx"` is a report of two thousand bytes instead, and success.
 use guests::{inputs, outputs};
-fn read(cid: &str) -> Result<u64, guests::PortError> {
+fn read(cid: &str) -> Result<u64, guests::Error> {
     let (input, mut bytes) = (inputs::open(cid)?, 0);
     while let Some(part) = input.next_part()? {
         loop {
@@ -14,7 +14,7 @@ fn read(cid: &str) -> Result<u64, guests::PortError> {
     }
     Ok(bytes)
 }
-fn store(path: &str, options: &outputs::ArtifactOptions) -> Result<u64, guests::PortError> {
+fn store(path: &str, options: &outputs::ArtifactOptions) -> Result<u64, guests::Error> {
     let artifact = outputs::create(path, options)?;
     artifact.write(b"overwritten")?;
     artifact.finish().map(|_| 0)
@@ -52,5 +52,5 @@ guests::runner!("reach", |task: guests::Task| {
             Err(error) => format!("{how} {:.160}", format!("{error:?}")),
         });
     }
-    Err(guests::RunError::Failed(met.join(" | ")))
+    Err(guests::Error::Failed(met.join(" | ")))
 });

@@ -1,50 +1,35 @@
-wit_bindgen::generate!({ path: "wit", world: "runner" });
+use std::io::BufRead;
 
-use exports::posemesh::runner::entry::{Description, Guest, RunError, Task};
-use posemesh::runner::{control, inputs, outputs, types::Requests};
+use posemesh_runner::{Result, Runner, Task};
+
+#[derive(serde::Deserialize)]
+struct Params {
+    #[serde(default)]
+    skip_blank: bool,
+}
 
 struct Count;
 
-impl Guest for Count {
-    fn describe() -> Description {
-        Description {
-            name: "count".into(),
-            version: env!("CARGO_PKG_VERSION").into(),
-            summary: "Counts the bytes of its inputs.".into(),
-            capabilities: vec!["/example/count/v1".into()],
-            // Nothing beyond the defaults: no network, no environment, 512 MiB of memory.
-            requests: Requests {
-                memory_bytes: None,
-                deadline_ms: None,
-                cpu_time_ms: None,
-                scratch_bytes: None,
-                output_bytes: None,
-                network_hosts: vec![],
-                environment: vec![],
-                directories: vec![],
-            },
-            meta_schema: None,
-            homepage: None,
-            license: None,
-        }
-    }
+impl Runner for Count {
+    const CAPABILITIES: &[&str] = &["/example/count/v1"];
+    type Params = Params;
 
-    fn run(task: Task) -> Result<(), RunError> {
-        let mut bytes = 0;
-        for (n, cid) in task.inputs_cids.iter().enumerate() {
-            let input = inputs::open(cid).map_err(RunError::Port)?;
-            while let Some(part) = input.next_part().map_err(RunError::Port)? {
-                bytes += part.info().size;
+    fn run(task: &Task, params: Params) -> Result<()> {
+        let (mut bytes, mut lines) = (0, 0);
+        for part in task.parts() {
+            let mut part = part?;
+            let (size, before) = (part.size() as f64, bytes);
+            let mut line = Vec::new();
+            while part.read_until(b'\n', &mut line)? > 0 {
+                bytes += line.len();
+                lines += usize::from(!(params.skip_blank && line.trim_ascii().is_empty()));
+                line.clear();
+                task.progress((bytes - before) as f64 / size, "counting")?;
             }
-            let done = (n + 1) as f64 / task.inputs_cids.len() as f64;
-            let _ = control::progress(&format!(r#"{{"progress": {done}, "stage": "counting"}}"#));
         }
-        let summary = format!(r#"{{"bytes": {bytes}}}"#);
-        let options =
-            outputs::ArtifactOptions { name: None, data_type: None, existing_id: None, size_hint: None };
-        outputs::put_bytes("count.json", summary.as_bytes(), &options).map_err(RunError::Port)?;
+        task.write_json("count.json", &serde_json::json!({ "bytes": bytes, "lines": lines }))?;
         Ok(())
     }
 }
 
-export!(Count);
+posemesh_runner::export!(Count);

@@ -4,7 +4,7 @@ impl guests::Guest for Runner {
     fn describe() -> guests::Description {
         guests::Description { summary: "\u{1b}[2Jall is well".into(), ..guests::describe("rude_describe") }
     }
-    fn run(_: guests::Task) -> Result<(), guests::RunError> {
+    fn run(_: guests::Task) -> Result<(), guests::Error> {
         Ok(())
     }
 }

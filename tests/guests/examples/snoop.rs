@@ -42,5 +42,5 @@ guests::runner!("snoop", |task: guests::Task| {
         .filter(|name| name != "inputs" && !name.starts_with("link-"))
         .collect();
     found.extend(others.into_iter().map(|name| format!("found {name} in its own directory")));
-    if found.is_empty() { Ok(()) } else { Err(guests::RunError::Failed(found.join("; "))) }
+    if found.is_empty() { Ok(()) } else { Err(guests::Error::Failed(found.join("; "))) }
 });

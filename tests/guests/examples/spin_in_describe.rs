@@ -6,7 +6,7 @@ impl guests::Guest for Runner {
             std::hint::black_box(0);
         }
     }
-    fn run(_: guests::Task) -> Result<(), guests::RunError> {
+    fn run(_: guests::Task) -> Result<(), guests::Error> {
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Reports its version at the start and at the end of a task. The suites write other versions into the bytes of
 //! the component, which gives a new generation without a build.
-use guests::{RunError, control};
+use guests::{Error, control};
 
 /// Version, whether it works or fails, and the last part of its capability.
 static MARK: [u8; 41] = *b"posemesh-version:1.0.1000000;work;swap-00";
@@ -21,7 +21,7 @@ impl guests::Guest for Versioned {
         guests::Description { version: mark(0), capabilities, ..guests::describe("versioned") }
     }
 
-    fn run(task: guests::Task) -> Result<(), RunError> {
+    fn run(task: guests::Task) -> Result<(), Error> {
         let began = mark(0);
         let number = |name: &str| -> u64 {
             let at = task.meta.find(&format!("\"{name}\":")).map(|at| at + name.len() + 3);
@@ -32,10 +32,10 @@ impl guests::Guest for Versioned {
         let _ = control::progress(&format!(r#"{{"progress": 0, "began": "{began}"}}"#));
         control::log(control::LogLevel::Info, &format!("version {began}"));
         if control::wait_cancelled(number("sleep_ms")) {
-            return Err(RunError::Cancelled);
+            return Err(Error::Cancelled);
         }
         if mark(1) == "fail" || number("fail") > 0 {
-            return Err(RunError::Failed(format!("version {began} can't do anything")));
+            return Err(Error::Failed(format!("version {began} can't do anything")));
         }
         let ended = mark(0);
         let _ = control::progress(&format!(r#"{{"progress": 1, "began": "{began}", "ended": "{ended}"}}"#));

@@ -5,23 +5,23 @@ wit_bindgen::generate!({
     generate_all,
 });
 
-use guests::RunError;
+use guests::Error;
 use wasi::filesystem::preopens::get_directories;
 use wasi::filesystem::types::{Descriptor, DescriptorFlags, ErrorCode, OpenFlags, PathFlags};
 
 const MIB: usize = 1 << 20;
 
-fn failed(error: ErrorCode) -> RunError {
-    RunError::Failed(format!("WASI 0.3: {error:?}"))
+fn failed(error: ErrorCode) -> Error {
+    Error::Failed(format!("WASI 0.3: {error:?}"))
 }
 
-async fn create(work: &Descriptor, name: &str) -> Result<Descriptor, RunError> {
+async fn create(work: &Descriptor, name: &str) -> Result<Descriptor, Error> {
     let flags = DescriptorFlags::READ | DescriptorFlags::WRITE;
     work.open_at(PathFlags::empty(), name.into(), OpenFlags::CREATE, flags).await.map_err(failed)
 }
 
 /// Into a file without a name, through a stream.
-async fn stream(work: &Descriptor, append: bool) -> Result<(), RunError> {
+async fn stream(work: &Descriptor, append: bool) -> Result<(), Error> {
     let file = create(work, "gone").await?;
     work.unlink_file_at("gone".into()).await.map_err(failed)?;
     let (mut writer, reader) = wit_stream::new();
@@ -33,12 +33,12 @@ async fn stream(work: &Descriptor, append: bool) -> Result<(), RunError> {
     end.await.map_err(failed)
 }
 
-async fn nested(work: Descriptor) -> Result<(), RunError> {
+async fn nested(work: Descriptor) -> Result<(), Error> {
     let mut at = work;
     for depth in 0..14_000 {
         at.create_directory_at("down".into())
             .await
-            .map_err(|error| RunError::Failed(format!("stopped at level {depth}: {error:?}")))?;
+            .map_err(|error| Error::Failed(format!("stopped at level {depth}: {error:?}")))?;
         let flags = DescriptorFlags::READ | DescriptorFlags::MUTATE_DIRECTORY;
         at = at
             .open_at(PathFlags::empty(), "down".into(), OpenFlags::DIRECTORY, flags)
@@ -48,10 +48,10 @@ async fn nested(work: Descriptor) -> Result<(), RunError> {
     Ok(())
 }
 
-async fn fill(how: &str) -> Result<(), RunError> {
+async fn fill(how: &str) -> Result<(), Error> {
     let dirs = get_directories();
     let work = dirs.into_iter().find(|(_, name)| name == "/work").map(|(work, _)| work);
-    let work = work.ok_or(RunError::Failed("no /work".into()))?;
+    let work = work.ok_or(Error::Failed("no /work".into()))?;
     match how {
         "write" => stream(&work, false).await,
         "append" => stream(&work, true).await,
@@ -75,7 +75,7 @@ async fn fill(how: &str) -> Result<(), RunError> {
                 held.push(work.read_directory());
             }
         }
-        other => Err(RunError::Failed(other.into())),
+        other => Err(Error::Failed(other.into())),
     }
 }
 

@@ -2,8 +2,8 @@
 
 wit_bindgen::generate!({ path: "../../wit", world: "runner", pub_export_macro: true, generate_all });
 
-pub use exports::posemesh::runner::entry::{Guest, RunError, Task};
-pub use posemesh::runner::types::{Description, PortError, Requests};
+pub use exports::posemesh::runner::entry::{Guest, Error, Task};
+pub use posemesh::runner::types::{Description, Requests};
 pub use posemesh::runner::{control, inputs, outputs};
 
 /// A description with only a name and the capability `/posemesh/test/NAME/v1`.
@@ -20,6 +20,7 @@ pub fn describe(name: &str) -> Description {
             cpu_time_ms: None,
             scratch_bytes: None,
             output_bytes: None,
+            artifacts: None,
             network_hosts: vec![],
             environment: vec![],
             directories: vec![],
@@ -36,8 +37,8 @@ pub fn plain() -> outputs::ArtifactOptions {
 }
 
 /// A failed run with any error as its reason.
-pub fn failed(error: impl std::fmt::Debug) -> RunError {
-    RunError::Failed(format!("{error:?}"))
+pub fn failed(error: impl std::fmt::Debug) -> Error {
+    Error::Failed(format!("{error:?}"))
 }
 
 /// Exports a runner with this name, whose `run` is this function.
@@ -49,7 +50,7 @@ macro_rules! runner {
             fn describe() -> $crate::Description {
                 $crate::describe($name)
             }
-            fn run(task: $crate::Task) -> Result<(), $crate::RunError> {
+            fn run(task: $crate::Task) -> Result<(), $crate::Error> {
                 $run(task)
             }
         }

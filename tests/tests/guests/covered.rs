@@ -31,6 +31,7 @@ mod tests {
     pub(crate) use crate::memory::runners_that_take_too_much_are_ended_by_name as memory_fill;
     pub(crate) use crate::memory::runners_that_take_too_much_are_ended_by_name as recurse;
     pub(crate) use crate::memory::runners_that_take_too_much_are_ended_by_name as scratch_fill;
+    pub(crate) use crate::older::a_runner_of_0_1_0_works_through_its_adaptor as older;
     pub(crate) use crate::plugin_run::a_stream_is_copied_byte_for_byte as copy;
     pub(crate) use crate::plugin_run::every_function_of_the_ports_works as ports;
     pub(crate) use crate::reach::a_task_reaches_only_the_data_that_it_names as reach;

@@ -113,6 +113,7 @@ fn by_hand() -> Vec<(&'static str, &'static str, Vec<u8>, &'static str)> {
     let instances = format!("(core module $empty (memory 0)) {instances}");
     let instances = Parts { before: &instances, ..Parts::default() };
     let table = Parts { fields: "(table 50000000 funcref)", ..Parts::default() };
+    let old = Parts { version: "0.1.0", ..Parts::default() };
     let newer = Parts { version: "0.9.0", ..Parts::default() };
     let foreign = Parts { before: "(import \"acme:db/query@1.0.0\" (instance))", ..Parts::default() };
     let candidate =
@@ -129,7 +130,19 @@ fn by_hand() -> Vec<(&'static str, &'static str, Vec<u8>, &'static str)> {
             "a contract of another version",
             "newer",
             runner("newer", &newer),
-            "in version 0.9.0, and this node runs 0.1.0",
+            "in version 0.9.0, which is newer than this node, which runs 0.1.0 and 0.2.0: update the node, or rebuild",
+        ),
+        (
+            "a contract that is older than all that is served",
+            "older_still",
+            runner("older_still", &Parts { version: "0.0.9", ..Parts::default() }),
+            "in version 0.0.9, which is older than what this node runs, 0.1.0 and 0.2.0: rebuild the runner",
+        ),
+        (
+            "a record of an older version under the newest one",
+            "record",
+            by_text(&text("record", &old).replace("entry@0.1.0", "entry@0.2.0")),
+            "its record `requests` lacks the field `artifacts` of 0.2.0",
         ),
         (
             "an import that nobody offers",
@@ -144,7 +157,7 @@ fn by_hand() -> Vec<(&'static str, &'static str, Vec<u8>, &'static str)> {
             "a release candidate of WASI 0.3.0",
         ),
         ("HTTP of WASI 0.3", "http3", runner("http3", &http), "offered as wasi:http 0.2 only"),
-        ("a wrong world", "world", by_text(WRONG_WORLD), "does not export posemesh:runner/entry@0.1.0"),
+        ("a wrong world", "world", by_text(WRONG_WORLD), "does not export posemesh:runner/entry@0.2.0"),
         ("a missing export", "missing", by_text(&missing), "describe"),
         (
             "a component with garbage collection",

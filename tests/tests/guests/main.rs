@@ -12,6 +12,7 @@ mod holdings;
 mod load;
 mod memory;
 mod names;
+mod older;
 mod plugin_run;
 mod reach;
 mod readme;

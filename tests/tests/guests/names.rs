@@ -116,8 +116,8 @@ async fn many_and_long_names_make_short_lines() {
         (
             "mismatch",
             format!(
-                "(component (import \"posemesh:runner/control@0.1.0\" (instance (export \"log\" (func (param \"x\" {deep})))))
-                   (instance $e) (export \"posemesh:runner/entry@0.1.0\" (instance $e)))"
+                "(component (import \"posemesh:runner/control@0.2.0\" (instance (export \"log\" (func (param \"x\" {deep})))))
+                   (instance $e) (export \"posemesh:runner/entry@0.2.0\" (instance $e)))"
             ),
             "does not fit the world",
         ),

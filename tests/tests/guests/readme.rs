@@ -36,5 +36,5 @@ pub(crate) fn the_runner_of_the_readme_counts_the_bytes_of_its_inputs() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let count = std::fs::read(dir.path().join("out/count.json")).expect("the artifact");
     let count: Value = serde_json::from_slice(&count).expect("JSON");
-    assert_eq!(count, json!({"bytes": 1234}));
+    assert_eq!(count, json!({"bytes": 1234, "lines": 2}));
 }

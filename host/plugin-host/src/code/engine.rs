@@ -9,7 +9,7 @@ use wasmtime::{Config, Engine};
 
 use crate::instance::guest_threads::GuestThreads;
 use crate::instance::state::RunState;
-use crate::instance::{filesystem, host};
+use crate::instance::{filesystem, host, v0_1};
 use crate::manifest::fixed_limit::FixedLimit;
 
 /// What the operating system has to give for a guest's stack and for the host functions that are called on top of it, in
@@ -120,5 +120,6 @@ fn add_to_linker(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
     wasmtime_wasi::p3::add_to_linker(linker)?;
     filesystem::add_to_linker(linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
-    host::add_to_linker(linker)
+    host::add_to_linker(linker)?;
+    v0_1::add_to_linker(linker)
 }

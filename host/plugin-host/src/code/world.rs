@@ -3,16 +3,14 @@
 
 use posemesh_text::one_line;
 
+use crate::contract::{Line, PACKAGE, VERSION, is_newer, numbers};
+
 /// The longest account of what does not fit, in bytes.
 const MAX_ACCOUNT: usize = 1000;
 /// How much of one name is shown, in bytes: the account still has to say what helps.
 const MAX_NAME: usize = 200;
 /// How much of a list of names is shown, in bytes.
 const MAX_NAMES: usize = 500;
-/// The package of the contract.
-const PACKAGE: &str = "posemesh:runner";
-/// The newest version of the contract that is served; older ones of the same minor are too.
-pub(crate) const WIT_VERSION: &str = "0.1.0";
 /// The packages of WASI 0.2 that are linked.
 const WASI_2: [&str; 7] =
     ["wasi:cli", "wasi:clocks", "wasi:filesystem", "wasi:http", "wasi:io", "wasi:random", "wasi:sockets"];
@@ -38,12 +36,8 @@ fn check_names<'a>(
     for import in imports {
         let (interface, version) = import.split_once('@').unwrap_or((import, ""));
         let package = interface.split('/').next().unwrap_or_default();
-        if package == PACKAGE && !is_served(version) {
-            let (interface, version) = (shown(interface), shown(version));
-            return Err(format!(
-                "it wants {interface} in version {version}, and this node offers {WIT_VERSION}; update the node, \
-                 or rebuild the runner against the older package"
-            ));
+        if package == PACKAGE && Line::serving(version).is_none() {
+            return Err(format!("it wants {}", of_another_version(interface, version)));
         }
         if package == PACKAGE {
             continue;
@@ -51,7 +45,7 @@ fn check_names<'a>(
         if !package.starts_with("wasi:") {
             let import = shown(import);
             return Err(format!(
-                "it imports {import}, which no node offers; a runner may import {PACKAGE}@{WIT_VERSION}, WASI 0.2 \
+                "it imports {import}, which no node offers; a runner may import {PACKAGE}@{VERSION}, WASI 0.2 \
                  and WASI 0.3"
             ));
         }
@@ -59,14 +53,10 @@ fn check_names<'a>(
     }
     let entry = format!("{PACKAGE}/entry");
     match exports.clone().find_map(|export| export.strip_prefix(&entry)?.strip_prefix('@')) {
-        Some(version) if is_served(version) => Ok(()),
-        Some(version) => Err(format!(
-            "it exports {entry} in version {}, and this node runs {WIT_VERSION}; update the node, or \
-             rebuild the runner against the older package",
-            shown(version)
-        )),
+        Some(version) if Line::serving(version).is_some() => Ok(()),
+        Some(version) => Err(format!("it exports {}", of_another_version(&entry, version))),
         None => Err(format!(
-            "it does not export {entry}@{WIT_VERSION}; is it built for the world `runner`? it exports {}",
+            "it does not export {entry}@{VERSION}; is it built for the world `runner`? it exports {}",
             listed(exports)
         )),
     }
@@ -125,17 +115,28 @@ fn listed<'a>(mut names: impl Iterator<Item = &'a str>) -> String {
     }
 }
 
-fn numbers(text: &str) -> Option<(u64, u64, u64)> {
-    let mut parts = text.splitn(3, '.').map(|part| part.parse().ok());
-    Some((parts.next()??, parts.next()??, parts.next()??))
+/// What a version means that is not served, and what helps: only a node that is older than the runner needs an update.
+fn of_another_version(interface: &str, version: &str) -> String {
+    let served = Line::ALL.map(Line::version).join(" and ");
+    let rebuild = rebuild();
+    let (interface, wanted) = (shown(interface), shown(version));
+    match (numbers(version), is_newer(version)) {
+        (None, _) => format!("{interface} in version {wanted:?}, which is no version; {rebuild}"),
+        (Some(_), true) => format!(
+            "{interface} in version {wanted}, which is newer than this node, which runs {served}: update the node, or \
+             {rebuild}"
+        ),
+        (Some(_), false) => format!(
+            "{interface} in version {wanted}, which is older than what this node runs, {served}: {rebuild}"
+        ),
+    }
 }
 
-/// 0.1.x up to ours: within a minor version interfaces only grow.
-fn is_served(version: &str) -> bool {
-    match (numbers(version), numbers(WIT_VERSION)) {
-        (Some(theirs), Some(ours)) => theirs.0 == ours.0 && theirs.1 == ours.1 && theirs.2 <= ours.2,
-        _ => false,
-    }
+/// What helps a runner that is not of the newest version.
+pub(crate) fn rebuild() -> String {
+    format!(
+        "rebuild the runner against {PACKAGE}@{VERSION}, which `posemesh-node plugin wit --out wit` writes"
+    )
 }
 
 #[cfg(test)]
@@ -149,29 +150,47 @@ mod tests {
 
     #[test]
     fn a_runner_of_this_version_fits() {
-        let imports = ["posemesh:runner/control@0.1.0", "wasi:cli/environment@0.2.9"];
-        check(&imports, &["posemesh:runner/entry@0.1.0"]).unwrap();
+        let imports = ["posemesh:runner/control@0.2.0", "wasi:cli/environment@0.2.9"];
+        check(&imports, &["posemesh:runner/entry@0.2.0"]).unwrap();
     }
 
     #[test]
-    fn a_newer_contract_is_named_with_both_versions() {
-        let error = check(&[], &["posemesh:runner/entry@0.2.0"]).unwrap_err();
-        assert!(error.contains("0.2.0") && error.contains("0.1.0") && error.contains("entry"), "{error}");
-        let error = check(&["posemesh:runner/inputs@0.1.7"], &[]).unwrap_err();
-        assert!(error.contains("posemesh:runner/inputs") && error.contains("0.1.7"), "{error}");
+    fn a_runner_of_a_released_version_fits() {
+        check(&["posemesh:runner/control@0.1.0"], &["posemesh:runner/entry@0.1.0"]).unwrap();
+    }
+
+    #[test]
+    fn a_newer_contract_is_named_with_all_versions_and_both_ways_out() {
+        for (imports, exports, wanted) in [
+            (&[][..], &["posemesh:runner/entry@0.3.0"][..], "posemesh:runner/entry in version 0.3.0"),
+            (&["posemesh:runner/inputs@0.2.7"], &[], "posemesh:runner/inputs in version 0.2.7"),
+        ] {
+            let error = check(imports, exports).unwrap_err();
+            for said in [wanted, "runs 0.1.0 and 0.2.0", "update the node", "posemesh:runner@0.2.0"] {
+                assert!(error.contains(said), "{said}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn nobody_is_told_to_update_a_node_that_is_newer_than_the_runner() {
+        for version in ["0.0.9", "0.1.7", "two", ""] {
+            let error = check(&[], &[&format!("posemesh:runner/entry@{version}")]).unwrap_err();
+            assert!(error.contains("rebuild the runner") && !error.contains("update the node"), "{error}");
+        }
     }
 
     #[test]
     fn what_is_no_runner_is_refused_with_what_it_lacks() {
         let error = check(&[], &["wasi:cli/run@0.2.0"]).unwrap_err();
-        assert!(error.contains("does not export posemesh:runner/entry@0.1.0"), "{error}");
+        assert!(error.contains("does not export posemesh:runner/entry@0.2.0"), "{error}");
         let error = check(&["acme:db/query@1.0.0"], &[]).unwrap_err();
         assert!(error.contains("acme:db/query@1.0.0"), "{error}");
     }
 
     #[test]
     fn a_refused_import_of_wasi_names_what_is_offered() {
-        let entry = ["posemesh:runner/entry@0.1.0"];
+        let entry = ["posemesh:runner/entry@0.2.0"];
         for fits in ["wasi:http/types@0.2.4", "wasi:cli/stdout@0.3.0", "wasi:clocks/monotonic-clock@0.2.12"] {
             check(&[fits], &entry).unwrap();
         }

@@ -1,6 +1,6 @@
-//! The WIT contract in Rust, made from `wit/` when the crate is compiled.
+//! The newest version of the WIT contract in Rust, made from `wit/` when the crate is compiled.
 //!
-//! Host functions are async and may trap; `port-error` results are written as `Result<_, PortFailure>`,
+//! Host functions are async and may trap; results with an `error` are written as `Result<_, PortFailure>`,
 //! so that an error for the guest and a trap that ends it are different things.
 
 #![allow(missing_docs, unreachable_pub, reason = "generated; the documentation is in the WIT")]
@@ -19,7 +19,7 @@ mod generated {
             "posemesh:runner/outputs.artifact": crate::instance::resources::ArtifactHandle,
         },
         trappable_error_type: {
-            "posemesh:runner/types.port-error" => crate::instance::port_failure::PortFailure,
+            "posemesh:runner/types.error" => crate::instance::port_failure::PortFailure,
         },
     });
 }

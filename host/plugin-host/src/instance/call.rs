@@ -15,8 +15,8 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use wasmtime::Store;
 
-use crate::instance::bindings::{Runner as RunnerWorld, RunnerPre};
 use crate::instance::guest_threads::GuestThreads;
+use crate::instance::linked::{LinkedRunner, RunnerInstance};
 use crate::instance::state::RunState;
 use crate::instance::trouble::engine_cause;
 use crate::instance::usage::{RunUsage, report_usage};
@@ -61,10 +61,10 @@ pub(crate) struct CallResult<T> {
 ///
 /// Dropping the future ends the guest at its next epoch tick or wait.
 pub(crate) async fn call<T: Send + 'static>(
-    pre: RunnerPre<RunState>,
+    pre: LinkedRunner,
     state: RunState,
     threads: &GuestThreads,
-    call: impl AsyncFnOnce(&RunnerWorld, &mut Store<RunState>) -> wasmtime::Result<T> + Send + 'static,
+    call: impl AsyncFnOnce(&RunnerInstance, &mut Store<RunState>) -> wasmtime::Result<T> + Send + 'static,
 ) -> CallResult<T> {
     // A dropped future cannot stop a blocking thread, so the drop is passed on as a token that the thread watches.
     let abandoned = CancellationToken::new();
@@ -119,9 +119,9 @@ fn no_thread<T>(error: &std::io::Error) -> CallResult<T> {
 
 /// The call on its own thread.
 async fn drive<T>(
-    pre: RunnerPre<RunState>,
+    pre: LinkedRunner,
     state: RunState,
-    call: impl AsyncFnOnce(&RunnerWorld, &mut Store<RunState>) -> wasmtime::Result<T>,
+    call: impl AsyncFnOnce(&RunnerInstance, &mut Store<RunState>) -> wasmtime::Result<T>,
     abandoned: CancellationToken,
 ) -> CallResult<T> {
     let deadline = state.limits.deadline();

@@ -14,15 +14,14 @@ use posemesh_runner_api::task::Task;
 use uuid::Uuid;
 use wasmtime_wasi::WasiCtxBuilder;
 
-use crate::instance::bindings::{Runner as RunnerWorld, RunnerPre};
 use crate::instance::call::{CallEnd, call};
 use crate::instance::failure::{limit_in_describe, why_not_described};
 use crate::instance::guest_threads::GuestThreads;
+use crate::instance::linked::{LinkedRunner, RunnerInstance};
 use crate::instance::log_stream::LogStream;
 use crate::instance::outbound::Outbound;
 use crate::instance::prepare::{new_state, within_bounds};
 use crate::instance::runner_log::RunnerLog;
-use crate::instance::state::RunState;
 use crate::instance::trouble::RunTrouble;
 use crate::instance::wit;
 use crate::manifest::description::RawDescription;
@@ -43,7 +42,7 @@ pub(crate) enum DescribeError {
 /// # Errors
 /// How the call ended.
 pub(crate) async fn describe(
-    pre: RunnerPre<RunState>,
+    pre: LinkedRunner,
     path: &Path,
     threads: &GuestThreads,
     limits: &Limits,
@@ -68,10 +67,8 @@ pub(crate) async fn describe(
     let trouble = RunTrouble::default();
     let state =
         new_state(wasi.build(), limits, instance_bytes, outbound, no_task, None, log.clone(), trouble);
-    let called = call(pre, state, threads, async |runner: &RunnerWorld, store| {
-        runner.posemesh_runner_entry().call_describe(store).await
-    })
-    .await;
+    let called =
+        call(pre, state, threads, async |runner: &RunnerInstance, store| runner.describe(store).await).await;
     stderr.finish();
     let mut cause = match called.result {
         Ok(raw) => return Ok(wit::raw_description(raw)),

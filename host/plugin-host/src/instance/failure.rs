@@ -8,12 +8,11 @@ mod described;
 mod stop;
 
 use posemesh_runner_api::failure::{FailureKind, RunFailure};
-use posemesh_runner_api::ports::PortErrorKind;
 use posemesh_text::{one_line, shorten};
 use serde_json::{Map, Value, json};
 use wasmtime::{Trap, WasmBacktrace};
 
-use crate::instance::bindings::posemesh::runner::types::RunError;
+use crate::instance::bindings::posemesh::runner::types::Error;
 use crate::instance::call::{CallEnd, STOP_GRACE};
 use crate::instance::failure::backtrace::{MAX_FRAMES, frames};
 use crate::instance::failure::cause::{Cause, cause, root_cause};
@@ -21,7 +20,6 @@ use crate::instance::failure::stop::{blame_after_stop, with_stop};
 use crate::instance::memory::RefusedGrowth;
 use crate::instance::runner_log::RunnerLog;
 use crate::instance::usage::{RunUsage, millis};
-use crate::instance::wit;
 use crate::manifest::fixed_limit::FixedLimit;
 use crate::manifest::limits::{Limit, LimitReached, Limits};
 
@@ -46,31 +44,34 @@ pub(crate) struct FailureContext<'a> {
 }
 
 impl FailureContext<'_> {
-    /// The runner returned an error.
-    pub(crate) fn returned(&self, error: RunError) -> RunFailure {
+    /// The runner returned an error; `port_cancelled` when a port has told it that the task is being stopped.
+    pub(crate) fn returned(&self, error: Error, port_cancelled: bool) -> RunFailure {
         let text = |text: &str| one_line(text, MAX_TEXT);
+        let of_port = |kind, said: &str| (kind, format!("port error: {}", text(said)));
         let (kind, reason) = match error {
-            RunError::InvalidTask(said) => {
-                (FailureKind::InvalidTask, format!("invalid task: {}", text(&said)))
-            }
-            RunError::InvalidInput(said) => {
+            Error::InvalidTask(said) => (FailureKind::InvalidTask, format!("invalid task: {}", text(&said))),
+            Error::InvalidInput(said) => {
                 (FailureKind::InvalidInput, format!("invalid input: {}", text(&said)))
             }
-            RunError::Cancelled if self.usage.stopped.is_some() => {
+            Error::Failed(said) if said.trim().is_empty() => {
+                (FailureKind::RunnerError, "the runner failed and gave no reason".to_owned())
+            }
+            Error::Failed(said) => (FailureKind::RunnerError, text(&said)),
+            Error::Cancelled if port_cancelled || self.usage.stopped.is_some() => {
                 (FailureKind::Cancelled, "the runner stopped because it was asked to".to_owned())
             }
-            RunError::Cancelled => (
+            Error::Cancelled => (
                 FailureKind::RunnerError,
                 "the runner returned `cancelled`, though nobody asked it to stop".to_owned(),
             ),
-            RunError::Failed(said) if said.trim().is_empty() => {
-                (FailureKind::RunnerError, "the runner failed and gave no reason".to_owned())
-            }
-            RunError::Failed(said) => (FailureKind::RunnerError, text(&said)),
-            RunError::Port(error) => {
-                let error = wit::returned_port_error(error);
-                (kind_of(error.kind), format!("port error: {}", text(&error.text)))
-            }
+            // A port error that a runner passed on says whose fault the failure is.
+            Error::NotFound(said) => of_port(FailureKind::InputNotFound, &said),
+            Error::InvalidCall(said) => of_port(FailureKind::PortInvalid, &said),
+            Error::Denied(said) => of_port(FailureKind::PortDenied, &said),
+            Error::Limit(said) => of_port(FailureKind::Limit, &said),
+            Error::Corrupt(said) => of_port(FailureKind::InputCorrupt, &said),
+            Error::Unavailable(said) => of_port(FailureKind::DomainServerUnavailable, &said),
+            Error::PortFailed(said) => of_port(FailureKind::PortError, &said),
         };
         self.failure(kind, reason, Map::new())
     }
@@ -218,20 +219,6 @@ fn limit_json(LimitReached { limit, value }: &LimitReached) -> Value {
 
 fn fixed_limit_json(limit: FixedLimit) -> Value {
     json!({ "name": limit.as_str(), "value": limit.bytes(), "setting": "none: it is the same for every runner" })
-}
-
-/// A port error that a runner passed on says whose fault the failure is.
-fn kind_of(kind: PortErrorKind) -> FailureKind {
-    match kind {
-        PortErrorKind::NotFound => FailureKind::InputNotFound,
-        PortErrorKind::Invalid => FailureKind::PortInvalid,
-        PortErrorKind::Denied => FailureKind::PortDenied,
-        PortErrorKind::Limit => FailureKind::Limit,
-        PortErrorKind::Corrupt => FailureKind::InputCorrupt,
-        PortErrorKind::Unavailable => FailureKind::DomainServerUnavailable,
-        PortErrorKind::Cancelled => FailureKind::Cancelled,
-        PortErrorKind::Other => FailureKind::PortError,
-    }
 }
 
 #[cfg(test)]

@@ -16,9 +16,9 @@ use crate::instance::outputs::OutputsView;
 use crate::instance::state::RunState;
 
 /// Tells the linker which view the functions of an interface get.
-struct HasInputs;
-struct HasOutputs;
-struct HasControl;
+pub(crate) struct HasInputs;
+pub(crate) struct HasOutputs;
+pub(crate) struct HasControl;
 
 impl HasData for HasInputs {
     type Data<'a> = InputsView<'a>;

@@ -8,7 +8,7 @@ use crate::manifest::limits::LimitReached;
 /// Why a host function did not succeed.
 #[derive(Debug)]
 pub(crate) enum PortFailure {
-    /// The guest gets it as `port-error` and goes on.
+    /// The guest gets it as `error` and goes on.
     Returned(PortError),
     /// The guest is ended.
     Trap(wasmtime::Error),

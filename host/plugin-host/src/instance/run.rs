@@ -7,16 +7,15 @@ use posemesh_runner_api::runner::RunnerCall;
 use wasmtime_wasi_http::WasiHttpHooks;
 
 use crate::folders::OpenFolder;
-use crate::instance::bindings::{Runner as RunnerWorld, RunnerPre};
 use crate::instance::call::call;
 use crate::instance::failure::FailureContext;
 use crate::instance::guest_threads::GuestThreads;
+use crate::instance::linked::{LinkedRunner, RunnerInstance};
 use crate::instance::log_stream::LogStream;
 use crate::instance::outbound::Outbound;
 use crate::instance::prepare::{new_state, wasi_of_run};
 use crate::instance::runner_log::RunnerLog;
 use crate::instance::runner_log::file::LogFile;
-use crate::instance::state::RunState;
 use crate::instance::trouble::RunTrouble;
 use crate::instance::wit;
 use crate::manifest::limits::Limits;
@@ -53,7 +52,7 @@ pub(crate) struct InstanceSetup<'a> {
 
 /// Runs one task in this process, to its end.
 pub(crate) async fn run(
-    pre: RunnerPre<RunState>,
+    pre: LinkedRunner,
     setup: GenerationSetup<'_>,
     task_call: RunnerCall,
 ) -> Result<(), RunFailure> {
@@ -86,7 +85,7 @@ pub(crate) fn log_of(label: &str, limits: &Limits, call: &RunnerCall, trouble: &
 
 /// Runs one task to its end.
 pub(crate) async fn run_with(
-    pre: RunnerPre<RunState>,
+    pre: LinkedRunner,
     setup: InstanceSetup<'_>,
     task_call: RunnerCall,
 ) -> Result<(), RunFailure> {
@@ -108,10 +107,9 @@ pub(crate) async fn run_with(
     let (kept, noting) = (log.clone(), trouble.clone());
     let state = new_state(wasi, limits, instance_bytes, outbound, task_call, Some(folders), kept, noting);
     let scratch = state.scratch.clone();
-    let called = call(pre, state, threads, async move |runner: &RunnerWorld, store| {
-        runner.posemesh_runner_entry().call_run(store, &task).await
-    })
-    .await;
+    let called =
+        call(pre, state, threads, async move |runner: &RunnerInstance, store| runner.run(store, &task).await)
+            .await;
     // Before the failure is put together: a panic's last line often has no line end, and it tells the cause.
     stdout.finish();
     stderr.finish();
@@ -119,7 +117,7 @@ pub(crate) async fn run_with(
     let context = FailureContext { runner: label, limits, usage: &called.usage, log: &log };
     let failure = match called.result {
         Ok(Ok(())) => return Ok(()),
-        Ok(Err(error)) => context.returned(error),
+        Ok(Err(error)) => context.returned(error, trouble.saw_cancellation()),
         Err(end) => context.ended(end),
     };
     // A runner only sees that its files are not there.

@@ -72,6 +72,11 @@ impl RunTrouble {
         }
     }
 
+    /// Whether a port told the runner that its task is being stopped: the word may come before the request to stop.
+    pub(crate) fn saw_cancellation(&self) -> bool {
+        self.seen().passed_on.iter().any(|(kind, _)| *kind == PortErrorKind::Cancelled)
+    }
+
     /// Blames a failure on the host or a server that failed before it: the runner's reason stays, and what the host
     /// saw is added. A limit that the runner reached, and a failure that names the task, stay what they are. An error of
     /// a port that the runner passes on is the fault of whoever the port blamed.

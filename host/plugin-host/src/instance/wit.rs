@@ -9,33 +9,19 @@ use crate::manifest::description::RawDescription;
 use crate::manifest::limits::LimitSettings;
 
 /// A failure as the guest sees it, unless it ends the guest.
-pub(crate) fn port_error(failure: PortFailure) -> wasmtime::Result<types::PortError> {
+pub(crate) fn port_error(failure: PortFailure) -> wasmtime::Result<types::Error> {
     match failure {
         PortFailure::Trap(error) => Err(error),
         PortFailure::Returned(PortError { kind, text, .. }) => Ok(match kind {
-            PortErrorKind::NotFound => types::PortError::NotFound(text),
-            PortErrorKind::Invalid => types::PortError::Invalid(text),
-            PortErrorKind::Denied => types::PortError::Denied(text),
-            PortErrorKind::Limit => types::PortError::Limit(text),
-            PortErrorKind::Corrupt => types::PortError::Corrupt(text),
-            PortErrorKind::Unavailable => types::PortError::Unavailable(text),
-            PortErrorKind::Cancelled => types::PortError::Cancelled,
-            PortErrorKind::Other => types::PortError::Other(text),
+            PortErrorKind::NotFound => types::Error::NotFound(text),
+            PortErrorKind::Invalid => types::Error::InvalidCall(text),
+            PortErrorKind::Denied => types::Error::Denied(text),
+            PortErrorKind::Limit => types::Error::Limit(text),
+            PortErrorKind::Corrupt => types::Error::Corrupt(text),
+            PortErrorKind::Unavailable => types::Error::Unavailable(text),
+            PortErrorKind::Cancelled => types::Error::Cancelled,
+            PortErrorKind::Other => types::Error::PortFailed(text),
         }),
-    }
-}
-
-/// A port error that a guest has passed on to its caller.
-pub(crate) fn returned_port_error(error: types::PortError) -> PortError {
-    match error {
-        types::PortError::NotFound(text) => PortError::new(PortErrorKind::NotFound, text),
-        types::PortError::Invalid(text) => PortError::new(PortErrorKind::Invalid, text),
-        types::PortError::Denied(text) => PortError::new(PortErrorKind::Denied, text),
-        types::PortError::Limit(text) => PortError::new(PortErrorKind::Limit, text),
-        types::PortError::Corrupt(text) => PortError::new(PortErrorKind::Corrupt, text),
-        types::PortError::Unavailable(text) => PortError::new(PortErrorKind::Unavailable, text),
-        types::PortError::Cancelled => PortError::cancelled(),
-        types::PortError::Other(text) => PortError::new(PortErrorKind::Other, text),
     }
 }
 
@@ -69,6 +55,7 @@ pub(crate) fn raw_description(raw: types::Description) -> RawDescription {
             cpu_time_ms: requests.cpu_time_ms,
             scratch_bytes: requests.scratch_bytes,
             output_bytes: requests.output_bytes,
+            artifacts: requests.artifacts,
             // The WIT has no field for the others: only an operator sets them.
             ..LimitSettings::default()
         },

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::code::world::WIT_VERSION;
+use crate::contract::VERSION;
 use crate::manifest::policy::PolicyError;
 
 /// The longest cause that is taken over from wasmtime or the compiler, in bytes.
@@ -112,7 +112,7 @@ pub enum LoadError {
         what: String,
     },
     /// The component speaks another contract.
-    #[error("{path} does not fit the world posemesh:runner/runner@{WIT_VERSION}: {what}")]
+    #[error("{path} does not fit the world posemesh:runner/runner@{VERSION}: {what}")]
     World {
         /// The file.
         path: PathBuf,

@@ -8,13 +8,12 @@ use std::time::{Duration, Instant};
 use posemesh_files::open_regular;
 use posemesh_text::one_line;
 use sha2::{Digest as _, Sha256};
-use wasmtime::component::InstancePre;
 
 use crate::code::compiled::CompiledComponent;
 use crate::code::engine::RunnerEngine;
 use crate::code::link::link_component;
 use crate::folders::PrivateFolders;
-use crate::instance::state::RunState;
+use crate::instance::linked::LinkedRunner;
 use crate::load::cache::{Cache, CacheError, OpenedCache};
 use crate::load::compiler::{Compiler, CompilerSettings};
 use crate::load::error::{LoadError, MAX_CAUSE};
@@ -221,11 +220,7 @@ impl Loader {
     ///
     /// # Errors
     /// When the component is not of the world of runners.
-    pub(crate) async fn link(
-        &self,
-        path: &Path,
-        code: CompiledComponent,
-    ) -> Result<InstancePre<RunState>, LoadError> {
+    pub(crate) async fn link(&self, path: &Path, code: CompiledComponent) -> Result<LinkedRunner, LoadError> {
         let engine = self.engine.clone();
         let linked = off_the_runtime(path, move || {
             let component = code.into_component(engine.engine()).map_err(|error| {

@@ -9,11 +9,10 @@ use posemesh_text::one_line;
 
 use crate::code::compiled::CompiledComponent;
 use crate::folders::OpenFolder;
-use crate::instance::bindings::RunnerPre;
 use crate::instance::describe::{DescribeError, describe};
 use crate::instance::guest_threads::GuestThreads;
+use crate::instance::linked::LinkedRunner;
 use crate::instance::run::{GenerationSetup, run};
-use crate::instance::state::RunState;
 use crate::load::error::{LoadError, MAX_CAUSE};
 use crate::load::loader::Loader;
 use crate::load::stage::{LoadStage, Reached};
@@ -27,7 +26,7 @@ pub(crate) enum Guests {
     /// In processes of their own.
     Apart(Pool),
     /// In the node's process, with what an instance costs it in bytes.
-    Here(RunnerPre<RunState>, GuestThreads, u64),
+    Here(LinkedRunner, GuestThreads, u64),
 }
 
 impl Guests {
@@ -47,10 +46,7 @@ impl Guests {
     ) -> Result<(Self, RawDescription), LoadError> {
         let owned = || path.to_owned();
         let Some(sandbox) = loader.sandbox() else {
-            let pre = RunnerPre::new(loader.link(path, code).await?).map_err(|error| LoadError::World {
-                path: owned(),
-                what: one_line(format_args!("{error:#}"), MAX_CAUSE),
-            })?;
+            let pre = loader.link(path, code).await?;
             reached(LoadStage::Linked);
             let threads = loader.engine().guest_threads().clone();
             let raw =

@@ -21,8 +21,6 @@ use crate::code::compiled::CompiledComponent;
 use crate::code::engine::RunnerEngine;
 use crate::code::link::link_component;
 use crate::folders::OpenFolder;
-use crate::instance::bindings::RunnerPre;
-use crate::instance::state::RunState;
 use crate::sandbox::channel::receive_blocking;
 use crate::sandbox::confine;
 use crate::sandbox::guest::outbox::Outbox;
@@ -94,8 +92,6 @@ fn set_up(setup: &Setup, descriptors: Vec<OwnedFd>) -> Result<(Option<Server>, V
     }
     // A stranger's names are looked at behind the locks.
     let pre = link_component(&engine, &component).map_err(NotReady::World)?;
-    let pre: RunnerPre<RunState> = RunnerPre::new(pre)
-        .map_err(|error| NotReady::World(posemesh_text::one_line(format_args!("{error:#}"), 400)))?;
     // Those that were handed over, whatever has become of their paths since.
     let names = setup.directories.iter().cloned();
     let folders = names.zip(granted).map(|(name, folder)| OpenFolder { name, folder }).collect();

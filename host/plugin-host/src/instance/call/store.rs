@@ -7,8 +7,8 @@ use rustix::time::{ClockId, clock_gettime};
 use tokio_util::sync::CancellationToken;
 use wasmtime::{Store, UpdateDeadline};
 
-use crate::instance::bindings::RunnerPre;
 use crate::instance::census;
+use crate::instance::linked::LinkedRunner;
 use crate::instance::state::RunState;
 use crate::instance::usage::report_usage;
 use crate::manifest::fixed_limit::FixedLimit;
@@ -20,7 +20,7 @@ const ENGINE_HANDLES: usize = 4;
 
 /// A store that traps its guest at an epoch tick once the call is abandoned or a limit is reached.
 pub(super) fn new_store(
-    pre: &RunnerPre<RunState>,
+    pre: &LinkedRunner,
     state: RunState,
     abandoned: CancellationToken,
     cpu_start: Duration,

@@ -131,19 +131,18 @@ fn texts(failure: &RunFailure) -> Vec<String> {
 }
 
 /// How a run is told whose runner returned this error.
-fn returned(error: RunError, stopped: Option<StopReason>) -> RunFailure {
+fn returned(error: Error, stopped: Option<StopReason>) -> RunFailure {
     let log = RunnerLog::new(1 << 20, Span::none());
     let (limits, usage) = (Limits::default(), RunUsage { stopped, ..RunUsage::default() });
-    FailureContext { runner: "test 1.0.0 #1", limits: &limits, usage: &usage, log: &log }.returned(error)
+    FailureContext { runner: "test 1.0.0 #1", limits: &limits, usage: &usage, log: &log }
+        .returned(error, false)
 }
 
 #[test]
 fn nothing_that_a_runner_says_moves_a_cursor_or_makes_a_line() {
     const FORGED: &str = "x\n2026-01-01T00:00:00Z INFO forged\r\u{1b}[2J\u{202e}\u{2028}";
-    type Error = fn(String) -> RunError;
-    let errors: [Error; 4] = [RunError::Failed, RunError::InvalidTask, RunError::InvalidInput, |text| {
-        RunError::Port(crate::instance::bindings::posemesh::runner::types::PortError::Other(text))
-    }];
+    let errors: [fn(String) -> Error; 4] =
+        [Error::Failed, Error::InvalidTask, Error::InvalidInput, Error::PortFailed];
     let mut failures: Vec<RunFailure> =
         errors.iter().map(|error| returned(error(FORGED.to_owned()), None)).collect();
     let output = format!("thread 'main' panicked at src/lib.rs:7:5:\n{FORGED}");
@@ -161,9 +160,9 @@ fn nothing_that_a_runner_says_moves_a_cursor_or_makes_a_line() {
 
 #[test]
 fn a_runner_that_says_it_was_cancelled_is_believed_only_if_it_was_asked_to_stop() {
-    let failure = returned(RunError::Cancelled, Some(StopReason::Shutdown));
+    let failure = returned(Error::Cancelled, Some(StopReason::Shutdown));
     assert_eq!((failure.kind, failure.blame), (FailureKind::Cancelled, Blame::Task));
-    let failure = returned(RunError::Cancelled, None);
+    let failure = returned(Error::Cancelled, None);
     assert_eq!((failure.kind, failure.blame), (FailureKind::RunnerError, Blame::Runner));
     assert!(failure.reason.contains("nobody asked it to stop"), "{}", failure.reason);
 }

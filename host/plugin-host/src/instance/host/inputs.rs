@@ -29,7 +29,7 @@ impl InputsView<'_> {
 }
 
 impl types::Host for InputsView<'_> {
-    fn convert_port_error(&mut self, failure: PortFailure) -> wasmtime::Result<types::PortError> {
+    fn convert_error(&mut self, failure: PortFailure) -> wasmtime::Result<types::Error> {
         if let PortFailure::Returned(error) = &failure {
             self.context.trouble().saw_port(error);
         }

@@ -12,7 +12,7 @@ use crate::instance::resources::ArtifactHandle;
 use crate::instance::wit;
 
 impl types::Host for OutputsView<'_> {
-    fn convert_port_error(&mut self, failure: PortFailure) -> wasmtime::Result<types::PortError> {
+    fn convert_error(&mut self, failure: PortFailure) -> wasmtime::Result<types::Error> {
         if let PortFailure::Returned(error) = &failure {
             self.context.trouble().saw_port(error);
         }

@@ -14,12 +14,11 @@ use wasmtime_wasi_http::WasiHttpHooks;
 
 use crate::code::engine::RunnerEngine;
 use crate::folders::OpenFolder;
-use crate::instance::bindings::RunnerPre;
 use crate::instance::describe::{DescribeError, describe};
+use crate::instance::linked::LinkedRunner;
 use crate::instance::outbound::Outbound;
 use crate::instance::run::{InstanceSetup, run_with};
 use crate::instance::runner_log::RunnerLog;
-use crate::instance::state::RunState;
 use crate::instance::trouble::RunTrouble;
 use crate::manifest::limits::Limits;
 use crate::sandbox::arena::Arena;
@@ -37,7 +36,7 @@ use crate::sandbox::wire::{CallId, Failure, MemoryId, NotDescribed, Order, Strea
 pub(crate) struct Server {
     pub(crate) runtime: tokio::runtime::Runtime,
     pub(crate) engine: Arc<RunnerEngine>,
-    pub(crate) pre: RunnerPre<RunState>,
+    pub(crate) pre: LinkedRunner,
     pub(crate) label: String,
     /// The granted folders, open for as long as the process lives.
     pub(crate) folders: Vec<OpenFolder>,
@@ -56,7 +55,7 @@ type Lines = Arc<Mutex<HashMap<CallId, Line>>>;
 /// What all calls of the process share.
 struct Shared {
     engine: Arc<RunnerEngine>,
-    pre: RunnerPre<RunState>,
+    pre: LinkedRunner,
     label: String,
     folders: Arc<[OpenFolder]>,
     outbox: Outbox,
