@@ -53,7 +53,7 @@ impl Default for CompilerSettings {
     fn default() -> Self {
         Self {
             program: own_program(),
-            timeout: Duration::from_secs(120),
+            timeout: Duration::from_secs(600),
             memory_bytes: 2 << 30,
             parallelism: 1,
         }

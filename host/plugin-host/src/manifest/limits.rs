@@ -154,9 +154,9 @@ limits! {
     /// Core instances, memories and tables, each.
     instances, Instances, "RUNNER_MAX_INSTANCES", Number, 64, 256;
     /// Time from start to end.
-    deadline_ms, DeadlineMs, "RUNNER_MAX_DEADLINE_MS", Number, 10 * MINUTE, DAY;
+    deadline_ms, DeadlineMs, "RUNNER_MAX_DEADLINE_MS", Number, 60 * MINUTE, DAY;
     /// Time on the processor.
-    cpu_time_ms, CpuTimeMs, "RUNNER_MAX_CPU_TIME_MS", Number, 10 * MINUTE, DAY;
+    cpu_time_ms, CpuTimeMs, "RUNNER_MAX_CPU_TIME_MS", Number, 60 * MINUTE, DAY;
     /// Bytes in the sandbox directory, materialised inputs included.
     scratch_bytes, ScratchBytes, "RUNNER_MAX_SCRATCH_BYTES", Bytes, 4 * GIB, 64 * GIB;
     /// Files, folders and links in the sandbox directory.

@@ -48,10 +48,10 @@ fn without_a_wish_the_operators_setting_counts_and_then_the_default() {
 
 #[test]
 fn a_longer_deadline_brings_the_processor_time_for_it() {
-    let asked = LimitSettings { deadline_ms: Some(30 * MINUTE), ..Default::default() };
+    let asked = LimitSettings { deadline_ms: Some(90 * MINUTE), ..Default::default() };
     let (granted, _) =
         Limits::grant(&asked, &LimitSettings::default(), &Limits::node_maximum(), &Limits::default());
-    assert_eq!(granted.cpu_time_ms, 30 * MINUTE);
+    assert_eq!(granted.cpu_time_ms, 90 * MINUTE);
 }
 
 #[test]
