@@ -76,7 +76,7 @@ async fn a_runner_that_can_not_be_ended_is_counted_until_its_thread_ends() {
     // Meanwhile the same runner executes another task: only one thread is blocked.
     let input = dir.path().join("input");
     std::fs::write(&input, "data").expect("an input");
-    let inputs = FileInputs::new([("input".to_owned(), input)].into());
+    let inputs = FileInputs::new([("input".to_owned(), vec![input])].into());
     let fine = call(Arc::new(inputs), Reports::new(ReportLimits::default()), dir.path());
     runner.run(fine).await.expect("a neighbour");
 

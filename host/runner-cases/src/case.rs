@@ -22,8 +22,8 @@ pub struct Case {
     pub name: String,
     /// Contents of `task.json`.
     pub task: CaseTask,
-    /// File of each input, by CID.
-    pub inputs: BTreeMap<String, PathBuf>,
+    /// Files of each input, by CID: one for each part.
+    pub inputs: BTreeMap<String, Vec<PathBuf>>,
     /// The result that the runner must have.
     pub expected: Expected,
 }
@@ -41,12 +41,31 @@ pub struct CaseTask {
     pub inputs_cids: Option<Vec<String>>,
     /// Prefix of the paths of artifacts.
     pub outputs_prefix: Option<String>,
-    /// Inputs outside of the case: CID to path, relative to the case.
+    /// Inputs outside of the case or of several parts: CID to path or list of paths, relative to the case.
     #[serde(default)]
-    pub files: BTreeMap<String, PathBuf>,
+    pub files: BTreeMap<String, CaseFiles>,
     /// How each artifact is compared, by path.
     #[serde(default)]
     pub compare: BTreeMap<String, Comparison>,
+}
+
+/// The files of an input: one, or one for each part.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged, expecting = "a path, or a list of paths")]
+pub enum CaseFiles {
+    /// An input of one part.
+    One(PathBuf),
+    /// The parts of an input, in order.
+    Parts(Vec<PathBuf>),
+}
+
+impl CaseFiles {
+    fn paths(&self) -> &[PathBuf] {
+        match self {
+            Self::One(path) => std::slice::from_ref(path),
+            Self::Parts(paths) => paths,
+        }
+    }
 }
 
 /// The result that a case expects.
@@ -111,16 +130,19 @@ impl Case {
     /// When a file is missing, can't be read, or is no valid JSON of its kind.
     pub fn read(dir: &Path) -> Result<Self, CaseError> {
         let task: CaseTask = json(&dir.join("task.json"))?;
-        let mut inputs: BTreeMap<String, PathBuf> = files_below(&dir.join("inputs"))?.into_iter().collect();
-        for (cid, path) in &task.files {
-            let path = dir.join(path);
-            if !path.is_file() {
-                return Err(case_error(
-                    &dir.join("task.json"),
-                    format!("files: {cid}: there is no file {}", path.display()),
-                ));
+        let found = files_below(&dir.join("inputs"))?;
+        let mut inputs: BTreeMap<String, Vec<PathBuf>> =
+            found.into_iter().map(|(cid, path)| (cid, vec![path])).collect();
+        for (cid, files) in &task.files {
+            let wrong = |what: String| case_error(&dir.join("task.json"), format!("files: {cid}: {what}"));
+            let paths: Vec<PathBuf> = files.paths().iter().map(|path| dir.join(path)).collect();
+            if let Some(missing) = paths.iter().find(|path| !path.is_file()) {
+                return Err(wrong(format!("there is no file {}", missing.display())));
             }
-            inputs.insert(cid.clone(), path);
+            if paths.is_empty() {
+                return Err(wrong("an input has one part at least".to_owned()));
+            }
+            inputs.insert(cid.clone(), paths);
         }
         let expected_dir = dir.join("expected");
         let failure = expected_dir.join("failure.json");
@@ -179,4 +201,35 @@ fn files_below(dir: &Path) -> Result<Vec<(String, PathBuf)>, CaseError> {
     }
     files.sort();
     Ok(files)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_input_has_a_file_or_one_for_each_part() {
+        let dir = tempfile::tempdir().unwrap();
+        let task = |files: &str| {
+            std::fs::write(dir.path().join("task.json"), format!(r#"{{"files": {files}}}"#)).unwrap();
+            Case::read(dir.path())
+        };
+        std::fs::create_dir(dir.path().join("expected")).unwrap();
+        for name in ["a.ply", "b.json"] {
+            std::fs::write(dir.path().join(name), name).unwrap();
+        }
+        let case = task(r#"{"one": "a.ply", "scan": ["a.ply", "b.json"]}"#).unwrap();
+        let path = |name: &str| dir.path().join(name);
+        assert_eq!(case.inputs.get("one"), Some(&vec![path("a.ply")]));
+        assert_eq!(case.inputs.get("scan"), Some(&vec![path("a.ply"), path("b.json")]));
+        for (files, wanted) in [
+            (r#"{"scan": ["a.ply", "c"]}"#, "there is no file"),
+            (r#"{"scan": []}"#, "one part at least"),
+            (r#"{"scan": 7}"#, "a path, or a list of paths"),
+        ] {
+            let error = task(files).unwrap_err().to_string();
+            assert!(error.contains(wanted), "{files}: {error}");
+        }
+    }
 }

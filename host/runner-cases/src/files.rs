@@ -1,6 +1,6 @@
 //! Ports backed by files, in place of a domain server.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,64 +18,71 @@ use tokio::fs::File;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::spawn_blocking;
 
-/// Inputs that are files: each has one part, named after its CID.
+/// Inputs that are files: each file is a part. The only part of an input is named after its CID, one of several after its
+/// file.
 #[derive(Debug, Clone, Default)]
 pub struct FileInputs {
-    files: BTreeMap<String, PathBuf>,
+    files: BTreeMap<String, Vec<PathBuf>>,
 }
 
 impl FileInputs {
-    /// Inputs with these CIDs and files. A file is opened when the runner opens the input.
-    pub fn new(files: BTreeMap<String, PathBuf>) -> Self {
+    /// Inputs with these CIDs and files, in the order of the parts. A file is opened when its part's turn comes.
+    pub fn new(files: BTreeMap<String, Vec<PathBuf>>) -> Self {
         Self { files }
     }
 }
 
-struct FilePart {
-    file: File,
-    info: Option<PartInfo>,
+struct FileParts {
+    cid: String,
+    /// Whether parts are named after their files.
+    are_several: bool,
+    left: VecDeque<PathBuf>,
+    /// The part that is read.
+    file: Option<File>,
 }
 
 #[async_trait]
 impl InputPort for FileInputs {
     async fn open(&self, cid: &str) -> Result<Box<dyn PartStream>, PortError> {
-        let Some(path) = self.files.get(cid) else {
+        let Some(files) = self.files.get(cid) else {
             let known: Vec<&str> = self.files.keys().map(String::as_str).collect();
             return Err(PortError::not_found(format!(
                 "there is no input {cid:?}; the task has {}",
                 if known.is_empty() { "none".to_owned() } else { known.join(", ") }
             )));
         };
+        let (left, are_several) = (files.clone().into(), files.len() > 1);
+        Ok(Box::new(FileParts { cid: cid.to_owned(), are_several, left, file: None }))
+    }
+}
+
+#[async_trait]
+impl PartStream for FileParts {
+    async fn next_part(&mut self) -> Result<Option<PartInfo>, PortError> {
+        let Some(path) = self.left.pop_front() else { return Ok(None) };
         let failed = |error| PortError::not_found(format!("opening input {}: {error}", path.display()));
         let opened = path.clone();
         let file = spawn_blocking(move || open_regular(&opened)).await.map_err(io::Error::other);
         let file = File::from_std(file.and_then(|file| file).map_err(failed)?);
         let size = file.metadata().await.map_err(failed)?.len();
-        let name = Path::new(cid);
+        self.file = Some(file);
+        let name = if self.are_several { path.as_path() } else { Path::new(&self.cid) };
         let text = |part: Option<&std::ffi::OsStr>| part.map(|part| part.to_string_lossy().into_owned());
-        let info = PartInfo {
-            data_id: cid.to_owned(),
+        Ok(Some(PartInfo {
+            data_id: self.cid.clone(),
             name: text(name.file_stem()).unwrap_or_default(),
             data_type: text(name.extension()).unwrap_or_else(|| "binary".to_owned()),
             size,
             domain_id: String::new(),
             created_at: None,
             updated_at: None,
-        };
-        Ok(Box::new(FilePart { file, info: Some(info) }))
-    }
-}
-
-#[async_trait]
-impl PartStream for FilePart {
-    async fn next_part(&mut self) -> Result<Option<PartInfo>, PortError> {
-        Ok(self.info.take())
+        }))
     }
 
     async fn read(&mut self, max_bytes: usize) -> Result<Bytes, PortError> {
         let mut bytes = Vec::with_capacity(max_bytes);
-        let mut limited = (&mut self.file).take(max_bytes as u64);
-        limited
+        let Some(file) = &mut self.file else { return Ok(Bytes::new()) };
+        file.take(max_bytes as u64)
             .read_to_end(&mut bytes)
             .await
             .map_err(|error| PortError::other(format!("reading an input file: {error}")))?;

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! `task.json` may also give `capability` (required if the runner has several), `outputs_prefix`, `files`
-//! (inputs outside of the case: CID to path, relative to the case) and `compare` (how an artifact is compared,
+//! (inputs outside of the case, or of several parts: CID to path or list of paths, relative to the case) and `compare` (how an artifact is compared,
 //! see [`compare::Comparison`]; byte for byte by default).
 //!
 //! The crate knows runners only as [`Runner`](posemesh_runner_api::runner::Runner): whether one is a component

@@ -24,7 +24,7 @@ pub struct FileRun {
     /// The task; its `inputs_cids` are keys of `inputs`.
     pub task: Task,
     /// File of each input, by CID.
-    pub inputs: BTreeMap<String, PathBuf>,
+    pub inputs: BTreeMap<String, Vec<PathBuf>>,
     /// Existing folder for the artifacts.
     pub out: PathBuf,
 }

@@ -51,6 +51,26 @@ fn read(dir: &Path, name: &str) -> Vec<u8> {
 }
 
 #[test]
+fn files_with_the_same_cid_are_the_parts_of_one_input() {
+    let dir = guests_with_policies(&[(COPY, "")]);
+    let mut command = Command::new(node_binary());
+    command
+        .args(["plugin", "run"])
+        .arg(dir.path().join("copy.wasm"))
+        .arg("--out")
+        .arg(dir.path().join("out"));
+    for part in ["one", "two"] {
+        let file = dir.path().join(format!("{part}.txt"));
+        std::fs::write(&file, part).expect("a part");
+        command.arg("--input").arg(format!("scan={}", file.display()));
+    }
+    let output = command.output().expect("the node runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(read(dir.path(), "0-0.bin"), b"one");
+    assert_eq!(read(dir.path(), "0-1.bin"), b"two");
+}
+
+#[test]
 pub(crate) fn every_function_of_the_ports_works() {
     let dir = assert_works(PORTS);
     assert_eq!(read(dir.path(), "kept.bin"), b"hello from a file");

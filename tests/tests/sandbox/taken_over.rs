@@ -1,6 +1,5 @@
 //! A runner whose process is the attacker's from its first instruction on.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,8 +48,7 @@ impl TakenOver {
         std::fs::create_dir(&dir).expect("a folder");
         let scan = dir.join("scan");
         std::fs::write(&scan, "points").expect("a scan");
-        let inputs: Vec<(String, &Path)> = vec![("scan".to_owned(), &scan)];
-        let inputs = inputs.into_iter().map(|(cid, path)| (cid, path.to_owned())).collect();
+        let inputs = [("scan".to_owned(), vec![scan])].into();
         let call = RunnerCall {
             task,
             inputs: Arc::new(FileInputs::new(inputs)),

@@ -28,7 +28,8 @@ pub(crate) struct PluginRunArgs {
     /// The component.
     #[arg(value_name = "FILE")]
     component: PathBuf,
-    /// Input file; its CID is the file's name, or the text before `=`. Can be repeated.
+    /// Input file; its CID is the file's name, or the text before `=`. Can be repeated; files with the same CID before
+    /// `=` are the parts of one input.
     #[arg(long = "input", value_name = "[CID=]FILE")]
     inputs: Vec<String>,
     /// Parameters of the task: JSON, or @FILE.
@@ -85,10 +86,14 @@ pub(crate) async fn run(args: PluginRunArgs) -> Result<ExitCode> {
     }
 }
 
-/// Reads `[CID=]FILE`: the CIDs in the order given, and the file of each.
-fn parse_inputs(inputs: &[String]) -> Result<(Vec<String>, BTreeMap<String, PathBuf>)> {
-    let (mut cids, mut files) = (Vec::new(), BTreeMap::new());
+/// The files of each input, by CID.
+type InputFiles = BTreeMap<String, Vec<PathBuf>>;
+
+/// Reads `[CID=]FILE`: the CIDs in the order given, and the files of each.
+fn parse_inputs(inputs: &[String]) -> Result<(Vec<String>, InputFiles)> {
+    let (mut cids, mut files) = (Vec::new(), InputFiles::new());
     for input in inputs {
+        let is_named = input.contains('=');
         let (cid, path) = match input.split_once('=') {
             Some((cid, path)) => (cid.to_owned(), PathBuf::from(path)),
             None => {
@@ -100,9 +105,16 @@ fn parse_inputs(inputs: &[String]) -> Result<(Vec<String>, BTreeMap<String, Path
         if !path.is_file() {
             bail!("--input {input}: there is no file {}", path.display());
         }
-        cids.push(cid.clone());
-        if files.insert(cid.clone(), path).is_some() {
-            bail!("--input {input}: two inputs have the CID {cid}; name one as CID=FILE");
+        match files.get_mut(&cid) {
+            Some(parts) if is_named => parts.push(path),
+            Some(_) => bail!(
+                "--input {input}: two inputs have the CID {cid}; name one as CID=FILE, or both if they are the parts of \
+                 one input"
+            ),
+            None => {
+                files.insert(cid.clone(), vec![path]);
+                cids.push(cid);
+            }
         }
     }
     Ok((cids, files))
@@ -150,7 +162,12 @@ mod tests {
         let path = file.display().to_string();
         let (cids, files) = parse_inputs(&[path.clone(), format!("second={path}")]).expect("two inputs");
         assert_eq!(cids, ["scan.ply", "second"]);
-        assert_eq!(files.get("second"), Some(&file));
+        assert_eq!(files.get("second"), Some(&vec![file.clone()]));
+
+        let parts = [format!("scan={path}"), format!("scan={path}")];
+        let (cids, files) = parse_inputs(&parts).expect("one input of two parts");
+        assert_eq!(cids, ["scan"]);
+        assert_eq!(files.get("scan"), Some(&vec![file.clone(), file]));
 
         let twice = parse_inputs(&[path.clone(), path.clone()]).expect_err("the same CID twice").to_string();
         assert!(twice.contains("two inputs have the CID scan.ply"), "{twice}");
