@@ -13,6 +13,7 @@ mod documents;
 mod features;
 mod fuzz;
 mod guests;
+mod languages;
 mod layers;
 mod lint;
 mod node;
@@ -26,6 +27,7 @@ mod setup;
 mod simulate;
 mod structure;
 mod suites;
+mod templates;
 mod testing;
 mod tool;
 mod workspace;
@@ -35,6 +37,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use languages::Need;
 use project::Project;
 use report::Report;
 
@@ -65,7 +68,7 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
-    /// Build the runners and run the test cases of each (plugins/NAME/cases)
+    /// Build the runners and run the test cases of each (plugins/NAME/cases), and try what `plugin new` writes
     TestPlugins,
     /// See the node work: a local network, a node with all runners, and one scan through them
     ///
@@ -174,7 +177,11 @@ fn run(task: Task) -> Result<()> {
     let project = Project::find()?;
     let mut report = Report::default();
     match task {
-        Task::Setup => return setup::toolchain().map(|_| ()),
+        Task::Setup => {
+            setup::toolchain()?;
+            languages::python(&project, Need::Optional)?;
+            return languages::javascript(&project, Need::Optional).map(|_| ());
+        }
         Task::Plugins => {
             let toolchain = setup::toolchain()?;
             return guests::runners(&project, &toolchain).map(|_| ());
@@ -193,12 +200,12 @@ fn run(task: Task) -> Result<()> {
         Task::Container { debug } => return deploy::container(&project, debug),
         Task::Package { kinds, debug } => deploy::package(&project, &mut report, &kinds, debug),
         Task::Deploy => deploy::check(&project, &mut report),
-        Task::Test { args } => suites::test(&project, &mut report, &args),
-        Task::TestPlugins => suites::test_plugins(&project, &mut report),
+        Task::Test { args } => suites::test(&project, &mut report, &args, Need::Optional),
+        Task::TestPlugins => suites::test_plugins(&project, &mut report, Need::Optional),
         Task::Structure => lint::structure(&project, &mut report),
         Task::Lint => lint::lint(&project, &mut report),
         Task::Ci => {
-            suites::test(&project, &mut report, &[]);
+            suites::test(&project, &mut report, &[], Need::Required);
             report.step("simulation", || simulate::run(&project, SIMULATED_SEEDS));
             lint::lint(&project, &mut report);
             // The node that the tests were given: built alone, it would have other features, and take a minute more.

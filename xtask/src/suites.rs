@@ -6,16 +6,18 @@ use anyhow::Result;
 
 use crate::deploy;
 use crate::guests::{self, Component};
+use crate::languages::{self, Need};
 use crate::node;
 use crate::process::Cmd;
 use crate::project::Project;
 use crate::report::Report;
-use crate::setup;
+use crate::setup::{self, Toolchain};
+use crate::templates;
 use crate::testing;
 
 /// Builds everything that the suites need, then runs them, with `args` for `cargo test`, and the test cases
 /// of every runner.
-pub(crate) fn test(project: &Project, report: &mut Report, args: &[OsString]) {
+pub(crate) fn test(project: &Project, report: &mut Report, args: &[OsString], need: Need) {
     // A build that failed is in the report; the suites that need it would only repeat it.
     let Some(toolchain) = report.step("set-up", setup::toolchain) else { return };
     let components = report.step("runners", || guests::runners(project, &toolchain));
@@ -28,16 +30,31 @@ pub(crate) fn test(project: &Project, report: &mut Report, args: &[OsString]) {
     deploy::tools_for_tests(project);
     report.step("tests", || run(project, args));
     cases(project, report, &components);
+    new_projects(project, report, &toolchain, need);
 }
 
-/// Builds the runners and the node, then runs the test cases of every runner.
-pub(crate) fn test_plugins(project: &Project, report: &mut Report) {
+/// Builds the runners and the node, then runs the test cases of every runner, and of what `plugin new` writes.
+pub(crate) fn test_plugins(project: &Project, report: &mut Report, need: Need) {
     let Some(toolchain) = report.step("set-up", setup::toolchain) else { return };
     let components = report.step("runners", || guests::runners(project, &toolchain));
     let node = report.step("node", || node::build(project));
     if let (Some(components), Some(())) = (components, node) {
         cases(project, report, &components);
+        new_projects(project, report, &toolchain, need);
     }
+}
+
+/// Makes a project in each language, and does with it what an author would.
+fn new_projects(project: &Project, report: &mut Report, toolchain: &Toolchain, need: Need) {
+    report.step("a new project in Rust", || templates::rust(project, toolchain));
+    report.step("a new project in Python", || match languages::python(project, need)? {
+        Some(componentize) => templates::python(project, &componentize),
+        None => Ok(()),
+    });
+    report.step("a new project in JavaScript", || match languages::javascript(project, need)? {
+        Some(componentize) => templates::javascript(project, &componentize),
+        None => Ok(()),
+    });
 }
 
 /// Runs the test cases of each runner that has some.

@@ -1,14 +1,18 @@
 //! `plugin`: the commands about runners. `list`, `rescan`, `rollback` and `close-breaker` ask a running node;
-//! `list DIR`, `show`, `run` and `test` load components here, without a network or an account.
+//! `list DIR`, `show`, `run` and `test` load components here, without a network or an account; `new` and `wit` only
+//! write files.
 
 mod close_breaker;
 mod list;
 mod name;
+mod new;
 mod rescan;
 mod rollback;
 mod run;
 mod show;
 mod test;
+mod wit;
+mod written;
 
 use std::process::ExitCode;
 
@@ -35,6 +39,10 @@ pub(crate) enum PluginCommand {
     Run(run::PluginRunArgs),
     /// Run a runner's test cases: folders of task.json, inputs/ and expected/.
     Test(test::TestArgs),
+    /// Write the project of a new runner, with tests and a test case: it builds at once.
+    New(new::NewArgs),
+    /// Write the contract with runners, the WIT package posemesh:runner, into a folder.
+    Wit(wit::WitArgs),
 }
 
 /// Executes a `plugin` command.
@@ -50,5 +58,7 @@ pub(crate) async fn run(command: PluginCommand) -> Result<ExitCode> {
         PluginCommand::Show(args) => show::run(&args).await,
         PluginCommand::Run(args) => run::run(args).await,
         PluginCommand::Test(args) => test::run(&args).await,
+        PluginCommand::New(args) => new::run(&args),
+        PluginCommand::Wit(args) => wit::run(&args),
     }
 }
