@@ -37,8 +37,8 @@ mod sources;
 mod streams;
 mod tasks;
 
-pub(crate) use folders::WatchedFolders;
 pub(crate) use about::{About, Link, host_name};
+pub(crate) use folders::WatchedFolders;
 pub use identity::NodeIdentity;
 pub use metrics::reference as metrics_reference;
 pub(crate) use readiness::Readiness;

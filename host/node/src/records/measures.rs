@@ -74,6 +74,14 @@ pub(crate) struct MeasuresView {
     pub(crate) runners: BTreeMap<String, RunnerMeasures>,
 }
 
+impl MeasuresView {
+    /// Failed tasks whose fault this was.
+    pub(crate) fn failed_by(&self, blame: Blame) -> u64 {
+        let of_it = self.failures.iter().filter(|((_, by), _)| *by == blame);
+        of_it.map(|(_, count)| count).sum()
+    }
+}
+
 impl Measures {
     /// A run of this runner has ended.
     pub(super) fn ran(&mut self, runner: &str, failure: Option<&RunFailure>) {

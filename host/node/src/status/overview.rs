@@ -170,7 +170,7 @@ impl Overview {
                 folders,
             },
             tasks: records.page(None, TASKS).records.into_iter().map(shown).collect(),
-            blame: Blame::ALL.map(|blame| (blame.as_str(), records.blamed(blame))).into(),
+            blame: Blame::ALL.map(|blame| (blame.as_str(), records.measures().failed_by(blame))).into(),
             totals: Totals {
                 leased: totals.leased,
                 completed: totals.completed,
