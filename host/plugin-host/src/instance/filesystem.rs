@@ -13,7 +13,7 @@ mod p2_input;
 mod p2_output;
 mod p3;
 mod p3_consumer;
-pub(crate) mod preopens;
+mod preopens;
 
 use wasmtime::component::Linker;
 use wasmtime_wasi::{p2 as wasi_p2, p3 as wasi_p3};

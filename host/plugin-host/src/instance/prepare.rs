@@ -10,7 +10,6 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpHooks};
 
 use crate::folders::OpenFolder;
 use crate::instance::control::ControlContext;
-use crate::instance::filesystem::preopens::Preopens;
 use crate::instance::inputs::InputsContext;
 use crate::instance::log_stream::LogStream;
 use crate::instance::memory::MemoryLimiter;
@@ -18,6 +17,7 @@ use crate::instance::outputs::OutputsContext;
 use crate::instance::runner_log::RunnerLog;
 use crate::instance::scratch::Scratch;
 use crate::instance::scratch::folders::TaskFolders;
+use crate::instance::scratch::preopens::Preopens;
 use crate::instance::state::{RunState, WasiContext};
 use crate::instance::trouble::RunTrouble;
 use crate::manifest::fixed_limit::FixedLimit;

@@ -7,6 +7,7 @@
 pub(crate) mod depth;
 pub(crate) mod folders;
 pub(crate) mod look;
+pub(crate) mod preopens;
 pub(crate) mod view;
 
 use std::fs::File;

@@ -8,11 +8,11 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
 
 use crate::instance::control::{ControlContext, ControlView};
-use crate::instance::filesystem::preopens::Preopens;
 use crate::instance::inputs::{InputsContext, InputsView};
 use crate::instance::memory::MemoryLimiter;
 use crate::instance::outputs::{OutputsContext, OutputsView};
 use crate::instance::scratch::Scratch;
+use crate::instance::scratch::preopens::Preopens;
 use crate::instance::scratch::view::FilesystemView;
 use crate::manifest::limits::Limits;
 

@@ -15,10 +15,10 @@ use rustix::fs::{
 };
 use rustix::io::{Errno, pread, pwrite};
 
-use crate::sandbox::buffers::Buffers;
+use crate::sandbox::buffers::{Buffers, WHOLE};
 
 /// Bytes of one slot: what one read or write moves.
-pub(crate) const SLOT: usize = 1 << 20;
+pub(crate) const SLOT: usize = WHOLE;
 /// Slots of one call. Where files may not be so large (`ulimit -f`) there are fewer, and a call only waits more.
 pub(crate) const SLOTS: u32 = 12;
 const FEWER: [u32; 4] = [SLOTS, SLOTS / 2, SLOTS / 4, 1];

@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use bytes::Bytes;
 
-use crate::sandbox::arena::SLOT;
-
+/// Bytes of one buffer: those of a slot of an arena.
+pub(crate) const WHOLE: usize = 1 << 20;
 /// Buffers that one call keeps for later.
 const KEPT: usize = 4;
 /// From this length on a buffer is lent; fewer bytes get memory of their own size.
-const LENT_FROM: usize = SLOT / 2;
+const LENT_FROM: usize = WHOLE / 2;
 
 /// The buffers of one call.
 #[derive(Debug, Default)]
@@ -28,14 +28,14 @@ impl Buffers {
         length: usize,
         fill: impl FnOnce(&mut [u8]) -> Result<(), E>,
     ) -> Result<Bytes, E> {
-        if !(LENT_FROM..=SLOT).contains(&length) {
+        if !(LENT_FROM..=WHOLE).contains(&length) {
             let mut bytes = vec![0; length];
             fill(&mut bytes)?;
             return Ok(bytes.into());
         }
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut lent =
-            Lent { bytes: kept.unwrap_or_else(|| vec![0; SLOT]), length, to: Arc::downgrade(&self.0) };
+            Lent { bytes: kept.unwrap_or_else(|| vec![0; WHOLE]), length, to: Arc::downgrade(&self.0) };
         fill(lent.bytes.get_mut(..length).unwrap_or_default())?;
         Ok(Bytes::from_owner(lent))
     }
@@ -82,13 +82,13 @@ mod tests {
     #[test]
     fn a_buffer_is_used_again_when_nobody_has_its_bytes() {
         let buffers = Buffers::default();
-        let first = fill(&buffers, SLOT, 1);
-        let second = fill(&buffers, SLOT - 1, 2);
+        let first = fill(&buffers, WHOLE, 1);
+        let second = fill(&buffers, WHOLE - 1, 2);
         assert!(first.iter().all(|byte| *byte == 1) && second.iter().all(|byte| *byte == 2));
-        assert_eq!((first.len(), second.len()), (SLOT, SLOT - 1));
+        assert_eq!((first.len(), second.len()), (WHOLE, WHOLE - 1));
         let at = first.as_ptr();
         drop(first);
-        assert_eq!(fill(&buffers, SLOT / 2, 3).as_ptr(), at);
+        assert_eq!(fill(&buffers, WHOLE / 2, 3).as_ptr(), at);
         assert_eq!(fill(&buffers, 10, 4), vec![4; 10], "few bytes have memory of their own");
         drop(buffers);
         drop(second);
@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn what_can_not_be_filled_is_given_back() {
         let buffers = Buffers::default();
-        assert_eq!(buffers.filled(SLOT, |_| Err("no")).unwrap_err(), "no");
+        assert_eq!(buffers.filled(WHOLE, |_| Err("no")).unwrap_err(), "no");
         assert_eq!(buffers.0.lock().unwrap().len(), 1);
     }
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use wasmtime::component::HasData;
 use wasmtime_wasi::filesystem::WasiFilesystemCtxView;
 
-use crate::instance::filesystem::preopens::Preopens;
 use crate::instance::memory::MemoryLeft;
 use crate::instance::scratch::Scratch;
+use crate::instance::scratch::preopens::Preopens;
 
 /// wasmtime's own view, and the budgets beside it.
 pub(crate) struct FilesystemView<'a> {
