@@ -88,6 +88,11 @@ pub(crate) fn check() -> Result<()> {
     }
 }
 
+/// Whether nobody reads standard output any more.
+pub(crate) fn is_closed() -> bool {
+    matches!(*STDOUT.lock().unwrap_or_else(PoisonError::into_inner), State::Closed)
+}
+
 /// The exit code of a command that ended with `code`: 1 if its output is not complete.
 pub(crate) fn finish(code: ExitCode) -> ExitCode {
     match check() {

@@ -87,10 +87,17 @@ impl Shutdown {
         self.drain.send_replace(Some(then));
     }
 
-    /// Requests that no new lease is taken until the node is resumed, or until the time of the pause.
-    pub fn pause(&self, pause: Pause) {
-        self.pause.send_replace(Some(pause));
-        self.drain.send_replace(Some(AfterDrain::Stay));
+    /// Requests that no new lease is taken until the node is resumed, or until the time of the pause. Not if it drains to
+    /// stop then: a pause must not keep it.
+    pub fn pause(&self, pause: Pause) -> bool {
+        self.drain.send_if_modified(|drain| {
+            let may_pause = *drain != Some(AfterDrain::Stop);
+            if may_pause {
+                *drain = Some(AfterDrain::Stay);
+                self.pause.send_replace(Some(pause));
+            }
+            may_pause
+        })
     }
 
     /// The pause, if the node was paused.

@@ -1,9 +1,7 @@
 //! `diag`: packs what somebody else needs to help into one file: settings, state, metrics and the end of the log. Secrets are
 //! masked, and looked for once more in all of it.
 
-use std::fs::OpenOptions;
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -98,7 +96,8 @@ async fn node(args: &NodeApiArgs) -> Value {
 }
 
 fn end_of(path: &Path) -> Result<Value> {
-    let mut file = std::fs::File::open(path)?;
+    // Whatever lies there is not waited for.
+    let mut file = posemesh_files::open_regular(path)?;
     let length = file.metadata()?.len();
     file.seek(SeekFrom::Start(length.saturating_sub(LOG_BYTES)))?;
     let mut bytes = Vec::new();
@@ -113,24 +112,37 @@ fn end_of(path: &Path) -> Result<Value> {
 fn mask(value: &mut Value, secrets: &[Secret]) {
     match value {
         Value::String(text) => {
-            for secret in secrets.iter().map(Secret::expose).filter(|secret| secret.len() >= SHORTEST_SECRET)
-            {
-                if text.contains(secret) {
-                    *text = text.replace(secret, REDACTED);
-                }
-            }
+            *text = masked(std::mem::take(text), secrets);
         }
         Value::Array(all) => all.iter_mut().for_each(|one| mask(one, secrets)),
-        Value::Object(all) => all.values_mut().for_each(|one| mask(one, secrets)),
+        Value::Object(all) => {
+            for (name, mut value) in std::mem::take(all) {
+                mask(&mut value, secrets);
+                all.insert(masked(name, secrets), value);
+            }
+        }
         _ => {}
     }
 }
 
+/// A text without secrets, be they written as they are or as JSON, which log lines are.
+fn masked(mut text: String, secrets: &[Secret]) -> String {
+    for secret in secrets.iter().map(Secret::expose).filter(|secret| secret.len() >= SHORTEST_SECRET) {
+        let json = Value::from(secret).to_string();
+        let json = json.trim_matches('"');
+        for form in [secret, json] {
+            if text.contains(form) {
+                text = text.replace(form, REDACTED);
+            }
+        }
+    }
+    text
+}
+
+/// Puts a file that only this user can read in place of whatever lies there.
 fn write(path: &Path, text: &str) -> Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    file.write_all(text.as_bytes())?;
-    file.write_all(b"\n")?;
-    Ok(())
+    let path = std::path::absolute(path)?;
+    Ok(posemesh_files::write_private(&path, format!("{text}\n").as_bytes())?)
 }
 
 #[cfg(test)]
@@ -141,10 +153,12 @@ mod tests {
     fn a_secret_is_masked_wherever_it_stands() {
         let mut packed =
             json!({"log": ["a token hunter2hunter2 in a line"], "deep": {"x": ["hunter2hunter2"]}, "n": 7});
-        mask(&mut packed, &[Secret::new("hunter2hunter2"), Secret::new("a")]);
+        packed["hunter2hunter2"] = json!(r#"{"a line": "it was tok\"en\\1"}"#);
+        mask(&mut packed, &[Secret::new("hunter2hunter2"), Secret::new("tok\"en\\1"), Secret::new("a")]);
         assert_eq!(
             packed,
-            json!({"log": ["a token [redacted] in a line"], "deep": {"x": ["[redacted]"]}, "n": 7})
+            json!({"log": ["a token [redacted] in a line"], "deep": {"x": ["[redacted]"]}, "n": 7,
+                   "[redacted]": r#"{"a line": "it was [redacted]"}"#})
         );
     }
 }

@@ -110,8 +110,22 @@ struct Totals {
 pub(crate) async fn run(args: StatusArgs) -> Result<ExitCode> {
     let api = NodeApi::new(&args.node)?;
     let on_terminal = std::io::stdout().is_terminal();
+    let mut seen = false;
     loop {
-        let answer = api.status().await?;
+        let answer = match api.status().await {
+            Ok(answer) => answer,
+            // A node that starts anew is worth waiting for.
+            Err(error) if args.watch && seen => {
+                out!("{error:#}");
+                output::check()?;
+                tokio::select! {
+                    () = sleep(INTERVAL) => continue,
+                    _ = tokio::signal::ctrl_c() => return Ok(ExitCode::FAILURE),
+                }
+            }
+            Err(error) => return Err(error),
+        };
+        seen = true;
         if args.json {
             output::json(&answer)?;
         }
@@ -128,6 +142,9 @@ pub(crate) async fn run(args: StatusArgs) -> Result<ExitCode> {
             return Ok(code);
         }
         output::check()?;
+        if output::is_closed() {
+            return Ok(code);
+        }
         tokio::select! {
             () = sleep(INTERVAL) => {}
             _ = tokio::signal::ctrl_c() => return Ok(code),

@@ -160,7 +160,9 @@ async fn a_server_that_answers_403_to_everything_is_in_trouble_after_three_tasks
 async fn trouble_of_this_nodes_disk_is_blamed_on_the_host() {
     let mock = MockServer::start(|seen, _| ordinary(seen, 0, json!(5))).await;
     let bench = bench(mock.address(), changed(settings(), |settings| settings.uploads.memory_bytes = 0));
+    // Something else lies in its place.
     std::fs::remove_dir_all(bench.disk.path()).unwrap();
+    std::fs::write(bench.disk.path(), "a file").unwrap();
     let error = bench.put("a", b"has to wait in a file", 100).await.unwrap_err();
     assert_eq!((error.kind, error.blame), (PortErrorKind::Other, Blame::Host), "{error}");
     assert_eq!(bench.client.servers().trouble(), None);

@@ -53,7 +53,8 @@ pub(super) fn find(
     ];
     let files = [("AUDIT_LOG", paths.audit.as_deref()), ("LOG_FILE", log)];
     let files = files.into_iter().filter_map(|(name, path)| Some((name, path?)));
-    let of_paths = folders.into_iter().chain(files.map(|(name, path)| (name, path, file(path))));
+    let fault = |name, path| file(path).or_else(|| if name == "LOG_FILE" { rotated(path) } else { None });
+    let of_paths = folders.into_iter().chain(files.map(|(name, path)| (name, path, fault(name, path))));
     let of_paths = of_paths.filter_map(|(variable, path, fault)| {
         let (what, cure) = fault?;
         Some(Obstacle { variable, value: one_line(path.display(), SHOWN_BYTES), what, cure })
@@ -145,6 +146,18 @@ fn file(path: &Path) -> Option<Fault> {
         Err(error) => Some(format!("it can't be opened: {}", shown(&error))),
     };
     what.map(|what| (what, CURE))
+}
+
+/// What keeps a file from being moved aside.
+fn rotated(path: &Path) -> Option<Fault> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    may_write(parent).err().map(|error| {
+        let at = one_line(parent.display(), SHOWN_BYTES);
+        (
+            format!("it can't be moved aside when it is full: this user may not write to {at} ({error})"),
+            "let this user write to the folder, or name a file in one of its own",
+        )
+    })
 }
 
 fn may_write(folder: &Path) -> rustix::io::Result<()> {

@@ -53,7 +53,22 @@ impl Environment {
     /// them where they must not be.
     pub fn secrets(&self) -> Vec<Secret> {
         let found = SECRETS.into_iter().filter_map(|names| self.secret(names).ok().flatten());
-        found.map(|found| found.text).collect()
+        // One that is given twice is none, and is there all the same.
+        let given = SECRETS.into_iter().filter_map(|names| self.get(names.name));
+        let given = given.map(|(text, _)| Secret::new(text.trim()));
+        found.map(|found| found.text).chain(given).chain(self.proxy_passwords()).collect()
+    }
+
+    /// What stands for a password in the addresses of proxies.
+    fn proxy_passwords(&self) -> Vec<Secret> {
+        let names = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"];
+        let both = names.into_iter().flat_map(|name| [name.to_owned(), name.to_lowercase()]);
+        both.filter_map(|name| {
+            let (address, _) = self.get(&name)?;
+            let (user, _) = address.split_once("://").map_or(address, |(_, rest)| rest).rsplit_once('@')?;
+            Some(Secret::new(user.split_once(':')?.1))
+        })
+        .collect()
     }
 
     /// A secret, from wherever it is given; none if it is not set.

@@ -1,6 +1,7 @@
 //! The admin calls: rescan the runners, roll one back, close its circuit breaker, drain and resume, and choose which lines
 //! are logged. They need the `ADMIN_TOKEN`.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Json;
@@ -29,6 +30,8 @@ use posemesh_text::one_line;
 const MAX_NOTE: usize = 300;
 /// The longest time that a pause can be given: a month.
 const LONGEST_PAUSE_SECS: u64 = 31 * 24 * 3600;
+/// The shortest time between two lines about refused calls.
+const REFUSED_INTERVAL: Duration = Duration::from_secs(10);
 /// How much of the path of a call is recorded.
 const MAX_PATH: usize = 400;
 
@@ -47,15 +50,30 @@ pub(super) async fn check(State(sources): State<StatusSources>, request: Request
         return error(StatusCode::FORBIDDEN, text);
     };
     if !has_token(request.headers(), token) {
-        tracing::warn!(path = request.uri().path(), "an admin call without the right token was refused");
+        warn_of_refused(&call);
         sources.audit.record_refused_call(recorded(StatusCode::UNAUTHORIZED));
         return error(StatusCode::UNAUTHORIZED, "this call needs `Authorization: Bearer ADMIN_TOKEN`");
     }
-    tracing::info!(path = request.uri().path(), "admin call");
+    tracing::info!(call, "admin call");
     let mut answered = RecordedCall { audit: sources.audit.clone(), from, call, status: None };
     let response = next.run(request).await;
     answered.status = Some(response.status());
     response
+}
+
+/// Says that a call was refused, once in ten seconds at most: anybody who reaches the address could fill the log.
+fn warn_of_refused(call: &str) {
+    static LAST: Mutex<(Option<Instant>, u64)> = Mutex::new((None, 0));
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    let (at, unsaid) = &mut *last;
+    if at.is_some_and(|at| at.elapsed() < REFUSED_INTERVAL) {
+        *unsaid += 1;
+        return;
+    }
+    *at = Some(Instant::now());
+    let before = std::mem::take(unsaid);
+    drop(last);
+    tracing::warn!(call, before, "an admin call without the right token was refused");
 }
 
 /// Whether a request carries the token.
@@ -140,9 +158,14 @@ pub(super) async fn pause(
         return error(StatusCode::BAD_REQUEST, text);
     }
     let note = one_line(&note, MAX_NOTE);
-    tracing::warn!(note, secs, "paused: no new leases");
     let until = secs.map(|secs| Instant::now() + Duration::from_secs(secs));
-    sources.shutdown.pause(Pause { note, until });
+    if !sources.shutdown.pause(Pause { note: note.clone(), until }) {
+        return error(
+            StatusCode::CONFLICT,
+            "the node drains and then stops; resume it first if it is to stay (posemesh-node resume)",
+        );
+    }
+    tracing::warn!(note, secs, "paused: no new leases");
     lease_taking(&sources, true)
 }
 
@@ -168,6 +191,9 @@ pub(super) async fn log(query: Result<Query<LogQuery>, QueryRejection>) -> Respo
             "`filter` is needed: /api/admin/log?filter=info,posemesh=debug",
         );
     };
+    if filter.trim().is_empty() {
+        return error(StatusCode::BAD_REQUEST, "an empty `filter` would log nothing; `off` says so");
+    }
     let before = telemetry::filter();
     match telemetry::set_filter(&filter) {
         Ok(()) => {

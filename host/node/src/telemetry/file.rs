@@ -7,6 +7,10 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use posemesh_files::open_regular_with;
+use posemesh_text::one_line;
+
+/// The longest path that is shown, in bytes.
+const MAX_SHOWN: usize = 400;
 
 /// Where the log goes instead of standard error.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +29,8 @@ pub(super) struct RotatingFile {
     settings: LogFile,
     file: File,
     written: u64,
+    /// Where it is tried again after the file could not be moved aside: lines go on in the same file until then.
+    full_at: u64,
 }
 
 impl RotatingFile {
@@ -35,20 +41,31 @@ impl RotatingFile {
     pub(super) fn open(settings: LogFile) -> io::Result<Self> {
         let file = open(&settings.path)?;
         let written = file.metadata()?.len();
-        Ok(Self { settings, file, written })
+        let full_at = settings.max_bytes;
+        Ok(Self { settings, file, written, full_at })
     }
 
-    /// Moves the file aside if these bytes would make it too large; takes a new one if somebody else has moved it.
-    fn make_room(&mut self, bytes: u64) -> io::Result<()> {
-        let is_full = self.written > 0 && self.written.saturating_add(bytes) > self.settings.max_bytes;
-        if is_full && self.is_in_place() {
-            self.rotate()?;
+    /// Moves the file aside if these bytes would make it too large; takes a new one if somebody else has moved it. If
+    /// neither can be done, lines go on where they went: a log that grows is better than none.
+    fn make_room(&mut self, bytes: u64) {
+        let is_full = self.written > 0 && self.written.saturating_add(bytes) > self.full_at;
+        if !is_full && self.is_in_place() {
+            return;
         }
-        if is_full || !self.is_in_place() {
-            self.file = open(&self.settings.path)?;
-            self.written = self.file.metadata()?.len();
+        let moved = if is_full && self.is_in_place() { self.rotate() } else { Ok(()) };
+        match moved.and_then(|()| Self::open(self.settings.clone())) {
+            Ok(anew) => *self = anew,
+            Err(error) => {
+                self.full_at = self.written.saturating_add(self.settings.max_bytes);
+                let path = one_line(self.settings.path.display(), MAX_SHOWN);
+                let text = format!(
+                    "{path} is full and can't be moved aside ({error}); it goes on in the same file: let this user write to its \
+                     folder, and remove what lies at the names beside it\n"
+                );
+                // If this fails, so does the line that follows, and is counted.
+                let _ = self.file.write_all(text.as_bytes());
+            }
         }
-        Ok(())
     }
 
     fn rotate(&self) -> io::Result<()> {
@@ -76,7 +93,7 @@ impl RotatingFile {
 
 impl Write for RotatingFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.make_room(bytes.len() as u64)?;
+        self.make_room(bytes.len() as u64);
         let written = self.file.write(bytes)?;
         self.written = self.written.saturating_add(written as u64);
         Ok(written)
@@ -129,6 +146,27 @@ mod tests {
         let mut file = RotatingFile::open(settings).unwrap();
         file.write_all(b"x\n").unwrap();
         assert_eq!(text(&path), "x\n", "what was there at the start counts");
+    }
+
+    #[test]
+    fn a_file_that_can_not_be_moved_aside_goes_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("node.log");
+        fs::create_dir(beside(&path, 1)).unwrap();
+        fs::write(beside(&path, 1).join("x"), "").unwrap();
+        let mut file = RotatingFile::open(LogFile { path: path.clone(), max_bytes: 200, kept: 1 }).unwrap();
+        for number in 0..60 {
+            file.write_all(format!("line {number}\n").as_bytes()).unwrap();
+        }
+        let all = text(&path);
+        assert!((0..60).all(|number| all.contains(&format!("line {number}\n"))), "{all}");
+        let told = all.matches("can't be moved aside").count();
+        assert!((1..8).contains(&told), "once for each time that it would be full: {all}");
+        fs::remove_dir_all(beside(&path, 1)).unwrap();
+        for _ in 0..60 {
+            file.write_all(b"later\n").unwrap();
+        }
+        assert!(text(&beside(&path, 1)).contains("line 59") && !text(&path).contains("line"), "it heals");
     }
 
     #[test]

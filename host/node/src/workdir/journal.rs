@@ -132,17 +132,26 @@ struct JournalFile {
 impl JournalFile {
     fn follow(mut self, queue: &Receiver<Change>) {
         loop {
-            // Without a lease there is no end to look for.
-            let change = match self.held.is_empty() {
+            // Without a lease, and with an empty file, there is nothing to do later.
+            let change = match self.held.is_empty() && self.bytes == 0 {
                 true => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
                 false => queue.recv_timeout(ENDS_INTERVAL),
             };
             let mut lines = String::new();
             // Before what begins: a task may be leased once more.
-            for task_id in std::mem::take(&mut *self.ended.lock().unwrap_or_else(PoisonError::into_inner)) {
-                self.held.remove(&task_id);
-                lines.push_str(&format!("-{task_id}\n"));
+            let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+            ended.retain(|task_id| {
+                let was_held = self.held.remove(task_id);
+                if was_held {
+                    lines.push_str(&format!("-{task_id}\n"));
+                }
+                // The begin of the others still waits in the queue, unless that was full.
+                !was_held
+            });
+            if matches!(change, Err(RecvTimeoutError::Timeout)) {
+                ended.clear();
             }
+            drop(ended);
             let is_quiet = matches!(change, Err(RecvTimeoutError::Timeout));
             // Dropped at the end of the round, when the lines are written.
             let (is_there, _writing) = match change {

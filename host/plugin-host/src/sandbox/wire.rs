@@ -41,8 +41,8 @@ pub(crate) enum ToGuest {
     Run(Box<Order>),
     /// Asks a call to stop.
     Stop { call: CallId, reason: StopReason },
-    /// Ends a call whose result nobody waits for any more.
-    Abandon { call: CallId },
+    /// Ends a call whose result nobody waits for any more; no other call gets its memory.
+    Abandon { call: CallId, memory: MemoryId },
     /// The answer to an ask.
     Answer { call: CallId, ask: AskId, answer: Result<Answer, Refusal> },
 }

@@ -11,13 +11,14 @@ use posemesh_net::secret::Secret;
 use posemesh_node_core::shutdown::Shutdown;
 use reqwest::Client;
 use serde_json::{Value, json};
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::output::{self, out, tell};
 
 /// How often it is told how many jobs were submitted.
 const TELL_EVERY: Duration = Duration::from_secs(10);
-/// The fastest rate.
+/// The slowest rate and the fastest.
+const LEAST: f64 = 0.001;
 const MOST: f64 = 10_000.0;
 
 #[derive(Debug, Args)]
@@ -82,13 +83,12 @@ pub(crate) async fn run(args: &LoadArgs, shutdown: &Shutdown) -> Result<ExitCode
     let mut report = interval(TELL_EVERY);
     report.reset();
     let (mut taken, mut failed) = (0_u64, 0_u64);
+    let end = began + Duration::from_secs(args.seconds.unwrap_or_default());
     loop {
-        if args.seconds.is_some_and(|seconds| began.elapsed() >= Duration::from_secs(seconds)) {
-            break;
-        }
         tokio::select! {
             biased;
             () = shutdown.stopping().cancelled() => break,
+            () = sleep_until(end), if args.seconds.is_some() => break,
             _ = report.tick() => out!("{taken} jobs were taken, {failed} were not"),
             _ = next.tick() => match submitter.submit(args).await {
                 Ok(Submitted::Taken) => taken += 1,
@@ -142,8 +142,8 @@ impl Submitter {
 
 fn rate(text: &str) -> Result<f64, String> {
     let rate: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
-    let fits = rate > 0.0 && rate <= MOST;
-    if fits { Ok(rate) } else { Err(format!("must be above 0 and at most {MOST}")) }
+    let fits = (LEAST..=MOST).contains(&rate);
+    if fits { Ok(rate) } else { Err(format!("must be from {LEAST} to {MOST}")) }
 }
 
 fn object(text: &str) -> Result<Value, String> {

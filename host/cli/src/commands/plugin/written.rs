@@ -1,8 +1,8 @@
 //! Writes files that are in this program into a folder of the user's, and never over what the user wrote.
 
 use std::borrow::Cow;
-use std::fs;
-use std::io::ErrorKind;
+use std::fs::{self, OpenOptions};
+use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
@@ -38,9 +38,17 @@ pub(crate) fn write_all(folder: &Path, files: &[NewFile], replace: bool) -> Resu
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).with_context(|| format!("making the folder {}", parent.display()))?;
         }
-        fs::write(&path, file.text.as_bytes()).with_context(|| format!("writing {}", path.display()))?;
+        write(&path, file.text.as_bytes()).with_context(|| format!("writing {}", path.display()))?;
     }
     Ok(())
+}
+
+/// Writes a new file in place of what differs; never through a link.
+fn write(path: &Path, text: &[u8]) -> io::Result<()> {
+    if fs::symlink_metadata(path).is_ok_and(|there| there.is_file()) {
+        fs::remove_file(path)?;
+    }
+    OpenOptions::new().create_new(true).write(true).open(path)?.write_all(text)
 }
 
 #[cfg(test)]

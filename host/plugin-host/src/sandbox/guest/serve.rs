@@ -128,7 +128,11 @@ fn take(
             drop(tokio::spawn(call));
         }
         ToGuest::Stop { call, reason } => with(call, &|line| line.reports.stop(reason)),
-        ToGuest::Abandon { call } => with(call, &|line| line.abandoned.cancel()),
+        ToGuest::Abandon { call, memory } => {
+            // Its guest goes on until its next tick.
+            memories.remove(&memory);
+            with(call, &|line| line.abandoned.cancel());
+        }
         ToGuest::Answer { call, ask, answer } => {
             let link = {
                 let lines = lines.lock().unwrap_or_else(PoisonError::into_inner);

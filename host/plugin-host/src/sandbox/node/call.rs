@@ -29,7 +29,7 @@ use crate::sandbox::node::objects::Objects;
 use crate::sandbox::node::process::Process;
 use crate::sandbox::node::requests::Requests;
 use crate::sandbox::node::steps::Answers;
-use crate::sandbox::wire::{CallId, Failure, Order, ToGuest, ToNode};
+use crate::sandbox::wire::{CallId, Failure, MemoryId, Order, ToGuest, ToNode};
 
 /// Grace after the process should have ended a call by itself, before the process is ended: at the deadline it traps, is
 /// dropped, and tells.
@@ -144,15 +144,19 @@ impl CallContext<'_> {
         let descriptors = if memory.is_new { &new[..] } else { &[] };
         let sent = self.process.send(&ToGuest::Run(Box::new(order)), descriptors).await;
         let ended = match sent {
-            Ok(()) => self.follow(&reports, &mut objects, frames, abandoned).await,
+            Ok(()) => self.follow(&reports, &mut objects, memory.id(), frames, abandoned).await,
             Err(_) => Err(self.crashed(&self.process.over().await)),
         };
         objects.close_all().await;
         call.disk.share_no_more();
         match ended {
             Ok(Ended { result, folder }) => {
-                self.process.memories.give_back(memory);
-                (result.map_err(|failure| self.failure(failure)), folder)
+                let abandoned = abandoned.is_cancelled();
+                // The guest of an abandoned call may go on for a moment: it must not write to what another call has.
+                if !abandoned {
+                    self.process.memories.give_back(memory);
+                }
+                (result.map_err(|failure| self.failure(failure)), folder || abandoned)
             }
             // Its process is gone, or about to be: nobody uses its memory again.
             Err(failure) => (Err(failure), true),
@@ -164,6 +168,7 @@ impl CallContext<'_> {
         &self,
         reports: &Reports,
         objects: &mut Objects,
+        memory: MemoryId,
         frames: &mut tokio::sync::mpsc::Receiver<ToNode>,
         abandoned: &CancellationToken,
     ) -> Result<Ended, RunFailure> {
@@ -198,7 +203,7 @@ impl CallContext<'_> {
                 }
                 () = abandoned.cancelled(), if !dropped => {
                     dropped = true;
-                    self.tell(&ToGuest::Abandon { call: self.id }).await;
+                    self.tell(&ToGuest::Abandon { call: self.id, memory }).await;
                     let latest = kill_at.deadline().min(Instant::now() + KILL_GRACE);
                     kill_at.as_mut().reset(latest);
                 }
