@@ -2,9 +2,7 @@
 guests::runner!("handle_flood", |_| {
     let mut held = Vec::new();
     for n in 0u64.. {
-        held.push(
-            guests::outputs::create(&format!("{n}.bin"), &guests::plain())?,
-        );
+        held.push(guests::outputs::create(&format!("{n}.bin"), &guests::plain())?);
     }
     Ok(())
 });

@@ -26,11 +26,8 @@ impl guests::Guest for Runner {
         let failed_call = |error| Error::Failed(format!("outbound HTTP: {error:?}"));
         let answer = handle(request, None).map_err(failed_call)?;
         answer.subscribe().block();
-        let answer = answer
-            .get()
-            .ok_or(Error::Failed("no answer".into()))?
-            .map_err(failed)?
-            .map_err(failed_call)?;
+        let answer =
+            answer.get().ok_or(Error::Failed("no answer".into()))?.map_err(failed)?.map_err(failed_call)?;
         let status = answer.status();
         let body = answer.consume().map_err(failed)?;
         let stream = body.stream().map_err(failed)?;

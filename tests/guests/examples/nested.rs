@@ -11,9 +11,8 @@ fn open(at: &Descriptor, name: &str) -> Result<Descriptor, guests::Error> {
 /// Nests so many folders below `at`; the last one, and how many there are.
 fn tower(mut at: Descriptor, name: &str, most: usize) -> Result<Descriptor, guests::Error> {
     for depth in 0..most {
-        at.create_directory_at(name).map_err(|error| {
-            guests::Error::Failed(format!("stopped at level {depth}: {}", error.name()))
-        })?;
+        at.create_directory_at(name)
+            .map_err(|error| guests::Error::Failed(format!("stopped at level {depth}: {}", error.name())))?;
         at = open(&at, name)?;
     }
     Ok(at)

@@ -56,7 +56,9 @@ impl Guest for Older {
     }
 
     fn run(task: Task) -> Result<(), RunError> {
-        let Err(refused) = ports(&task.inputs_cids[0]) else { return Err(RunError::Failed("it escaped".into())) };
+        let Err(refused) = ports(&task.inputs_cids[0]) else {
+            return Err(RunError::Failed("it escaped".into()));
+        };
         assert!(control::get_budget().memory_bytes == 32 << 20);
         control::progress("{\"progress\": 1}").expect("a progress");
         assert!(matches!(control::log_event("{"), Err(control::ReportError::InvalidJson(_))));

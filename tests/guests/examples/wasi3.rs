@@ -9,9 +9,7 @@ guests::runner!("wasi3", |_| {
     let before = wasi::clocks::monotonic_clock::now();
     let bytes = wasi::random::random::get_random_bytes(16);
     if bytes.len() != 16 || wasi::clocks::monotonic_clock::now() < before {
-        return Err(guests::Error::Failed(
-            "the clock or the random numbers of WASI 0.3 are broken".into(),
-        ));
+        return Err(guests::Error::Failed("the clock or the random numbers of WASI 0.3 are broken".into()));
     }
     Ok(())
 });

@@ -2,7 +2,7 @@
 
 wit_bindgen::generate!({ path: "../../wit", world: "runner", pub_export_macro: true, generate_all });
 
-pub use exports::posemesh::runner::entry::{Guest, Error, Task};
+pub use exports::posemesh::runner::entry::{Error, Guest, Task};
 pub use posemesh::runner::types::{Description, Requests};
 pub use posemesh::runner::{control, inputs, outputs};
 

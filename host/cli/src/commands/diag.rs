@@ -151,9 +151,10 @@ mod tests {
 
     #[test]
     fn a_secret_is_masked_wherever_it_stands() {
-        let mut packed =
-            json!({"log": ["a token hunter2hunter2 in a line"], "deep": {"x": ["hunter2hunter2"]}, "n": 7});
-        packed["hunter2hunter2"] = json!(r#"{"a line": "it was tok\"en\\1"}"#);
+        let mut packed = json!({
+            "log": ["a token hunter2hunter2 in a line"], "deep": {"x": ["hunter2hunter2"]}, "n": 7,
+            "hunter2hunter2": r#"{"a line": "it was tok\"en\\1"}"#,
+        });
         mask(&mut packed, &[Secret::new("hunter2hunter2"), Secret::new("tok\"en\\1"), Secret::new("a")]);
         assert_eq!(
             packed,
