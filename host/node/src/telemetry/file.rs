@@ -56,7 +56,6 @@ impl RotatingFile {
         match moved.and_then(|()| Self::open(self.settings.clone())) {
             Ok(anew) => *self = anew,
             Err(error) => {
-                self.full_at = self.written.saturating_add(self.settings.max_bytes);
                 let path = one_line(self.settings.path.display(), MAX_SHOWN);
                 let text = format!(
                     "{path} is full and can't be moved aside ({error}); it goes on in the same file: let this user write to its \
@@ -64,6 +63,8 @@ impl RotatingFile {
                 );
                 // If this fails, so does the line that follows, and is counted.
                 let _ = self.file.write_all(text.as_bytes());
+                self.written = self.written.saturating_add(text.len() as u64);
+                self.full_at = self.written.saturating_add(self.settings.max_bytes);
             }
         }
     }
@@ -163,10 +164,11 @@ mod tests {
         let told = all.matches("can't be moved aside").count();
         assert!((1..8).contains(&told), "once for each time that it would be full: {all}");
         fs::remove_dir_all(beside(&path, 1)).unwrap();
+        let all = all.len();
         for _ in 0..60 {
             file.write_all(b"later\n").unwrap();
         }
-        assert!(text(&beside(&path, 1)).contains("line 59") && !text(&path).contains("line"), "it heals");
+        assert!(beside(&path, 1).is_file() && text(&path).len() <= 200 && all > 200, "it heals");
     }
 
     #[test]
