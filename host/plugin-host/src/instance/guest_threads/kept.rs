@@ -103,7 +103,7 @@ impl KeptThreads {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use std::sync::mpsc::channel;
     use std::thread::{ThreadId, current};
