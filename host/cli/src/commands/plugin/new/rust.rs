@@ -1,4 +1,4 @@
-//! The project of a runner in Rust, with the SDK beside it: it builds with nothing but crates.io.
+//! The project of a runner in Rust, with the SDK beside it: it builds with nothing but published crates.
 
 use posemesh_plugin_host::contract;
 
