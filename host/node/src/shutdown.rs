@@ -211,6 +211,8 @@ mod tests {
         assert_eq!(shutdown.draining(), Some(AfterDrain::Stay), "without a time it stays");
         shutdown.drain(AfterDrain::Stop);
         assert_eq!(shutdown.paused(), None, "a drain takes its place");
+        assert!(!shutdown.pause(until(1)), "a node that is to stop is not kept by a pause");
+        assert_eq!((shutdown.draining(), shutdown.paused()), (Some(AfterDrain::Stop), None));
         ends.abort();
     }
 

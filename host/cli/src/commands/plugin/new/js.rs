@@ -1,9 +1,6 @@
 //! The project of a runner in JavaScript for QuickJS, with the SDK and the contract beside it.
 
-use posemesh_plugin_host::contract;
-
-use crate::commands::plugin::new::project::{Project, ProjectName, filled};
-use crate::commands::plugin::written::NewFile;
+use crate::commands::plugin::new::project::{Project, ProjectName, with_sdk};
 
 /// A file of the template, by its path in the project.
 macro_rules! template {
@@ -48,14 +45,9 @@ const SDK: [(&str, &str); 8] = sdk! {
 
 /// The project of a name.
 pub(super) fn project(name: &ProjectName) -> Project {
-    let mut files = filled(name, &TEMPLATE);
-    files.extend(SDK.map(|(path, text)| NewFile { path: path.into(), text: text.into() }));
-    files.extend(
-        contract::FILES.map(|(file, text)| NewFile { path: format!("wit/{file}").into(), text: text.into() }),
-    );
     let component = format!("{}.wasm", name.in_code());
     Project {
-        files,
+        files: with_sdk(name, &TEMPLATE, &SDK),
         next: vec![
             "npm test".to_owned(),
             "npm ci && npm run build".to_owned(),

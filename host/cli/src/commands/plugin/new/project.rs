@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::str::FromStr;
 
+use posemesh_plugin_host::contract;
+
 use crate::commands::plugin::written::NewFile;
 
 /// The name of the runner in the templates; `my_runner` is its other spelling.
@@ -99,6 +101,23 @@ pub(crate) struct Project {
     pub(crate) files: Vec<NewFile>,
     /// The commands that build and try it, in the order in which they are typed.
     pub(crate) next: Vec<String>,
+}
+
+/// The files of a template for a name, with those of an SDK as they are and the contract beside them.
+pub(crate) fn with_sdk(
+    name: &ProjectName,
+    template: &[(&str, &'static str)],
+    sdk: &[(&str, &'static str)],
+) -> Vec<NewFile> {
+    let as_it_is = |&(path, text): &(&str, &'static str)| NewFile { path: path.into(), text: text.into() };
+    let wit = |(file, text): (&str, &'static str)| NewFile {
+        path: format!("wit/{file}").into(),
+        text: text.into(),
+    };
+    let mut files = filled(name, template);
+    files.extend(sdk.iter().map(as_it_is));
+    files.extend(contract::FILES.map(wit));
+    files
 }
 
 /// The files of a template, each with its path, for a name.

@@ -1,9 +1,6 @@
 //! The project of a runner in Python, with the SDK and the contract beside it.
 
-use posemesh_plugin_host::contract;
-
-use crate::commands::plugin::new::project::{Project, ProjectName, filled};
-use crate::commands::plugin::written::NewFile;
+use crate::commands::plugin::new::project::{Project, ProjectName, with_sdk};
 
 /// A file of the template, by its path in the project.
 macro_rules! template {
@@ -47,14 +44,9 @@ const SDK: [(&str, &str); 9] = sdk! {
 
 /// The project of a name.
 pub(super) fn project(name: &ProjectName) -> Project {
-    let mut files = filled(name, &TEMPLATE);
-    files.extend(SDK.map(|(path, text)| NewFile { path: path.into(), text: text.into() }));
-    files.extend(
-        contract::FILES.map(|(file, text)| NewFile { path: format!("wit/{file}").into(), text: text.into() }),
-    );
     let component = format!("{}.wasm", name.in_code());
     Project {
-        files,
+        files: with_sdk(name, &TEMPLATE, &SDK),
         next: vec![
             "python3 -m unittest".to_owned(),
             "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt".to_owned(),
