@@ -73,8 +73,15 @@ impl Browser {
         browser
     }
 
-    /// Gives an order, and waits for its answer; events in between are not looked at.
+    /// Gives an order, and waits for its result.
     pub(crate) async fn ask(&mut self, method: &str, params: Value) -> Value {
+        let answer = self.exchange(method, params).await;
+        assert!(answer["error"].is_null(), "{method}: {answer}");
+        answer["result"].clone()
+    }
+
+    /// Gives an order, and waits for its answer, an error or a result; events in between are not looked at.
+    async fn exchange(&mut self, method: &str, params: Value) -> Value {
         self.last += 1;
         let mut order = json!({"id": self.last, "method": method, "params": params});
         if let Some(session) = &self.session {
@@ -89,28 +96,43 @@ impl Browser {
                 text.pop();
                 let answer: Value = serde_json::from_slice(&text).expect("JSON");
                 if answer["id"] == self.last {
-                    assert!(answer["error"].is_null(), "{method}: {answer}");
-                    return answer["result"].clone();
+                    return answer;
                 }
             }
         };
         timeout(TIMEOUT, answer).await.unwrap_or_else(|_| panic!("no answer to {method}"))
     }
 
+    /// The value of an expression in the page, or why it has none: a page that is still loading has no body, and
+    /// evaluates nothing while one document takes the place of another.
+    async fn evaluate(&mut self, expression: &str) -> Result<Value, Value> {
+        let order = json!({"expression": expression, "returnByValue": true});
+        let answer = self.exchange("Runtime.evaluate", order).await;
+        let result = &answer["result"];
+        if answer["error"].is_null() && result["exceptionDetails"].is_null() {
+            Ok(result["result"]["value"].clone())
+        } else {
+            Err(answer)
+        }
+    }
+
     /// The value of an expression in the page.
     pub(crate) async fn value(&mut self, expression: &str) -> Value {
-        let evaluated =
-            self.ask("Runtime.evaluate", json!({"expression": expression, "returnByValue": true})).await;
-        assert!(evaluated["exceptionDetails"].is_null(), "{expression}: {evaluated}");
-        evaluated["result"]["value"].clone()
+        self.evaluate(expression).await.unwrap_or_else(|answer| panic!("{expression}: {answer}"))
     }
 
     /// Waits until an expression in the page is true.
     pub(crate) async fn until(&mut self, expression: &str) {
         let deadline = Instant::now() + TIMEOUT;
-        while self.value(expression).await != true {
-            let page = self.value("document.body.innerText").await;
-            assert!(Instant::now() < deadline, "{expression} is never true: {page}");
+        loop {
+            let seen = self.evaluate(expression).await;
+            if seen == Ok(Value::Bool(true)) {
+                return;
+            }
+            if Instant::now() >= deadline {
+                let page = self.evaluate("document.body?.innerText").await;
+                panic!("{expression} is never true: it is {seen:?}, on the page {page:?}");
+            }
             sleep(Duration::from_millis(100)).await;
         }
     }
