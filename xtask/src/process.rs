@@ -159,7 +159,7 @@ impl Cmd {
     ///
     /// # Errors
     /// If it can't be started, or the file can't be written.
-    pub(crate) fn run_into(self, path: &Path) -> Result<bool> {
+    pub(crate) fn run_into(&self, path: &Path) -> Result<bool> {
         let file = File::create(path).with_context(|| format!("write {}", path.display()))?;
         let expression = self.expression().stdin_null().stderr_to_stdout().stdout_file(file);
         let output = expression.run().map_err(|error| self.not_started(&error))?;

@@ -11,6 +11,8 @@ use crate::testing::pool::Ended;
 pub(super) struct Outcome {
     pub(super) name: String,
     pub(super) ok: bool,
+    /// Whether it failed beside the others, and passed alone.
+    pub(super) unsteady: bool,
     took: Duration,
     pub(super) passed: usize,
     failed: usize,
@@ -23,9 +25,9 @@ impl Outcome {
     ///
     /// # Errors
     /// If that can't be read.
-    pub(super) fn of(ended: Ended) -> Result<Self> {
-        let Ended { name, output, took, ok } = ended;
-        let output = read(&output)?;
+    pub(super) fn of(ended: &Ended) -> Result<Self> {
+        let Ended { job, output, took, ok } = ended;
+        let output = read(output)?;
         let (mut passed, mut failed, mut ignored) = (0, 0, 0);
         // Doc tests print one for each library.
         for line in output.lines().filter(|line| line.starts_with("test result: ")) {
@@ -33,7 +35,8 @@ impl Outcome {
             failed += count(line, " failed");
             ignored += count(line, " ignored");
         }
-        Ok(Self { name, ok, took, passed, failed, ignored, output })
+        let (name, ok, took) = (job.name.clone(), *ok, *took);
+        Ok(Self { name, ok, unsteady: false, took, passed, failed, ignored, output })
     }
 
     /// Whether there is nothing to tell: no test of it was asked for.
@@ -43,7 +46,11 @@ impl Outcome {
 
     /// `ok       64.4 s  tests: status: 10 passed`.
     pub(super) fn line(&self) -> String {
-        let word = if self.ok { "ok" } else { "FAILED" };
+        let word = match (self.ok, self.unsteady) {
+            (true, _) => "ok",
+            (false, true) => "UNSTEADY",
+            (false, false) => "FAILED",
+        };
         let mut counts = vec![format!("{} passed", self.passed)];
         if self.failed > 0 {
             counts.push(format!("{} failed", self.failed));
@@ -51,7 +58,7 @@ impl Outcome {
         if self.ignored > 0 {
             counts.push(format!("{} ignored", self.ignored));
         }
-        format!("{word:<6} {:>7.1} s  {:<40} {}", self.took.as_secs_f64(), self.name, counts.join(", "))
+        format!("{word:<8} {:>5.1} s  {:<40} {}", self.took.as_secs_f64(), self.name, counts.join(", "))
     }
 
     /// What the program printed about its failures. All of it if it ended before it could say anything about them.
@@ -71,13 +78,15 @@ fn count(line: &str, what: &str) -> usize {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::process::Cmd;
+    use crate::testing::pool::Job;
 
     fn outcome(ok: bool, printed: &str) -> Outcome {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), printed).unwrap();
         let took = Duration::from_millis(64_370);
-        Outcome::of(Ended { name: "tests: status".to_owned(), output: file.path().to_owned(), took, ok })
-            .unwrap()
+        let job = Job { name: "tests: status".to_owned(), command: Cmd::new("status"), begins: 0 };
+        Outcome::of(&Ended { job, output: file.path().to_owned(), took, ok }).unwrap()
     }
 
     #[test]

@@ -44,7 +44,7 @@ impl Job {
 
 /// A program that has ended.
 pub(super) struct Ended {
-    pub(super) name: String,
+    pub(super) job: Job,
     /// Everything that it printed, on both streams in their order.
     pub(super) output: PathBuf,
     pub(super) took: Duration,
@@ -116,9 +116,8 @@ pub(super) fn run(
 
 fn run_one(job: Job, folder: &Path, began: Instant) -> Result<Ended> {
     let output = folder.join(job.file());
-    let name = job.name.clone();
-    let ok = job.command.run_into(&output).with_context(|| format!("run {name}"))?;
-    Ok(Ended { name, output, took: began.elapsed(), ok })
+    let ok = job.command.run_into(&output).with_context(|| format!("run {}", job.name))?;
+    Ok(Ended { job, output, took: began.elapsed(), ok })
 }
 
 /// What is running, and for how long.
@@ -140,7 +139,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut all = Vec::new();
         let ended = |ended: Ended| {
-            all.push((ended.name, ended.ok, fs::read_to_string(ended.output)?));
+            all.push((ended.job.name, ended.ok, fs::read_to_string(ended.output)?));
             Ok(())
         };
         run(jobs, at_once, folder.path(), ended).unwrap();
