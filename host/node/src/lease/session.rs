@@ -114,8 +114,9 @@ impl LeaseSession {
         } else {
             SetupError::Shutdown
         };
-        let (close, written) = Closing::begin(&self, record, began);
-        let (outcome, ()) = tokio::join!(self.end_unstarted(error), written);
+        // It need not be written before it ends: a node that dies meanwhile would give it back twice.
+        let (close, _written) = Closing::begin(&self, record, began);
+        let outcome = self.end_unstarted(error).await;
         close.end(outcome, false, None)
     }
 

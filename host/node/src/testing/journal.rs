@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
@@ -12,23 +13,34 @@ use crate::journal::LeaseJournal;
 
 /// A journal in memory.
 #[derive(Debug, Default)]
-pub(crate) struct FakeJournal(Mutex<BTreeSet<Uuid>>);
+pub(crate) struct FakeJournal {
+    held: Mutex<BTreeSet<Uuid>>,
+    hangs: AtomicBool,
+}
 
 impl FakeJournal {
     /// The tasks whose leases are held.
     pub(crate) fn held(&self) -> Vec<Uuid> {
-        self.0.lock().unwrap().iter().copied().collect()
+        self.held.lock().unwrap().iter().copied().collect()
+    }
+
+    /// From now on nothing gets to the disk.
+    pub(crate) fn hang(&self) {
+        self.hangs.store(true, Ordering::Relaxed);
     }
 }
 
 impl LeaseJournal for FakeJournal {
     fn begin(&self, task_id: Uuid) -> BoxFuture<'static, ()> {
-        self.0.lock().unwrap().insert(task_id);
-        Box::pin(std::future::ready(()))
+        self.held.lock().unwrap().insert(task_id);
+        match self.hangs.load(Ordering::Relaxed) {
+            true => Box::pin(std::future::pending()),
+            false => Box::pin(std::future::ready(())),
+        }
     }
 
     fn end(&self, task_id: Uuid) {
-        self.0.lock().unwrap().remove(&task_id);
+        self.held.lock().unwrap().remove(&task_id);
     }
 }
 

@@ -114,6 +114,21 @@ async fn a_lease_that_is_granted_during_the_shutdown_is_released() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_lease_that_is_released_is_over_in_the_journal_as_soon_as_the_server_says_so() {
+    let fixture = LeaseFixture::new(|_: RunnerCall| async { panic!("it must not be started") }).await;
+    fixture.journal.hang();
+    fixture.server.on_lease(3 * SECOND, work());
+    let running = RunningWorker::start(fixture, WorkerSettings::default());
+    running.fixture.server.saw("lease", 1).await;
+    let (server, journal) = (running.fixture.server.clone(), running.fixture.journal.clone());
+    let began = Instant::now();
+    running.stop().await;
+    assert_eq!(server.words(), "lease fail");
+    assert!(journal.held().is_empty(), "killed while its disk hangs, the node would give it back twice");
+    assert!(began.elapsed() < 4 * SECOND, "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_request_for_work_that_is_never_answered_is_dropped_soon_whatever_the_grace_time() {
     for grace in [GRACE, 8 * SECOND] {
         let fixture = LeaseFixture::new(|_| pending()).await;
