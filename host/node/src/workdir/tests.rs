@@ -155,13 +155,20 @@ async fn a_cleaner_of_temporary_files_does_not_give_a_living_nodes_directory_awa
     assert!(task.disk().path().exists(), "the second node leaves what the first one uses");
 }
 
+/// Removes a folder with all that is in it, while the journal's thread may be looking whether its file is still there.
+fn take_away(folder: &Path) {
+    while folder.exists() {
+        let _ = fs::remove_dir_all(folder);
+    }
+}
+
 #[tokio::test]
 async fn a_directory_that_goes_is_made_again_and_locked() {
     let root = tempfile::tempdir().unwrap();
     let work = root.path().join("work");
     let (dirs, _) = WorkDirs::open(work.clone(), OWNER).await.unwrap();
     dirs.check().unwrap();
-    fs::remove_dir_all(&work).unwrap();
+    take_away(&work);
     let error = dirs.task_dir().disk().folder().unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::NotFound, "what holds it is not made by a task");
     dirs.check().unwrap();
@@ -197,7 +204,7 @@ async fn a_directory_that_can_not_be_written_to_is_an_error_with_its_cure() {
     let root = tempfile::tempdir().unwrap();
     let work = root.path().join("work");
     let (dirs, _) = WorkDirs::open(work.clone(), OWNER).await.unwrap();
-    fs::remove_dir_all(&work).unwrap();
+    take_away(&work);
     // Not even root can make a directory below a file.
     fs::write(&work, "").unwrap();
     let error = dirs.check().unwrap_err().to_string();
