@@ -10,6 +10,8 @@ mod deploy;
 mod docs;
 #[cfg(test)]
 mod documents;
+#[cfg(test)]
+mod excerpts;
 mod features;
 mod fuzz;
 mod guests;
