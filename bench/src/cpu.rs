@@ -61,7 +61,7 @@ impl Cost {
 /// Without `/proc`, or when there is no such process.
 pub(crate) fn cost(pid: &str) -> Result<Cost> {
     let mut cost = Cost { own: processor_time(pid)?.own, children: Duration::ZERO, switches: switches(pid) };
-    for child in children(pid) {
+    for child in descendants(pid) {
         // One that ends meanwhile counts nothing.
         cost.children += processor_time(&child).map(|time| time.own).unwrap_or_default();
         cost.switches += switches(&child);
@@ -70,7 +70,7 @@ pub(crate) fn cost(pid: &str) -> Result<Cost> {
 }
 
 /// Children of all threads of a process.
-fn children(pid: &str) -> Vec<String> {
+pub(crate) fn descendants(pid: &str) -> Vec<String> {
     let of_thread = |thread: &str| {
         std::fs::read_to_string(format!("/proc/{pid}/task/{thread}/children")).unwrap_or_default()
     };

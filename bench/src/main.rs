@@ -3,6 +3,7 @@
 
 mod cpu;
 mod memory;
+mod node;
 mod plugins;
 mod sample;
 mod size;
@@ -22,6 +23,8 @@ struct Args {
 
 #[derive(Subcommand)]
 enum What {
+    /// A node by itself: its start, its idling, and very many tasks at once
+    Node(node::Options),
     /// The plugin host: time of a task, of loading and of swapping, memory
     Plugins,
     /// Storage: memory and throughput of a node that copies a large artifact, next to curl and to the
@@ -34,6 +37,7 @@ enum What {
 #[tokio::main]
 async fn main() -> Result<()> {
     match Args::parse().what {
+        What::Node(options) => node::measure(&options).await,
         What::Plugins => plugins::measure().await,
         What::Storage(options) => storage::measure(&options).await,
         What::Tasks(options) => tasks::measure(&options).await,
