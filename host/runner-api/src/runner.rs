@@ -89,6 +89,7 @@ pub trait Runner: Send + Sync {
 }
 
 /// Everything that one run needs.
+#[derive(Clone)]
 pub struct RunnerCall {
     /// The task that the runner works on.
     pub task: Task,

@@ -35,6 +35,30 @@ async fn a_signal_to_the_whole_group_leaves_its_tasks_to_the_node() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_meets_a_dying_process_gets_another() {
+    let scene = Scene::new().await;
+    let node = scene.node();
+    let first = scene.submit_noop(Duration::from_millis(10));
+    scene.wait_for_end(first, &node).await;
+    let kept = children(node.id());
+    let each = |signal| {
+        for child in &kept {
+            let child = Pid::from_raw(i32::try_from(*child).expect("a pid")).expect("a pid");
+            kill_process(child, signal).expect("it is kept warm");
+        }
+    };
+    // It takes nothing more, and dies with the order unread.
+    each(Signal::STOP);
+    let task = scene.submit_noop(Duration::from_millis(10));
+    until(|| scene.task(task).status != TaskStatus::Queued).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    each(Signal::KILL);
+    scene.wait_for_end(task, &node).await;
+    let task = scene.task(task);
+    assert_eq!((task.status, task.leases.len()), (TaskStatus::Completed, 1), "{task:?}: {}", node.log());
+}
+
 async fn until(mut is_so: impl FnMut() -> bool) {
     let deadline = tokio::time::Instant::now() + 2 * TIMEOUT;
     while !is_so() {

@@ -1,4 +1,5 @@
-//! One budget of a task's directory for two processes: a page on which each writes what it has taken.
+//! One budget of a task's directory for two processes: a page on which each writes what it has taken. On it the process
+//! notes too that it has begun with the task: of one that has died, nothing else tells.
 //!
 //! Neither can spend more than the whole budget by what the other writes there.
 
@@ -11,6 +12,9 @@ use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create
 use rustix::io::{pread, pwrite};
 
 const WORD: u64 = 8;
+/// What each side has taken, and whether the process has begun.
+const WORDS: u64 = 3;
+const BEGUN: u64 = 2 * WORD;
 
 /// Whose side of the page this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,20 +34,31 @@ impl SharedDisk {
     /// The node's side of a new page.
     pub(crate) fn create() -> io::Result<Self> {
         let page = memfd_create("posemesh-disk", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
-        ftruncate(&page, 2 * WORD)?;
+        ftruncate(&page, WORDS * WORD)?;
         fcntl_add_seals(&page, SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL)?;
         Ok(Self { page: Arc::new(page), side: Side::Node })
     }
 
-    /// The node's side of a page that a call has used before. Nothing is taken on either side.
+    /// The node's side of a page that a call has used before. Nothing is taken on either side, and nothing has begun.
     pub(crate) fn again(page: Arc<OwnedFd>) -> io::Result<Self> {
-        pwrite(&*page, &[0; 2 * WORD as usize], 0)?;
+        pwrite(&*page, &[0; (WORDS * WORD) as usize], 0)?;
         Ok(Self { page, side: Side::Node })
     }
 
     /// The guest's side of a page that the node has made.
     pub(crate) fn of(page: Arc<OwnedFd>) -> Self {
         Self { page, side: Side::Guest }
+    }
+
+    /// Notes that the process begins with the call.
+    pub(crate) fn begin(&self) {
+        let _ = pwrite(&*self.page, &[1], BEGUN);
+    }
+
+    /// Whether the process says that it has begun with the call.
+    pub(crate) fn has_begun(&self) -> bool {
+        let mut begun = [0];
+        !matches!(pread(&*self.page, &mut begun[..], BEGUN), Ok(1) if begun == [0])
     }
 
     /// To be handed to the other side.
@@ -101,7 +116,10 @@ mod tests {
         assert!(!guest.set_written(100));
         assert!(guest.set_written(101));
         node.share_no_more();
+        SharedDisk::of(page.clone()).begin();
+        assert!(SharedDisk { page: page.clone(), side: Side::Node }.has_begun());
         let again = SharedDisk::again(page).unwrap();
         assert_eq!(again.used(), 0, "what another call has taken does not count");
+        assert!(!again.has_begun(), "nor that it had begun");
     }
 }

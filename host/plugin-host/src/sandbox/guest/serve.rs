@@ -123,7 +123,9 @@ fn take(
                 reports: Reports::new(ReportLimits::default()),
                 abandoned: CancellationToken::new(),
             };
-            let call = run_order(shared.clone(), lines.clone(), *order, SharedDisk::of(page), &line);
+            let page = SharedDisk::of(page);
+            page.begin();
+            let call = run_order(shared.clone(), lines.clone(), *order, page, &line);
             lines.lock().unwrap_or_else(PoisonError::into_inner).insert(line.link.call, line);
             drop(tokio::spawn(call));
         }

@@ -51,30 +51,41 @@ pub(super) struct CallSetup {
     pub(super) instance_bytes: u64,
 }
 
+/// What became of a task in a process.
+pub(super) struct Ran {
+    pub(super) result: Result<(), RunFailure>,
+    /// Whether the process had begun with it. If not, nothing of it has happened.
+    pub(super) begun: bool,
+}
+
+impl Ran {
+    fn host(what: String) -> Self {
+        Self { result: Err(RunFailure::host(what)), begun: true }
+    }
+}
+
 /// Runs one task in a process. Dropping the future ends it there.
-pub(super) async fn run(process: Arc<Process>, setup: CallSetup, call: RunnerCall) -> Result<(), RunFailure> {
+pub(super) async fn run(process: Arc<Process>, setup: Arc<CallSetup>, call: RunnerCall) -> Ran {
     let abandoned = CancellationToken::new();
     let _abandon_on_drop = abandoned.clone().drop_guard();
     // On its own, so that what a dropped call leaves behind is cleaned up in order.
     let ended = tokio::spawn(drive(process, setup, call, abandoned)).await;
-    ended.unwrap_or_else(|error| {
-        Err(RunFailure::host(format!("the host failed while it ran the runner: {error}")))
-    })
+    ended.unwrap_or_else(|error| Ran::host(format!("the host failed while it ran the runner: {error}")))
 }
 
 async fn drive(
     process: Arc<Process>,
-    setup: CallSetup,
+    setup: Arc<CallSetup>,
     call: RunnerCall,
     abandoned: CancellationToken,
-) -> Result<(), RunFailure> {
+) -> Ran {
     let trouble = RunTrouble::default();
     let log = log_of(&setup.label, &setup.grant.limits, &call, &trouble);
     let (id, mut frames, _registered) = process.call();
     let folder = process.folder.join(format!("task-{id}"));
     let _room = process.begin(&setup.grant.limits);
     let context = CallContext { id, process: &process, setup: &setup, log: &log, trouble: &trouble };
-    let (result, made) = context.run(call, folder.clone(), &mut frames, &abandoned).await;
+    let (Ran { result, begun }, made) = context.run(call, folder.clone(), &mut frames, &abandoned).await;
     let result = setup.claims.judge(result, &folder).await;
     log.close();
     if made {
@@ -85,7 +96,7 @@ async fn drive(
             }
         }));
     }
-    result
+    Ran { result, begun }
 }
 
 struct CallContext<'a> {
@@ -104,16 +115,17 @@ impl CallContext<'_> {
         folder: PathBuf,
         frames: &mut tokio::sync::mpsc::Receiver<ToNode>,
         abandoned: &CancellationToken,
-    ) -> (Result<(), RunFailure>, bool) {
+    ) -> (Ran, bool) {
         let limits = &self.setup.grant.limits;
         let (memory, page) = match self.process.memories.take() {
             Ok(taken) => taken,
             Err(error) => {
-                return (Err(RunFailure::host(format!("making the memory of a call: {error}"))), false);
+                return (Ran::host(format!("making the memory of a call: {error}")), false);
             }
         };
         call.disk.set_limit(limits.scratch_bytes);
-        call.disk.share_with(Arc::new(page));
+        let page = Arc::new(page);
+        call.disk.share_with(page.clone());
         let http =
             !self.setup.grant.network_hosts.is_empty() || !self.setup.grant.private_network_hosts.is_empty();
         let requests = http.then(|| Requests::new(Outbound::new(&self.setup.grant, self.log.clone())));
@@ -156,10 +168,11 @@ impl CallContext<'_> {
                 if !abandoned {
                     self.process.memories.give_back(memory);
                 }
-                (result.map_err(|failure| self.failure(failure)), folder || abandoned)
+                let result = result.map_err(|failure| self.failure(failure));
+                (Ran { result, begun: true }, folder || abandoned)
             }
             // Its process is gone, or about to be: nobody uses its memory again.
-            Err(failure) => (Err(failure), true),
+            Err(failure) => (Ran { result: Err(failure), begun: page.has_begun() }, true),
         }
     }
 

@@ -10,6 +10,8 @@ use tokio::process::{Child, ChildStderr};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::sandbox::node::groups::Group;
+
 /// How much is kept of what a process writes to its standard error.
 const MAX_COMPLAINT: usize = 2 << 10;
 
@@ -23,6 +25,8 @@ pub(super) struct ProcessEnd {
     pub(super) complaint: String,
     /// The kernel has ended processes for want of memory meanwhile.
     pub(super) out_of_memory: bool,
+    /// The kernel has ended it for using more than its control group may.
+    pub(super) its_own_memory: bool,
 }
 
 impl ProcessEnd {
@@ -35,6 +39,9 @@ impl ProcessEnd {
         };
         match (&self.killed, self.status) {
             (Some(why), _) => format!("the node has ended it: {why}"),
+            (None, Some(_)) if self.its_own_memory => {
+                "the kernel has ended it: it used more memory than its tasks may".to_owned()
+            }
             (None, Some(status)) => match status.signal() {
                 Some(signal) => format!("signal {signal} ({}){complaint}", signal_name(signal)),
                 None => format!("{status}{complaint}"),
@@ -46,7 +53,7 @@ impl ProcessEnd {
     /// Whether the kernel has ended it, which it does when memory runs out. Somebody else may send that signal too.
     pub(super) fn by_the_kernel(&self) -> bool {
         let by_signal = self.status.and_then(|status| status.signal()) == Some(libc::SIGKILL);
-        self.killed.is_none() && by_signal && self.out_of_memory
+        self.killed.is_none() && by_signal && self.out_of_memory && !self.its_own_memory
     }
 }
 
@@ -81,10 +88,9 @@ impl KillSwitch {
 
 /// Waits for a process's end, whoever brings it about.
 pub(super) async fn wait(
-    mut child: Child,
-    stderr: Option<ChildStderr>,
-    kill: CancellationToken,
-    killed: Arc<Mutex<Option<String>>>,
+    (mut child, stderr): (Child, Option<ChildStderr>),
+    group: Option<Arc<Group>>,
+    (kill, killed): (CancellationToken, Arc<Mutex<Option<String>>>),
     ended: watch::Sender<Option<ProcessEnd>>,
 ) {
     let listening = tokio::spawn(last_words(stderr));
@@ -99,8 +105,10 @@ pub(super) async fn wait(
     let complaint = listening.await.unwrap_or_default();
     let killed = killed.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let out_of_memory = oom_kills().await > before;
+    let its_own_memory = group.is_some_and(|group| group.ran_out_of_memory());
+    let end = ProcessEnd { killed, status: status.ok(), complaint, out_of_memory, its_own_memory };
     // Nobody may be interested any more.
-    let _ = ended.send(Some(ProcessEnd { killed, status: status.ok(), complaint, out_of_memory }));
+    let _ = ended.send(Some(end));
 }
 
 /// How many processes the kernel has ended for want of memory since it was started, those of cgroups included.

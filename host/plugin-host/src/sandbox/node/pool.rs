@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use posemesh_files::remove_tree;
-use posemesh_runner_api::failure::RunFailure;
+use posemesh_runner_api::failure::{FailureKind, RunFailure};
 use posemesh_runner_api::runner::RunnerCall;
 use rustix::fs::fstat;
 
@@ -21,12 +21,16 @@ use crate::manifest::limits::Limits;
 use crate::manifest::policy::Grant;
 use crate::sandbox::node::call::{CallSetup, run};
 use crate::sandbox::node::claims::HostClaims;
+use crate::sandbox::node::groups::{Group, Groups};
 use crate::sandbox::node::process::{Process, Start, StartError};
 use crate::sandbox::settings::{SandboxError, SandboxMode, SandboxSettings};
 use crate::sandbox::wire::NotDescribed;
 
 /// How long a process is kept without a task.
 const KEEP_IDLE: Duration = Duration::from_secs(60);
+
+/// How many processes a task may meet that end before they have begun with it.
+const CHANCES: u32 = 3;
 
 /// Starts sandbox processes. One a node.
 #[derive(Debug)]
@@ -37,6 +41,7 @@ pub(crate) struct Sandbox {
     given: Option<PathBuf>,
     next: AtomicU64,
     missing: Mutex<Option<Vec<String>>>,
+    groups: Option<Groups>,
 }
 
 /// Starts a sandbox process that only tries what this system can hold it by; says what it lacks, in words.
@@ -47,6 +52,22 @@ pub async fn check(settings: SandboxSettings) -> Result<Vec<String>, SandboxErro
     match Sandbox::new(settings) {
         Some(sandbox) => sandbox.probe().await.map_err(SandboxError),
         None => Ok(Vec::new()),
+    }
+}
+
+/// The node's own control group, if it was delegated.
+fn groups() -> Option<Groups> {
+    match Groups::delegated() {
+        Ok(groups) => {
+            if let Some(groups) = &groups {
+                tracing::info!(below = %groups, "sandbox processes get control groups of their own");
+            }
+            groups
+        }
+        Err(what) => {
+            tracing::warn!("sandbox processes get no control groups: {what}");
+            None
+        }
     }
 }
 
@@ -81,6 +102,7 @@ impl Sandbox {
             given: folder,
             next: AtomicU64::new(1),
             missing: Mutex::default(),
+            groups: groups(),
         }))
     }
 
@@ -94,7 +116,7 @@ impl Sandbox {
     /// # Errors
     /// When no process can be started, or when something is lacking and everything is required.
     pub(crate) async fn probe(&self) -> Result<Vec<String>, String> {
-        let running = self.start("probe", None, Vec::new()).await.map_err(|error| match error {
+        let running = self.start("probe", None, &[]).await.map_err(|error| match error {
             StartError::World(what) | StartError::Host(what) => what,
         })?;
         let missing = running.process.missing.clone();
@@ -128,15 +150,15 @@ impl Sandbox {
         &self,
         label: &str,
         code: Option<&OwnedFd>,
-        folders: Vec<OpenFolder>,
+        folders: &[OpenFolder],
     ) -> Result<Running, StartError> {
         let host = |what: String, error: io::Error| StartError::Host(format!("{what}: {error}"));
         let (parent, own) = self
             .new_folder()
             .map_err(|error| host("making the folder of a sandbox process".to_owned(), error))?;
         let folder = OwnFolder { path: own.clone(), _parent: parent };
-        let granted = Granted::of(&folders)
-            .map_err(|error| host("looking at the granted folders".to_owned(), error))?;
+        let granted =
+            Granted::of(folders).map_err(|error| host("looking at the granted folders".to_owned(), error))?;
         let start = Start {
             program: &self.program,
             label: label.to_owned(),
@@ -144,10 +166,23 @@ impl Sandbox {
             folder: own,
             folders,
             require: self.require,
+            group: self.group(),
         };
         let process = Process::start(start).await?;
         self.note_missing(&process.missing);
         Ok(Running { process, granted, watched: AtomicBool::new(false), _folder: folder })
+    }
+
+    /// A control group for a process, where there are any.
+    fn group(&self) -> Option<Arc<Group>> {
+        let made = self.groups.as_ref()?.group(self.next.fetch_add(1, Ordering::Relaxed));
+        match made {
+            Ok(group) => Some(Arc::new(group)),
+            Err(error) => {
+                tracing::warn!(%error, "a sandbox process gets no control group: it could not be made");
+                None
+            }
+        }
     }
 
     fn note_missing(&self, missing: &[String]) {
@@ -229,8 +264,8 @@ impl Pool {
     }
 
     /// Starts a process that has these folders, or takes the one that is there.
-    async fn process(&self, folders: Vec<OpenFolder>) -> Result<Arc<Running>, StartError> {
-        let granted = Granted::of(&folders)
+    async fn process(&self, folders: &[OpenFolder]) -> Result<Arc<Running>, StartError> {
+        let granted = Granted::of(folders)
             .map_err(|error| StartError::Host(format!("looking at the granted folders: {error}")))?;
         let mut current = self.current.lock().await;
         if let Some(running) = &*current
@@ -256,7 +291,7 @@ impl Pool {
         folders: Vec<OpenFolder>,
         linked: impl FnOnce(),
     ) -> Result<RawDescription, LoadFailure> {
-        let running = self.process(folders).await.map_err(|error| match error {
+        let running = self.process(&folders).await.map_err(|error| match error {
             StartError::World(what) => LoadFailure::World(what),
             StartError::Host(what) => LoadFailure::Host(what),
         })?;
@@ -269,7 +304,7 @@ impl Pool {
         })
     }
 
-    /// Runs a task.
+    /// Runs a task. One that meets a process which dies before it has begun with it gets another.
     pub(crate) async fn run(
         &self,
         label: String,
@@ -278,23 +313,32 @@ impl Pool {
         folders: Vec<OpenFolder>,
         call: RunnerCall,
     ) -> Result<(), RunFailure> {
-        let running = self.process(folders).await.map_err(|error| match error {
-            StartError::World(what) | StartError::Host(what) => RunFailure::host(what),
-        })?;
-        let result = run(
-            running.process.clone(),
-            CallSetup {
-                label,
-                grant,
-                environment,
-                claims: self.claims.clone(),
-                instance_bytes: self.instance_bytes,
-            },
-            call,
-        )
-        .await;
-        self.end_when_idle(running);
-        result
+        let setup = Arc::new(CallSetup {
+            label,
+            grant,
+            environment,
+            claims: self.claims.clone(),
+            instance_bytes: self.instance_bytes,
+        });
+        let mut chances = CHANCES;
+        loop {
+            chances -= 1;
+            let running = self.process(&folders).await.map_err(|error| match error {
+                StartError::World(what) | StartError::Host(what) => RunFailure::host(what),
+            })?;
+            let ran = run(running.process.clone(), setup.clone(), call.clone()).await;
+            self.end_when_idle(running);
+            match ran.result {
+                Err(failure) if !ran.begun && failure.kind == FailureKind::Crashed && chances > 0 => {
+                    tracing::info!(
+                        task = %call.task.id,
+                        reason = %failure.reason,
+                        "a task met a sandbox process that was about to end; it gets another"
+                    );
+                }
+                result => return result,
+            }
+        }
     }
 
     /// Ends the process when it has had no task for a while. One watch a process, however many tasks it has had.

@@ -19,8 +19,10 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::folders::OpenFolder;
 use crate::manifest::description::RawDescription;
 use crate::manifest::limits::Limits;
+use crate::sandbox::arena::{SLOT, SLOTS};
 use crate::sandbox::channel::{ChannelEnd, pair};
 use crate::sandbox::node::ending::{KillSwitch, ProcessEnd, wait};
+use crate::sandbox::node::groups::Group;
 use crate::sandbox::node::memories::{DESCRIPTORS, Memories};
 use crate::sandbox::wire::{COMMAND, CallId, NotDescribed, NotReady, Setup, ToGuest, ToNode};
 
@@ -54,8 +56,10 @@ pub(super) struct Start<'a> {
     /// The process's own folder, which is there and empty.
     pub(super) folder: PathBuf,
     /// The granted folders.
-    pub(super) folders: Vec<OpenFolder>,
+    pub(super) folders: &'a [OpenFolder],
     pub(super) require: bool,
+    /// Its control group, where it gets one.
+    pub(super) group: Option<Arc<Group>>,
 }
 
 /// Why a process could not be started.
@@ -92,6 +96,7 @@ pub(super) struct Process {
     pub(super) memories: Memories,
     /// The limits of the calls that go on, added up, and when the last one ended.
     use_: Mutex<Use>,
+    group: Option<Arc<Group>>,
 }
 
 #[derive(Debug)]
@@ -129,11 +134,16 @@ impl Process {
             .spawn()
             .map_err(|error| host("starting a sandbox process", error))?;
         let pid = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        if let (Some(group), Some(id)) = (&start.group, child.id()) {
+            // Before it is told anything: it only waits for that. One that has died is noticed by its silence.
+            let _ = group.take(id);
+        }
         let end = Arc::new(ChannelEnd::new(ours, MAX_FRAME).map_err(|error| host("the channel", error))?);
         let stderr = child.stderr.take();
         let (ended_sender, ended) = watch::channel(None);
         let (kill, killed) = (CancellationToken::new(), Arc::new(Mutex::new(None)));
-        tokio::spawn(wait(child, stderr, kill.clone(), killed.clone(), ended_sender));
+        let (end_of, end_by) = ((child, stderr), (kill.clone(), killed.clone()));
+        tokio::spawn(wait(end_of, start.group.clone(), end_by, ended_sender));
         let calls: Calls = Arc::new(Mutex::new(Some(HashMap::new())));
         let (words, mut heard) = mpsc::channel(4);
         let process = Self {
@@ -158,6 +168,7 @@ impl Process {
                 held: [0; 3],
                 idle_since: Instant::now(),
             }),
+            group: start.group,
         };
         process.hold(&mut process.used());
         tokio::spawn(listen(end, calls, words, process.kill_switch()));
@@ -259,7 +270,12 @@ impl Process {
     /// Sets what the kernel lets the process have. Writable memory and not address space: wasmtime reserves much of
     /// that and uses little.
     fn hold(&self, used: &mut Use) {
-        let kept = self.memories.made() * DESCRIPTORS;
+        let memories = self.memories.made();
+        let kept = memories * DESCRIPTORS;
+        if let Some(group) = &self.group {
+            let files = memories.saturating_mul(SLOT as u64 * u64::from(SLOTS));
+            group.allow_memory(OWN_MEMORY.saturating_add(used.memory).saturating_add(files));
+        }
         let wanted = [
             OWN_MEMORY.saturating_add(used.memory),
             OWN_DESCRIPTORS.saturating_add(kept).saturating_add(used.descriptors),
@@ -295,8 +311,13 @@ impl Process {
     /// Waits for its end.
     pub(super) async fn over(&self) -> ProcessEnd {
         let mut ended = self.ended.clone();
-        let unknown =
-            || ProcessEnd { killed: None, status: None, complaint: String::new(), out_of_memory: false };
+        let unknown = || ProcessEnd {
+            killed: None,
+            status: None,
+            complaint: String::new(),
+            out_of_memory: false,
+            its_own_memory: false,
+        };
         match ended.wait_for(Option::is_some).await {
             Ok(end) => end.clone().unwrap_or_else(unknown),
             Err(_) => unknown(),
