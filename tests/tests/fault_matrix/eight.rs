@@ -43,6 +43,8 @@ async fn assert_the_rest_is_done(scene: &Scene, tasks: &[Uuid], node: &NodeProce
     assert_eq!(done, TASKS, "{}", node.log());
     let failed: usize = states.iter().map(|task| task.failures.len()).sum();
     let expired: u64 = states.iter().map(|task| u64::from(task.expired_leases)).sum();
+    // With `--nocapture`: the figures.
+    eprintln!("{done} of {TASKS} completed, {failed} attempts failed, {expired} leases expired");
     assert!(failed <= WORKERS && expired == 0, "{failed} failed, {expired} expired: {}", node.log());
 }
 
@@ -51,7 +53,9 @@ async fn until_well(scene: &Scene, node: &NodeProcess) -> Duration {
     let began = Instant::now();
     let seen = scene.devnet.requests().last().map_or(0, |request| request.seq);
     scene.wait_for_after(Endpoint::Lease, seen, node).await;
-    began.elapsed()
+    let took = began.elapsed();
+    eprintln!("asks for work again after {} ms", took.as_millis());
+    took
 }
 
 #[tokio::test]
@@ -91,7 +95,7 @@ async fn the_disk_is_filled_while_eight_tasks_run() {
     drop(file);
     std::fs::remove_file(&filler).expect("removed");
     let well = until_well(&scene, &node).await;
-    assert!(well < Duration::from_secs(30), "well again after {well:?}: {}", node.log());
+    assert!(well < Duration::from_secs(60), "well again after {well:?}: {}", node.log());
     assert_the_rest_is_done(&scene, &tasks, &node).await;
     assert_eq!(node.terminate().await, 0, "{}", node.log());
 }
@@ -104,7 +108,7 @@ async fn the_reader_of_the_log_is_killed_while_eight_tasks_run() {
     until_eight_run(&scene, &tasks, &node).await;
     node.close_log();
     let well = until_well(&scene, &node).await;
-    assert!(well < Duration::from_secs(10), "it was never unwell: {well:?}");
+    assert!(well < Duration::from_secs(60), "it was never unwell: {well:?}");
     assert_the_rest_is_done(&scene, &tasks, &node).await;
     assert_eq!(node.terminate().await, 0);
 }
