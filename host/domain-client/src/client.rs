@@ -47,6 +47,8 @@ pub struct TaskDomain {
     pub token: Arc<TaskToken>,
     /// The task, for names of artifacts and for logs.
     pub task_id: Uuid,
+    /// The task's inputs, in their order: some may be fetched before the runner asks for them.
+    pub inputs_cids: Vec<String>,
     /// The prefix of every artifact's path.
     pub outputs_prefix: Option<String>,
     /// The task's private directory, for what has to wait before it can be sent and is too large for memory.
@@ -101,11 +103,12 @@ impl DomainClient {
 
     /// Makes the ports of a task. Sends nothing: a domain that can't be used shows when a port is used.
     pub fn for_task(&self, domain: TaskDomain) -> DomainPorts {
-        let TaskDomain { base_url, domain_id, token, task_id, outputs_prefix, disk, stop } = domain;
+        let TaskDomain { base_url, domain_id, token, task_id, inputs_cids, outputs_prefix, disk, stop } = domain;
         let server = TaskServer::new(base_url, domain_id, self.settings.allow_plain_http);
         let servers = self.servers.clone();
         let client = Arc::new(TaskClient::new(Arc::clone(&self.http), server, token, task_id, servers));
-        let inputs = DomainInputs::new(Arc::clone(&client), self.settings.downloads.clone(), stop.clone());
+        let downloads = self.settings.downloads.clone();
+        let inputs = DomainInputs::new(Arc::clone(&client), downloads, inputs_cids, stop.clone());
         let uploads = UploadContext {
             client: Arc::clone(&client),
             info: Arc::clone(&self.info),

@@ -29,6 +29,7 @@ use crate::download::pass_error::PassError;
 use crate::download::progress::DownloadProgress;
 use crate::download::settings::DownloadSettings;
 use crate::servers::ServerWait;
+use crate::traffic::InputReading;
 
 const WHAT: &str = "downloading an input";
 /// Time for the end of the answer after its closing boundary has come.
@@ -39,6 +40,7 @@ pub(crate) struct InputDownload {
     client: Arc<TaskClient>,
     settings: DownloadSettings,
     progress: DownloadProgress,
+    reading: Arc<InputReading>,
     out: Deliverer,
 }
 
@@ -52,7 +54,12 @@ impl InputDownload {
     ) -> (Self, Deliveries) {
         let (out, deliveries) = Deliverer::new(budget);
         let progress = DownloadProgress::new(query, client.server().domain_id(), client.task_id());
-        (Self { client, settings, progress, out }, deliveries)
+        (Self { client, settings, progress, reading: Arc::default(), out }, deliveries)
+    }
+
+    /// Whether the runner reads it yet.
+    pub(crate) fn reading(&self) -> &Arc<InputReading> {
+        &self.reading
     }
 
     /// Runs until everything was delivered, nobody listens any more, or an error was delivered.
@@ -143,7 +150,7 @@ impl InputDownload {
             MultipartEvent::PartEnd => match self.progress.end_part() {
                 Some((part, sha256)) => {
                     self.client.at_server().worked(WHAT);
-                    self.client.traffic().read(&part, sha256);
+                    self.reading.part_ended(self.client.traffic(), part, sha256);
                     self.out.send(PartDelivery::PartEnd).await
                 }
                 None => Ok(()),

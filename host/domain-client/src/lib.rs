@@ -21,6 +21,7 @@
 //!     domain_id: Uuid::from_u128(1),
 //!     token: Arc::new(TaskToken::new(Some(Secret::new("token")))),
 //!     task_id: Uuid::from_u128(2),
+//!     inputs_cids: Vec::new(),
 //!     outputs_prefix: Some("out".to_owned()),
 //!     disk: TaskDisk::new(std::env::temp_dir()),
 //!     stop: CancellationToken::new(),

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod ahead;
 mod auth;
 mod download;
 mod multipart;
@@ -74,6 +75,7 @@ fn bench_with(address: SocketAddr, settings: DomainSettings, change: impl FnOnce
         domain_id: DOMAIN.parse().unwrap(),
         token: Arc::new(TaskToken::new(Some(Secret::new("token-0")))),
         task_id: TASK.parse().unwrap(),
+        inputs_cids: Vec::new(),
         outputs_prefix: Some("out".to_owned()),
         disk: disk.clone(),
         stop: CancellationToken::new(),

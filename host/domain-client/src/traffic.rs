@@ -113,6 +113,34 @@ impl Traffic {
     }
 }
 
+/// Whether the runner reads an input: what is fetched ahead of it has crossed the network, and was not read.
+#[derive(Debug)]
+pub(crate) struct InputReading(Mutex<Option<Vec<(PartInfo, String)>>>);
+
+impl Default for InputReading {
+    fn default() -> Self {
+        Self(Mutex::new(Some(Vec::new())))
+    }
+}
+
+impl InputReading {
+    /// The runner has it from now on.
+    pub(crate) fn begin(&self, traffic: &Traffic) {
+        let ended = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        for (part, sha256) in ended.into_iter().flatten() {
+            traffic.read(&part, sha256);
+        }
+    }
+
+    /// A part has come whole.
+    pub(crate) fn part_ended(&self, traffic: &Traffic, part: PartInfo, sha256: String) {
+        match self.0.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            Some(ended) => ended.push((part, sha256)),
+            None => traffic.read(&part, sha256),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

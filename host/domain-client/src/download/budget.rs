@@ -44,6 +44,12 @@ impl DownloadBudget {
         }
     }
 
+    /// Reserves a place among the open inputs for one that the runner has not asked for, if most are free.
+    pub(crate) fn spare_input(&self) -> Option<OwnedSemaphorePermit> {
+        let most = self.open_inputs.available_permits() > self.max_open_inputs / 2;
+        most.then(|| Arc::clone(&self.open_inputs).try_acquire_owned().ok()).flatten()
+    }
+
     /// Reserves room for a chunk that waits for the runner, if there is some.
     pub(super) fn read_ahead(&self) -> Option<OwnedSemaphorePermit> {
         // Does not wait: the inputs that hold the room may be ones that the runner does not read at present.

@@ -145,6 +145,7 @@ async fn a_server_that_answers_403_to_everything_is_in_trouble_after_three_tasks
             domain_id: DOMAIN.parse().unwrap(),
             token: Arc::new(TaskToken::new(Some(Secret::new("token")))),
             task_id: uuid::Uuid::from_u128(number),
+            inputs_cids: Vec::new(),
             outputs_prefix: None,
             disk: TaskDisk::new(dir.path()),
             stop: CancellationToken::new(),

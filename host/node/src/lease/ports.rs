@@ -63,6 +63,7 @@ impl OpenPorts for DomainPortOpener {
             domain_id: lease.task.domain_id.ok_or("the lease has no domain_id, which storage needs")?,
             token,
             task_id: lease.task.id,
+            inputs_cids: lease.task.inputs_cids.clone(),
             outputs_prefix: lease.task.outputs_prefix.clone(),
             disk,
             stop,
