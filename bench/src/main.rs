@@ -2,6 +2,7 @@
 //! Markdown. `cargo xtask bench` builds everything in release mode and says where it is.
 
 mod cpu;
+mod inputs;
 mod memory;
 mod node;
 mod plugins;
@@ -23,6 +24,8 @@ struct Args {
 
 #[derive(Subcommand)]
 enum What {
+    /// Very many small inputs of one task, next to the reference node
+    Inputs(inputs::Options),
     /// A node by itself: its start, its idling, and very many tasks at once
     Node(node::Options),
     /// The plugin host: time of a task, of loading and of swapping, memory
@@ -37,6 +40,7 @@ enum What {
 #[tokio::main]
 async fn main() -> Result<()> {
     match Args::parse().what {
+        What::Inputs(options) => inputs::measure(&options).await,
         What::Node(options) => node::measure(&options).await,
         What::Plugins => plugins::measure().await,
         What::Storage(options) => storage::measure(&options).await,

@@ -16,7 +16,7 @@ pub(crate) fn bench(project: &Project, args: &[OsString]) -> Result<()> {
     guests::runners(project, &toolchain)?;
     guests::for_tests(project, &toolchain)?;
     node::build_release(project)?;
-    if args.iter().any(|arg| arg == "storage" || arg == "tasks") {
+    if args.iter().any(|arg| ["storage", "tasks", "inputs"].iter().any(|with| arg == with)) {
         node::build_reference(project, "release")?;
     }
     let bench = Cmd::new(project.released("posemesh-bench"))

@@ -103,7 +103,8 @@ impl DomainClient {
 
     /// Makes the ports of a task. Sends nothing: a domain that can't be used shows when a port is used.
     pub fn for_task(&self, domain: TaskDomain) -> DomainPorts {
-        let TaskDomain { base_url, domain_id, token, task_id, inputs_cids, outputs_prefix, disk, stop } = domain;
+        let TaskDomain { base_url, domain_id, token, task_id, inputs_cids, outputs_prefix, disk, stop } =
+            domain;
         let server = TaskServer::new(base_url, domain_id, self.settings.allow_plain_http);
         let servers = self.servers.clone();
         let client = Arc::new(TaskClient::new(Arc::clone(&self.http), server, token, task_id, servers));

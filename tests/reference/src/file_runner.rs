@@ -37,6 +37,33 @@ impl Runner for FileRunner {
     }
 }
 
+/// Fetches every input, and does nothing with it.
+pub struct ReadRunner {
+    capability: &'static str,
+}
+
+impl ReadRunner {
+    /// A runner for `capability`.
+    pub fn new(capability: &'static str) -> Self {
+        Self { capability }
+    }
+}
+
+#[async_trait]
+impl Runner for ReadRunner {
+    fn capability(&self) -> &'static str {
+        self.capability
+    }
+
+    async fn run(&self, ctx: TaskCtx<'_>) -> Result<()> {
+        for cid in &ctx.lease.task.inputs_cids {
+            let fetched = ctx.input.get_bytes_by_cid(cid).await;
+            fetched.with_context(|| format!("fetch input {cid}"))?;
+        }
+        Ok(())
+    }
+}
+
 /// Does nothing, for measuring what a task costs beside its work.
 pub struct NoRunner {
     capability: &'static str,

@@ -4,7 +4,8 @@
 //! say on the wire. It uses nothing but the public interface of those crates, and it is configured by
 //! their own environment variables (`DMS_BASE_URL`, `DDS_BASE_URL`, `REG_SECRET`, `SECP256K1_PRIVHEX`
 //! and so on), plus `REFERENCE_CAPABILITY`: the capability to serve, and `REFERENCE_RUNNER`: `copy`, which
-//! uses all of the runner interface, `file`, which holds as little as the crates allow, or `nothing`, which does nothing.
+//! uses all of the runner interface, `file`, which holds as little as the crates allow, `read`, which
+//! fetches its inputs, or `nothing`, which does nothing.
 
 mod copy_runner;
 mod file_runner;
@@ -14,7 +15,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use copy_runner::CopyRunner;
-use file_runner::{FileRunner, NoRunner};
+use file_runner::{FileRunner, NoRunner, ReadRunner};
 use posemesh_compute_node::config::NodeConfig;
 use posemesh_compute_node::dds::register::spawn_registration_if_configured;
 use posemesh_compute_node::engine::{RunnerRegistry, run_node_with_shutdown};
@@ -59,8 +60,9 @@ fn runners() -> Result<RunnerRegistry> {
     match env::var("REFERENCE_RUNNER").unwrap_or_default().trim() {
         "" | "copy" => Ok(none.register(CopyRunner::new(capability()))),
         "file" => Ok(none.register(FileRunner::new(capability()))),
+        "read" => Ok(none.register(ReadRunner::new(capability()))),
         "nothing" => Ok(none.register(NoRunner::new(capability()))),
-        other => bail!("REFERENCE_RUNNER is {other:?}; it can be `copy`, `file` or `nothing`"),
+        other => bail!("REFERENCE_RUNNER is {other:?}; it can be `copy`, `file`, `read` or `nothing`"),
     }
 }
 

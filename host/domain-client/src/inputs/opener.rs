@@ -58,7 +58,11 @@ impl InputOpener {
     ///
     /// # Errors
     /// When there is no such input, or it can't be fetched.
-    pub(super) async fn open(&self, cid: &str, slot: OwnedSemaphorePermit) -> Result<DownloadStream, PortError> {
+    pub(super) async fn open(
+        &self,
+        cid: &str,
+        slot: OwnedSemaphorePermit,
+    ) -> Result<DownloadStream, PortError> {
         let query = self.check(cid)?;
         if let Some(named) = other_server(cid, self.client.server().base_url()) {
             self.tell_other_server(&named);
