@@ -18,6 +18,7 @@ use crate::commands::key::KeyCommand;
 use crate::commands::log_level::LogLevelArgs;
 use crate::commands::manual::ManualArgs;
 use crate::commands::plugin::PluginCommand;
+use crate::commands::reload::ReloadArgs;
 use crate::commands::run::RunArgs;
 use crate::commands::status::StatusArgs;
 
@@ -39,7 +40,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run the node: register, log in, lease tasks and execute them until SIGINT or SIGTERM.
     ///
-    /// Settings are environment variables; `posemesh-node config check` lists them with their values.
+    /// Settings are environment variables, or keys of `posemesh-node.toml`; `posemesh-node config check` lists them with
+    /// their values.
     /// Required are PLUGINS_DIR, and REG_SECRET with SECP256K1_PRIVHEX or the credentials of a robot.
     Run(RunArgs),
     /// Run the whole path of a task on this machine: a local network, a node, a job and its results.
@@ -56,11 +58,16 @@ pub(crate) enum Command {
     ///
     /// Secrets are masked.
     Diag(DiagArgs),
-    /// Make the running node log more or less, without a restart (needs ADMIN_TOKEN).
+    /// Make the running node log more or less, without a restart.
     LogLevel(LogLevelArgs),
+    /// Make the running node read its settings again, and look for runners.
+    ///
+    /// RUST_LOG, MAX_CONCURRENCY and MEMORY_BUDGET take effect at once; what else has changed is named and takes effect with
+    /// the next start. If anything is wrong, nothing changes. SIGHUP does the same.
+    Reload(ReloadArgs),
     /// Make the running node take no new leases; its tasks may take as long as they need.
     Drain(DrainArgs),
-    /// Make the running node take no new leases for a while, with a note for who looks (needs ADMIN_TOKEN).
+    /// Make the running node take no new leases for a while, with a note for who looks.
     Pause(PauseArgs),
     /// Undo `drain` and `pause`.
     Resume(ResumeArgs),

@@ -13,5 +13,6 @@ pub(crate) mod key;
 pub(crate) mod log_level;
 pub(crate) mod manual;
 pub(crate) mod plugin;
+pub(crate) mod reload;
 pub(crate) mod run;
 pub(crate) mod status;

@@ -5,7 +5,6 @@
 
 mod args;
 mod commands;
-mod env_file;
 mod node_api;
 mod output;
 mod own_process;
@@ -13,6 +12,7 @@ mod progress;
 mod runner_list;
 mod runner_loading;
 mod runtime;
+mod settings;
 mod systemd;
 
 use std::io;
@@ -24,7 +24,7 @@ use posemesh_node_core::shutdown::EarlySignals;
 
 use crate::args::{Cli, Command};
 use crate::commands::{
-    completions, config, diag, doctor, drain, key, log_level, manual, plugin, run, status,
+    completions, config, diag, doctor, drain, key, log_level, manual, plugin, reload, run, status,
 };
 #[cfg(feature = "devnet")]
 use crate::commands::{demo, devnet};
@@ -71,6 +71,7 @@ fn run(cli: Cli, early: Option<io::Result<EarlySignals>>, unprotected: Vec<Strin
         Command::Status(args) => block_on(status::run(args)),
         Command::Diag(args) => block_on(diag::run(args)),
         Command::LogLevel(args) => block_on(async move { log_level::run(&args).await }),
+        Command::Reload(args) => block_on(async move { reload::run(&args).await }),
         Command::Doctor(args) => block_on(doctor::run(args)),
         Command::Drain(args) => block_on(async move { drain::run(&args).await }),
         Command::Pause(args) => block_on(async move { drain::pause(&args).await }),

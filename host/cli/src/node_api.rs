@@ -1,56 +1,60 @@
-//! The status API of a running node, for the commands that ask it.
+//! The API of a running node, for the commands that ask it.
+
+mod way;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Args;
-use posemesh_net::http::{client_builder, read_body};
-use posemesh_net::secret::Secret;
-use posemesh_node_core::config::{ADMIN_TOKEN, DEFAULT_STATUS_ADDR, Environment};
+use posemesh_net::http::read_body;
+use posemesh_node_core::config::{ADMIN_TOKEN, DEFAULT_STATUS_ADDR, Environment, STATUS_TOKEN};
 use posemesh_node_core::node::NodeIdentity;
 use posemesh_node_core::shutdown::AfterDrain;
 use posemesh_plugin_host::registry::RunnerView;
 use posemesh_text::one_line;
-use reqwest::{Method, StatusCode, Url};
+use reqwest::{Method, RequestBuilder, StatusCode, Url};
 use serde::Deserialize;
 use serde_json::Value;
+use tokio::sync::OnceCell;
 
-use crate::env_file::EnvFileArgs;
+use crate::settings::SettingsArgs;
+use way::{Way, Wish};
 
 /// Bytes of the longest answer that is read.
 const MAX_ANSWER_BYTES: usize = 16 << 20;
 /// How much of the node's reason for an error is shown: it may quote a runner.
 const REASON_BYTES: usize = 4096;
-/// A rescan answers after it has compiled every new component, each within COMPILE_TIMEOUT_SECS.
-const TIMEOUT: Duration = Duration::from_secs(310);
 
 /// Which running node is asked.
 #[derive(Debug, Args)]
 pub(crate) struct NodeApiArgs {
-    /// Address of the node's status server. Default: STATUS_ADDR, or 127.0.0.1:8090.
+    /// Address of the node's status server. Default: the node's control socket, or else STATUS_ADDR, or 127.0.0.1:8090.
     #[arg(long, value_name = "IP:PORT")]
     status_addr: Option<SocketAddr>,
+    /// The node's control socket. Default: CONTROL_SOCKET, or that of the running node below WORK_DIR.
+    #[arg(long, value_name = "PATH", conflicts_with = "status_addr")]
+    socket: Option<PathBuf>,
     #[command(flatten)]
-    env_file: EnvFileArgs,
+    settings: SettingsArgs,
 }
 
 impl NodeApiArgs {
     /// The environment that the node is looked up in.
     ///
     /// # Errors
-    /// When the file of variables can't be read.
+    /// When a file of settings can't be read.
     pub(crate) fn environment(&self) -> Result<Environment> {
-        self.env_file.environment()
+        self.settings.environment()
     }
 }
 
-/// A client of one node's status API.
+/// A client of one node's API.
 pub(crate) struct NodeApi {
-    addr: SocketAddr,
-    admin_token: Option<Secret>,
-    /// `PLUGINS_DIR` of the node that is meant; none if the address was given in so many words, or nothing is known.
+    wish: Wish,
+    way: OnceCell<Way>,
+    environment: Environment,
+    /// `PLUGINS_DIR` of the node that is meant; none if the node was named in so many words, or nothing is known.
     plugins_dir: Option<PathBuf>,
 }
 
@@ -63,25 +67,44 @@ impl NodeApi {
     /// A client for the node that the arguments name.
     ///
     /// # Errors
-    /// When the file of variables or of the token can't be read, or STATUS_ADDR is no address.
+    /// When a file of settings can't be read, or STATUS_ADDR is no address.
     pub(crate) fn new(args: &NodeApiArgs) -> Result<Self> {
-        let environment = args.env_file.environment()?;
-        let addr = match (args.status_addr, environment.get("STATUS_ADDR")) {
-            (Some(addr), _) => addr,
-            (None, Some(("off", _))) => {
-                bail!(
-                    "STATUS_ADDR=off: this node can't be asked; start it with an address, or give another node's with --status-addr IP:PORT"
-                )
-            }
-            (None, Some((text, _))) => text.parse().with_context(|| {
-                format!("STATUS_ADDR={text} is not an address; give the node's with --status-addr IP:PORT")
-            })?,
-            (None, None) => DEFAULT_STATUS_ADDR,
-        };
-        let admin_token = environment.secret(ADMIN_TOKEN)?.map(|found| found.text);
-        let meant = environment.get("PLUGINS_DIR").filter(|_| args.status_addr.is_none());
+        let environment = args.settings.environment()?;
+        let is_named = args.status_addr.is_some() || args.socket.is_some();
+        let meant = environment.get("PLUGINS_DIR").filter(|_| !is_named);
         let plugins_dir = meant.map(|(dir, _)| PathBuf::from(dir));
-        Ok(Self { addr, admin_token, plugins_dir })
+        let plugins_dir = plugins_dir.map(|dir| dir.canonicalize().unwrap_or(dir));
+        let wish = match (args.status_addr, &args.socket) {
+            (Some(addr), _) => Wish::Address(addr),
+            (None, Some(path)) => Wish::Socket(path.clone()),
+            (None, None) => Wish::Settings {
+                socket: environment.control_socket(),
+                work_dir: environment.work_dir(),
+                addr: status_addr(&environment)?,
+                plugins_dir: plugins_dir.clone(),
+            },
+        };
+        Ok(Self { wish, way: OnceCell::new(), environment, plugins_dir })
+    }
+
+    async fn way(&self) -> Result<&Way> {
+        self.way.get_or_try_init(|| Way::find(&self.wish)).await
+    }
+
+    /// Adds the token that a call needs, if it needs one.
+    fn with_token(&self, request: RequestBuilder, way: &Way, is_command: bool) -> Result<RequestBuilder> {
+        // On this machine nothing that is only read needs a token, and who has the port may be another than the node.
+        if way.is_socket || (way.is_here && !is_command) {
+            return Ok(request);
+        }
+        let mut found = self.environment.secret(ADMIN_TOKEN)?;
+        if !is_command {
+            found = self.environment.secret(STATUS_TOKEN)?.or(found);
+        }
+        Ok(match found {
+            Some(found) => request.bearer_auth(found.text.expose()),
+            None => request,
+        })
     }
 
     /// The node's runners.
@@ -105,18 +128,14 @@ impl NodeApi {
     /// # Errors
     /// When no node answers, or with an error.
     pub(crate) async fn text(&self, path: &str) -> Result<String> {
-        let url = format!("http://{}{path}", self.addr);
-        let client = client_builder().no_proxy().timeout(TIMEOUT).build()?;
-        let mut request = client.get(&url);
-        // On this machine nothing that is only read needs a token, and who has the port may be another than the node.
-        if let Some(token) = self.admin_token.as_ref().filter(|_| !self.addr.ip().is_loopback()) {
-            request = request.bearer_auth(token.expose());
-        }
-        let response = request.send().await.map_err(|error| anyhow!("{url}: {}", error.without_url()))?;
+        let way = self.way().await?;
+        let at = format!("{}{path}", way.shown);
+        let request = self.with_token(way.client.get(format!("{}{path}", way.base)), way, false)?;
+        let response = request.send().await.map_err(|error| anyhow!("{at}: {}", error.without_url()))?;
         if !response.status().is_success() {
-            bail!("{url} answered {}", response.status());
+            bail!("{at} answered {}", response.status());
         }
-        let body = read_body(response, MAX_ANSWER_BYTES).await.with_context(|| format!("reading {url}"))?;
+        let body = read_body(response, MAX_ANSWER_BYTES).await.with_context(|| format!("reading {at}"))?;
         Ok(String::from_utf8_lossy(&body).into_owned())
     }
 
@@ -130,6 +149,14 @@ impl NodeApi {
         let path = format!("{}?{}", url.path(), url.query().unwrap_or_default());
         let answer = self.call(Method::POST, &path).await?;
         Ok(answer.get("before").and_then(Value::as_str).unwrap_or_default().to_owned())
+    }
+
+    /// Has the node read its settings again; what has changed, and what of it needs a restart.
+    ///
+    /// # Errors
+    /// When no node answers, it rejects the call, or the settings are wrong.
+    pub(crate) async fn reload(&self) -> Result<Value> {
+        self.call(Method::POST, "/api/admin/reload").await
     }
 
     /// Has the node scan its folder of runners; the runners afterwards.
@@ -202,51 +229,67 @@ impl NodeApi {
 
     /// Another node may have the address: of another folder of runners, it is not the one that is meant.
     async fn check_identity(&self) -> Result<()> {
-        let Some(meant) = &self.plugins_dir else { return Ok(()) };
+        let way = self.way().await?;
+        // Whoever has the socket was asked when it was chosen, or named in so many words.
+        let Some(meant) = self.plugins_dir.as_ref().filter(|_| !way.is_socket) else { return Ok(()) };
         let node: NodeIdentity = serde_json::from_value(self.ask(Method::GET, "/api/node").await?)
-            .with_context(|| format!("reading which node answers at {}", self.addr))?;
-        let meant = meant.canonicalize().unwrap_or_else(|_| meant.clone());
-        if node.plugins_dir != meant {
+            .with_context(|| format!("reading which node answers at {}", way.shown))?;
+        if node.plugins_dir != *meant {
             bail!(
                 "at {} answers another node (process {}, PLUGINS_DIR {}), not the one of PLUGINS_DIR {}; \
                  set STATUS_ADDR as for the node that you mean, or give its address with --status-addr",
-                self.addr,
+                way.shown.trim_start_matches("http://"),
                 node.pid,
                 escaped(&node.plugins_dir),
-                escaped(&meant),
+                escaped(meant),
             );
         }
         Ok(())
     }
 
     async fn ask(&self, method: Method, path: &str) -> Result<Value> {
-        let url = format!("http://{}{path}", self.addr);
-        let client = client_builder().no_proxy().timeout(TIMEOUT).build()?;
-        let needs_token = method == Method::POST;
-        let mut request = client.request(method, &url);
-        if let Some(token) = self.admin_token.as_ref().filter(|_| needs_token) {
-            request = request.bearer_auth(token.expose());
-        }
+        let way = self.way().await?;
+        let at = format!("{}{path}", way.shown);
+        let is_command = method == Method::POST;
+        let request = way.client.request(method, format!("{}{path}", way.base));
+        let request = self.with_token(request, way, is_command)?;
         let response = request.send().await.map_err(|error| {
             let error = error.without_url();
-            anyhow!(
-                "no node answers at {url}: {error}. Is it running with this STATUS_ADDR? \
-                 --status-addr gives another address"
-            )
+            match way.is_socket {
+                true => anyhow!("no node answers at {at}: {error}. Is it running?"),
+                false => anyhow!(
+                    "no node answers at {at}: {error}. Is it running with this STATUS_ADDR? \
+                     --status-addr gives another address"
+                ),
+            }
         })?;
         let status = response.status();
-        let body = read_body(response, MAX_ANSWER_BYTES).await.with_context(|| format!("reading {url}"))?;
+        let body = read_body(response, MAX_ANSWER_BYTES).await.with_context(|| format!("reading {at}"))?;
         let answer: Value = serde_json::from_slice(&body).with_context(|| {
-            format!("{url} answered {status} with a body that is not JSON; is it a posemesh-node?")
+            format!("{at} answered {status} with a body that is not JSON; is it a posemesh-node?")
         })?;
         let reason = answer.get("error").and_then(Value::as_str).unwrap_or_default();
         let reason = one_line(reason, REASON_BYTES);
         match status {
             StatusCode::OK | StatusCode::ACCEPTED => Ok(answer),
-            StatusCode::UNAUTHORIZED => {
-                bail!("{url}: the node rejects the ADMIN_TOKEN of this environment: {reason}")
+            StatusCode::UNAUTHORIZED if is_command => {
+                bail!("{at}: the node rejects the ADMIN_TOKEN of this environment: {reason}")
             }
-            _ => bail!("{url} answered {status}: {reason}"),
+            _ => bail!("{at} answered {status}: {reason}"),
+        }
+    }
+}
+
+/// Where the status server of a node with this environment is; none if it is off.
+fn status_addr(environment: &Environment) -> Result<Option<SocketAddr>> {
+    match environment.get("STATUS_ADDR") {
+        None => Ok(Some(DEFAULT_STATUS_ADDR)),
+        Some(("off", _)) => Ok(None),
+        Some((text, _)) => {
+            let addr = text.parse().with_context(|| {
+                format!("STATUS_ADDR={text} is not an address; give the node's with --status-addr IP:PORT")
+            })?;
+            Ok(Some(addr))
         }
     }
 }

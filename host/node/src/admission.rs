@@ -19,7 +19,7 @@ mod servers;
 use async_trait::async_trait;
 
 pub(crate) use board::{Cause, Trouble, TroubleBoard};
-pub(crate) use budget::MemoryBudget;
+pub(crate) use budget::{LiveBudget, MemoryBudget};
 pub(crate) use machine::{
     SPARE_BYTES, SPARE_INODES, available_memory, free_descriptors, free_space, scratch_share, total_memory,
 };

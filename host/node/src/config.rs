@@ -5,14 +5,17 @@
 //! their defaults; what is here fills them in. A setting is declared once, where it is read.
 
 mod byte_size;
+mod difference;
 mod env_file;
 mod environment;
+mod given;
 mod handover;
 mod identity;
 mod loader;
 mod log;
 mod membership;
 mod misspelt;
+mod nearest;
 mod network;
 mod noop;
 mod obstacles;
@@ -23,16 +26,19 @@ mod reference;
 mod secret;
 mod secret_name;
 mod servers;
+mod settings_file;
 mod status;
 mod storage;
 mod variable;
 mod worker;
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ::url::Url;
 
+use crate::control::SocketPlace;
 use crate::folders::{self, Folders};
 use crate::lease::LeaseSettings;
 use crate::noop::{NoopCheck, NoopSettings};
@@ -46,19 +52,22 @@ use posemesh_plugin_host::load::LoaderSettings;
 use posemesh_plugin_host::sandbox::SandboxSettings;
 
 use paths::Paths;
-use reader::SettingsReader;
+use reader::{SecretMark, SettingsReader};
 use variable::Declared;
 
 pub use crate::status::DEFAULT_ADDR as DEFAULT_STATUS_ADDR;
+pub(crate) use difference::Difference;
 pub use env_file::EnvFileError;
-pub use environment::{Environment, SettingSource, environment};
+pub use environment::{Environment, SettingSource};
+pub use given::{GivenError, SettingsFiles, environment};
 pub use handover::{HandoverError, hide_secrets};
 pub use misspelt::{MisspeltVariable, misspelt};
 pub use obstacles::Obstacle;
 pub use problem::{Problem, Problems};
 pub use reader::Setting;
 pub use secret::{FoundSecret, SecretError};
-pub use secret_name::{ADMIN_TOKEN, PRIVATE_KEY, SecretName};
+pub use secret_name::{ADMIN_TOKEN, PRIVATE_KEY, STATUS_TOKEN, SecretName};
+pub use settings_file::SettingsFileError;
 
 /// The configuration of a node. Secrets in it do not print.
 #[derive(Debug, Clone)]
@@ -85,6 +94,9 @@ pub struct Config {
     pub(crate) legacy_http_addr: Option<SocketAddr>,
     settings: Vec<Setting>,
     warnings: Vec<String>,
+    secrets: Vec<SecretMark>,
+    env_file: Option<PathBuf>,
+    settings_file: Option<PathBuf>,
 }
 
 impl Config {
@@ -126,19 +138,49 @@ impl Config {
         let read = Self::read(&mut reader);
         let readings = reader.finish();
         match read {
-            Some(mut config) if readings.problems.is_empty() => {
+            Some(mut config) if readings.problems.is_empty() && environment.problems().is_empty() => {
                 config.settings = readings.settings;
                 config.warnings = readings.warnings;
+                config.warnings.extend(environment.warning().map(str::to_owned));
+                config.secrets = readings.secrets;
+                config.env_file = environment.env_file().map(Path::to_owned);
+                config.settings_file = environment.settings_file().map(Path::to_owned);
                 config.loader.private = loader::private_folders(&config.paths, environment);
+                if let SocketPlace::At(path) = &config.status.socket {
+                    config.loader.private = std::mem::take(&mut config.loader.private).holder_of(path);
+                }
                 Ok(config)
             }
-            _ => Err(Problems(readings.problems)),
+            _ => Err(Problems([environment.problems(), &readings.problems].concat())),
         }
     }
 
     /// The effective configuration, a line a variable, in the order in which the variables are read.
     pub fn effective(&self) -> &[Setting] {
         &self.settings
+    }
+
+    /// The file that settings of this source were read from, if it is one file.
+    pub fn file_of(&self, source: SettingSource) -> Option<&Path> {
+        match source {
+            SettingSource::EnvFile => self.env_file.as_deref(),
+            SettingSource::SettingsFile => self.settings_file.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// What has another value in `read`, a configuration that was read later.
+    pub(crate) fn differences(&self, read: &Self) -> Vec<Difference> {
+        difference::differences((&self.settings, &self.secrets), (&read.settings, &read.secrets))
+    }
+
+    /// Takes one setting from a configuration that was read later, as far as [`Config::effective`] shows it.
+    pub(crate) fn take_over(&mut self, name: &str, read: &Self) {
+        let new = read.settings.iter().find(|setting| setting.name == name);
+        let own = self.settings.iter_mut().find(|setting| setting.name == name);
+        if let (Some(own), Some(new)) = (own, new) {
+            own.clone_from(new);
+        }
     }
 
     /// How runners are kept apart from the node.
@@ -151,7 +193,11 @@ impl Config {
     pub fn obstacles(&self) -> Vec<Obstacle> {
         let log = self.log.file.as_ref().map(|file| file.path.as_path());
         let addresses = [("STATUS_ADDR", self.status.addr), ("LEGACY_HTTP_ADDR", self.legacy_http_addr)];
-        obstacles::find(&self.paths, log, addresses)
+        let socket = match &self.status.socket {
+            SocketPlace::At(path) => Some(path.as_path()),
+            SocketPlace::Own | SocketPlace::Off => None,
+        };
+        obstacles::find(&self.paths, [("LOG_FILE", log), ("CONTROL_SOCKET", socket)], addresses)
     }
 
     /// What the node starts with all the same and should not, a line each.
@@ -252,6 +298,9 @@ impl Config {
             legacy_http_addr,
             settings: Vec::new(),
             warnings: Vec::new(),
+            secrets: Vec::new(),
+            env_file: None,
+            settings_file: None,
         })
     }
 }

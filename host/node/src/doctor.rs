@@ -5,12 +5,13 @@
 //! in `CACHE_DIR` as well.
 //!
 //! ```no_run
-//! use posemesh_node_core::config::environment;
+//! use posemesh_node_core::config::{SettingsFiles, environment};
 //! use posemesh_node_core::doctor::{Level, examine};
 //!
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
 //! let mut errors = 0;
-//! examine(&environment(None)?, &mut |finding| errors += usize::from(finding.level == Level::Error)).await;
+//! let environment = environment(&SettingsFiles::default())?;
+//! examine(&environment, &mut |finding| errors += usize::from(finding.level == Level::Error)).await;
 //! assert_eq!(errors, 0);
 //! # Ok(())
 //! # }

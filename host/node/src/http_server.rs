@@ -2,6 +2,7 @@
 //! each with a time for its request's head. At the cap a new connection takes the place of the one that has been idle
 //! longest, so that a thousand silent connections do not keep a health check out.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,7 +18,8 @@ use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use posemesh_net::retry::{Backoff, Jitter};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -55,12 +57,13 @@ impl Default for ServerLimits {
 
 /// Serves until `stop` fires; requests in flight then get a moment. `what` is the server's name in the log.
 pub(crate) async fn serve(
-    listener: TcpListener,
+    listener: impl Into<Listening>,
     router: Router,
     what: &'static str,
     limits: ServerLimits,
     stop: CancellationToken,
 ) {
+    let listener = listener.into();
     let mut connections = Connections { limits, router, open: Vec::new(), tasks: JoinSet::new() };
     let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2), Jitter::UPPER_HALF);
     let mut trouble = AcceptTrouble::default();
@@ -73,12 +76,20 @@ pub(crate) async fn serve(
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok(accepted) => {
                 backoff.reset();
                 if trouble.is_over(Instant::now()) {
                     tracing::info!("{what} takes connections again");
                 }
-                connections.open(stream);
+                match accepted {
+                    Accepted::Network(stream) => {
+                        let peer = stream.peer_addr().map(Peer::Network).ok();
+                        connections.open(stream, peer);
+                    }
+                    Accepted::Local(stream, peer) => connections.open(stream, Some(peer)),
+                    // The kernel says that it is somebody else: closed, without a word.
+                    Accepted::Stranger => {}
+                }
             }
             // That client went away before it was accepted, which says nothing about the next.
             Err(error) if is_of_client(&error) => {}
@@ -126,9 +137,70 @@ struct Connections {
     tasks: JoinSet<()>,
 }
 
+/// Where connections come from.
+#[derive(Debug)]
+pub(crate) enum Listening {
+    Network(TcpListener),
+    /// Only this user and root are answered.
+    Local(UnixListener),
+}
+
+impl From<TcpListener> for Listening {
+    fn from(listener: TcpListener) -> Self {
+        Self::Network(listener)
+    }
+}
+
+impl From<UnixListener> for Listening {
+    fn from(listener: UnixListener) -> Self {
+        Self::Local(listener)
+    }
+}
+
+enum Accepted {
+    Network(tokio::net::TcpStream),
+    Local(tokio::net::UnixStream, Peer),
+    Stranger,
+}
+
+impl Listening {
+    async fn accept(&self) -> io::Result<Accepted> {
+        match self {
+            Self::Network(listener) => listener.accept().await.map(|(stream, _)| Accepted::Network(stream)),
+            Self::Local(listener) => {
+                let (stream, _) = listener.accept().await?;
+                // As the kernel noted it when the connection was made.
+                let Ok(who) = stream.peer_cred() else { return Ok(Accepted::Stranger) };
+                let us = rustix::process::geteuid().as_raw();
+                if who.uid() != us && who.uid() != 0 {
+                    return Ok(Accepted::Stranger);
+                }
+                Ok(Accepted::Local(stream, Peer::Local { user: who.uid(), process: who.pid() }))
+            }
+        }
+    }
+}
+
 /// Who has sent a request: an extension of each.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Peer(pub(crate) SocketAddr);
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Peer {
+    Network(SocketAddr),
+    /// By a Unix socket: the node's own user or root.
+    Local {
+        user: u32,
+        process: Option<i32>,
+    },
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Network(addr) => addr.fmt(f),
+            Self::Local { user, process: Some(process) } => write!(f, "user {user}, process {process}"),
+            Self::Local { user, process: None } => write!(f, "user {user}"),
+        }
+    }
+}
 
 /// What is known of one connection.
 #[derive(Debug, Default)]
@@ -142,7 +214,10 @@ struct Connection {
 }
 
 impl Connections {
-    fn open(&mut self, stream: TcpStream) {
+    fn open<S>(&mut self, stream: S, peer: Option<Peer>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         self.forget_ended();
         // With all places taken by requests, this client has to come back.
         if self.open.len() >= self.limits.connections && !self.close_longest_idle() {
@@ -151,7 +226,7 @@ impl Connections {
         let connection =
             Arc::new(Connection { idle: Mutex::new(Some(Instant::now())), ..Connection::default() });
         self.open.push(Arc::clone(&connection));
-        self.tasks.spawn(attend(stream, self.router.clone(), self.limits, connection));
+        self.tasks.spawn(attend(stream, peer, self.router.clone(), self.limits, connection));
     }
 
     /// Closes the connection that has had no request for longest; returns whether there was one.
@@ -198,11 +273,18 @@ impl Drop for Busy {
     }
 }
 
-async fn attend(stream: TcpStream, router: Router, limits: ServerLimits, connection: Arc<Connection>) {
+async fn attend<S>(
+    stream: S,
+    peer: Option<Peer>,
+    router: Router,
+    limits: ServerLimits,
+    connection: Arc<Connection>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let _counted = meters::CONNECTIONS.enter();
     let routes = TowerToHyperService::new(router);
     let busy = Arc::clone(&connection);
-    let peer = stream.peer_addr().map(Peer).ok();
     let service = service_fn(move |mut request: http::Request<Incoming>| {
         busy.set_idle(None);
         if let Some(peer) = peer {

@@ -5,14 +5,14 @@
 //! [`Shutdown`](shutdown::Shutdown) and the [`Node`](node::Node).
 //!
 //! ```no_run
-//! use posemesh_node_core::config::{Config, environment};
+//! use posemesh_node_core::config::{Config, SettingsFiles, environment};
 //! use posemesh_node_core::node::Node;
 //! use posemesh_node_core::shutdown::{EarlySignals, Shutdown, Signals};
 //!
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
 //! let shutdown = Shutdown::new();
 //! let _listening = Signals::install(EarlySignals::catch()?)?.pass_on(&shutdown);
-//! let config = Config::load(&environment(None)?)?;
+//! let config = Config::load(&environment(&SettingsFiles::default())?)?;
 //! let node = Node::start(config).await?;
 //! node.run(&shutdown).await?;
 //! # Ok(())
@@ -28,6 +28,8 @@ mod audit;
 pub mod auth;
 #[cfg(feature = "plugins")]
 pub mod config;
+#[cfg(feature = "plugins")]
+pub mod control;
 mod dms;
 #[cfg(feature = "plugins")]
 pub mod doctor;
@@ -44,6 +46,8 @@ pub mod node;
 mod noop;
 mod records;
 mod registration;
+#[cfg(feature = "plugins")]
+mod reload;
 pub mod shutdown;
 #[cfg(any(test, feature = "simulation"))]
 pub mod simulation;

@@ -8,16 +8,18 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
+use tokio::net::UnixListener;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::admission::{Admission, MemoryBudget, TroubleBoard, scratch_share};
+use crate::admission::{Admission, LiveBudget, MemoryBudget, TroubleBoard, scratch_share};
 use crate::audit::AuditLog;
 use crate::auth::identity::Identity;
-use crate::config::{Config, SettingSource};
+use crate::config::Config;
+use crate::control::{ControlError, ControlSocket, SocketPlace};
 use crate::dms::DmsClient;
 use crate::folders;
 use crate::journal::OrphanedLease;
@@ -26,9 +28,10 @@ use crate::records::TaskRecords;
 use crate::registration::legacy::LegacyServer;
 use crate::registration::membership::MembershipTask;
 use crate::registration::{Membership, RegistrationStatus};
+use crate::reload::Reload;
 use crate::shutdown::Shutdown;
 use crate::status::{
-    About, Link, Readiness, StatusServer, StatusSources, Streams, WatchedFolders, host_name,
+    About, Link, Readiness, StatusServer, StatusSources, Streams, WatchedFolders, host_name, serve_local,
 };
 use crate::workdir::WorkDirs;
 use crate::worker::{Worker, WorkerParts};
@@ -45,6 +48,7 @@ use posemesh_text::one_line;
 use error::StartFailure;
 
 pub use crate::records::LeaseTotals;
+pub use crate::reload::ReadSettings;
 pub use crate::status::{NodeIdentity, metrics_reference};
 pub use error::NodeError;
 
@@ -59,11 +63,12 @@ const MAX_NAMES: usize = 500;
 ///
 /// ```no_run
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-/// use posemesh_node_core::config::{Config, environment};
+/// use posemesh_node_core::config::{Config, SettingsFiles, environment};
 /// use posemesh_node_core::node::Node;
 /// use posemesh_node_core::shutdown::Shutdown;
 ///
-/// let node = Node::start(Config::load(&environment(None)?)?).await?;
+/// let config = Config::load(&environment(&SettingsFiles::default())?)?;
+/// let node = Node::start(config).await?;
 /// let shutdown = Shutdown::new();
 /// // Until somebody calls `shutdown.stop()`, from another task or by a signal.
 /// node.run(&shutdown).await?;
@@ -73,11 +78,16 @@ const MAX_NAMES: usize = 500;
 pub struct Node {
     config: Config,
     status_server: Option<StatusServer>,
+    control: Option<(ControlSocket, UnixListener)>,
     registry: Arc<Registry>,
     work_dirs: Arc<WorkDirs>,
     /// Leases that a dead process held.
     orphans: Vec<OrphanedLease>,
-    budget: MemoryBudget,
+    budget: LiveBudget,
+    /// How many leases it works on at once.
+    slots: watch::Sender<usize>,
+    /// Reads the settings again.
+    read_settings: Option<ReadSettings>,
     /// Why no leases are taken.
     board: TroubleBoard,
     domains: Arc<DomainClient>,
@@ -99,6 +109,7 @@ impl Node {
         let audit = AuditLog::open(config.paths.audit.clone())?;
         let (work_dirs, orphans) = WorkDirs::open(config.paths.work.clone(), &config.owner()).await?;
         let work_dirs = Arc::new(work_dirs);
+        let control = control_socket(&config.status.socket, &work_dirs).await?;
         let (budget, loader) = limits_of_machine(&config, &work_dirs).await;
         let loader = Loader::open(RunnerEngine::new()?, loader).await?;
         // Before any runner is loaded: without what the operator requires none is.
@@ -123,18 +134,28 @@ impl Node {
         let plugins_dir = one_line(config.paths.plugins.display(), SHOWN_BYTES);
         let version = env!("CARGO_PKG_VERSION");
         audit.record("node_started", [("version", version.into()), ("plugins_dir", plugins_dir.into())]);
+        let slots = watch::Sender::new(config.worker.max_concurrency);
         Ok(Self {
             config,
+            slots,
+            read_settings: None,
             status_server,
+            control,
             registry,
             work_dirs,
             orphans,
-            budget,
+            budget: LiveBudget::new(budget),
             board,
             domains,
             audit,
             folder_warnings,
         })
+    }
+
+    /// Lets the node read its settings again, at SIGHUP and when an admin call asks for it.
+    #[must_use]
+    pub fn reloaded_by(self, read: ReadSettings) -> Self {
+        Self { read_settings: Some(read), ..self }
     }
 
     /// Loads the runners that are there now, all of them; [`Node::run`] does so as well and waits for none that takes long. A
@@ -186,12 +207,12 @@ impl Node {
     /// When an HTTP client can't be made, an address can't be listened on, or the folder of runners can't be read.
     pub async fn run(mut self, shutdown: &Shutdown) -> Result<LeaseTotals, NodeError> {
         let (membership, membership_task) = self.membership()?;
-        let status_server = self.status_server.take();
+        let (status_server, control) = (self.status_server.take(), self.control.take());
         let legacy_server = self.legacy_server(&membership).await?;
         let records = TaskRecords::with_logs(self.work_dirs.logs());
         let registered = watch::Sender::new(false);
         let admission = Arc::new(Admission::new(
-            self.budget,
+            self.budget.clone(),
             self.registry.clone(),
             self.work_dirs.clone(),
             self.board.clone(),
@@ -200,7 +221,14 @@ impl Node {
         let worker = self.worker(admission.clone(), &membership, records.clone(), registered.subscribe())?;
         // Token, status and the watch on the runners outlive the work: its last heartbeats need them.
         let stop = CancellationToken::new();
-        let sources = self.status_sources(&membership, records, shutdown, &stop);
+        let reload = Reload::new(
+            self.config.clone(),
+            self.read_settings.take(),
+            self.slots.clone(),
+            self.budget.clone(),
+            self.audit.clone(),
+        );
+        let sources = self.status_sources(&membership, records, &reload, shutdown, &stop);
         let work = async {
             // Before the node registers: it says what it can do.
             tokio::select! {
@@ -230,8 +258,10 @@ impl Node {
             );
             Ok(totals)
         };
-        let (totals, (), ()) = tokio::join!(
+        let (totals, (), (), (), ()) = tokio::join!(
             work,
+            reload.follow_signal(stop.clone()),
+            serve_control(control, sources.clone(), stop.clone()),
             serve_status(status_server, sources, stop.clone()),
             serve_legacy(legacy_server, stop.clone()),
         );
@@ -289,17 +319,19 @@ impl Node {
             reported: membership.reported(),
             records,
         };
-        Ok(Worker::new(parts, self.config.worker))
+        Ok(Worker::new(parts, self.config.worker).with_slots(self.slots.subscribe()))
     }
 
     fn status_sources(
         &self,
         membership: &Arc<Membership>,
         records: TaskRecords,
+        reload: &Reload,
         shutdown: &Shutdown,
         stop: &CancellationToken,
     ) -> StatusSources {
         let (token, of_registration) = (membership.clone(), membership.clone());
+        let of_reload = reload.clone();
         let readiness = Readiness {
             registration: membership.status(),
             registration_error: Arc::new(move || of_registration.registration_error()),
@@ -310,7 +342,8 @@ impl Node {
             shutdown: shutdown.clone(),
             // Longer only if the operator wants work to be asked for more rarely.
             longest_silence: LONGEST_SILENCE.max(2 * self.config.worker.poll_backoff_max),
-            max_concurrency: self.config.worker.max_concurrency as u64,
+            slots: self.slots.subscribe(),
+            reload_warnings: Arc::new(move || of_reload.warnings()),
             noop: self.config.noop_check(),
             folders: self.folder_warnings.clone().into(),
         };
@@ -319,11 +352,13 @@ impl Node {
             registry: self.registry.clone(),
             records,
             folders: WatchedFolders::new(self.config.paths.work.clone(), self.config.paths.cache.clone()),
-            memory_budget: self.budget.bytes(),
+            memory_budget: self.budget.clone(),
+            reload: reload.clone(),
             readiness,
             shutdown: shutdown.clone(),
             about: Arc::new(self.about()),
             admin_token: self.config.status.admin_token.clone(),
+            status_token: self.config.status.status_token.clone(),
             audit: self.audit.clone(),
             streams: Streams::default(),
             stop: stop.clone(),
@@ -335,7 +370,6 @@ impl Node {
     /// What it was started with, for people who look.
     fn about(&self) -> About {
         let config = &self.config;
-        let set = config.effective().iter().filter(|setting| setting.source != SettingSource::Default);
         let link = |url: &Url| Link { url: url.to_string(), through: peer(url) };
         About {
             who: match &config.membership.identity {
@@ -345,13 +379,8 @@ impl Node {
             host: host_name(),
             started_at: OffsetDateTime::now_utc(),
             started: Instant::now(),
-            settings: set
-                .map(|setting| [setting.name.to_owned(), setting.value.clone(), setting.source.to_string()])
-                .collect(),
             dds: link(&config.membership.dds_base_url),
             dms: link(&config.dms_base_url),
-            slots: config.worker.max_concurrency as u64,
-            memory_budget: self.budget.bytes(),
             work_dir: config.paths.work.clone(),
             cache_dir: config.paths.cache.clone(),
         }
@@ -404,6 +433,42 @@ async fn register_after(splay: Duration, membership: MembershipTask, stop: Cance
         stop.run_until_cancelled(sleep(wait)).await;
     }
     membership.run(stop).await;
+}
+
+/// The node's Unix socket. One at a place that somebody chose has to be there; without its own a node can do its work.
+async fn control_socket(
+    place: &SocketPlace,
+    work_dirs: &WorkDirs,
+) -> Result<Option<(ControlSocket, UnixListener)>, ControlError> {
+    let (path, is_chosen) = match place {
+        SocketPlace::Off => return Ok(None),
+        SocketPlace::Own => (work_dirs.control_socket(), false),
+        SocketPlace::At(path) => (path.clone(), true),
+    };
+    match ControlSocket::bind(path).await {
+        Ok(bound) => {
+            tracing::info!(
+                path = one_line(bound.0.path().display(), SHOWN_BYTES),
+                "the control socket listens"
+            );
+            Ok(Some(bound))
+        }
+        Err(error) if is_chosen => Err(error),
+        Err(error) => {
+            tracing::warn!("{error}; commands on this machine need STATUS_ADDR and the ADMIN_TOKEN");
+            Ok(None)
+        }
+    }
+}
+
+async fn serve_control(
+    control: Option<(ControlSocket, UnixListener)>,
+    sources: StatusSources,
+    stop: CancellationToken,
+) {
+    if let Some(control) = control {
+        serve_local(control, sources, stop).await;
+    }
 }
 
 async fn serve_status(server: Option<StatusServer>, sources: StatusSources, stop: CancellationToken) {

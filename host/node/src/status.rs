@@ -12,18 +12,22 @@
 //! | `GET /api/events` | the same as a stream of server-sent events ([`events`]) |
 //! | `GET /api/node` | which node this is ([`node`]) |
 //! | `GET /api/log` | the last lines of the log, for this machine or with the token ([`log`]) |
-//! | `POST /api/admin/...` | rescan, rollback, close-breaker, drain, resume, log ([`admin`]) |
+//! | `POST /api/admin/...` | rescan, rollback, close-breaker, drain, resume, log, reload ([`admin`]) |
 //!
-//! Answers but `/metrics` and logs are JSON; errors are `{"error": "..."}`. On a loopback address only
-//! requests that name one are answered, so that no web page can ask in a user's browser.
+//! Answers but `/metrics` and logs are JSON; errors are `{"error": "..."}`. Who may ask for what stands in [`access`]. On a
+//! loopback address only requests that name one are answered, so that no web page can ask in a user's browser.
+//!
+//! The same routes are served on the node's Unix socket ([`control`](crate::control)), to its user and to root.
 
 mod about;
+mod access;
 mod admin;
 mod answer;
 mod events;
 mod folders;
 mod guard;
 mod identity;
+mod local;
 mod log;
 mod metrics;
 mod node;
@@ -40,6 +44,7 @@ mod tasks;
 pub(crate) use about::{About, Link, host_name};
 pub(crate) use folders::WatchedFolders;
 pub use identity::NodeIdentity;
+pub(crate) use local::serve_local;
 pub use metrics::reference as metrics_reference;
 pub(crate) use readiness::Readiness;
 pub(crate) use server::{StatusError, StatusServer};

@@ -5,6 +5,7 @@
 //! WORK_DIR/node-<pid>-<random>/           locked for as long as the process lives
 //! WORK_DIR/node-<pid>-<random>/task-<number>/  of tasks that have use for one
 //! WORK_DIR/node-<pid>-<random>/guests/    the folders of sandbox processes, with what runners write
+//! WORK_DIR/node-<pid>-<random>/control.sock  what commands on this machine ask
 //! WORK_DIR/node-<pid>-<random>/logs/      what the runners of the last tasks printed
 //! WORK_DIR/node-<pid>-<random>/leases-<owner>  the journal of the leases that the process holds
 //! ```
@@ -42,6 +43,8 @@ use sweep::{JOURNAL, PROCESS_PREFIX, dead_processes, remove_dead};
 const TASK_PREFIX: &str = "task-";
 const LOGS: &str = "logs";
 const GUESTS: &str = "guests";
+/// The name of the Unix socket in the directory of a process.
+pub(crate) const CONTROL_SOCKET: &str = "control.sock";
 
 /// The directory of this process under `WORK_DIR`; removed when this is dropped.
 #[derive(Debug)]
@@ -154,6 +157,11 @@ impl WorkDirs {
     /// Where logs are kept that outlive their tasks.
     pub(crate) fn logs(&self) -> PathBuf {
         self.own.join(LOGS)
+    }
+
+    /// Where the Unix socket of this process is.
+    pub(crate) fn control_socket(&self) -> PathBuf {
+        self.own.join(CONTROL_SOCKET)
     }
 
     /// Where sandbox processes have their folders; made when the first one starts.

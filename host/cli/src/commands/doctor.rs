@@ -7,8 +7,8 @@ use clap::Args;
 use posemesh_node_core::doctor::{Area, Finding, Level, examine};
 use serde::Serialize;
 
-use crate::env_file::EnvFileArgs;
 use crate::output::{self, out};
+use crate::settings::SettingsArgs;
 
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
@@ -19,7 +19,7 @@ pub(crate) struct DoctorArgs {
     #[arg(long, short)]
     quiet: bool,
     #[command(flatten)]
-    env_file: EnvFileArgs,
+    settings: SettingsArgs,
 }
 
 /// All findings, for programs.
@@ -37,7 +37,7 @@ struct Diagnosis {
 /// # Errors
 /// When the file of variables can't be read.
 pub(crate) async fn run(args: DoctorArgs) -> Result<ExitCode> {
-    let environment = args.env_file.environment()?;
+    let environment = args.settings.environment()?;
     let mut findings: Vec<Finding> = Vec::new();
     let mut last = None;
     let could_be_read = examine(&environment, &mut |finding: Finding| {

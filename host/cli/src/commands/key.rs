@@ -11,15 +11,15 @@ use clap::{Args, Subcommand};
 use posemesh_node_core::auth::wallet::Wallet;
 use posemesh_node_core::config::PRIVATE_KEY;
 
-use crate::env_file::EnvFileArgs;
 use crate::output::{out, tell};
+use crate::settings::SettingsArgs;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeyCommand {
     /// Make a new private key, and print its address on standard error.
     Generate(GenerateArgs),
     /// Print the address of the key in SECP256K1_PRIVHEX, or in the file of SECP256K1_PRIVHEX_FILE.
-    Address(EnvFileArgs),
+    Address(SettingsArgs),
 }
 
 #[derive(Debug, Args)]

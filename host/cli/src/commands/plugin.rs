@@ -26,12 +26,12 @@ pub(crate) enum PluginCommand {
     /// Without a folder, asks the node's status server and shows each generation with its stage. With a
     /// folder, loads every runner in it here.
     List(list::ListArgs),
-    /// Make the running node scan its folder now and retry the runners it has refused (needs ADMIN_TOKEN).
+    /// Make the running node scan its folder now and retry the runners it has refused.
     Rescan(rescan::RescanArgs),
-    /// Make the running node return to the previous generation of a runner (needs ADMIN_TOKEN).
+    /// Make the running node return to the previous generation of a runner.
     Rollback(rollback::RollbackArgs),
     /// Make the running node give a runner tasks again that it has left out because it failed again and again: close
-    /// its circuit breaker (needs ADMIN_TOKEN).
+    /// its circuit breaker.
     CloseBreaker(close_breaker::CloseBreakerArgs),
     /// Show a runner's description and what it would be granted.
     Show(show::ShowArgs),

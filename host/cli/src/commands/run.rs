@@ -2,6 +2,7 @@
 
 use std::io;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
@@ -12,14 +13,14 @@ use posemesh_node_core::telemetry::{self, LogFormat, tell_start_error};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::{Map, Value};
 
-use crate::env_file::EnvFileArgs;
 use crate::output::tell;
+use crate::settings::SettingsArgs;
 use crate::systemd;
 
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
     #[command(flatten)]
-    env_file: EnvFileArgs,
+    settings: SettingsArgs,
 }
 
 /// Runs the node until a signal or an operator ends it. `unprotected` is what the process lacks of its protection.
@@ -36,11 +37,11 @@ pub(crate) async fn run(
     let shutdown = Shutdown::new();
     let _listening = signals.pass_on(&shutdown);
     // Until there is a log: panics are told in its form.
-    telemetry::tell_panics(early_format(&args.env_file));
-    let (config, misspelt) = match args.env_file.config() {
+    telemetry::tell_panics(early_format(&args.settings));
+    let (config, misspelt) = match args.settings.config() {
         Ok(read) => read,
         Err(error) => {
-            match early_format(&args.env_file) {
+            match early_format(&args.settings) {
                 LogFormat::Text => tell!("{error:#}"),
                 LogFormat::Json => tell_start_error(LogFormat::Json, &format!("{error:#}"), Map::new()),
             }
@@ -56,7 +57,7 @@ pub(crate) async fn run(
     let ended = tokio::select! {
         biased;
         () = shutdown.killed().cancelled() => return Ok(ExitCode::FAILURE),
-        ended = start_and_run(config, &shutdown) => ended,
+        ended = start_and_run(config, args.settings, &shutdown) => ended,
     };
     Ok(ended.map_or_else(
         |error| {
@@ -69,8 +70,8 @@ pub(crate) async fn run(
 }
 
 /// The form of the log before the settings are read, for what goes wrong before.
-fn early_format(env_file: &EnvFileArgs) -> LogFormat {
-    let environment = env_file.environment().ok();
+fn early_format(settings: &SettingsArgs) -> LogFormat {
+    let environment = settings.environment().ok();
     let given = environment.as_ref().and_then(|environment| environment.get("LOG_FORMAT"));
     match given {
         Some((format, _)) if format.eq_ignore_ascii_case("text") => LogFormat::Text,
@@ -104,7 +105,7 @@ fn about(config: &Config) -> Map<String, Value> {
     about
 }
 
-async fn start_and_run(config: Config, shutdown: &Shutdown) -> Result<()> {
+async fn start_and_run(config: Config, settings: SettingsArgs, shutdown: &Shutdown) -> Result<()> {
     let node = tokio::select! {
         node = Node::start(config) => node?,
         () = shutdown.stopping().cancelled() => {
@@ -112,6 +113,9 @@ async fn start_and_run(config: Config, shutdown: &Shutdown) -> Result<()> {
             return Ok(());
         }
     };
+    // As at the start: the same files, and the environment of this process, which stays what it was.
+    let read = move || settings.config().map(|(config, _)| config).map_err(|error| format!("{error:#}"));
+    let node = node.reloaded_by(Arc::new(read));
     systemd::ready();
     node.run(shutdown).await?;
     Ok(())

@@ -1,5 +1,8 @@
 //! The memory that runners may use together (`MEMORY_BUDGET`).
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::machine;
 
 /// What the node itself keeps back of the machine's memory at least: its own code, connections and compiled runners.
@@ -43,6 +46,25 @@ impl MemoryBudget {
     pub(crate) fn of_task(self, runner_bytes: u64) -> u64 {
         // A budget that is smaller than that still lets one task run.
         runner_bytes.saturating_add(TASK_BYTES).min(self.bytes)
+    }
+}
+
+/// The budget that holds at this moment. Clones share it.
+#[derive(Debug, Clone)]
+pub(crate) struct LiveBudget(Arc<AtomicU64>);
+
+impl LiveBudget {
+    pub(crate) fn new(budget: MemoryBudget) -> Self {
+        Self(Arc::new(AtomicU64::new(budget.bytes)))
+    }
+
+    pub(crate) fn now(&self) -> MemoryBudget {
+        MemoryBudget::of(self.0.load(Ordering::Relaxed))
+    }
+
+    /// Holds from the next lease on; running tasks keep what they were promised.
+    pub(crate) fn set(&self, budget: MemoryBudget) {
+        self.0.store(budget.bytes, Ordering::Relaxed);
     }
 }
 

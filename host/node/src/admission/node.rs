@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::board::{Cause, Trouble, TroubleBoard};
-use super::budget::MemoryBudget;
+use super::budget::LiveBudget;
 use super::machine::{self, FreeSpace, SPARE_BYTES, SPARE_INODES};
 use super::promises::{Promise, Promises};
 use super::servers::ServerPacing;
@@ -69,7 +69,7 @@ struct Wanted {
 
 /// Looks at the machine before each lease.
 pub(crate) struct Admission {
-    budget: MemoryBudget,
+    budget: LiveBudget,
     runners: Arc<dyn Runners>,
     work_dirs: Arc<WorkDirs>,
     promises: Promises,
@@ -82,17 +82,17 @@ pub(crate) struct Admission {
 
 impl Admission {
     pub(crate) fn new(
-        budget: MemoryBudget,
+        budget: LiveBudget,
         runners: Arc<dyn Runners>,
         work_dirs: Arc<WorkDirs>,
         board: TroubleBoard,
         servers: Servers,
     ) -> Self {
         Self {
+            promises: Promises::new(budget.clone()),
             budget,
             runners,
             work_dirs,
-            promises: Promises::new(budget),
             board,
             servers: Mutex::new(ServerPacing::new(servers)),
             seen: Mutex::default(),
@@ -177,7 +177,7 @@ impl Admission {
                 ));
             }
         }
-        let budget = self.budget;
+        let budget = self.budget.now();
         let wanted = budget.of_task(next.memory_bytes);
         let left = budget.bytes().saturating_sub(open.memory_bytes);
         if left < wanted {

@@ -6,12 +6,12 @@ use posemesh_runner_api::disk::TaskDisk;
 use posemesh_runner_api::runner::RunnerNeeds;
 use tokio::time::Instant;
 
-use super::budget::MemoryBudget;
+use super::budget::LiveBudget;
 
 /// The account of all promises. Cloning shares.
 #[derive(Debug, Clone)]
 pub(super) struct Promises {
-    budget: MemoryBudget,
+    budget: LiveBudget,
     entries: Arc<Mutex<Vec<Option<Entry>>>>,
 }
 
@@ -26,7 +26,7 @@ struct Entry {
 
 impl Promises {
     /// An empty account.
-    pub(super) fn new(budget: MemoryBudget) -> Self {
+    pub(super) fn new(budget: LiveBudget) -> Self {
         Self { budget, entries: Arc::default() }
     }
 
@@ -47,7 +47,7 @@ impl Promises {
 
     /// A task takes more than its runner.
     fn of_task(&self, runner: RunnerNeeds) -> RunnerNeeds {
-        RunnerNeeds { memory_bytes: self.budget.of_task(runner.memory_bytes), ..runner }
+        RunnerNeeds { memory_bytes: self.budget.now().of_task(runner.memory_bytes), ..runner }
     }
 
     /// What is promised and not used yet.
@@ -119,6 +119,7 @@ impl Drop for Promise {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admission::MemoryBudget;
 
     const MIB: u64 = 1 << 20;
 
@@ -133,7 +134,7 @@ mod tests {
 
     #[test]
     fn what_is_used_and_what_has_ended_is_promised_no_more() {
-        let promises = Promises::new(MemoryBudget::of(1000 * MIB));
+        let promises = Promises::new(LiveBudget::new(MemoryBudget::of(1000 * MIB)));
         let first = promises.add(needs(100, 1000));
         let second = promises.add(needs(10, 10));
         assert_eq!(promises.open(), sum(110, 1010, 2));

@@ -5,11 +5,17 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use posemesh_text::one_line;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::env_file::{self, EnvFileError};
 use super::handover::handed_over;
+use super::problem::Problem;
+use super::settings_file::SettingsFile;
+
+/// How much of a path is shown.
+const SHOWN_BYTES: usize = 400;
 
 /// Where a setting comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -19,6 +25,8 @@ pub enum SettingSource {
     Environment,
     /// The `.env` file.
     EnvFile,
+    /// The settings file, `posemesh-node.toml`.
+    SettingsFile,
     /// The file that a variable names, for secrets.
     File,
     /// A credential of systemd, for secrets.
@@ -32,6 +40,7 @@ impl fmt::Display for SettingSource {
         f.write_str(match self {
             Self::Environment => "environment",
             Self::EnvFile => "env file",
+            Self::SettingsFile => "settings file",
             Self::File => "file",
             Self::Credential => "systemd credential",
             Self::Default => "default",
@@ -54,6 +63,12 @@ pub struct Environment {
     not_utf8: BTreeSet<String>,
     /// The `.env` file that was read.
     file: Option<PathBuf>,
+    /// The settings file that was read.
+    settings_file: Option<PathBuf>,
+    /// The lines of what it has.
+    lines: BTreeMap<&'static str, usize>,
+    problems: Vec<Problem>,
+    warning: Option<String>,
 }
 
 impl Environment {
@@ -74,6 +89,13 @@ impl Environment {
         environment
     }
 
+    /// The environment of this process, with what was taken out of it.
+    pub(super) fn of_process() -> Self {
+        let mut environment = Self::from_os(std::env::vars_os());
+        environment.add_handed_over();
+        environment
+    }
+
     /// Adds what was taken out of the environment of this process.
     fn add_handed_over(&mut self) {
         for (name, value) in handed_over() {
@@ -91,7 +113,7 @@ impl Environment {
 
     /// Adds the variables of a `.env` file that the real environment does not have. One that is set but blank
     /// in the environment counts as set here, so that an operator can hide a line of the file.
-    fn add_from_file(&mut self, path: &Path) -> Result<(), EnvFileError> {
+    pub(super) fn add_from_file(&mut self, path: &Path) -> Result<(), EnvFileError> {
         let mut from_file = BTreeMap::new();
         from_file.extend(env_file::read(path)?);
         self.file = Some(path.to_owned());
@@ -102,6 +124,48 @@ impl Environment {
             }
         }
         Ok(())
+    }
+
+    /// Adds the settings of a file that nothing else has. What is set but blank hides the line of this file as well.
+    pub(super) fn add_settings(&mut self, file: SettingsFile) {
+        let SettingsFile { path, entries, problems, warning } = file;
+        for entry in entries {
+            let is_set = |name: &&str| self.values.contains_key(*name) || self.not_utf8.contains(*name);
+            let Some(name) =
+                entry.names.first().copied().filter(|_| !entry.names.iter().any(|name| is_set(&name)))
+            else {
+                continue;
+            };
+            self.values.insert(name.to_owned(), (entry.value, SettingSource::SettingsFile));
+            self.lines.insert(name, entry.line);
+        }
+        (self.settings_file, self.problems, self.warning) = (Some(path), problems, warning);
+    }
+
+    /// The `.env` file that was read.
+    pub fn env_file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    /// The settings file that was read.
+    pub fn settings_file(&self) -> Option<&Path> {
+        self.settings_file.as_deref()
+    }
+
+    /// What is wrong with keys of the settings file.
+    pub(super) fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// What others could do with the settings file.
+    pub(super) fn warning(&self) -> Option<&str> {
+        self.warning.as_deref()
+    }
+
+    /// The file and the line that a setting stands in; none if it is not from a settings file.
+    pub(super) fn place(&self, name: &str) -> Option<String> {
+        let line = self.lines.get(name)?;
+        Some(format!("{} line {line}", one_line(self.settings_file()?.display(), SHOWN_BYTES)))
     }
 
     /// The trimmed value and its source; none if it is unset or blank.
@@ -116,12 +180,12 @@ impl Environment {
         self.values.iter().map(|(name, (_, source))| (name.as_str(), *source))
     }
 
-    /// The files that hold settings: the `.env` file, and those that variables name.
+    /// The files that hold settings: the `.env` file, the settings file, and those that variables name.
     pub(super) fn files(&self) -> impl Iterator<Item = &Path> {
         let named = self.values.iter().filter(|(name, _)| name.ends_with("_FILE"));
         let named =
             named.map(|(_, (value, _))| value.trim()).filter(|value| !value.is_empty()).map(Path::new);
-        self.file.as_deref().into_iter().chain(named)
+        self.file.as_deref().into_iter().chain(self.settings_file.as_deref()).chain(named)
     }
 
     pub(super) fn is_not_utf8(&self, name: &str) -> bool {
@@ -144,24 +208,6 @@ impl fmt::Debug for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Environment").field(&self.values.keys()).finish()
     }
-}
-
-/// The environment of this process, with what [`hide_secrets`](super::hide_secrets) took out of it, completed by a `.env`
-/// file; the real environment wins.
-///
-/// With none, `.env` in the current directory is read if it is there; a file that is named has to be.
-///
-/// # Errors
-/// When the file can't be read or has a line that is not `NAME=value`.
-pub fn environment(env_file: Option<&Path>) -> Result<Environment, EnvFileError> {
-    let mut environment = Environment::from_os(std::env::vars_os());
-    environment.add_handed_over();
-    match env_file {
-        Some(path) => environment.add_from_file(path)?,
-        None if Path::new(".env").is_file() => environment.add_from_file(Path::new(".env"))?,
-        None => {}
-    }
-    Ok(environment)
 }
 
 #[cfg(test)]
@@ -189,7 +235,7 @@ mod tests {
         writeln!(file, "A=1\nREG_SECRET hunter2").unwrap();
         let error = Environment::default().add_from_file(file.path()).unwrap_err().to_string();
         assert!(error.ends_with("line 2 is not NAME=value"), "{error}");
-        let error = environment(Some(Path::new("/nowhere/.env"))).unwrap_err().to_string();
+        let error = Environment::default().add_from_file(Path::new("/nowhere/.env")).unwrap_err().to_string();
         assert!(error.starts_with("read the environment file /nowhere/.env: "), "{error}");
     }
 }

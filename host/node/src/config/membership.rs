@@ -6,7 +6,7 @@ use url::Url;
 
 use super::reader::SettingsReader;
 use super::servers;
-use super::variable::{Group, Variable};
+use super::variable::{Group, ValueType, Variable};
 use crate::auth::siwe::{SigningSettings, SiweFormat};
 use crate::auth::token::TokenSettings;
 use crate::registration::RegistrationSettings;
@@ -86,7 +86,8 @@ pub(super) fn read_registration(reader: &mut SettingsReader<'_>) -> Registration
             "Consecutive failures of the network or of DDS after which the node waits for \
              `REGISTER_INTERVAL_SECS` and starts over; -1 for no limit.",
         )
-        .section("1.6"),
+        .section("1.6")
+        .of_type(ValueType::Integer),
         default.max_retry.map_or(-1, i64::from),
         RETRIES,
         |text| {
@@ -122,7 +123,8 @@ pub(super) fn read_signing(reader: &mut SettingsReader<'_>) -> SigningSettings {
             "SIWE_CHAIN_ID",
             "The one EIP-155 chain that a wallet signs for.",
         )
-        .section("1.2"),
+        .section("1.2")
+        .of_type(ValueType::Integer),
         "any",
         CHAINS,
         |text| match text.parse() {

@@ -2,16 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use posemesh_text::one_line;
-use strsim::osa_distance;
-
 use super::Config;
 use super::environment::{Environment, SettingSource};
+use super::nearest::nearest;
+use posemesh_text::one_line;
 
 /// What all limits of runners begin with; nobody else has such names.
 const LIMITS: &str = "RUNNER_MAX_";
 /// A name that is this short has too many neighbours that are meant for other programs.
 const SHORTEST: usize = 6;
+/// Names the settings file, and looks like nothing else that is meant.
+const NOT_A_SETTING: &str = "POSEMESH_CONFIG";
 /// How much of a name is shown.
 const SHOWN_BYTES: usize = 64;
 
@@ -46,7 +47,9 @@ pub fn misspelt(environment: &Environment) -> Vec<MisspeltVariable> {
     let settings = Config::names();
     let known: BTreeSet<&str> = settings.iter().copied().collect();
     let mut found = Vec::new();
-    for (name, source) in environment.names().filter(|(name, _)| !known.contains(name)) {
+    for (name, source) in
+        environment.names().filter(|(name, _)| !known.contains(name) && *name != NOT_A_SETTING)
+    {
         if let Some(likely) = likely(name, &settings) {
             found.push(MisspeltVariable { name: one_line(name, SHOWN_BYTES), likely, source });
         }
@@ -56,17 +59,11 @@ pub fn misspelt(environment: &Environment) -> Vec<MisspeltVariable> {
 
 /// The setting that a name was probably meant to be.
 fn likely(name: &str, settings: &[&'static str]) -> Option<&'static str> {
-    // Longer than any setting: spend no time on comparing.
-    if name.len() > 2 * SHOWN_BYTES {
-        return None;
-    }
-    let upper = name.to_ascii_uppercase().replace('-', "_");
     let candidates = settings.iter().filter(|setting| !setting.to_ascii_uppercase().ends_with("_PROXY"));
-    let (setting, distance) = candidates
-        .map(|setting| (*setting, osa_distance(&upper, setting)))
-        .min_by_key(|(_, distance)| *distance)?;
+    let candidates: Vec<&'static str> = candidates.copied().collect();
+    let (setting, distance) = nearest(name, &candidates)?;
     let allowed = match setting.len() {
-        _ if upper.starts_with(LIMITS) => return Some(setting),
+        _ if name.to_ascii_uppercase().replace('-', "_").starts_with(LIMITS) => return Some(setting),
         length if length < SHORTEST => 0,
         length if length < 9 => 1,
         _ => 2,

@@ -10,7 +10,7 @@ use posemesh_net::url::is_loopback;
 use url::Url;
 
 use super::reader::SettingsReader;
-use super::variable::{Group, Variable};
+use super::variable::{Group, ValueType, Variable};
 
 pub(super) fn read(reader: &mut SettingsReader<'_>) -> Network {
     let http = read_proxy(
@@ -49,6 +49,7 @@ fn read_proxy(
         match text.parse::<ProxyUrl>() {
             Ok(proxy) => {
                 reader.setting(&variable, &proxy, source);
+                reader.mark_secret(variable.name, text);
                 found = Some(proxy);
             }
             Err(why) => {
@@ -65,6 +66,7 @@ fn read_no_proxy(reader: &mut SettingsReader<'_>) -> String {
                            addresses, networks such as 10.0.0.0/8, or `*`, between commas.";
     let mut found = None;
     for variable in spellings(["NO_PROXY", "no_proxy"], MEANING) {
+        let variable = variable.of_type(ValueType::List(','));
         reader.declare(&variable, "none", "a list with commas");
         if let Some((text, source)) = reader.raw(variable.name).filter(|_| found.is_none()) {
             reader.setting(&variable, text, source);
@@ -93,7 +95,8 @@ fn read_roots(reader: &mut SettingsReader<'_>) -> Option<TrustRoots> {
         "SSL_CERT_DIR",
         "Folders with such files, with `:` between them; their certificates count beside those of `SSL_CERT_FILE`.",
     )
-    .default_in_words("the system's");
+    .default_in_words("the system's")
+    .of_type(ValueType::List(':'));
     reader.declare(&file, "none", "a path of a PEM file");
     reader.declare(&folders, "none", "paths of folders");
     let of_file = read_certificates(reader, &file, |text| TrustRoots::of_file(Path::new(text)));

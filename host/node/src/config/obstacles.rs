@@ -5,7 +5,7 @@ use std::fmt;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
 
 use posemesh_files::kind_name;
@@ -39,11 +39,11 @@ impl fmt::Display for Obstacle {
 /// Why something can't work, and what helps.
 type Fault = (String, &'static str);
 
-/// Everything that can't work of these paths, the file of the log, and these addresses. Looks at the file system and at the
+/// Everything that can't work of these paths, files and addresses. Looks at the file system and at the
 /// addresses of this machine, so it may block.
 pub(super) fn find(
     paths: &Paths,
-    log: Option<&Path>,
+    files: [(&'static str, Option<&Path>); 2],
     addresses: [(&'static str, Option<SocketAddr>); 2],
 ) -> Vec<Obstacle> {
     let folders = [
@@ -51,9 +51,14 @@ pub(super) fn find(
         ("CACHE_DIR", &paths.cache, folder(&paths.cache)),
         ("WORK_DIR", &paths.work, folder(&paths.work).or_else(|| of_another(&paths.work))),
     ];
-    let files = [("AUDIT_LOG", paths.audit.as_deref()), ("LOG_FILE", log)];
-    let files = files.into_iter().filter_map(|(name, path)| Some((name, path?)));
-    let fault = |name, path| file(path).or_else(|| if name == "LOG_FILE" { rotated(path) } else { None });
+    let files = [("AUDIT_LOG", paths.audit.as_deref())].into_iter().chain(files);
+    let files = files.filter_map(|(name, path)| Some((name, path?)));
+    let fault = |name, path: &Path| match name {
+        // A file of its own kind, which is made anew in any case.
+        "CONTROL_SOCKET" if path.symlink_metadata().is_ok_and(|found| found.file_type().is_socket()) => None,
+        "LOG_FILE" => file(path).or_else(|| rotated(path)),
+        _ => file(path),
+    };
     let of_paths = folders.into_iter().chain(files.map(|(name, path)| (name, path, fault(name, path))));
     let of_paths = of_paths.filter_map(|(variable, path, fault)| {
         let (what, cure) = fault?;

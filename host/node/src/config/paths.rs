@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::environment::Environment;
 use super::reader::SettingsReader;
 use super::variable::{Group, Variable};
 
@@ -18,6 +19,30 @@ pub(crate) struct Paths {
     pub(crate) audit: Option<PathBuf>,
 }
 
+const WORK_DIR: &str = "WORK_DIR";
+/// The name of the folder of tasks, unless `WORK_DIR` is set.
+const WORK: &str = "work";
+const CACHE_HOME: &str = "XDG_CACHE_HOME";
+const HOME: &str = "HOME";
+
+/// Where the node's folders are that nobody has chosen.
+fn own_base(environment: &Environment) -> Option<PathBuf> {
+    let path = |name| environment.get(name).map(|(path, _)| PathBuf::from(path));
+    // The XDG base directory specification says that relative paths are to be ignored.
+    let cache_home = path(CACHE_HOME).filter(|path| path.is_absolute());
+    // Not under the system's temporary directory: compiled code that is run must not come from a
+    // place where other users of the machine can write.
+    cache_home.or_else(|| Some(path(HOME)?.join(".cache"))).map(|base| base.join("posemesh-node"))
+}
+
+impl Environment {
+    /// `WORK_DIR` of a node with this environment; none if nothing says where it is.
+    pub fn work_dir(&self) -> Option<PathBuf> {
+        let set = self.get(WORK_DIR).map(|(path, _)| PathBuf::from(path));
+        set.or_else(|| Some(own_base(self)?.join(WORK)))
+    }
+}
+
 pub(super) fn read(reader: &mut SettingsReader<'_>) -> Option<Paths> {
     let plugins = reader.path(
         &Variable::new(
@@ -30,13 +55,9 @@ pub(super) fn read(reader: &mut SettingsReader<'_>) -> Option<Paths> {
         None,
         "the directory that holds the runners (.wasm files)",
     );
-    let cache_home = reader.raw("XDG_CACHE_HOME").map(|(path, _)| PathBuf::from(path));
-    // The XDG base directory specification says that relative paths are to be ignored.
-    let cache_home = cache_home.filter(|path| path.is_absolute());
-    let home = reader.raw("HOME").map(|(path, _)| PathBuf::from(path).join(".cache"));
-    // Not under the system's temporary directory: compiled code that is run must not come from a
-    // place where other users of the machine can write.
-    let ours = cache_home.or(home).map(|base| base.join("posemesh-node"));
+    // Says so if it is not UTF-8.
+    let _ = (reader.raw(CACHE_HOME), reader.raw(HOME));
+    let ours = own_base(reader.environment());
     let help = "a directory that only the node can write to (there is no HOME to derive it from)";
     let cache = reader.path(
         &Variable::new(
@@ -53,12 +74,12 @@ pub(super) fn read(reader: &mut SettingsReader<'_>) -> Option<Paths> {
     let work = reader.path(
         &Variable::new(
             Group::Folders,
-            "WORK_DIR",
+            WORK_DIR,
             "The private directories of tasks and their logs, and who served which capability \
              (`runners-….json`). What a crash left there is removed at start. A folder of another user is refused.",
         )
         .default_in_words("`posemesh-node/work` in `XDG_CACHE_HOME`, or in `HOME/.cache`"),
-        ours.map(|base| base.join("work")),
+        ours.map(|base| base.join(WORK)),
         help,
     );
     let audit = reader.optional(

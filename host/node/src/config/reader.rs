@@ -13,10 +13,11 @@ use super::environment::{Environment, SettingSource};
 use super::problem::Problem;
 use super::secret::{FoundSecret, LARGEST_FILE, SecretError};
 use super::secret_name::SecretName;
-use super::variable::{Declared, Variable};
+use super::variable::{Declared, ValueType, Variable};
 use posemesh_net::secret::Secret;
 use posemesh_text::{REDACTED, one_line};
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 
 /// How many bytes of a value are shown.
 const SHOWN_BYTES: usize = 200;
@@ -35,6 +36,32 @@ pub struct Setting {
     /// Whether the variable can be given this value as it is shown. A secret, words for "nothing is set" and a value
     /// that was cut or escaped can't be read back.
     pub is_input: bool,
+    /// Its type in a settings file.
+    #[serde(skip)]
+    pub(super) kind: ValueType,
+}
+
+impl Setting {
+    /// The line that a settings file has for it: `name = value`. It stands for the setting only if that is
+    /// [`Setting::is_input`].
+    pub fn as_toml(&self) -> String {
+        let value = &self.value;
+        let shown = match self.kind {
+            ValueType::Integer | ValueType::Number | ValueType::Boolean => value.clone(),
+            ValueType::Bytes if value.bytes().all(|byte| byte.is_ascii_digit()) => value.clone(),
+            ValueType::List(separator) => {
+                let texts: Vec<String> = value.split(separator).map(|text| quoted(text.trim())).collect();
+                format!("[{}]", texts.join(", "))
+            }
+            ValueType::Text | ValueType::Bytes => quoted(value),
+        };
+        format!("{} = {shown}", self.name.to_lowercase())
+    }
+}
+
+/// A text of TOML. There are no control characters in what is shown.
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 /// What is known of a secret.
@@ -63,7 +90,11 @@ pub(super) struct SettingsReader<'a> {
     settings: Vec<Setting>,
     problems: Vec<Problem>,
     warnings: Vec<String>,
+    secrets: Vec<SecretMark>,
 }
+
+/// By what it is seen that a secret is another one: its setting, and its digest.
+pub(super) type SecretMark = (&'static str, [u8; 32]);
 
 /// The outcome of a [`SettingsReader`].
 #[derive(Debug)]
@@ -72,6 +103,7 @@ pub(super) struct Readings {
     pub(super) settings: Vec<Setting>,
     pub(super) problems: Vec<Problem>,
     pub(super) warnings: Vec<String>,
+    pub(super) secrets: Vec<SecretMark>,
 }
 
 impl<'a> SettingsReader<'a> {
@@ -82,12 +114,18 @@ impl<'a> SettingsReader<'a> {
             settings: Vec::new(),
             problems: Vec::new(),
             warnings: Vec::new(),
+            secrets: Vec::new(),
         }
     }
 
+    /// What is read.
+    pub(super) fn environment(&self) -> &'a Environment {
+        self.environment
+    }
+
     pub(super) fn finish(self) -> Readings {
-        let Self { declared, settings, problems, warnings, .. } = self;
-        Readings { declared, settings, problems, warnings }
+        let Self { declared, settings, problems, warnings, secrets, .. } = self;
+        Readings { declared, settings, problems, warnings, secrets }
     }
 
     /// Notes for the document that there is such a setting. The typed methods below do so themselves.
@@ -100,7 +138,7 @@ impl<'a> SettingsReader<'a> {
     pub(super) fn raw(&mut self, name: &'static str) -> Option<(&'a str, SettingSource)> {
         if self.environment.is_not_utf8(name) {
             let message = "its value is not UTF-8 text".to_owned();
-            self.problems.push(Problem { variable: name, value: None, message });
+            self.problems.push(Problem { variable: name.into(), value: None, message, place: None });
             return None;
         }
         self.environment.get(name)
@@ -111,7 +149,7 @@ impl<'a> SettingsReader<'a> {
         let given = value.to_string();
         let value = one_line(&given, SHOWN_BYTES);
         let is_input = value == given && !value.contains(REDACTED);
-        self.settings.push(Setting { name: variable.name, value, source, is_input });
+        self.settings.push(Setting { name: variable.name, value, source, is_input, kind: variable.kind });
     }
 
     /// The same in words that no variable can be given.
@@ -150,7 +188,8 @@ impl<'a> SettingsReader<'a> {
             true => REDACTED.to_owned(),
             false => one_line(value, SHOWN_BYTES),
         });
-        self.problems.push(Problem { variable: variable.name, value, message });
+        let place = self.environment.place(variable.name);
+        self.problems.push(Problem { variable: variable.name.into(), value, message, place });
     }
 
     /// A secret: its own variable, the file that `NAME_FILE` names, or a credential of systemd. Both variables are
@@ -181,13 +220,20 @@ impl<'a> SettingsReader<'a> {
                     self.setting(&in_file, path.display(), source);
                 }
                 self.warnings.extend(warning);
+                self.mark_secret(names.name, text.expose());
                 ReadSecret::Set(text, source)
             }
             Err(SecretError { variable, path, message }) => {
-                self.problems.push(Problem { variable, value: path, message });
+                let place = self.environment.place(variable);
+                self.problems.push(Problem { variable: variable.into(), value: path, message, place });
                 ReadSecret::Unusable
             }
         }
+    }
+
+    /// Remembers what a value that is not shown as it is was.
+    pub(super) fn mark_secret(&mut self, name: &'static str, text: &str) {
+        self.secrets.push((name, Sha256::digest(text).into()));
     }
 
     /// A value of any kind. `parse` reports what is wrong when it does not fit; the default stands in then,
@@ -253,7 +299,7 @@ impl<'a> SettingsReader<'a> {
         T: FromStr + Display + PartialOrd,
     {
         let allowed = format!("whole numbers from {} to {}", range.start(), range.end());
-        self.value(variable, default, &allowed, |text| {
+        self.value(&variable.clone().of_type(ValueType::Integer), default, &allowed, |text| {
             let name = variable.name;
             let value = text.parse().map_err(|_| format!("invalid integer in {name}; allowed: {allowed}"))?;
             if range.contains(&value) { Ok(value) } else { Err(out_of_range(&allowed)) }
@@ -284,7 +330,7 @@ impl<'a> SettingsReader<'a> {
     /// A ratio: finite and from 0 to 1.
     pub(super) fn ratio(&mut self, variable: &Variable, default: f64) -> f64 {
         const ALLOWED: &str = "numbers from 0 to 1";
-        self.value(variable, default, ALLOWED, |text| {
+        self.value(&variable.clone().of_type(ValueType::Number), default, ALLOWED, |text| {
             let name = variable.name;
             let value: f64 = text
                 .parse()
@@ -296,7 +342,7 @@ impl<'a> SettingsReader<'a> {
     /// `true` or `false`.
     pub(super) fn boolean(&mut self, variable: &Variable, default: bool) -> bool {
         const ALLOWED: &str = "true, false";
-        self.value(variable, default, ALLOWED, |text| {
+        self.value(&variable.clone().of_type(ValueType::Boolean), default, ALLOWED, |text| {
             text.parse().map_err(|_| format!("invalid bool in {}; allowed: {ALLOWED}", variable.name))
         })
     }
@@ -349,7 +395,8 @@ impl<'a> SettingsReader<'a> {
     /// An amount of bytes: a whole number, with `KiB`, `MiB`, `GiB` or `TiB` if wanted.
     pub(super) fn bytes(&mut self, variable: &Variable, default: u64, range: RangeInclusive<u64>) -> u64 {
         let allowed = format!("{} to {}", ByteSize(*range.start()), ByteSize(*range.end()));
-        let size = self.value(variable, ByteSize(default), &allowed, |text| {
+        let variable = variable.clone().of_type(ValueType::Bytes);
+        let size = self.value(&variable, ByteSize(default), &allowed, |text| {
             let size: ByteSize = text.parse().map_err(|()| {
                 format!("not an amount of bytes, such as 1048576 or 512MiB; allowed: {allowed}")
             })?;

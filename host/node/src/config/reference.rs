@@ -9,8 +9,8 @@ const INTRODUCTION: &str = "\
 
 <!-- Generated from the settings in host/node/src/config by `cargo xtask docs`. Do not edit. -->
 
-Every setting is an environment variable. `posemesh-node config check` prints those that are in effect, each with
-where it comes from, and reports everything that is wrong at once; `posemesh-node run` does not start then (exit
+Every setting is an environment variable, and a key of the settings file. `posemesh-node config check` prints those that
+are in effect, each with where it comes from, and reports everything that is wrong at once; `posemesh-node run` does not start then (exit
 code 2).
 
 - **Needed at least**: `PLUGINS_DIR`, and an identity: `REG_SECRET` with `SECP256K1_PRIVHEX`, or the credentials of a
@@ -21,6 +21,16 @@ code 2).
   that may stand around it (`\"` or `'`). Nothing is expanded or escaped: `$`, `\\`, `#`, quotes and spaces within a
   value belong to it. A `#` at the start of a line makes it a comment; `export ` before a name, line ends of Windows
   and a byte order mark are fine. A variable that is set but blank in the environment hides the line of the file.
+- **The settings file** is TOML: `posemesh-node.toml` in the current directory, the file that `POSEMESH_CONFIG` names, or
+  the file of `--config`. Each setting is a key, its variable in lower case (`max_concurrency = 4`), of the type in the
+  tables: *integer*, *number*, *boolean*, *text*, *bytes* (`1048576` or `\"1MiB\"`), *list* (`[\"a\", \"b\"]`, or the text
+  that the variable has). There are no tables. An unknown key or a value of another type is an error with its line. `config
+  check --toml` writes such a file.
+- **What counts**: the environment, then the `.env` file, then the settings file, then the default. What is set but blank
+  hides what comes later.
+- **While the node runs**, SIGHUP (`systemctl reload`) or `posemesh-node reload` makes it read both files again: `RUST_LOG`,
+  `MAX_CONCURRENCY` and `MEMORY_BUDGET` take effect at once, and runners are looked for; what else has changed is named, and
+  takes effect with the next start. When something is wrong, nothing changes, and log, `/ready` and `status` say so.
 - **Secrets** are marked as such. They are masked wherever values are shown, and no runner ever gets one. Each is given
   in one of three ways, and two at once are an error: the variable; `NAME_FILE`, the path of a file with the secret in
   one line; a credential of systemd of the variable's name (`LoadCredential=REG_SECRET:/etc/…`). What the environment
@@ -36,6 +46,7 @@ const CLOSING: &str = "
 | --- | --- | --- |
 | the node | `XDG_CACHE_HOME`, `HOME` | Where `CACHE_DIR` and `WORK_DIR` are unless they are set. `XDG_CACHE_HOME` counts if it is an absolute path. |
 | the node, `plugin run`, `plugin test` | names in `environment` of a runner's `NAME.toml` | Handed to that runner if it asks for them. From the real environment only; never a secret of the node. |
+| every command | `POSEMESH_CONFIG` | The settings file, unless `--config` names another one. |
 | the node | `CREDENTIALS_DIRECTORY` | Set by systemd: the folder with the credentials of its unit. |
 | `posemesh-node devnet` | `RUST_LOG` | Which lines the local network logs; `info` unless it is set. From the real environment only. |
 ";
@@ -47,7 +58,7 @@ pub(super) fn markdown(declared: &[Declared]) -> String {
         // Writing to a string does not fail.
         let _ = write!(text, "\n## {}\n\n", group.title());
         text.push_str(
-            "| Variable | Default | Allowed | Meaning | Protocol |\n| --- | --- | --- | --- | --- |\n",
+            "| Variable | Type | Default | Allowed | Meaning | Protocol |\n| --- | --- | --- | --- | --- | --- |\n",
         );
         for entry in declared.iter().filter(|entry| entry.variable.group == group) {
             text.push_str(&row(entry));
@@ -68,6 +79,7 @@ fn row(entry: &Declared) -> String {
     let section = variable.section.unwrap_or_default();
     let cells = [
         format!("`{}`", variable.name),
+        entry.variable.kind.word().to_owned(),
         default,
         entry.allowed.clone(),
         format!("{}{secret}", variable.meaning),

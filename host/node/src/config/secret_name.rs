@@ -24,5 +24,9 @@ pub(super) const ROBOT_CREDENTIALS: SecretName = secret_name!("ROBOT_REGISTRATIO
 /// The bearer of admin calls.
 pub const ADMIN_TOKEN: SecretName = secret_name!("ADMIN_TOKEN");
 
+/// The bearer of calls from other machines that read.
+pub const STATUS_TOKEN: SecretName = secret_name!("STATUS_TOKEN");
+
 /// All of them.
-pub(super) const SECRETS: [SecretName; 4] = [REG_SECRET, PRIVATE_KEY, ROBOT_CREDENTIALS, ADMIN_TOKEN];
+pub(super) const SECRETS: [SecretName; 5] =
+    [REG_SECRET, PRIVATE_KEY, ROBOT_CREDENTIALS, ADMIN_TOKEN, STATUS_TOKEN];

@@ -107,7 +107,9 @@ COMPILE_PARALLELISM=1 (default)
 DESCRIBE_TIMEOUT_SECS=20 (default)
 SANDBOX=best-effort (default)
 STATUS_ADDR=127.0.0.1:8090 (default)
-ADMIN_TOKEN=unset: no admin calls (default)
+CONTROL_SOCKET=auto (default)
+ADMIN_TOKEN=unset: admin calls by the control socket alone (default)
+STATUS_TOKEN=unset: other machines can't read (default)
 LEGACY_HTTP_ADDR=off (default)"
     );
     assert_eq!(lines.join("\n"), expected);

@@ -55,6 +55,46 @@ impl Group {
     }
 }
 
+/// What type the value of a setting has in a settings file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ValueType {
+    Text,
+    Integer,
+    /// With a fraction or without.
+    Number,
+    Boolean,
+    /// A whole number, or a text with a unit.
+    Bytes,
+    /// Texts, which the variable has with this character between them.
+    List(char),
+}
+
+impl ValueType {
+    /// For the document.
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Integer => "integer",
+            Self::Number => "number",
+            Self::Boolean => "boolean",
+            Self::Bytes => "bytes",
+            Self::List(_) => "list",
+        }
+    }
+
+    /// For errors.
+    pub(super) const fn in_words(self) -> &'static str {
+        match self {
+            Self::Text => "a text in quotes",
+            Self::Integer => "a whole number",
+            Self::Number => "a number",
+            Self::Boolean => "`true` or `false`, without quotes",
+            Self::Bytes => "a whole number, or a text with a unit such as \"512MiB\"",
+            Self::List(_) => "a list of texts",
+        }
+    }
+}
+
 /// The declaration of one setting. Together with the default and the range at the place where it is read, it
 /// is all that a setting needs: `config check`, problems and docs/configuration.md come from it.
 #[derive(Debug, Clone)]
@@ -69,12 +109,22 @@ pub(super) struct Variable {
     pub(super) default_in_words: Option<&'static str>,
     /// Whether the value is never shown.
     pub(super) secret: bool,
+    /// In a settings file.
+    pub(super) kind: ValueType,
 }
 
 impl Variable {
     pub(super) fn new(group: Group, name: &'static str, meaning: impl Into<Cow<'static, str>>) -> Self {
         let meaning = meaning.into();
-        Self { group, name, meaning, section: None, default_in_words: None, secret: false }
+        Self {
+            group,
+            name,
+            meaning,
+            section: None,
+            default_in_words: None,
+            secret: false,
+            kind: ValueType::Text,
+        }
     }
 
     pub(super) fn section(self, section: &'static str) -> Self {
@@ -83,6 +133,10 @@ impl Variable {
 
     pub(super) fn default_in_words(self, default: &'static str) -> Self {
         Self { default_in_words: Some(default), ..self }
+    }
+
+    pub(super) fn of_type(self, kind: ValueType) -> Self {
+        Self { kind, ..self }
     }
 
     pub(super) fn secret(self) -> Self {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::byte_size::ByteSize;
 use super::reader::SettingsReader;
-use super::variable::{Group, Variable};
+use super::variable::{Group, ValueType, Variable};
 use crate::heartbeat::HeartbeatPolicy;
 use crate::worker::WorkerSettings;
 
@@ -79,7 +79,8 @@ pub(super) fn read_memory_budget(reader: &mut SettingsReader<'_>) -> Option<u64>
         "The memory that all tasks may use together. No lease is asked for unless what the next task may use \
          (`memory_bytes` of its runner and 48 MiB) is left of it; no runner gets more. Without it: nine tenths of the \
          memory of the machine or of the container, and at least 128 MiB less than all.",
-    );
+    )
+    .of_type(ValueType::Bytes);
     let allowed = format!("{LEAST} to {MOST}");
     let budget = reader.optional(&variable, "by the machine", &allowed, |text| {
         let size: ByteSize =

@@ -1,7 +1,7 @@
 //! The status server's address: whether the node could listen there, or does already.
 
 use std::io::ErrorKind;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use posemesh_net::http::{client_builder, read_body};
@@ -52,7 +52,7 @@ pub(super) async fn examine(config: &Config, report: Report<'_>) {
 /// Who has the address: this node, if it has the same runners.
 async fn taken(config: &Config, addr: SocketAddr) -> Finding {
     let cure = "choose a free one, or end who has it (`ss -ltnp` names it)";
-    match who(addr).await {
+    match who(config, addr).await {
         Some(node) if node.is_of(&config.paths.plugins) => Finding::ok(
             Area::Status,
             format_args!("the node runs: process {}, version {}", node.pid, node.version),
@@ -72,8 +72,19 @@ async fn taken(config: &Config, addr: SocketAddr) -> Finding {
     }
 }
 
-async fn who(addr: SocketAddr) -> Option<NodeIdentity> {
+async fn who(config: &Config, addr: SocketAddr) -> Option<NodeIdentity> {
     let client = client_builder().no_proxy().timeout(ANSWER_TIMEOUT).build().ok()?;
-    let response = client.get(format!("http://{addr}/api/node")).send().await.ok()?;
+    // Who listens everywhere is reached here, by a name that it takes for its own.
+    let ip = match addr.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    let mut request = client.get(format!("http://{}/api/node", SocketAddr::new(ip, addr.port())));
+    // Whoever has the address may be another than the node: on this machine it needs no token.
+    if let Some(token) = config.status.status_token.as_ref().filter(|_| !ip.is_loopback()) {
+        request = request.bearer_auth(token.expose());
+    }
+    let response = request.send().await.ok()?;
     serde_json::from_slice(&read_body(response, MAX_ANSWER).await.ok()?).ok()
 }

@@ -2,6 +2,7 @@
 
 use crate::audit::AuditError;
 use crate::auth::dds::DdsError;
+use crate::control::ControlError;
 use crate::registration::legacy::LegacyError;
 use crate::status::StatusError;
 use crate::workdir::WorkDirError;
@@ -41,6 +42,8 @@ pub(super) enum StartFailure {
     Dds(#[from] DdsError),
     #[error(transparent)]
     Status(#[from] StatusError),
+    #[error(transparent)]
+    Control(#[from] ControlError),
     #[error(transparent)]
     Legacy(#[from] LegacyError),
     #[error("making the client of DMS: {0}")]

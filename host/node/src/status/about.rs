@@ -20,15 +20,9 @@ pub(crate) struct About {
     /// When it was started, by both clocks.
     pub(crate) started_at: OffsetDateTime,
     pub(crate) started: Instant,
-    /// The settings that differ from the default: name, value, source. Secrets are masked.
-    pub(crate) settings: Vec<[String; 3]>,
     /// Its servers.
     pub(crate) dds: Link,
     pub(crate) dms: Link,
-    /// How many leases it works on at once.
-    pub(crate) slots: u64,
-    /// The memory that all tasks may use together, in bytes.
-    pub(crate) memory_budget: u64,
     pub(crate) work_dir: PathBuf,
     pub(crate) cache_dir: PathBuf,
 }

@@ -1,5 +1,5 @@
 //! The admin calls: rescan the runners, roll one back, close its circuit breaker, drain and resume, and choose which lines
-//! are logged. They need the `ADMIN_TOKEN`.
+//! are logged. They need the `ADMIN_TOKEN`, or come by the node's Unix socket.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -7,22 +7,20 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, Request, State};
-use axum::http::header::AUTHORIZATION;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
+use super::access::{Access, access};
 use super::answer::error;
 use super::sources::StatusSources;
 use crate::audit::AuditLog;
 use crate::http_server::Peer;
 use crate::shutdown::{AfterDrain, Pause};
 use crate::telemetry;
-use posemesh_net::secret::Secret;
 use posemesh_plugin_host::registry::Scan;
 use posemesh_text::one_line;
 
@@ -35,21 +33,22 @@ const REFUSED_INTERVAL: Duration = Duration::from_secs(10);
 /// How much of the path of a call is recorded.
 const MAX_PATH: usize = 400;
 
-/// Lets only calls through that carry the token, and records all of them.
+/// Lets only calls through that carry the token or come by the Unix socket, and records all of them.
 pub(super) async fn check(State(sources): State<StatusSources>, request: Request, next: Next) -> Response {
-    let from = request.extensions().get::<Peer>().map(|Peer(addr)| addr.to_string()).unwrap_or_default();
+    let from = request.extensions().get::<Peer>().map(Peer::to_string).unwrap_or_default();
     // The router has taken the prefix off for the routes below it.
     let call = one_line(format_args!("/api/admin{}", request.uri()), MAX_PATH);
     let recorded = |status: StatusCode| {
         [("from", from.clone().into()), ("call", call.clone().into()), ("status", status.as_u16().into())]
     };
-    // Without a token the calls are off, not open: others may be able to reach the address.
-    let Some(token) = &sources.admin_token else {
-        let text = "admin calls are off: start the node with an ADMIN_TOKEN";
-        sources.audit.record_refused_call(recorded(StatusCode::FORBIDDEN));
-        return error(StatusCode::FORBIDDEN, text);
-    };
-    if !has_token(request.headers(), token) {
+    if access(&request) < Access::Command {
+        // Without a token the calls are off here, not open: others may be able to reach the address.
+        if sources.admin_token.is_none() {
+            let text = "admin calls are off at this address: call the control socket, as commands on the node's machine do, or \
+                        start the node with an ADMIN_TOKEN";
+            sources.audit.record_refused_call(recorded(StatusCode::FORBIDDEN));
+            return error(StatusCode::FORBIDDEN, text);
+        }
         warn_of_refused(&call);
         sources.audit.record_refused_call(recorded(StatusCode::UNAUTHORIZED));
         return error(StatusCode::UNAUTHORIZED, "this call needs `Authorization: Bearer ADMIN_TOKEN`");
@@ -76,15 +75,7 @@ fn warn_of_refused(call: &str) {
     tracing::warn!(call, before, "an admin call without the right token was refused");
 }
 
-/// Whether a request carries the token.
-pub(super) fn has_token(headers: &HeaderMap, token: &Secret) -> bool {
-    let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let given = given.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
-    // How long the comparison of the digests takes reveals nothing about the token.
-    Sha256::digest(given) == Sha256::digest(token.expose())
-}
-
-/// A call with the token. Recorded when it is dropped, so that one whose caller has gone is recorded as well.
+/// A call that was let through. Recorded when it is dropped, so that one whose caller has gone is recorded as well.
 struct RecordedCall {
     audit: AuditLog,
     from: String,
@@ -105,6 +96,21 @@ pub(super) async fn rescan(State(sources): State<StatusSources>) -> Response {
     match sources.registry.scan(Scan::Now).await {
         Ok(()) => Json(json!({"plugins": sources.registry.view()})).into_response(),
         Err(io) => error(StatusCode::INTERNAL_SERVER_ERROR, format!("reading PLUGINS_DIR: {io}")),
+    }
+}
+
+/// Reads the settings again, and looks for runners.
+pub(super) async fn reload(State(sources): State<StatusSources>) -> Response {
+    let reloaded = match sources.reload.reload("admin call").await {
+        Ok(reloaded) => reloaded,
+        Err(wrong) => return error(StatusCode::CONFLICT, wrong),
+    };
+    match sources.registry.scan(Scan::Now).await {
+        Ok(()) => Json(reloaded).into_response(),
+        Err(io) => error(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            format!("the settings are in force; reading PLUGINS_DIR: {io}"),
+        ),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What holds for every request: bounded in number, time and body, and meant for this server.
+//! What holds for every request: bounded in number and time, and of a caller who may ask.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
-use axum::http::header::HOST;
 use axum::middleware::Next;
 use axum::response::Response;
 use tokio::sync::Semaphore;
-use url::Url;
 
+use super::access::Judge;
 use super::answer::error;
-use posemesh_net::url::is_loopback;
+use super::sources::StatusSources;
+use crate::http_server::Peer;
 
 /// How many requests are answered at the same time.
 const AT_ONCE: usize = 32;
@@ -24,24 +24,31 @@ const TIMEOUT: Duration = Duration::from_secs(300);
 #[derive(Clone)]
 pub(super) struct Guard {
     permits: Arc<Semaphore>,
-    only_loopback: bool,
+    server: Option<SocketAddr>,
+    sources: StatusSources,
 }
 
 impl Guard {
-    /// For a server on this address.
-    pub(super) fn new(addr: SocketAddr) -> Self {
-        Self { permits: Arc::new(Semaphore::new(AT_ONCE)), only_loopback: addr.ip().is_loopback() }
+    /// For a server on this address, or on the Unix socket if there is none. Each has permits of its own, so that nobody who
+    /// reaches one server keeps the commands of the other out.
+    pub(super) fn new(server: Option<SocketAddr>, sources: StatusSources) -> Self {
+        Self { permits: Arc::new(Semaphore::new(AT_ONCE)), server, sources }
     }
 }
 
 /// Lets a request through or answers it. No route reads a body, so none is read.
-pub(super) async fn check(State(guard): State<Guard>, request: Request, next: Next) -> Response {
-    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    // On any other address the operator chooses the names, and the node can't know them.
-    if guard.only_loopback && !names_loopback(host) {
+pub(super) async fn check(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
+    let judge = Judge {
+        server: guard.server,
+        admin_token: guard.sources.admin_token.as_ref(),
+        status_token: guard.sources.status_token.as_ref(),
+    };
+    let peer = request.extensions().get::<Peer>().copied();
+    let Some(access) = judge.judge(peer, request.headers()) else {
         // A web page would ask by a name whose DNS entry points here.
         return error(StatusCode::FORBIDDEN, "this server answers to localhost and loopback addresses only");
-    }
+    };
+    request.extensions_mut().insert(access);
     // Refused instead of queued: requests that wait would hold connections and memory without a bound.
     let Ok(_permit) = guard.permits.try_acquire() else {
         return error(StatusCode::SERVICE_UNAVAILABLE, "too many requests at once; try again");
@@ -49,37 +56,5 @@ pub(super) async fn check(State(guard): State<Guard>, request: Request, next: Ne
     match tokio::time::timeout(TIMEOUT, next.run(request)).await {
         Ok(response) => response,
         Err(_) => error(StatusCode::GATEWAY_TIMEOUT, "it took too long; it may go on"),
-    }
-}
-
-/// Whether a `Host` header, `NAME` or `NAME:PORT`, names this machine.
-fn names_loopback(host: &str) -> bool {
-    // These would begin another part of the URL.
-    !host.contains(['/', '\\', '?', '#', '@'])
-        && Url::parse(&format!("http://{host}/")).is_ok_and(|url| is_loopback(&url))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_loopback_names_are_loopback() {
-        for host in ["localhost", "LOCALHOST:8090", "127.0.0.1:8090", "127.9.9.9", "[::1]:8090"] {
-            assert!(names_loopback(host), "{host}");
-        }
-        for host in [
-            "",
-            "evil.example",
-            "127.0.0.1.evil.example:8090",
-            "localhost.evil.example",
-            "10.0.0.1",
-            "a b",
-            "127.0.0.1/x",
-            "evil.example@127.0.0.1",
-            "127.0.0.1?x",
-        ] {
-            assert!(!names_loopback(host), "{host}");
-        }
     }
 }

@@ -32,6 +32,6 @@ pub(super) async fn answer(State(sources): State<StatusSources>, headers: Header
     work::write(&mut out, &sources);
     servers::write(&mut out, &sources);
     runners::write(&mut out, &sources);
-    machine::write(&mut out, &machine, sources.memory_budget);
+    machine::write(&mut out, &machine, sources.memory_budget.now().bytes());
     ([(header::CONTENT_TYPE, format.content_type())], out.finish()).into_response()
 }

@@ -146,7 +146,7 @@ impl Overview {
             host: about.host.clone(),
             started_at: about.started_at.format(&Rfc3339).ok(),
             uptime_secs: about.started.elapsed().as_secs(),
-            settings: about.settings.clone(),
+            settings: sources.reload.settings(),
             dds: DdsView {
                 link: about.dds.clone(),
                 registration: registration.to_string(),
@@ -162,9 +162,9 @@ impl Overview {
                 error: records.poll_error(),
             },
             capacity: Capacity {
-                slots: about.slots,
+                slots: readiness.slots(),
                 running: totals.running(),
-                memory_budget: about.memory_budget,
+                memory_budget: sources.memory_budget.now().bytes(),
                 memory_available,
                 descriptors_free,
                 folders,

@@ -37,7 +37,9 @@ pub(crate) struct Readiness {
     /// While there are free slots, the server must have answered a request for work within that time.
     pub(crate) longest_silence: Duration,
     /// How many leases the node works on at once.
-    pub(crate) max_concurrency: u64,
+    pub(crate) slots: watch::Receiver<usize>,
+    /// Says what is left of the last reload of the settings.
+    pub(crate) reload_warnings: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
     /// Whether a noop runner is asked for and is not there.
     pub(crate) noop: NoopCheck,
     /// Which folders are open to other users, in words.
@@ -102,7 +104,7 @@ impl Readiness {
         }
         let troubles = self.board.list();
         // Without a free slot, or in trouble, the node asks for no work, so silence then says nothing about DMS.
-        let free = self.records.totals().running() < self.max_concurrency
+        let free = self.records.totals().running() < self.slots()
             && troubles.is_empty()
             && self.shutdown.draining().is_none();
         let silence = self.records.since_answer();
@@ -130,12 +132,18 @@ impl Readiness {
         missing
     }
 
+    /// How many leases the node works on at once.
+    pub(super) fn slots(&self) -> u64 {
+        *self.slots.borrow() as u64
+    }
+
     /// What an operator asked for and does not get, in words, though the node can work without it.
     pub(super) fn warnings(&self) -> Vec<String> {
         let noop = self.noop.missing(&self.runners.capabilities().borrow());
         let folders = self.folders.iter().cloned();
         noop.into_iter()
             .chain(folders)
+            .chain((self.reload_warnings)())
             .chain(self.runners.suspended().into_iter().take(SUSPENDED_SHOWN))
             .collect()
     }
@@ -193,7 +201,8 @@ mod tests {
             board: TroubleBoard::default(),
             shutdown: Shutdown::new(),
             longest_silence: Duration::from_secs(60),
-            max_concurrency: 1,
+            slots: watch::channel(1).1,
+            reload_warnings: Arc::new(Vec::new),
             noop: NoopCheck::new(NoopSettings::default(), Path::new("/nowhere")),
             folders: Arc::new([]),
         }

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::answer::error;
 use super::settings::StatusSettings;
 use super::sources::StatusSources;
-use super::{admin, events, guard, log, metrics, node, overview, page, ready, tasks};
+use super::{access, admin, events, guard, log, metrics, node, overview, page, ready, tasks};
 use crate::http_server::{self, ServerLimits};
 
 /// The server, bound to its address and not yet serving.
@@ -50,12 +50,13 @@ impl StatusServer {
 
     /// Serves until `stop` fires; requests in flight then get a moment.
     pub(crate) async fn serve(self, sources: StatusSources, stop: CancellationToken) {
-        let router = router(sources, self.addr);
+        let router = router(sources, Some(self.addr));
         http_server::serve(self.listener, router, "the status server", ServerLimits::default(), stop).await;
     }
 }
 
-fn router(sources: StatusSources, addr: SocketAddr) -> Router {
+/// The routes, for a server on this address, or on the node's Unix socket if there is none.
+pub(super) fn router(sources: StatusSources, addr: Option<SocketAddr>) -> Router {
     // The token is asked for on routes that exist; any other path is simply not found.
     let admin = Router::new()
         .route("/rescan", post(admin::rescan))
@@ -65,12 +66,10 @@ fn router(sources: StatusSources, addr: SocketAddr) -> Router {
         .route("/pause", post(admin::pause))
         .route("/resume", post(admin::resume))
         .route("/log", post(admin::log))
+        .route("/reload", post(admin::reload))
         .route_layer(middleware::from_fn_with_state(sources.clone(), admin::check));
     // The guard is added last, which makes it the outermost layer: it holds for unknown paths too.
-    Router::new()
-        .route("/health", get(async || Json(json!({"status": "ok"}))))
-        .route("/ready", get(ready::answer))
-        .route("/metrics", get(metrics::answer))
+    let read = Router::new()
         .route("/", get(page::answer))
         .route("/api/events", get(events::answer))
         .route("/api/log", get(log::answer))
@@ -80,9 +79,16 @@ fn router(sources: StatusSources, addr: SocketAddr) -> Router {
         .route("/api/tasks", get(tasks::all))
         .route("/api/tasks/{id}", get(tasks::one))
         .route("/api/tasks/{id}/log", get(tasks::log))
+        .route_layer(middleware::from_fn_with_state(sources.clone(), access::check));
+    let guard = guard::Guard::new(addr, sources.clone());
+    Router::new()
+        .merge(read)
+        .route("/health", get(async || Json(json!({"status": "ok"}))))
+        .route("/ready", get(ready::answer))
+        .route("/metrics", get(metrics::answer))
         .nest("/api/admin", admin)
         .fallback(async || error(StatusCode::NOT_FOUND, "there is no such route"))
-        .layer(middleware::from_fn_with_state(guard::Guard::new(addr), guard::check))
+        .layer(middleware::from_fn_with_state(guard, guard::check))
         .with_state(sources)
 }
 

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use crate::control::SocketPlace;
 use posemesh_net::secret::Secret;
 
 /// Where the status server of a node listens unless `STATUS_ADDR` is set.
@@ -14,10 +15,19 @@ pub(crate) struct StatusSettings {
     pub(crate) addr: Option<SocketAddr>,
     /// The bearer of admin calls; without one there are no admin calls.
     pub(crate) admin_token: Option<Secret>,
+    /// The bearer of calls from other machines that read; without one they can't.
+    pub(crate) status_token: Option<Secret>,
+    /// Where the Unix socket is.
+    pub(crate) socket: SocketPlace,
 }
 
 impl Default for StatusSettings {
     fn default() -> Self {
-        Self { addr: Some(DEFAULT_ADDR), admin_token: None }
+        Self {
+            addr: Some(DEFAULT_ADDR),
+            admin_token: None,
+            status_token: None,
+            socket: SocketPlace::default(),
+        }
     }
 }

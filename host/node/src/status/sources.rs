@@ -7,8 +7,10 @@ use super::folders::WatchedFolders;
 use super::identity::NodeIdentity;
 use super::readiness::Readiness;
 use super::streams::Streams;
+use crate::admission::LiveBudget;
 use crate::audit::AuditLog;
 use crate::records::TaskRecords;
+use crate::reload::Reload;
 use crate::shutdown::Shutdown;
 use posemesh_net::secret::Secret;
 use posemesh_plugin_host::registry::Registry;
@@ -27,14 +29,18 @@ pub(crate) struct StatusSources {
     pub(crate) records: TaskRecords,
     /// The folders whose free space is told.
     pub(crate) folders: WatchedFolders,
-    /// Memory for all tasks together, in bytes.
-    pub(crate) memory_budget: u64,
+    /// Memory for all tasks together.
+    pub(crate) memory_budget: LiveBudget,
+    /// Reads the settings again.
+    pub(crate) reload: Reload,
     /// The rest that readiness needs.
     pub(crate) readiness: Readiness,
     /// Drained by an admin call.
     pub(crate) shutdown: Shutdown,
     /// The bearer of admin calls; without one they are refused.
     pub(crate) admin_token: Option<Secret>,
+    /// The bearer of calls from other machines that read.
+    pub(crate) status_token: Option<Secret>,
     /// Where they are recorded.
     pub(crate) audit: AuditLog,
     /// Who follows it.

@@ -64,6 +64,8 @@ pub(crate) struct Worker {
     pause: Pause,
     active: ActiveLeases,
     poll: Poll,
+    /// How many leases are worked on at the same time.
+    slots: LastValue<usize>,
 }
 
 impl Worker {
@@ -106,14 +108,22 @@ impl Worker {
             capabilities,
             pacing: PollPacing::new(settings.poll_backoff_min, settings.poll_backoff_max),
             poll: Poll::default(),
+            // Nobody changes it, unless somebody is named who may.
+            slots: LastValue::new(watch::Sender::new(settings.max_concurrency).subscribe()),
             settings,
         }
+    }
+
+    /// Lets `slots` say how many leases are worked on at the same time, from now on.
+    pub(crate) fn with_slots(mut self, slots: watch::Receiver<usize>) -> Self {
+        self.slots = LastValue::new(slots);
+        self
     }
 
     /// Takes leases until the node is to stop, then ends what is running within the grace time; or until it has
     /// drained. All tasks that it started have ended when it returns.
     pub(crate) async fn run(mut self, shutdown: &Shutdown) -> LeaseTotals {
-        info!(max_concurrency = self.settings.max_concurrency, "the worker takes leases");
+        info!(max_concurrency = *self.slots.borrow(), "the worker takes leases");
         let mut drain = LastValue::new(shutdown.watch_drain());
         loop {
             let draining = *drain.borrow();
@@ -144,6 +154,7 @@ impl Worker {
                 () = self.registered.changed() => {}
                 () = self.capabilities.changed() => {}
                 () = self.reported.changed() => {}
+                () = self.slots.changed() => {}
                 // The fallback is never waited for: `select!` evaluates this even if the condition is false.
                 () = until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                     self.poll.start(self.server.clone(), self.admission.clone(), shutdown.clone());
@@ -166,7 +177,7 @@ impl Worker {
     /// When to ask for work; none while work could not be started or a request is under way.
     fn poll_due(&self) -> Option<Instant> {
         let may_ask = !self.poll.is_under_way()
-            && self.active.len() < self.settings.max_concurrency.max(1)
+            && self.active.len() < (*self.slots.borrow()).max(1)
             && *self.registered.borrow()
             && !self.capabilities.borrow().is_empty()
             && self.orphans.is_empty()

@@ -15,7 +15,7 @@ use crate::status::sources::StatusSources;
 pub(super) fn write(out: &mut MetricsText, sources: &StatusSources) {
     let records = &sources.records;
     let totals = records.totals();
-    out.one(&SLOTS, sources.readiness.max_concurrency);
+    out.one(&SLOTS, sources.readiness.slots());
     out.one(&TASKS_RUNNING, totals.running());
     out.family(&POLLS, meters::POLLS.view().map(|(result, n)| ([result], n)));
     let answered = records.since_answer().and_then(|ago| SystemTime::now().checked_sub(ago));

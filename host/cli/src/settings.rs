@@ -1,31 +1,39 @@
-//! The argument of commands that read the node's environment.
+//! The arguments of commands that read the node's settings.
 
 use std::path::PathBuf;
 
 use anyhow::{Result, anyhow};
 use clap::Args;
-use posemesh_node_core::config::{Config, Environment, MisspeltVariable, environment, misspelt};
+use posemesh_node_core::config::{
+    Config, Environment, MisspeltVariable, SettingsFiles, environment, misspelt,
+};
 
-#[derive(Debug, Args)]
-pub(crate) struct EnvFileArgs {
+/// Which files settings are read from, beside the environment.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct SettingsArgs {
+    /// Settings file, TOML; the environment and the file of --env-file take precedence. Default: POSEMESH_CONFIG, or
+    /// `posemesh-node.toml`, if it exists.
+    #[arg(long = "config", value_name = "FILE")]
+    settings_file: Option<PathBuf>,
     /// File of NAME=value lines; variables of the environment take precedence. Default: `.env`, if it exists.
     #[arg(long, value_name = "FILE")]
     env_file: Option<PathBuf>,
 }
 
-impl EnvFileArgs {
-    /// The environment of this process and the variables of the file.
+impl SettingsArgs {
+    /// The environment of this process, the variables of the file, and the settings file.
     ///
     /// # Errors
-    /// When the file can't be read.
+    /// When a file can't be read.
     pub(crate) fn environment(&self) -> Result<Environment> {
-        Ok(environment(self.env_file.as_deref())?)
+        let Self { settings_file, env_file } = self.clone();
+        Ok(environment(&SettingsFiles { env_file, settings_file })?)
     }
 
     /// The node's configuration, checked, and the variables that look like settings and are none.
     ///
     /// # Errors
-    /// When the file can't be read; else every problem of every setting at once.
+    /// When a file can't be read; else every problem of every setting at once.
     pub(crate) fn config(&self) -> Result<(Config, Vec<MisspeltVariable>)> {
         let environment = self.environment()?;
         let misspelt = misspelt(&environment);
