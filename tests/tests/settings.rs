@@ -150,9 +150,9 @@ async fn until(addr: &str, node: &NodeProcess, what: &str, is_so: impl Fn(&Value
 async fn a_hang_up_makes_the_node_read_its_settings_again() {
     let scene = Scene::new().await.set("STATUS_ADDR", "127.0.0.1:0");
     let (node, path, addr) = running(&scene, "max_concurrency = 1\nmemory_budget = \"1GiB\"\n").await;
-    let first = scene.submit_noop(Duration::from_secs(3600));
+    let first = scene.submit_noop(Duration::from_secs(600));
     until(&addr, &node, "a running task", |status| status["capacity"]["running"] == 1).await;
-    let second = scene.submit_noop(Duration::from_secs(3600));
+    let second = scene.submit_noop(Duration::from_secs(600));
     let text = fs::read_to_string(&path).expect("the file");
     let changed = text
         .replace("max_concurrency = 1", "max_concurrency = 2")
