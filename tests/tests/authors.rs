@@ -87,6 +87,19 @@ fn a_project_has_its_name_everywhere_and_is_written_into_an_empty_folder_alone()
     );
     assert!(dir.path().join("js/posemesh-runner/index.js").is_file());
 
+    let output = plugin(&["new", "count-words", "--lang", "ts", "--dir", "ts"], dir.path());
+    assert!(output.status.success(), "{}", stderr(&output));
+    let app = fs::read_to_string(dir.path().join("ts/src/app.ts")).expect("the runner");
+    assert!(app.contains("capabilities: ['/example/count-words/v1']"), "{app}");
+    assert!(dir.path().join("ts/posemesh-runner/index.d.ts").is_file());
+
+    let output = plugin(&["new", "count-words", "--lang", "c", "--dir", "c"], dir.path());
+    assert!(output.status.success(), "{}", stderr(&output));
+    let makefile = fs::read_to_string(dir.path().join("c/Makefile")).expect("the Makefile");
+    assert!(makefile.contains("NAME := count_words\n"), "{makefile}");
+    let adapter = fs::read(dir.path().join("c/posemesh/wasi_snapshot_preview1.reactor.wasm"));
+    assert!(adapter.expect("the adapter").starts_with(b"\0asm"), "no WebAssembly");
+
     let output = plugin(&["new", "count-words", "--lang", "rust"], dir.path());
     assert!(!output.status.success() && stderr(&output).contains("is not empty"), "{}", stderr(&output));
     let output = plugin(&["new", "Count", "--lang", "rust"], dir.path());

@@ -94,6 +94,14 @@ pub(crate) fn install_c_compiler() -> Result<()> {
     apt_install(&["gcc", "libc6-dev"])
 }
 
+/// Installs `make`.
+///
+/// # Errors
+/// As [`install`].
+pub(crate) fn install_make() -> Result<()> {
+    apt_install(&["make"])
+}
+
 /// Installs a browser without a window.
 ///
 /// # Errors

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
+use crate::debian;
 use crate::process::Cmd;
 use crate::project::Project;
 
-/// Time limit for one installation: some 50 MB are downloaded.
+/// Time limit for one installation: some 100 MB are downloaded.
 const INSTALL_LIMIT: Duration = Duration::from_secs(600);
 /// What an installed toolchain was installed from; written last.
 const STAMP: &str = "installed-from";
@@ -49,20 +50,40 @@ impl Need {
 /// # Errors
 /// If it is required, and neither there nor to be installed.
 pub(crate) fn python(project: &Project, need: Need) -> Result<Option<PathBuf>> {
-    let requirements = project.root.join("sdk/templates/python/requirements.txt");
-    let folder = project.target.join("languages/python");
-    let found = installed(&folder, &requirements, || {
+    let found = environment(project, "python");
+    need.settle("Python", found.map(|folder| folder.join("bin/componentize-py")))
+}
+
+/// The folder with a C compiler and wasm-tools, which the template's Makefile calls `TOOLS`.
+///
+/// # Errors
+/// As [`python`].
+pub(crate) fn c(project: &Project, need: Need) -> Result<Option<PathBuf>> {
+    let found = environment(project, "c").and_then(|folder| {
+        if !Cmd::new("make").arg("--version").works() {
+            debian::install_make().context("there is no `make`\n  what helps: install it")?;
+        }
+        Ok(folder)
+    });
+    need.settle("C", found)
+}
+
+/// A virtual environment with what the template of a language names in requirements.txt.
+fn environment(project: &Project, language: &str) -> Result<PathBuf> {
+    let requirements = project.root.join("sdk/templates").join(language).join("requirements.txt");
+    let folder = project.target.join("languages").join(language);
+    installed(&folder, &requirements, || {
         let cure =
             "install Python 3.10 or newer with its module venv (Debian: `apt-get install python3-venv`)";
         Cmd::new("python3").args(["-m", "venv"]).arg(&folder).cure(cure).run()?;
         Cmd::new(folder.join("bin/pip"))
-            .args(["install", "--quiet", "--disable-pip-version-check", "--requirement"])
+            .args(["install", "--quiet", "--disable-pip-version-check", "--no-compile", "--requirement"])
             .arg(&requirements)
             .time_limit(INSTALL_LIMIT)
             .cure("the package index can't be reached, or has no wheel for this machine")
             .run()
-    });
-    need.settle("Python", found.map(|()| folder.join("bin/componentize-py")))
+    })?;
+    Ok(folder)
 }
 
 /// `componentize-qjs`.
@@ -70,9 +91,23 @@ pub(crate) fn python(project: &Project, need: Need) -> Result<Option<PathBuf>> {
 /// # Errors
 /// As [`python`].
 pub(crate) fn javascript(project: &Project, need: Need) -> Result<Option<PathBuf>> {
-    let template = project.root.join("sdk/templates/js");
-    let folder = project.target.join("languages/js");
-    let found = installed(&folder, &template.join("package-lock.json"), || {
+    let found = packages(project, "js");
+    need.settle("JavaScript", found.map(|folder| folder.join(".bin/componentize-qjs")))
+}
+
+/// The folder `node_modules` with `componentize-qjs`, `tsc` and the types that they need.
+///
+/// # Errors
+/// As [`python`].
+pub(crate) fn typescript(project: &Project, need: Need) -> Result<Option<PathBuf>> {
+    need.settle("TypeScript", packages(project, "ts"))
+}
+
+/// The folder `node_modules` with what the template of a language names in its lock file.
+fn packages(project: &Project, language: &str) -> Result<PathBuf> {
+    let template = project.root.join("sdk/templates").join(language);
+    let folder = project.target.join("languages").join(language);
+    installed(&folder, &template.join("package-lock.json"), || {
         for name in ["package.json", "package-lock.json"] {
             let to = folder.join(name);
             fs::copy(template.join(name), &to).with_context(|| format!("write {}", to.display()))?;
@@ -83,8 +118,8 @@ pub(crate) fn javascript(project: &Project, need: Need) -> Result<Option<PathBuf
             .time_limit(INSTALL_LIMIT)
             .cure("install Node.js 20 or newer; or the package registry can't be reached")
             .run()
-    });
-    need.settle("JavaScript", found.map(|()| folder.join("node_modules/.bin/componentize-qjs")))
+    })?;
+    Ok(folder.join("node_modules"))
 }
 
 /// Makes sure that a folder has what `from`, a file with pinned versions, names.

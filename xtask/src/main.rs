@@ -4,6 +4,7 @@
 
 mod advisories;
 mod bench;
+mod bindings;
 mod debian;
 mod demo;
 mod deploy;
@@ -100,6 +101,10 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Generate the bindings of the contract for runners in C below sdk/ anew, after a change of wit/
+    ///
+    /// Installs wit-bindgen below the target directory the first time.
+    Bindings,
     /// Check the dependencies' licences, sources and duplicates against deny.toml, and look for advisories
     ///
     /// Installs cargo-deny below the target directory the first time. The database of advisories is fetched if it can
@@ -196,6 +201,7 @@ fn run(task: Task) -> Result<()> {
         }
         Task::Docs { check: true } => return docs::check(&project, node::build),
         Task::Docs { check: false } => return docs::write(&project),
+        Task::Bindings => return bindings::write(&project),
         Task::Deny => return lint::deny(&project),
         Task::Sbom => return sbom::write(&project).map(|path| println!("{}", project.short(&path))),
         Task::Release => return sbom::release(&project),

@@ -55,6 +55,14 @@ fn new_projects(project: &Project, report: &mut Report, toolchain: &Toolchain, n
         Some(componentize) => templates::javascript(project, &componentize),
         None => Ok(()),
     });
+    report.step("a new project in TypeScript", || match languages::typescript(project, need)? {
+        Some(modules) => templates::typescript(project, &modules),
+        None => Ok(()),
+    });
+    report.step("a new project in C", || match languages::c(project, need)? {
+        Some(tools) => templates::c(project, &tools),
+        None => Ok(()),
+    });
 }
 
 /// Runs the test cases of each runner that has some.

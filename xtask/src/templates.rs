@@ -73,6 +73,44 @@ pub(crate) fn javascript(project: &Project, componentize: &Path) -> Result<()> {
     cases(project, &component, &folder)
 }
 
+/// The project in TypeScript; `modules` is the folder `node_modules` of its packages.
+///
+/// # Errors
+/// As [`rust`].
+pub(crate) fn typescript(project: &Project, modules: &Path) -> Result<()> {
+    let folder = made(project, "ts")?;
+    let link = folder.join("node_modules");
+    std::os::unix::fs::symlink(modules, &link).with_context(|| format!("link {}", link.display()))?;
+    for script in ["test", "build"] {
+        Cmd::new("npm").args(["run", script]).dir(&folder).run()?;
+    }
+    cases(project, &folder.join(format!("{}.wasm", NAME.replace('-', "_"))), &folder)
+}
+
+/// The project in C; `tools` is the folder with its compiler.
+///
+/// # Errors
+/// As [`rust`].
+pub(crate) fn c(project: &Project, tools: &Path) -> Result<()> {
+    let folder = made(project, "c")?;
+    make(project, tools, &folder, "test")?;
+    make(project, tools, &folder, "all")?;
+    cases(project, &folder.join(format!("{}.wasm", NAME.replace('-', "_"))), &folder)
+}
+
+/// Makes a target of a project in C.
+fn make(project: &Project, tools: &Path, folder: &Path, target: &str) -> Result<()> {
+    // What the compiler builds of its own C library stays for the next time.
+    let cache = project.target.join("languages/zig-cache");
+    Cmd::new("make")
+        .arg(target)
+        .dir(folder)
+        .env_hidden("TOOLS", tools)
+        .env_hidden("ZIG_GLOBAL_CACHE_DIR", &cache)
+        .env_hidden("ZIG_LOCAL_CACHE_DIR", &cache)
+        .run()
+}
+
 /// The folder of a new project.
 fn made(project: &Project, language: &str) -> Result<PathBuf> {
     let folder = project.target.join("templates").join(language);

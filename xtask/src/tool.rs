@@ -13,7 +13,8 @@ use crate::project::{Project, executable};
 /// If the tool can't be installed.
 pub(crate) fn installed(project: &Project, name: &str, version: &str, flags: &[&str]) -> Result<PathBuf> {
     let tools = project.target.join("tools");
-    let program = tools.join("bin").join(executable(name));
+    // Some packages are called after their program, and some have `-cli` behind it.
+    let program = tools.join("bin").join(executable(name.trim_end_matches("-cli")));
     if Cmd::new(&program).arg("--version").output().is_ok_and(|v| v == format!("{name} {version}")) {
         return Ok(program);
     }

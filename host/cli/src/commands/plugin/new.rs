@@ -1,9 +1,11 @@
 //! `plugin new`: a project of a runner that builds at once.
 
+mod c;
 mod js;
 mod project;
 mod python;
 mod rust;
+mod ts;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -37,6 +39,10 @@ enum Language {
     Python,
     /// JavaScript for the engine QuickJS, with the SDK `posemesh-runner` beside it.
     Js,
+    /// TypeScript for the engine QuickJS, with the same SDK and its types beside it.
+    Ts,
+    /// C, with the SDK `posemesh` and its generated bindings beside it.
+    C,
 }
 
 impl Language {
@@ -46,6 +52,8 @@ impl Language {
             Self::Rust => rust::project(name),
             Self::Python => python::project(name),
             Self::Js => js::project(name),
+            Self::Ts => ts::project(name),
+            Self::C => c::project(name),
         }
     }
 }

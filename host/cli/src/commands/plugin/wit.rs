@@ -26,7 +26,7 @@ pub(crate) struct WitArgs {
 /// # Errors
 /// When a file can't be written, or one that differs is there and `--force` is not given.
 pub(crate) fn run(args: &WitArgs) -> Result<ExitCode> {
-    let files = FILES.map(|(name, text)| NewFile { path: name.into(), text: text.into() });
+    let files = FILES.map(|(name, text)| NewFile::text(name, text));
     write_all(&args.out, &files, args.force)?;
     out!("{PACKAGE}@{VERSION}, {} files in {}", files.len(), escaped(&args.out.display().to_string()));
     Ok(ExitCode::SUCCESS)

@@ -12,7 +12,18 @@ use anyhow::{Context as _, Result, bail};
 pub(crate) struct NewFile {
     /// Where, below the folder.
     pub(crate) path: PathBuf,
-    pub(crate) text: Cow<'static, str>,
+    pub(crate) bytes: Cow<'static, [u8]>,
+}
+
+impl NewFile {
+    /// A file of text.
+    pub(crate) fn text(path: impl Into<PathBuf>, text: impl Into<Cow<'static, str>>) -> Self {
+        let bytes = match text.into() {
+            Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+            Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+        };
+        Self { path: path.into(), bytes }
+    }
 }
 
 /// Writes all of them, or, if one would replace a file that differs, none. `replace` writes all the same.
@@ -24,7 +35,7 @@ pub(crate) fn write_all(folder: &Path, files: &[NewFile], replace: bool) -> Resu
     for file in files {
         let path = folder.join(&file.path);
         match fs::read(&path) {
-            Ok(bytes) if bytes == file.text.as_bytes() => {}
+            Ok(bytes) if bytes == *file.bytes => {}
             Ok(_) if replace => missing.push((path, file)),
             Ok(_) => bail!(
                 "{} exists and differs; nothing was written. Move it away, or replace it with --force",
@@ -38,17 +49,17 @@ pub(crate) fn write_all(folder: &Path, files: &[NewFile], replace: bool) -> Resu
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).with_context(|| format!("making the folder {}", parent.display()))?;
         }
-        write(&path, file.text.as_bytes()).with_context(|| format!("writing {}", path.display()))?;
+        write(&path, &file.bytes).with_context(|| format!("writing {}", path.display()))?;
     }
     Ok(())
 }
 
 /// Writes a new file in place of what differs; never through a link.
-fn write(path: &Path, text: &[u8]) -> io::Result<()> {
+fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if fs::symlink_metadata(path).is_ok_and(|there| there.is_file()) {
         fs::remove_file(path)?;
     }
-    OpenOptions::new().create_new(true).write(true).open(path)?.write_all(text)
+    OpenOptions::new().create_new(true).write(true).open(path)?.write_all(bytes)
 }
 
 #[cfg(test)]
@@ -59,8 +70,7 @@ mod tests {
     #[test]
     fn what_differs_is_replaced_only_when_told_and_nothing_is_written_by_halves() {
         let dir = tempfile::tempdir().unwrap();
-        let file = |path: &str, text: &'static str| NewFile { path: path.into(), text: text.into() };
-        let files = [file("a/one.txt", "1"), file("two.txt", "2")];
+        let files = [NewFile::text("a/one.txt", "1"), NewFile::text("two.txt", "2")];
         fs::write(dir.path().join("two.txt"), "mine").unwrap();
 
         let error = write_all(dir.path(), &files, false).unwrap_err().to_string();

@@ -32,13 +32,16 @@ const TEMPLATE: [(&str, &str); 13] = template! {
     "cases/no-such-column/expected/failure.json"
 };
 
-const SDK: [(&str, &str); 8] = sdk! {
+/// The SDK, which TypeScript has too.
+pub(super) const SDK: [(&str, &str); 10] = sdk! {
+    "posemesh-runner/component.d.ts"
     "posemesh-runner/component.js"
     "posemesh-runner/errors.js"
     "posemesh-runner/files.js"
     "posemesh-runner/index.d.ts"
     "posemesh-runner/index.js"
     "posemesh-runner/task.js"
+    "posemesh-runner/testing.d.ts"
     "posemesh-runner/testing.js"
     "posemesh-runner/text.js"
 };

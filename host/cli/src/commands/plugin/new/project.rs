@@ -109,11 +109,8 @@ pub(crate) fn with_sdk(
     template: &[(&str, &'static str)],
     sdk: &[(&str, &'static str)],
 ) -> Vec<NewFile> {
-    let as_it_is = |&(path, text): &(&str, &'static str)| NewFile { path: path.into(), text: text.into() };
-    let wit = |(file, text): (&str, &'static str)| NewFile {
-        path: format!("wit/{file}").into(),
-        text: text.into(),
-    };
+    let as_it_is = |&(path, text): &(&str, &'static str)| NewFile::text(path, text);
+    let wit = |(file, text): (&str, &'static str)| NewFile::text(format!("wit/{file}"), text);
     let mut files = filled(name, template);
     files.extend(sdk.iter().map(as_it_is));
     files.extend(contract::FILES.map(wit));
@@ -125,7 +122,7 @@ pub(crate) fn filled(name: &ProjectName, template: &[(&str, &'static str)]) -> V
     let file = |&(path, text): &(&str, &'static str)| {
         // Under its own name it would hide files of the template from this repository.
         let path = if path == "gitignore" { ".gitignore" } else { path };
-        NewFile { path: path.into(), text: name.fill(text) }
+        NewFile::text(path, name.fill(text))
     };
     template.iter().map(file).collect()
 }

@@ -59,10 +59,10 @@ const SDK: [(&str, &str); 14] = sdk! {
 /// The project of a name.
 pub(super) fn project(name: &ProjectName) -> Project {
     let mut files = filled(name, &TEMPLATE);
-    files.push(NewFile { path: "Cargo.lock".into(), text: lock(name).into() });
+    files.push(NewFile::text("Cargo.lock", lock(name)));
     // As they are: nothing in the SDK has the runner's name.
     let mut as_it_is = |path: String, text: &'static str| {
-        files.push(NewFile { path: path.into(), text: text.into() });
+        files.push(NewFile::text(path, text));
     };
     for (path, text) in SDK {
         as_it_is(path.to_owned(), text);
