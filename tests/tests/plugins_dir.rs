@@ -153,7 +153,7 @@ async fn what_the_operator_grants_holds_for_describe_too() {
     let reason = plugins.refusal("hundred");
     assert!(reason.contains("instances of 64") && reason.contains("NAME.toml, [limits]"), "{reason}");
     let reason = plugins.refusal("large");
-    assert!(reason.contains("memory_bytes of 536870912"), "{reason}");
+    assert!(reason.contains("memory_bytes of 512MiB"), "{reason}");
     fs::write(plugins.path("hundred.toml"), "[limits]\ninstances = 200\n").expect("a policy");
     fs::write(plugins.path("large.toml"), "[limits]\nmemory_bytes = 1000000000\n").expect("a policy");
     plugins.scan(Scan::Now).await;

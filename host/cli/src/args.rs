@@ -14,6 +14,7 @@ use crate::commands::devnet::DevnetArgs;
 use crate::commands::diag::DiagArgs;
 use crate::commands::doctor::DoctorArgs;
 use crate::commands::drain::{DrainArgs, PauseArgs, ResumeArgs};
+use crate::commands::job::JobCommand;
 use crate::commands::key::KeyCommand;
 use crate::commands::log_level::LogLevelArgs;
 use crate::commands::manual::ManualArgs;
@@ -74,6 +75,9 @@ pub(crate) enum Command {
     /// List, inspect, run and test runners.
     #[command(subcommand)]
     Plugin(PluginCommand),
+    /// Submit jobs to a network, look at them and cancel them, as an application does (needs TOKEN).
+    #[command(subcommand)]
+    Job(JobCommand),
     /// Look at everything that the node needs, and say what helps where something is missing.
     ///
     /// Settings, secrets, folders, machine, sandbox, servers (name, way, TLS, login, clock) and each runner. Registers

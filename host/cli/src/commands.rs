@@ -9,6 +9,7 @@ pub(crate) mod devnet;
 pub(crate) mod diag;
 pub(crate) mod doctor;
 pub(crate) mod drain;
+pub(crate) mod job;
 pub(crate) mod key;
 pub(crate) mod log_level;
 pub(crate) mod manual;

@@ -24,7 +24,7 @@ use posemesh_node_core::shutdown::EarlySignals;
 
 use crate::args::{Cli, Command};
 use crate::commands::{
-    completions, config, diag, doctor, drain, key, log_level, manual, plugin, reload, run, status,
+    completions, config, diag, doctor, drain, job, key, log_level, manual, plugin, reload, run, status,
 };
 #[cfg(feature = "devnet")]
 use crate::commands::{demo, devnet};
@@ -76,6 +76,7 @@ fn run(cli: Cli, early: Option<io::Result<EarlySignals>>, unprotected: Vec<Strin
         Command::Drain(args) => block_on(async move { drain::run(&args).await }),
         Command::Pause(args) => block_on(async move { drain::pause(&args).await }),
         Command::Resume(args) => block_on(async move { drain::resume(&args).await }),
+        Command::Job(command) => block_on(job::run(command)),
         Command::Plugin(command) => block_on(plugin::run(command)),
         Command::Config(command) => Ok(config::run(command)),
         Command::Key(command) => key::run(command),

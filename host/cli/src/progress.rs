@@ -67,6 +67,14 @@ impl Progress {
         }
     }
 
+    /// Shows a line above the bar, or as it is.
+    pub(crate) fn line(&self, line: &str) {
+        match &self.shown {
+            Shown::Bar(bar) => bar.suspend(|| tell!("{line}")),
+            Shown::Lines { .. } => tell!("{line}"),
+        }
+    }
+
     /// Ends the display; the last state stays on the screen.
     pub(crate) fn finish(self) {
         if let Shown::Bar(bar) = self.shown {

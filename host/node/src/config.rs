@@ -4,7 +4,6 @@
 //! Every variable is trimmed, and one that is set but blank counts as unset. Each subsystem owns its settings and
 //! their defaults; what is here fills them in. A setting is declared once, where it is read.
 
-mod byte_size;
 mod difference;
 mod env_file;
 mod environment;
@@ -153,6 +152,19 @@ impl Config {
             }
             _ => Err(Problems([environment.problems(), &readings.problems].concat())),
         }
+    }
+
+    /// The settings of loading runners alone, for commands that need neither an account nor a network: limits, compiling,
+    /// sandbox and the cache of compiled runners, where there is a place for one.
+    ///
+    /// # Errors
+    /// With all problems of these settings at once.
+    pub fn loading(environment: &Environment) -> Result<LoaderSettings, Problems> {
+        let mut reader = SettingsReader::new(environment);
+        let cache = paths::read_cache_if_any(&mut reader);
+        let settings = LoaderSettings { cache, ..loader::read(&mut reader, None) };
+        let problems = reader.finish().problems;
+        if problems.is_empty() { Ok(settings) } else { Err(Problems(problems)) }
     }
 
     /// The effective configuration, a line a variable, in the order in which the variables are read.

@@ -5,4 +5,5 @@ pub(crate) mod compiled;
 pub(crate) mod engine;
 pub(crate) mod link;
 mod mismatch;
+pub(crate) mod names;
 pub(crate) mod world;

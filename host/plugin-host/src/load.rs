@@ -14,6 +14,7 @@ pub(crate) mod proposals;
 pub(crate) mod stage;
 
 pub use crate::code::engine::{EngineError, RunnerEngine};
+pub use crate::code::names::ComponentNames;
 pub use crate::folders::{OpenFolder, PrivateFolders};
 pub use cache::CacheError;
 pub use compiler::{CompilerSettings, compile_times};

@@ -99,7 +99,7 @@ pub struct RunnerCall {
     pub outputs: Arc<dyn OutputPort>,
     /// Takes progress and events, and says whether the runner should stop.
     pub reports: Reports,
-    /// The task's private directory; the runner sees its subdirectories `sandbox` and `inputs`.
+    /// The task's private directory; the runner sees its subdirectories `sandbox`, `inputs` and `tmp`.
     pub disk: TaskDisk,
     /// The file for what the runner prints, which outlives the task; not yet created. None: the output
     /// is not kept.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use posemesh_files::open_regular;
 use posemesh_runner_api::failure::FailureKind;
 use posemesh_runner_api::json_text::JsonText;
+use posemesh_text::{ByteSize, TimeSpan};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -20,6 +21,8 @@ const MAX_CASE: u64 = 16 << 20;
 pub struct Case {
     /// Name of the folder.
     pub name: String,
+    /// The folder.
+    pub dir: PathBuf,
     /// Contents of `task.json`.
     pub task: CaseTask,
     /// Files of each input, by CID: one for each part.
@@ -47,6 +50,48 @@ pub struct CaseTask {
     /// How each artifact is compared, by path.
     #[serde(default)]
     pub compare: BTreeMap<String, Comparison>,
+    /// What else is expected of the run.
+    #[serde(default)]
+    pub expect: ExpectedRun,
+}
+
+/// What is expected of a run beside its result: `expect` in `task.json`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExpectedRun {
+    /// Texts that what the runner prints, logs and reports must contain, each in one line.
+    #[serde(default)]
+    pub log_contains: Vec<String>,
+    /// The most that the run may use, by the name of the limit: `{"memory_bytes": "64MiB"}`.
+    #[serde(default)]
+    pub at_most: BTreeMap<String, Amount>,
+}
+
+/// A number, or a text with a unit (`64MiB`, `10s`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "NumberOrText")]
+pub struct Amount(pub u64);
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a number, or a text such as \"64MiB\" or \"10s\"")]
+enum NumberOrText {
+    Number(u64),
+    Text(String),
+}
+
+impl TryFrom<NumberOrText> for Amount {
+    type Error = String;
+
+    fn try_from(amount: NumberOrText) -> Result<Self, String> {
+        match amount {
+            NumberOrText::Number(number) => Ok(Self(number)),
+            NumberOrText::Text(text) => text
+                .parse()
+                .map(|ByteSize(bytes)| Self(bytes))
+                .or_else(|_| text.parse().map(|TimeSpan(millis)| Self(millis)))
+                .map_err(|_| format!("{text:?} is no amount such as \"64MiB\" or \"10s\"")),
+        }
+    }
 }
 
 /// The files of an input: one, or one for each part.
@@ -102,13 +147,14 @@ fn case_error(path: &Path, what: impl ToString) -> CaseError {
     CaseError { path: path.to_owned(), what: what.to_string() }
 }
 
-/// Reads the cases below a folder, in the order of their names; the folder may be a case itself.
+/// The folders of the cases below a folder, in the order of their names; the folder may be a case itself. None is read yet:
+/// one that can't be read must not keep the others from being run.
 ///
 /// # Errors
-/// When there is no case, or one can't be read.
-pub fn find(dir: &Path) -> Result<Vec<Case>, CaseError> {
+/// When there is no case, or the folder can't be read.
+pub fn find(dir: &Path) -> Result<Vec<PathBuf>, CaseError> {
     if dir.join("task.json").is_file() {
-        return Ok(vec![Case::read(dir)?]);
+        return Ok(vec![dir.to_owned()]);
     }
     let mut folders = BTreeSet::new();
     for entry in std::fs::read_dir(dir).map_err(|error| case_error(dir, error))? {
@@ -120,7 +166,12 @@ pub fn find(dir: &Path) -> Result<Vec<Case>, CaseError> {
     if folders.is_empty() {
         return Err(case_error(dir, "there is no test case here: a case is a folder with a task.json"));
     }
-    folders.iter().map(|folder| Case::read(folder)).collect()
+    Ok(folders.into_iter().collect())
+}
+
+/// The name of the case in a folder.
+pub fn name_of(dir: &Path) -> String {
+    dir.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 impl Case {
@@ -162,8 +213,7 @@ impl Case {
             }
             Expected::Artifacts(artifacts)
         };
-        let name = dir.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        Ok(Self { name, task, inputs, expected })
+        Ok(Self { name: name_of(dir), dir: dir.to_owned(), task, inputs, expected })
     }
 }
 

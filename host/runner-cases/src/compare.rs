@@ -43,11 +43,16 @@ impl Comparison {
     /// Compares two files; `expected` is not needed for [`Comparison::Exists`].
     ///
     /// # Errors
-    /// The first difference, in words.
-    pub fn check(&self, actual: &Path, expected: Option<&Path>) -> Result<(), String> {
+    /// Every difference, in words; of very many the first.
+    pub fn check(&self, actual: &Path, expected: Option<&Path>) -> Result<(), Vec<String>> {
+        let differences = self.differences(actual, expected).unwrap_or_else(|what| vec![what]);
+        if differences.is_empty() { Ok(()) } else { Err(differences) }
+    }
+
+    fn differences(&self, actual: &Path, expected: Option<&Path>) -> Result<Vec<String>, String> {
         let bytes = read(actual)?;
         if *self == Self::Exists {
-            return if bytes.is_empty() { Err("it is empty".to_owned()) } else { Ok(()) };
+            return if bytes.is_empty() { Err("it is empty".to_owned()) } else { Ok(Vec::new()) };
         }
         let Some(expected) = expected else {
             return Err("expected/ contains no file to compare it with".to_owned());
@@ -60,9 +65,11 @@ impl Comparison {
                         .map_err(|error| format!("the {whose} file is not JSON: {error}"))
                 };
                 let (actual, wanted) = (parse(&bytes, "actual")?, parse(&wanted, "expected")?);
-                same_json(&actual, &wanted, "", *tolerance, ignore)
+                let mut found = JsonDifferences { tolerance: *tolerance, ignore, told: Vec::new(), more: 0 };
+                found.look(&actual, &wanted, "");
+                Ok(found.all())
             }
-            _ => same_bytes(&bytes, &wanted),
+            _ => Ok(same_bytes(&bytes, &wanted).err().into_iter().collect()),
         }
     }
 }
@@ -85,43 +92,68 @@ fn same_bytes(actual: &[u8], expected: &[u8]) -> Result<(), String> {
     ))
 }
 
-fn same_json(
-    actual: &Value,
-    expected: &Value,
-    at: &str,
+/// The most differences of one file that are told.
+const MAX_TOLD: usize = 20;
+
+/// Where two JSON values differ.
+struct JsonDifferences<'a> {
     tolerance: f64,
-    ignore: &[String],
-) -> Result<(), String> {
-    if ignore.iter().any(|pointer| pointer == at) {
-        return Ok(());
+    ignore: &'a [String],
+    told: Vec<String>,
+    more: usize,
+}
+
+impl JsonDifferences<'_> {
+    fn all(mut self) -> Vec<String> {
+        if self.more > 0 {
+            self.told.push(format!("and {} more", self.more));
+        }
+        self.told
     }
-    let place = if at.is_empty() { "the root" } else { at };
-    match (actual, expected) {
-        (Value::Number(a), Value::Number(b)) => {
-            let (x, y) = (a.as_f64().unwrap_or(f64::NAN), b.as_f64().unwrap_or(f64::NAN));
-            if a == b || (x - y).abs() <= tolerance.max(tolerance * y.abs()) {
-                return Ok(());
-            }
-            Err(format!("{place} is {a}, expected {b} (tolerance {tolerance})"))
+
+    fn note(&mut self, difference: String) {
+        if self.told.len() < MAX_TOLD {
+            self.told.push(difference);
+        } else {
+            self.more += 1;
         }
-        (Value::Array(a), Value::Array(b)) => {
-            if a.len() != b.len() {
-                return Err(format!("{place} has {} items, expected {}", a.len(), b.len()));
-            }
-            let mut pairs = a.iter().zip(b).enumerate();
-            pairs.try_for_each(|(i, (a, b))| same_json(a, b, &format!("{at}/{i}"), tolerance, ignore))
+    }
+
+    fn look(&mut self, actual: &Value, expected: &Value, at: &str) {
+        if self.ignore.iter().any(|pointer| pointer == at) {
+            return;
         }
-        (Value::Object(a), Value::Object(b)) => {
-            if let Some(extra) = a.keys().find(|key| !b.contains_key(*key)) {
-                return Err(format!("{place} has {extra:?}, which is not expected"));
+        let place = if at.is_empty() { "the root" } else { at };
+        match (actual, expected) {
+            (Value::Number(a), Value::Number(b)) => {
+                let (x, y) = (a.as_f64().unwrap_or(f64::NAN), b.as_f64().unwrap_or(f64::NAN));
+                let tolerance = self.tolerance;
+                if a != b && !((x - y).abs() <= tolerance.max(tolerance * y.abs())) {
+                    self.note(format!("{place} is {a}, expected {b} (tolerance {tolerance})"));
+                }
             }
-            b.iter().try_for_each(|(key, b)| match a.get(key) {
-                Some(a) => same_json(a, b, &format!("{at}/{key}"), tolerance, ignore),
-                None => Err(format!("{place} lacks {key:?}")),
-            })
+            (Value::Array(a), Value::Array(b)) => {
+                if a.len() != b.len() {
+                    self.note(format!("{place} has {} items, expected {}", a.len(), b.len()));
+                }
+                for (i, (a, b)) in a.iter().zip(b).enumerate() {
+                    self.look(a, b, &format!("{at}/{i}"));
+                }
+            }
+            (Value::Object(a), Value::Object(b)) => {
+                for extra in a.keys().filter(|key| !b.contains_key(*key)) {
+                    self.note(format!("{place} has {extra:?}, which is not expected"));
+                }
+                for (key, b) in b {
+                    match a.get(key) {
+                        Some(a) => self.look(a, b, &format!("{at}/{key}")),
+                        None => self.note(format!("{place} lacks {key:?}")),
+                    }
+                }
+            }
+            (a, b) if a == b => {}
+            (a, b) => self.note(format!("{place} is {a}, expected {b}")),
         }
-        (a, b) if a == b => Ok(()),
-        (a, b) => Err(format!("{place} is {a}, expected {b}")),
     }
 }
 
@@ -132,21 +164,35 @@ mod tests {
 
     use super::*;
 
+    fn differences(actual: Value, expected: Value, tolerance: f64, ignore: &[String]) -> Vec<String> {
+        let mut found = JsonDifferences { tolerance, ignore, told: Vec::new(), more: 0 };
+        found.look(&actual, &expected, "");
+        found.all()
+    }
+
     #[test]
     fn numbers_may_differ_by_the_tolerance_and_ignored_values_by_anything() {
         let ignore = ["/ms".to_owned()];
         let expected = json!({"n": [1.0, 2.0], "ms": 5});
-        same_json(&json!({"n": [1.0005, 2], "ms": 9}), &expected, "", 1e-3, &ignore).unwrap();
-        let error = same_json(&json!({"n": [1.1, 2], "ms": 9}), &expected, "", 1e-3, &ignore).unwrap_err();
-        assert!(error.starts_with("/n/0 is 1.1, expected 1.0"), "{error}");
+        let none = differences(json!({"n": [1.0005, 2], "ms": 9}), expected.clone(), 1e-3, &ignore);
+        assert!(none.is_empty(), "{none:?}");
+        let found = differences(json!({"n": [1.1, 3], "ms": 9}), expected, 1e-3, &ignore);
+        assert_eq!(found.len(), 2, "all of them: {found:?}");
+        assert!(found.iter().any(|one| one.starts_with("/n/0 is 1.1, expected 1.0")), "{found:?}");
     }
 
     #[test]
     fn missing_and_extra_fields_are_named() {
-        let error = same_json(&json!({}), &json!({"a": 1}), "", 0.0, &[]).unwrap_err();
-        assert_eq!(error, "the root lacks \"a\"");
-        let error = same_json(&json!({"b": 1}), &json!({}), "", 0.0, &[]).unwrap_err();
-        assert_eq!(error, "the root has \"b\", which is not expected");
+        let found = differences(json!({"b": 1}), json!({"a": 1}), 0.0, &[]);
+        assert_eq!(found, ["the root has \"b\", which is not expected", "the root lacks \"a\""]);
+    }
+
+    #[test]
+    fn of_very_many_differences_the_first_are_told() {
+        let (zeros, ones) = (vec![0; 1000], vec![1; 1000]);
+        let found = differences(json!(zeros), json!(ones), 0.0, &[]);
+        assert_eq!(found.len(), MAX_TOLD + 1);
+        assert_eq!(found.last().map(String::as_str), Some("and 980 more"));
     }
 
     #[test]

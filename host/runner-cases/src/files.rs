@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -23,12 +24,30 @@ use tokio::task::spawn_blocking;
 #[derive(Debug, Clone, Default)]
 pub struct FileInputs {
     files: BTreeMap<String, Vec<PathBuf>>,
+    read: BytesRead,
+}
+
+/// How many bytes of its inputs a runner has read so far. Cloning shares.
+#[derive(Debug, Clone, Default)]
+pub struct BytesRead(Arc<AtomicU64>);
+
+impl BytesRead {
+    /// The number.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 impl FileInputs {
     /// Inputs with these CIDs and files, in the order of the parts. A file is opened when its part's turn comes.
     pub fn new(files: BTreeMap<String, Vec<PathBuf>>) -> Self {
-        Self { files }
+        Self { files, read: BytesRead::default() }
+    }
+
+    /// The same, with what is read counted here.
+    #[must_use]
+    pub fn counted(self, read: BytesRead) -> Self {
+        Self { read, ..self }
     }
 }
 
@@ -39,6 +58,7 @@ struct FileParts {
     left: VecDeque<PathBuf>,
     /// The part that is read.
     file: Option<File>,
+    read: BytesRead,
 }
 
 #[async_trait]
@@ -52,7 +72,8 @@ impl InputPort for FileInputs {
             )));
         };
         let (left, are_several) = (files.clone().into(), files.len() > 1);
-        Ok(Box::new(FileParts { cid: cid.to_owned(), are_several, left, file: None }))
+        let read = self.read.clone();
+        Ok(Box::new(FileParts { cid: cid.to_owned(), are_several, left, file: None, read }))
     }
 }
 
@@ -86,6 +107,7 @@ impl PartStream for FileParts {
             .read_to_end(&mut bytes)
             .await
             .map_err(|error| PortError::other(format!("reading an input file: {error}")))?;
+        self.read.0.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         Ok(bytes.into())
     }
 }

@@ -11,7 +11,20 @@
 //!
 //! `task.json` may also give `capability` (required if the runner has several), `outputs_prefix`, `files`
 //! (inputs outside of the case, or of several parts: CID to path or list of paths, relative to the case) and `compare` (how an artifact is compared,
-//! see [`compare::Comparison`]; byte for byte by default).
+//! see [`compare::Comparison`]; byte for byte by default), and `expect`: what else the run must show.
+//!
+//! ```json
+//! {
+//!   "meta": {"voxel_size": 0.1},
+//!   "inputs_cids": ["scan.ply", "tiles"],
+//!   "files": {"tiles": ["../shared/a.ply", "../shared/b.ply"]},
+//!   "compare": {"summary.json": {"kind": "json", "tolerance": 1e-6, "ignore": ["/elapsed_ms"]}},
+//!   "expect": {"log_contains": ["2 tiles"], "at_most": {"memory_bytes": "64MiB", "artifacts": 2}}
+//! }
+//! ```
+//!
+//! `at_most` takes what is measured of a run: `memory_bytes`, `deadline_ms` (the time from start to end), `cpu_time_ms`,
+//! `scratch_bytes`, `output_bytes`, `artifacts` and `log_bytes`. [`update`](mod@update) writes `expected/` from a run.
 //!
 //! The crate knows runners only as [`Runner`](posemesh_runner_api::runner::Runner): whether one is a component
 //! in a sandbox or ten lines of Rust in a test is the caller's choice.
@@ -24,7 +37,7 @@
 //! use posemesh_runner_api::reports::{ReportLimits, Reports};
 //! use posemesh_runner_api::runner::{Runner, RunnerCall};
 //! use posemesh_runner_cases::case::Case;
-//! use posemesh_runner_cases::run::check;
+//! use posemesh_runner_cases::check::check;
 //!
 //! /// Copies its first input to `upper.txt`, in capitals.
 //! struct Upper;
@@ -71,6 +84,8 @@
 //! ```
 
 pub mod case;
+pub mod check;
 pub mod compare;
 pub mod files;
 pub mod run;
+pub mod update;

@@ -11,11 +11,15 @@
 //! assert_eq!(one_line("\u{1b}[31mred", 80), r"\u{1b}[31mred");
 //! assert_eq!(one_line("a long name", 6), "a long…");
 //! ```
+//!
+//! Amounts are the other way round: [`ByteSize`] and [`TimeSpan`] read what people write, and show the same words.
 
+mod amount;
 mod escape;
 mod excerpt;
 mod shorten;
 
+pub use amount::{ByteSize, NoAmount, TimeSpan};
 pub use escape::{Escaped, escaped, escaped_json, escaped_lines, is_plain, one_line};
 pub use excerpt::{EXCERPT_BYTES, REDACTED, excerpt};
 pub use shorten::shorten;

@@ -2,7 +2,10 @@
 use guests::{inputs, outputs, plain};
 guests::runner!("escape", |_| {
     let mut out = Vec::new();
-    for path in ["/etc/passwd", "../../etc/passwd", "/work/../../etc/passwd", "/", "/proc/self/environ"] {
+    // C libraries look for `/` in the working directory: it has what lies in `/work` and nothing else.
+    let root = std::fs::read_dir("/").into_iter().flatten().flatten().map(|entry| entry.file_name());
+    out.extend(root.filter(|name| name != "inputs").map(|name| format!("listed {name:?} in /")));
+    for path in ["/etc/passwd", "../../etc/passwd", "/work/../../etc/passwd", "/proc/self/environ"] {
         if std::fs::read(path).is_ok() || std::fs::read_dir(path).is_ok() {
             out.push(format!("read {path}"));
         }

@@ -5,6 +5,7 @@ guests::runner!("snoop", |task: guests::Task| {
         // The same place from inside the sandbox, and by a link.
         paths.push(format!("/work/../../../../../../../..{path}"));
         paths.push(format!("/work/inputs/../../../../../../../../..{path}"));
+        paths.push(format!("/tmp/../../../../../../../..{path}"));
         let link = format!("/work/link-{}", paths.len());
         #[allow(deprecated)]
         if std::fs::soft_link(&path, &link).is_ok() {
@@ -12,7 +13,7 @@ guests::runner!("snoop", |task: guests::Task| {
         }
     }
     let fixed =
-        ["..", "/work/..", "/proc/self/fd", "/proc/self/maps", "/proc/1/environ", "/dev", "/tmp", "."];
+        ["..", "/work/..", "/tmp/..", "/proc/self/fd", "/proc/self/maps", "/proc/1/environ", "/dev", "."];
     paths.extend(fixed.map(str::to_owned));
     paths.extend(["a\0b".to_owned(), "/".repeat(5000), "x/".repeat(100_000)]);
     let mut found = Vec::new();
@@ -36,8 +37,10 @@ guests::runner!("snoop", |task: guests::Task| {
             found.push(format!("removed {path:.80}"));
         }
     }
-    let others: Vec<_> = std::fs::read_dir("/work")
+    let (work, tmp) = (std::fs::read_dir("/work"), std::fs::read_dir("/tmp"));
+    let others: Vec<_> = work
         .map_err(guests::failed)?
+        .chain(tmp.map_err(guests::failed)?)
         .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
         .filter(|name| name != "inputs" && !name.starts_with("link-"))
         .collect();

@@ -34,6 +34,7 @@ mod tests {
     pub(crate) use crate::older::a_runner_of_0_1_0_works_through_its_adaptor as older;
     pub(crate) use crate::plugin_run::a_stream_is_copied_byte_for_byte as copy;
     pub(crate) use crate::plugin_run::every_function_of_the_ports_works as ports;
+    pub(crate) use crate::plugin_run::the_authors_own_error_is_the_reason as panic_in_describe;
     pub(crate) use crate::reach::a_task_reaches_only_the_data_that_it_names as reach;
     pub(crate) use crate::readme::the_runner_of_the_readme_counts_the_bytes_of_its_inputs as readme;
     pub(crate) use crate::scratch::a_file_without_a_name_counts_as_long_as_it_is_open as unlinked;
@@ -47,6 +48,7 @@ mod tests {
     pub(crate) use crate::secrets::what_was_not_granted_is_not_there as probe;
     pub(crate) use crate::secrets::what_was_not_granted_is_not_there as snoop;
     pub(crate) use crate::secrets::what_was_not_granted_is_not_there as wasi3;
+    pub(crate) use crate::temporary::tmp_and_the_working_directory_are_what_programs_expect as temporary;
     pub(crate) use crate::time::runners_that_do_not_return_are_ended_by_name as blocked;
     pub(crate) use crate::time::runners_that_do_not_return_are_ended_by_name as exit;
     pub(crate) use crate::time::runners_that_do_not_return_are_ended_by_name as huge_error;

@@ -89,7 +89,7 @@ pub(crate) async fn what_the_host_holds_for_a_guest_counts_as_the_guests_memory(
         ("globals", "bytes of memory to start with, and its limit `memory_bytes` is 1048576"),
         ("elements", "bytes of memory to start with, and its limit `memory_bytes` is 16777216"),
         ("tables", "it reached instances of 64"),
-        ("stack_at_start", "its limit `stack_bytes` of 1048576"),
+        ("stack_at_start", "its limit `stack_bytes` of 1MiB"),
         ("resources_at_start", "it reached handles of 1024 in `describe`"),
     ] {
         refused(&mut shared, name, reason).await;
@@ -100,7 +100,7 @@ pub(crate) async fn what_the_host_holds_for_a_guest_counts_as_the_guests_memory(
 
     let node = shared.node.id();
     // One quiet task first, so that what a node keeps once it has run anything is there.
-    shared.check("a long message", GREEDY.name, json!("message"), Fails(&["`call_bytes` of 16777216"])).await;
+    shared.check("a long message", GREEDY.name, json!("message"), Fails(&["`call_bytes` of 16MiB"])).await;
     let before = (descriptors(node), threads(node));
     for (behaviour, how, expect) in greedy() {
         shared.check_bounded(behaviour, GREEDY.name, json!(how), expect, MEMORY + TASKS).await;
@@ -109,13 +109,13 @@ pub(crate) async fn what_the_host_holds_for_a_guest_counts_as_the_guests_memory(
         ("a flood of the component's own resources", "resources", "`handles` of 500"),
         ("a flood of futures", "futures", "`handles` of 500"),
         ("a flood of sets to wait for", "waitable_sets", "`handles` of 500"),
-        ("tables of pointers", "pointers", "`memory_bytes` of 2097152"),
+        ("tables of pointers", "pointers", "`memory_bytes` of 2MiB"),
     ] {
         shared.check_bounded(behaviour, name, Value::Null, Fails(&[wanted]), TASKS).await;
     }
     for (behaviour, runner, how, wanted) in [
-        ("open files without a name", HOARD.name, "writes", "`scratch_bytes` of 8388608"),
-        ("stretched files", HOARD.name, "sparse", "`scratch_bytes` of 8388608"),
+        ("open files without a name", HOARD.name, "writes", "`scratch_bytes` of 8MiB"),
+        ("stretched files", HOARD.name, "sparse", "`scratch_bytes` of 8MiB"),
         ("links", HOARD.name, "hard_links", "`scratch_files` of 2000"),
         ("folders in folders", NESTED.name, "down", "stopped at level 64"),
     ] {
@@ -133,24 +133,20 @@ const SMALL_DISK: &str = "[limits]\nscratch_bytes = 8388608\nscratch_files = 200
 
 /// What the greedy guest does, and how that ends.
 fn greedy() -> Vec<(&'static str, &'static str, Expect<'static>)> {
-    const MEMORY: &[&str] = &["`memory_bytes` of 67108864", "NAME.toml: [limits] memory_bytes"];
+    const MEMORY: &[&str] = &["`memory_bytes` of 64MiB", "NAME.toml: [limits] memory_bytes"];
     const HANDLES: &[&str] = &["`handles` of 2048"];
     vec![
         ("bodies that are never sent", "bodies", Fails(MEMORY)),
         ("methods with endless names", "methods", Fails(MEMORY)),
         ("headers", "headers", Fails(MEMORY)),
-        ("a set of too many headers", "header", Fails(&["`header_bytes` of 65536"])),
+        ("a set of too many headers", "header", Fails(&["`header_bytes` of 64KiB"])),
         ("answers of requests that are refused", "denied", Fails(MEMORY)),
         ("listings of a large folder", "listings", Fails(MEMORY)),
         ("streams of a file", "streams", Fails(HANDLES)),
         ("descriptors", "descriptors", Fails(HANDLES)),
         ("sockets", "sockets", Fails(&["access-denied"])),
         ("a list of a million timers", "pollables", Fails(HANDLES)),
-        (
-            "too many random bytes",
-            "random",
-            Fails(&["`random_bytes` of 1048576", "\"name\":\"random_bytes\""]),
-        ),
+        ("too many random bytes", "random", Fails(&["`random_bytes` of 1MiB", "\"name\":\"random_bytes\""])),
         ("a line without an end", "endless_line", Completes),
         ("giant texts", "giant_texts", Completes),
         ("artifacts", "artifacts", Fails(&["`artifacts` of 20", "\"kind\":\"limit\""])),

@@ -42,11 +42,7 @@ pub(crate) async fn components_that_can_not_be_runners_are_refused_by_name() {
         cases.push((behaviour, name, reason.to_owned()));
     }
     two_hundred_megabytes(&shared.plugins.path().join("huge.wasm"));
-    cases.push((
-        "a component of 200 MB",
-        "huge",
-        "more than the 33554432 that a component may have".to_owned(),
-    ));
+    cases.push(("a component of 200 MB", "huge", "more than the 32MiB that a component may have".to_owned()));
 
     for (behaviour, name, reason) in &cases {
         let began = Instant::now();

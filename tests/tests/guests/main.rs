@@ -6,6 +6,8 @@
 //! the node and its processes take of the machine is measured meanwhile ([`usage`]). [`plugin_run`] runs guests without a
 //! node, [`covered`] makes sure that each has a test.
 
+mod cases;
+mod check;
 mod covered;
 mod floods;
 mod holdings;
@@ -19,6 +21,7 @@ mod readme;
 mod scratch;
 mod secrets;
 mod shared_node;
+mod temporary;
 mod time;
 mod usage;
 mod versioned;

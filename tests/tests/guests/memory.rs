@@ -58,7 +58,7 @@ pub(crate) async fn runners_that_take_too_much_are_ended_by_name() {
     }
 
     let mut shared = SharedNode::with_plugins(plugins, &[]).await;
-    let memory = ["`memory_bytes` of 67108864", "NAME.toml: [limits] memory_bytes", "\"value\":67108864"];
+    let memory = ["`memory_bytes` of 64MiB", "NAME.toml: [limits] memory_bytes", "\"value\":67108864"];
     for (behaviour, name, wanted) in [
         ("a memory bomb", MEMORY_BOMB.name, memory.as_slice()),
         ("a memory bomb in one memory", "grow_one", &memory),
@@ -66,7 +66,7 @@ pub(crate) async fn runners_that_take_too_much_are_ended_by_name() {
         ("a table bomb", "grow_table", &["`table_elements` of 100000"]),
         ("a huge memory.fill", MEMORY_FILL.name, &["`deadline_ms` of 1500"]),
         ("an endless recursion", RECURSE.name, &["its stack overflowed", "backtrace", "recurse::deeper"]),
-        ("a stack overflow", "overflow", &["`stack_bytes` of 1048576", "the stack overflowed", "backtrace"]),
+        ("a stack overflow", "overflow", &["`stack_bytes` of 1MiB", "the stack overflowed", "backtrace"]),
         ("a handle flood", HANDLE_FLOOD.name, &["`handles`"]),
         ("a flood of WASI 0.3 streams", "streams", &["`handles` of 1024"]),
         ("scratch fill", SCRATCH_FILL.name, &["`scratch_bytes` of 10000000"]),
@@ -105,7 +105,7 @@ async fn a_refused_growth_that_a_runner_coped_with_is_not_told_as_the_cause() {
             .expect("a component");
     }
     let mut shared = SharedNode::with_plugins(plugins, &[]).await;
-    let refused = "(earlier, more was refused to it by its limit `memory_bytes` of 536870912)";
+    let refused = "(earlier, more was refused to it by its limit `memory_bytes` of 512MiB)";
     let divided: &[&str] =
         &["the runner trapped: wasm trap: integer divide by zero", refused, "\"kind\":\"trap\""];
     let aborted: &[&str] =

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use posemesh_tests::guests::{
-    COPY, ESCAPE, EVENT_FLOOD, EXIT, Guest, HANDLE_FLOOD, LOG_FLOOD, MEMORY_BOMB, OUTPUT_FLOOD, PORTS, PROBE,
-    RECURSE, SCRATCH_FILL, SPIN, SPIN_IN_DESCRIBE,
+    COPY, ESCAPE, EVENT_FLOOD, EXIT, Guest, HANDLE_FLOOD, LOG_FLOOD, MEMORY_BOMB, OUTPUT_FLOOD, PANIC,
+    PANIC_IN_DESCRIBE, PORTS, PROBE, RECURSE, SCRATCH_FILL, SPIN, SPIN_IN_DESCRIBE,
 };
 use posemesh_tests::node_binary;
 use tempfile::TempDir;
@@ -15,6 +15,11 @@ use crate::shared_node::guests_with_policies;
 
 /// Runs a guest with this policy and one input.
 fn run(guest: Guest, policy: &str) -> (Output, TempDir) {
+    run_with(guest, policy, &[])
+}
+
+/// The same, with more arguments.
+pub(crate) fn run_with(guest: Guest, policy: &str, more: &[&str]) -> (Output, TempDir) {
     let dir = guests_with_policies(&[(guest, policy)]);
     let input = dir.path().join("input.txt");
     std::fs::write(&input, "hello from a file").expect("an input");
@@ -25,6 +30,7 @@ fn run(guest: Guest, policy: &str) -> (Output, TempDir) {
         .arg(&input)
         .arg("--out")
         .arg(dir.path().join("out"))
+        .args(more)
         .env("SECRET_OF_THE_HOST", "hunter2")
         .output()
         .expect("the node runs");
@@ -40,13 +46,13 @@ fn assert_fails(guest: Guest, policy: &str, wanted: &[&str]) {
     }
 }
 
-fn assert_works(guest: Guest) -> TempDir {
+pub(crate) fn assert_works(guest: Guest) -> TempDir {
     let (output, dir) = run(guest, "");
     assert!(output.status.success(), "{guest:?}: {}", String::from_utf8_lossy(&output.stderr));
     dir
 }
 
-fn read(dir: &Path, name: &str) -> Vec<u8> {
+pub(crate) fn read(dir: &Path, name: &str) -> Vec<u8> {
     std::fs::read(dir.join("out").join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
@@ -78,6 +84,55 @@ pub(crate) fn every_function_of_the_ports_works() {
     assert_eq!(read(dir.path(), "empty.bin"), b"");
     let files = std::fs::read_dir(dir.path().join("out")).expect("the folder").count();
     assert_eq!(files, 3, "what was dropped unfinished left nothing");
+}
+
+#[test]
+fn what_a_run_took_and_each_artifact_are_told_at_the_end() {
+    let (output, _dir) = run(COPY, "");
+    let (said, told) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(
+        said.contains("out/0-0.bin  17 bytes  0-0_bin_") && said.trim_end().ends_with("  bin_data"),
+        "{said}"
+    );
+    let last = told.lines().last().unwrap_or_default();
+    for part in
+        ["done in ", "on the processor", "peak memory ", "17 bytes read", "17 bytes written in 1 artifact"]
+    {
+        assert!(last.contains(part), "{part}: {told}");
+    }
+}
+
+#[test]
+fn what_a_runner_prints_and_reports_is_shown_though_it_succeeds() {
+    let (output, _dir) = run(EVENT_FLOOD, "[limits]\nevents_per_second = 1");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains(" event | "), "{told}");
+    let (output, _dir) = run(PORTS, "");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}");
+    assert!(told.contains("  node | artifact ") && told.contains(" was begun and never finished"), "{told}");
+}
+
+#[test]
+pub(crate) fn the_authors_own_error_is_the_reason() {
+    let words = "it panicked: thread '<unnamed>' panicked at";
+    assert_fails(
+        PANIC_IN_DESCRIBE,
+        "",
+        &[words, "the model is not where it should be", "panic_in_describe.rs:7"],
+    );
+    assert_fails(PANIC, "", &["the runner panicked: ", "panic.rs"]);
+}
+
+#[test]
+fn a_limit_is_told_with_the_ways_to_more_of_it() {
+    let ways =
+        ["asks for more by `requests.memory-bytes` in `describe`", "the operator sets it in NAME.toml"];
+    assert_fails(
+        MEMORY_BOMB,
+        "[limits]\nmemory_bytes = \"20MiB\"",
+        &[&["`memory_bytes` of 20MiB"][..], &ways].concat(),
+    );
 }
 
 #[test]

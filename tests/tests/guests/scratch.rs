@@ -72,7 +72,7 @@ fn assert_limit(result: Result<(), RunFailure>, how: &str, limit: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 pub(crate) async fn a_file_without_a_name_counts_as_long_as_it_is_open() {
     let (runner, dir) = (load(UNLINKED).await, tempfile::tempdir().expect("a folder"));
-    assert_limit(run(&runner, "", dir.path()).await, "unlinked", "`scratch_bytes` of 8388608");
+    assert_limit(run(&runner, "", dir.path()).await, "unlinked", "`scratch_bytes` of 8MiB");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -84,7 +84,7 @@ pub(crate) async fn bytes_and_files_count_however_they_are_named() {
         match how {
             // 4,000 bytes each: 2,000 of them would be less than the limit of bytes.
             "symlinks" => assert_limit(result, how, "`scratch_files` of 2000"),
-            _ => assert_limit(result, how, "`scratch_bytes` of 8388608"),
+            _ => assert_limit(result, how, "`scratch_bytes` of 8MiB"),
         }
         let taken = taken(&dir.path().join("sandbox"));
         assert!(taken <= 9 * MIB, "{how}: nothing is written beyond the limit, and there are {taken} bytes");
@@ -122,7 +122,7 @@ pub(crate) async fn the_file_system_of_wasi_0_3_counts_as_that_of_0_2() {
         let dir = tempfile::tempdir().expect("a folder");
         let limit = match how {
             "files" | "symlinks" => "`scratch_files` of 2000",
-            _ => "`scratch_bytes` of 8388608",
+            _ => "`scratch_bytes` of 8MiB",
         };
         assert_limit(run(&runner, how, dir.path()).await, how, limit);
     }

@@ -109,7 +109,7 @@ pub(crate) async fn task(registry: &Registry, name: &str) -> Option<FailureKind>
     let out = tempfile::tempdir().expect("a folder");
     let runner = registry.pick(&capability(name)).expect("it is served");
     let task = Task::new(Uuid::new_v4(), capability(name));
-    let file_run = FileRun { task, inputs: Default::default(), out: out.path().to_owned() };
+    let file_run = FileRun::new(task, Default::default(), out.path());
     match run(runner.as_ref(), file_run, Reports::new(ReportLimits::default())).await {
         Ok(_) => None,
         Err(FileRunError::Failed(failure)) => Some(failure.kind),

@@ -110,7 +110,7 @@ pub(crate) async fn run_with(runner: &dyn Runner, meta: Value) -> Result<(String
     let out = tempfile::tempdir().expect("a folder");
     let task = Task { meta: meta.into(), ..Task::new(Uuid::new_v4(), capability(0)) };
     let reports = Reports::new(ReportLimits::default());
-    let file_run = FileRun { task, inputs: Default::default(), out: out.path().to_owned() };
+    let file_run = FileRun::new(task, Default::default(), out.path());
     match run(runner, file_run, reports.clone()).await {
         Ok(_) => {
             let progress: Value = serde_json::from_str(reports.latest_progress().as_str()).expect("JSON");

@@ -1,7 +1,8 @@
 //! `plugin`: the commands about runners. `list`, `rescan`, `rollback` and `close-breaker` ask a running node;
-//! `list DIR`, `show`, `run` and `test` load components here, without a network or an account; `new` and `wit` only
+//! `list DIR`, `show`, `run`, `test` and `check` load components here, without a network or an account; `new` and `wit` only
 //! write files.
 
+mod check;
 mod close_breaker;
 mod list;
 mod name;
@@ -39,6 +40,11 @@ pub(crate) enum PluginCommand {
     Run(run::PluginRunArgs),
     /// Run a runner's test cases: folders of task.json, inputs/ and expected/.
     Test(test::TestArgs),
+    /// Look at everything about a runner that keeps it from working, or from working well.
+    ///
+    /// World and versions, what it imports and is granted, its description (asked twice), size and compile time, and the
+    /// policy beside it. Exit code 1 if there is an error.
+    Check(check::CheckArgs),
     /// Write the project of a new runner, with tests and a test case: it builds at once.
     New(new::NewArgs),
     /// Write the contract with runners, the WIT package posemesh:runner, into a folder.
@@ -58,6 +64,7 @@ pub(crate) async fn run(command: PluginCommand) -> Result<ExitCode> {
         PluginCommand::Show(args) => show::run(&args).await,
         PluginCommand::Run(args) => run::run(args).await,
         PluginCommand::Test(args) => test::run(&args).await,
+        PluginCommand::Check(args) => check::run(&args).await,
         PluginCommand::New(args) => new::run(&args),
         PluginCommand::Wit(args) => wit::run(&args),
     }

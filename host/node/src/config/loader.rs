@@ -1,5 +1,7 @@
 //! The node's maximum of each limit of runners, and what loading a runner may cost.
 
+use std::time::Duration;
+
 use super::environment::Environment;
 use super::paths::Paths;
 use super::reader::SettingsReader;
@@ -18,6 +20,11 @@ pub(super) fn read(reader: &mut SettingsReader<'_>, paths: Option<&Paths>) -> Lo
         let variable = limit_variable(limit);
         match limit.unit() {
             LimitUnit::Bytes => reader.bytes(&variable, maximum, 0..=256 * TIB),
+            LimitUnit::Millis => {
+                let maximum = Duration::from_millis(maximum);
+                let most = reader.millis(&variable, maximum, 0..=u64::from(u32::MAX));
+                u64::try_from(most.as_millis()).unwrap_or(u64::MAX)
+            }
             LimitUnit::Number => reader.integer(&variable, maximum, 0..=u64::from(u32::MAX)),
         }
     });

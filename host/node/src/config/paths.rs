@@ -19,6 +19,30 @@ pub(crate) struct Paths {
     pub(crate) audit: Option<PathBuf>,
 }
 
+/// What a folder has to be that is not set and can't be derived.
+const NO_HOME: &str = "a directory that only the node can write to (there is no HOME to derive it from)";
+
+/// The folder of compiled runners alone; none where there is no place for it.
+pub(super) fn read_cache_if_any(reader: &mut SettingsReader<'_>) -> Option<PathBuf> {
+    let ours = own_base(reader.environment());
+    if ours.is_none() && reader.raw("CACHE_DIR").is_none() { None } else { read_cache(reader, ours.as_ref()) }
+}
+
+fn read_cache(reader: &mut SettingsReader<'_>, ours: Option<&PathBuf>) -> Option<PathBuf> {
+    reader.path(
+        &Variable::new(
+            Group::Folders,
+            "CACHE_DIR",
+            "Compiled runners. It is closed to other users (0700), and nothing is believed that does not carry a tag by \
+             the key in it. Where others may change it or a folder above it, it is not used, and every runner is compiled at \
+             each start. `plugin show`, `run`, `test` and `check` use it as well.",
+        )
+        .default_in_words("`posemesh-node/compiled` in `XDG_CACHE_HOME`, or in `HOME/.cache`"),
+        ours.map(|base| base.join("compiled")),
+        NO_HOME,
+    )
+}
+
 const WORK_DIR: &str = "WORK_DIR";
 /// The name of the folder of tasks, unless `WORK_DIR` is set.
 const WORK: &str = "work";
@@ -58,19 +82,7 @@ pub(super) fn read(reader: &mut SettingsReader<'_>) -> Option<Paths> {
     // Says so if it is not UTF-8.
     let _ = (reader.raw(CACHE_HOME), reader.raw(HOME));
     let ours = own_base(reader.environment());
-    let help = "a directory that only the node can write to (there is no HOME to derive it from)";
-    let cache = reader.path(
-        &Variable::new(
-            Group::Folders,
-            "CACHE_DIR",
-            "Compiled runners. It is closed to other users (0700), and nothing is believed that does not carry a tag by \
-             the key in it. Where others may change it or a folder above it, it is not used, and every runner is compiled at \
-             each start.",
-        )
-        .default_in_words("`posemesh-node/compiled` in `XDG_CACHE_HOME`, or in `HOME/.cache`"),
-        ours.as_ref().map(|base| base.join("compiled")),
-        help,
-    );
+    let cache = read_cache(reader, ours.as_ref());
     let work = reader.path(
         &Variable::new(
             Group::Folders,
@@ -80,7 +92,7 @@ pub(super) fn read(reader: &mut SettingsReader<'_>) -> Option<Paths> {
         )
         .default_in_words("`posemesh-node/work` in `XDG_CACHE_HOME`, or in `HOME/.cache`"),
         ours.map(|base| base.join(WORK)),
-        help,
+        NO_HOME,
     );
     let audit = reader.optional(
         &Variable::new(

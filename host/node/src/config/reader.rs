@@ -8,14 +8,13 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::byte_size::ByteSize;
 use super::environment::{Environment, SettingSource};
 use super::problem::Problem;
 use super::secret::{FoundSecret, LARGEST_FILE, SecretError};
 use super::secret_name::SecretName;
 use super::variable::{Declared, ValueType, Variable};
 use posemesh_net::secret::Secret;
-use posemesh_text::{REDACTED, one_line};
+use posemesh_text::{ByteSize, REDACTED, TimeSpan, one_line};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
@@ -298,25 +297,43 @@ impl<'a> SettingsReader<'a> {
     where
         T: FromStr + Display + PartialOrd,
     {
+        self.number(variable, default, range, |text| text.parse().ok())
+    }
+
+    fn number<T>(
+        &mut self,
+        variable: &Variable,
+        default: T,
+        range: RangeInclusive<T>,
+        read: impl Fn(&str) -> Option<T>,
+    ) -> T
+    where
+        T: Display + PartialOrd,
+    {
         let allowed = format!("whole numbers from {} to {}", range.start(), range.end());
         self.value(&variable.clone().of_type(ValueType::Integer), default, &allowed, |text| {
             let name = variable.name;
-            let value = text.parse().map_err(|_| format!("invalid integer in {name}; allowed: {allowed}"))?;
+            let value = read(text).ok_or_else(|| format!("invalid integer in {name}; allowed: {allowed}"))?;
             if range.contains(&value) { Ok(value) } else { Err(out_of_range(&allowed)) }
         })
     }
 
-    /// Seconds in a range.
+    /// Seconds in a range; with a unit (`10min`) if wanted.
     pub(super) fn seconds(
         &mut self,
         variable: &Variable,
         default: Duration,
         range: RangeInclusive<u64>,
     ) -> Duration {
-        Duration::from_secs(self.integer(variable, default.as_secs(), range))
+        let read = |text: &str| match text.parse() {
+            Ok(seconds) => Some(seconds),
+            // What is left of a second would be lost.
+            Err(_) => text.parse().ok().and_then(|TimeSpan(ms)| ms.is_multiple_of(1000).then_some(ms / 1000)),
+        };
+        Duration::from_secs(self.number(variable, default.as_secs(), range, read))
     }
 
-    /// Milliseconds in a range.
+    /// Milliseconds in a range; with a unit (`2s`) if wanted.
     pub(super) fn millis(
         &mut self,
         variable: &Variable,
@@ -324,7 +341,8 @@ impl<'a> SettingsReader<'a> {
         range: RangeInclusive<u64>,
     ) -> Duration {
         let default = u64::try_from(default.as_millis()).unwrap_or(u64::MAX);
-        Duration::from_millis(self.integer(variable, default, range))
+        let read = |text: &str| text.parse().ok().map(|TimeSpan(ms)| ms);
+        Duration::from_millis(self.number(variable, default, range, read))
     }
 
     /// A ratio: finite and from 0 to 1.
@@ -397,9 +415,7 @@ impl<'a> SettingsReader<'a> {
         let allowed = format!("{} to {}", ByteSize(*range.start()), ByteSize(*range.end()));
         let variable = variable.clone().of_type(ValueType::Bytes);
         let size = self.value(&variable, ByteSize(default), &allowed, |text| {
-            let size: ByteSize = text.parse().map_err(|()| {
-                format!("not an amount of bytes, such as 1048576 or 512MiB; allowed: {allowed}")
-            })?;
+            let size: ByteSize = text.parse().map_err(|error| format!("{error}; allowed: {allowed}"))?;
             if range.contains(&size.0) { Ok(size) } else { Err(out_of_range(&allowed)) }
         });
         size.0

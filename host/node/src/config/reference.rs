@@ -35,7 +35,8 @@ code 2).
   in one of three ways, and two at once are an error: the variable; `NAME_FILE`, the path of a file with the secret in
   one line; a credential of systemd of the variable's name (`LoadCredential=REG_SECRET:/etc/…`). What the environment
   has of them is taken out of the running node's environment.
-- **Amounts of bytes** are whole numbers, or whole numbers with `KiB`, `MiB`, `GiB` or `TiB`.
+- **Amounts of bytes** are numbers, or numbers with `KiB`, `MiB`, `GiB` or `TiB`: `512MiB`, `1.5GiB`. **Times** are numbers of
+  what the name ends in (`_SECS`, `_MS`), or numbers with `ms`, `s`, `min`, `h` or `d`: `10min`. The same is read in `NAME.toml`.
 - **Protocol** sections are those of [protocol.md](protocol.md).
 ";
 
@@ -45,8 +46,9 @@ const CLOSING: &str = "
 | Read by | Variable | Meaning |
 | --- | --- | --- |
 | the node | `XDG_CACHE_HOME`, `HOME` | Where `CACHE_DIR` and `WORK_DIR` are unless they are set. `XDG_CACHE_HOME` counts if it is an absolute path. |
-| the node, `plugin run`, `plugin test` | names in `environment` of a runner's `NAME.toml` | Handed to that runner if it asks for them. From the real environment only; never a secret of the node. |
+| the node, `plugin show`, `run`, `test` and `check` | names in `environment` of a runner's `NAME.toml` | Handed to that runner if it asks for them. From the real environment only; never a secret of the node. |
 | every command | `POSEMESH_CONFIG` | The settings file, unless `--config` names another one. |
+| `posemesh-node job` | `TOKEN`, `DOMAIN_ID` | The bearer of an application, and the domain that its jobs work on; `DMS_BASE_URL`, `DDS_BASE_URL` and `ALLOW_INSECURE_HTTP` count for it as for the node. |
 | the node | `CREDENTIALS_DIRECTORY` | Set by systemd: the folder with the credentials of its unit. |
 | `posemesh-node devnet` | `RUST_LOG` | Which lines the local network logs; `info` unless it is set. From the real environment only. |
 ";

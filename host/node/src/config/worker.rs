@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::byte_size::ByteSize;
 use super::reader::SettingsReader;
 use super::variable::{Group, ValueType, Variable};
 use crate::heartbeat::HeartbeatPolicy;
 use crate::worker::WorkerSettings;
+use posemesh_text::ByteSize;
 
 /// When leases are renewed.
 pub(super) fn read_heartbeat(reader: &mut SettingsReader<'_>) -> HeartbeatPolicy {
@@ -83,8 +83,7 @@ pub(super) fn read_memory_budget(reader: &mut SettingsReader<'_>) -> Option<u64>
     .of_type(ValueType::Bytes);
     let allowed = format!("{LEAST} to {MOST}");
     let budget = reader.optional(&variable, "by the machine", &allowed, |text| {
-        let size: ByteSize =
-            text.parse().map_err(|()| format!("not an amount of bytes; allowed: {allowed}"))?;
+        let size: ByteSize = text.parse().map_err(|error| format!("{error}; allowed: {allowed}"))?;
         let fits = (LEAST.0..=MOST.0).contains(&size.0);
         fits.then_some(size).ok_or_else(|| format!("out of range; allowed: {allowed}"))
     });

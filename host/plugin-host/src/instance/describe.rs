@@ -15,7 +15,7 @@ use uuid::Uuid;
 use wasmtime_wasi::WasiCtxBuilder;
 
 use crate::instance::call::{CallEnd, call};
-use crate::instance::failure::{limit_in_describe, why_not_described};
+use crate::instance::failure::{limit_in_describe, own_words, why_not_described};
 use crate::instance::guest_threads::GuestThreads;
 use crate::instance::linked::{LinkedRunner, RunnerInstance};
 use crate::instance::log_stream::LogStream;
@@ -26,6 +26,9 @@ use crate::instance::trouble::RunTrouble;
 use crate::instance::wit;
 use crate::manifest::description::RawDescription;
 use crate::manifest::limits::Limits;
+
+/// The longest account of the runner's own error, in bytes.
+const MAX_WORDS: usize = 2000;
 
 /// Why a runner did not describe itself.
 #[derive(Debug)]
@@ -81,9 +84,11 @@ pub(crate) async fn describe(
         Err(CallEnd::Stuck) => "it can't be ended".to_owned(),
         Err(CallEnd::Host(what)) => return Err(DescribeError::Host(what)),
     };
-    // Mostly the panic's message, which says more to the runner's author than the trap.
-    if let Some(last) = log.tail().0.last() {
-        cause.push_str(&format!("; its last words: {last}"));
+    // They say more to the runner's author than the trap.
+    let (tail, _) = log.tail();
+    match own_words(&tail, MAX_WORDS) {
+        Some(words) => cause = format!("it {words} ({cause})"),
+        None => tail.last().into_iter().for_each(|last| cause.push_str(&format!("; its last words: {last}"))),
     }
     Err(DescribeError::Runner(cause))
 }

@@ -6,6 +6,7 @@ mod backtrace;
 mod cause;
 mod described;
 mod stop;
+mod words;
 
 use posemesh_runner_api::failure::{FailureKind, RunFailure};
 use posemesh_text::{one_line, shorten};
@@ -24,6 +25,7 @@ use crate::manifest::fixed_limit::FixedLimit;
 use crate::manifest::limits::{Limit, LimitReached, Limits};
 
 pub(crate) use described::{limit_in_describe, why_not_described};
+pub(crate) use words::own_words;
 
 /// The longest text that is taken from a runner, in bytes.
 const MAX_TEXT: usize = 4000;
@@ -140,8 +142,8 @@ impl FailureContext<'_> {
 
     fn trapped(&self, trap: &str, details: &mut Map<String, Value>) -> (FailureKind, String) {
         details.insert("trap".to_owned(), json!(trap));
-        let reason = match self.panic_message() {
-            Some(message) => format!("the runner panicked: {message}"),
+        let reason = match own_words(&self.log.tail().0, MAX_TEXT) {
+            Some(words) => format!("the runner {words}"),
             None => format!("the runner trapped: {trap}"),
         };
         (FailureKind::Trap, self.with_refusal(reason, details))
@@ -151,17 +153,8 @@ impl FailureContext<'_> {
     fn with_refusal(&self, reason: String, details: &mut Map<String, Value>) -> String {
         let Some(RefusedGrowth { limit, .. }) = &self.usage.refused else { return reason };
         details.insert("refused_earlier".to_owned(), limit_json(limit));
-        let LimitReached { limit, value } = limit;
+        let (limit, value) = (limit.limit, limit.in_words());
         format!("{reason} (earlier, more was refused to it by its limit `{limit}` of {value})")
-    }
-
-    /// What a Rust runner printed as it panicked: where, and on the next line what.
-    fn panic_message(&self) -> Option<String> {
-        let (tail, _) = self.log.tail();
-        // The last one: a runner may catch or print earlier panics, and only the last can have ended it.
-        let at = tail.iter().rposition(|line| line.contains("panicked at"))?;
-        let lines: Vec<&str> = tail.iter().skip(at).take(2).map(String::as_str).collect();
-        Some(shorten(&lines.join(" "), MAX_TEXT).into_owned())
     }
 
     fn failure(&self, kind: FailureKind, reason: String, mut details: Map<String, Value>) -> RunFailure {

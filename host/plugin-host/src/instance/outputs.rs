@@ -14,6 +14,7 @@ use wasmtime::component::ResourceTable;
 use crate::instance::outputs::artifact::{OpenArtifact, check_chunk, check_path};
 use crate::instance::outputs::budget::OutputBudget;
 use crate::instance::port_failure::PortFailure;
+use crate::instance::runner_log::RunnerLog;
 use crate::instance::scratch::Scratch;
 use crate::instance::trouble::RunTrouble;
 use crate::manifest::limits::Limits;
@@ -23,6 +24,7 @@ pub(crate) struct OutputsContext {
     port: Arc<dyn OutputPort>,
     scratch: Arc<Scratch>,
     budget: OutputBudget,
+    log: RunnerLog,
 }
 
 /// What the host functions of `outputs` borrow of an instance.
@@ -32,8 +34,13 @@ pub(crate) struct OutputsView<'a> {
 }
 
 impl OutputsContext {
-    pub(crate) fn new(port: Arc<dyn OutputPort>, scratch: Arc<Scratch>, limits: &Limits) -> Self {
-        Self { port, scratch, budget: OutputBudget::new(limits) }
+    pub(crate) fn new(
+        port: Arc<dyn OutputPort>,
+        scratch: Arc<Scratch>,
+        limits: &Limits,
+        log: RunnerLog,
+    ) -> Self {
+        Self { port, scratch, budget: OutputBudget::new(limits), log }
     }
 
     /// Where errors that the guest gets are noted.
@@ -57,7 +64,7 @@ impl OutputsContext {
         check_path(&spec.path)?;
         self.budget.start_artifact(spec.size_hint)?;
         let path = spec.path.clone();
-        Ok(OpenArtifact::new(path, self.port.create(spec).await?))
+        Ok(OpenArtifact::new(path, self.port.create(spec).await?, self.log.clone()))
     }
 
     /// Stores bytes that the guest has at hand as one artifact.

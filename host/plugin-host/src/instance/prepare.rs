@@ -45,7 +45,7 @@ pub(crate) fn new_state(
         table,
         wasi: WasiContext { ctx, http: http_context(), outbound },
         inputs: InputsContext::new(call.inputs, scratch.clone()),
-        outputs: OutputsContext::new(call.outputs, scratch.clone(), limits),
+        outputs: OutputsContext::new(call.outputs, scratch.clone(), limits, log.clone()),
         memory: MemoryLimiter::new(limits, instance_bytes, log.clone(), trouble),
         control: ControlContext::new(call.reports, log, limits),
         scratch,
@@ -68,10 +68,20 @@ fn http_context() -> WasiHttpCtx {
     http
 }
 
-/// The WASI context of a run: what the operator granted, and the two output streams. Its folders are [`Preopens`].
+/// What every run finds in its environment, unless the operator granted a variable of that name: `PWD` is how Go learns
+/// of the working directory.
+const OWN_ENVIRONMENT: [(&str, &str); 2] = [("PWD", "/work"), ("TMPDIR", "/tmp")];
+
+/// The WASI context of a run: where it begins, what the operator granted, and the two output streams. Its folders are
+/// [`Preopens`].
 pub(crate) fn wasi_of_run(environment: &[(String, String)], [stdout, stderr]: [&LogStream; 2]) -> WasiCtx {
     let mut wasi = WasiCtxBuilder::new();
-    wasi.stdout(stdout.clone()).stderr(stderr.clone()).envs(environment);
+    for (name, value) in OWN_ENVIRONMENT {
+        if !environment.iter().any(|(granted, _)| granted == name) {
+            wasi.env(name, value);
+        }
+    }
+    wasi.stdout(stdout.clone()).stderr(stderr.clone()).envs(environment).initial_cwd("/work");
     // The guest has its thread for itself.
     wasi.allow_blocking_current_thread(true);
     within_bounds(&mut wasi);

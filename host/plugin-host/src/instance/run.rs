@@ -16,6 +16,7 @@ use crate::instance::outbound::Outbound;
 use crate::instance::prepare::{new_state, wasi_of_run};
 use crate::instance::runner_log::RunnerLog;
 use crate::instance::runner_log::file::LogFile;
+use crate::instance::scratch::folders::SandboxDirs;
 use crate::instance::trouble::RunTrouble;
 use crate::instance::wit;
 use crate::manifest::limits::Limits;
@@ -121,10 +122,10 @@ pub(crate) async fn run_with(
         Err(end) => context.ended(end),
     };
     // A runner only sees that its files are not there.
-    if let Some(dirs) = scratch.made()
-        && let Err(error) = tokio::fs::metadata(&dirs.work).await
-    {
-        trouble.saw_host(format!("the task's directory went while the runner was using it ({error})"));
+    for dir in scratch.made().into_iter().flat_map(SandboxDirs::changeable) {
+        if let Err(error) = tokio::fs::metadata(dir).await {
+            trouble.saw_host(format!("the task's directory went while the runner was using it ({error})"));
+        }
     }
     // A port that is cut off by a request to stop looks like a server that failed.
     Err(if called.usage.stopped.is_some() { failure } else { trouble.blame(failure) })

@@ -120,6 +120,11 @@ impl RunnerLog {
         }
     }
 
+    /// What the node has to say of what the runner did: logged as a line is, but no last word of a failure.
+    pub(crate) fn remark(&self, text: &str) {
+        self.take("node", Level::WARN, &printable(text), false);
+    }
+
     /// An event that the runner reports: logged as a line is, but not kept for a failure.
     pub(crate) fn event(&self, json: &str) {
         self.take("event", Level::INFO, &printable(json), false);

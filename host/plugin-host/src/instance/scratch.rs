@@ -1,4 +1,4 @@
-//! The sandbox directory of one task, and what may be in it.
+//! The folders of one task, and what may be in them.
 //!
 //! Bytes and files are counted before a runner makes them (`filesystem` asks here), so none is ever too much. What it
 //! removes is found by a look at what is there (`look`): before something is refused, and every 100 ms, as a second
@@ -189,7 +189,7 @@ impl Scratch {
     fn look_now(&self) {
         let Some(dirs) = self.made() else { return };
         let opened = self.account().opened.clone();
-        match look(&dirs.work, self.stop_at(), &opened) {
+        match look(&dirs.changeable(), self.stop_at(), &opened) {
             Ok(found) => {
                 let mut account = self.account();
                 account.files = found.own_files();
@@ -207,7 +207,7 @@ impl Scratch {
             let account = self.account();
             (account.version, account.pending, account.opened.clone())
         };
-        match look(&dirs.work, self.stop_at(), &opened) {
+        match look(&dirs.changeable(), self.stop_at(), &opened) {
             Ok(found) => {
                 let mut account = self.account();
                 if pending == 0 && account.version == version {
@@ -257,9 +257,9 @@ impl Scratch {
     pub(crate) fn check_depth(&self, parent: &File, levels: usize) -> Result<(), TooDeep> {
         let Some(dirs) = self.made() else { return Ok(()) };
         // What can't be told is too deep only if the look finds it so.
-        match depth_of(parent, &dirs.work) {
+        match depth_of(parent, &dirs.changeable()) {
             Ok(depth) if depth + 1 + levels > MAX_DEPTH => {
-                let text = format!("a folder more than {MAX_DEPTH} levels below /work was refused");
+                let text = format!("a folder more than {MAX_DEPTH} levels below /work or /tmp was refused");
                 self.log.line("node", tracing::Level::WARN, &text);
                 Err(TooDeep)
             }

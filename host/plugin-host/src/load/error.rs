@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use posemesh_text::ByteSize;
+
 use crate::contract::VERSION;
 use crate::manifest::policy::PolicyError;
 
@@ -30,7 +32,8 @@ pub enum LoadError {
     },
     /// The file is larger than allowed.
     #[error(
-        "{path} has {bytes} bytes, more than the {limit} that a component may have (MAX_COMPONENT_BYTES)"
+        "{path} has {bytes} bytes, more than the {} that a component may have (MAX_COMPONENT_BYTES)",
+        ByteSize(*limit)
     )]
     TooLarge {
         /// The file.
@@ -129,8 +132,9 @@ pub enum LoadError {
     },
     /// An instance needs more memory than the runner may have before it says a word.
     #[error(
-        "{path} needs {needed} bytes of memory to start with, and its limit `memory_bytes` is {limit}; raise it in \
-         NAME.toml, [limits], or build the runner with less"
+        "{path} needs {needed} bytes of memory to start with, and its limit `memory_bytes` is {}; raise it in \
+         NAME.toml, [limits], or build the runner with less",
+        ByteSize(*limit)
     )]
     StartMemory {
         /// The file.

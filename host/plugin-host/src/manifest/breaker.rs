@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::manifest::amount::seconds;
+
 /// The most runs that are remembered.
 const MAX_WINDOW: usize = 1000;
 /// The longest time that can be set, in seconds: a week.
@@ -33,8 +35,10 @@ pub struct BreakerPolicy {
     /// The share of failures among these above which it opens, once there are so many.
     pub max_failure_share: f64,
     /// How long it is open the first time, in seconds; each further time twice as long.
+    #[serde(deserialize_with = "seconds")]
     pub open_secs: u64,
     /// How long it is open at most, in seconds.
+    #[serde(deserialize_with = "seconds")]
     pub max_open_secs: u64,
 }
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use posemesh_text::ByteSize;
+
 /// A limit without a setting. Like one with a setting it has one name, in errors and in `fail.details`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(clippy::enum_variant_names, reason = "the unit belongs to the name")]
@@ -54,7 +56,7 @@ impl FixedLimit {
 
 impl fmt::Display for FixedLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, bytes, cure) = (self.as_str(), self.bytes(), self.cure());
+        let (name, bytes, cure) = (self.as_str(), ByteSize(self.bytes() as u64), self.cure());
         write!(
             f,
             "the runner reached its limit `{name}` of {bytes}, which is the same for every runner; {cure}"

@@ -7,7 +7,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use posemesh_text::{ByteSize, TimeSpan};
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+use crate::manifest::amount::{AmountOf, LimitUnit};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -18,15 +21,6 @@ const DAY: u64 = 24 * 60 * MINUTE;
 
 /// The operator's file, as messages call it.
 const POLICY: &str = "NAME.toml";
-
-/// How a limit is written in an environment variable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LimitUnit {
-    /// Bytes, with units such as `MiB`.
-    Bytes,
-    /// A whole number: milliseconds or a count.
-    Number,
-}
 
 /// One table makes the enum, the two structs and everything that goes through all limits, so that a limit is
 /// added in one line: field, variant, the variable of the node's maximum, unit, default, and the maximum unless
@@ -98,9 +92,9 @@ macro_rules! limits {
             $($(#[doc = $doc])+ pub $name: u64,)+
         }
 
-        /// Limits of which each may be left open: `[limits]` of `NAME.toml`, and what a runner asks for.
-        #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-        #[serde(default, deny_unknown_fields)]
+        /// Limits of which each may be left open: `[limits]` of `NAME.toml`, and what a runner asks for. A size may be a
+        /// text such as `64MiB`, a time one such as `10min`.
+        #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
         pub struct LimitSettings {
             $(
                 #[doc = concat!("See [`Limits::", stringify!($name), "`].")]
@@ -141,6 +135,15 @@ macro_rules! limits {
                     $(Limit::$limit => self.$name,)+
                 }
             }
+
+            fn set(&mut self, limit: Limit, value: u64) {
+                match limit {
+                    $(Limit::$limit => self.$name = Some(value),)+
+                }
+            }
+
+            /// The names of all limits.
+            const NAMES: &'static [&'static str] = &[$(stringify!($name)),+];
         }
     };
 }
@@ -154,12 +157,12 @@ limits! {
     /// Core instances, memories and tables, each.
     instances, Instances, "RUNNER_MAX_INSTANCES", Number, 64, 256;
     /// Time from start to end.
-    deadline_ms, DeadlineMs, "RUNNER_MAX_DEADLINE_MS", Number, 60 * MINUTE, DAY;
+    deadline_ms, DeadlineMs, "RUNNER_MAX_DEADLINE_MS", Millis, 60 * MINUTE, DAY;
     /// Time on the processor.
-    cpu_time_ms, CpuTimeMs, "RUNNER_MAX_CPU_TIME_MS", Number, 60 * MINUTE, DAY;
-    /// Bytes in the sandbox directory, materialised inputs included.
+    cpu_time_ms, CpuTimeMs, "RUNNER_MAX_CPU_TIME_MS", Millis, 60 * MINUTE, DAY;
+    /// Bytes in the sandbox directories (`/work`, `/tmp`), materialised inputs included.
     scratch_bytes, ScratchBytes, "RUNNER_MAX_SCRATCH_BYTES", Bytes, 4 * GIB, 64 * GIB;
-    /// Files, folders and links in the sandbox directory.
+    /// Files, folders and links in the sandbox directories.
     scratch_files, ScratchFiles, "RUNNER_MAX_SCRATCH_FILES", Number, 10_000, 1_000_000;
     /// Inputs that may be opened; each costs the domain server a request.
     input_requests, InputRequests, "RUNNER_MAX_INPUT_REQUESTS", Number, 1000, 1_000_000;
@@ -183,7 +186,33 @@ limits! {
     /// Bytes of bodies, there and back, over all outbound HTTP requests.
     http_bytes, HttpBytes, "RUNNER_MAX_HTTP_BYTES", Bytes, GIB, 64 * GIB;
     /// Time that one outbound HTTP request may take, its bodies included.
-    http_timeout_ms, HttpTimeoutMs, "RUNNER_MAX_HTTP_TIMEOUT_MS", Number, MINUTE, 60 * MINUTE;
+    http_timeout_ms, HttpTimeoutMs, "RUNNER_MAX_HTTP_TIMEOUT_MS", Millis, MINUTE, 60 * MINUTE;
+}
+
+impl<'de> Deserialize<'de> for LimitSettings {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Settings;
+
+        impl<'de> de::Visitor<'de> for Settings {
+            type Value = LimitSettings;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a table of limits")
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<LimitSettings, A::Error> {
+                let mut settings = LimitSettings::default();
+                while let Some(name) = map.next_key::<String>()? {
+                    let limit = Limit::named(&name)
+                        .ok_or_else(|| de::Error::unknown_field(&name, LimitSettings::NAMES))?;
+                    settings.set(limit, map.next_value_seed(AmountOf(limit.unit()))?);
+                }
+                Ok(settings)
+            }
+        }
+
+        deserializer.deserialize_map(Settings)
+    }
 }
 
 impl Limits {
@@ -290,17 +319,60 @@ pub(crate) struct ReducedLimit {
 impl fmt::Display for ReducedLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { limit, source, wanted, granted, by } = self;
+        let (wanted, granted) = (limit.in_words(*wanted), limit.in_words(*granted));
         write!(f, "{limit} of {wanted}, wanted by {source} ({granted} instead, by {by})")
     }
 }
 
 /// A limit that ended a run or refused a call.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the runner reached its limit `{limit}` of {value}; the operator sets it in NAME.toml, [limits]")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LimitReached {
     pub(crate) limit: Limit,
     /// The value, in the unit of the name.
     pub(crate) value: u64,
+}
+
+impl LimitReached {
+    /// The value as people write it.
+    pub(crate) fn in_words(&self) -> String {
+        self.limit.in_words(self.value)
+    }
+}
+
+impl fmt::Display for LimitReached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the runner reached its limit `{}` of {}; ", self.limit, self.in_words())?;
+        if let Some(request) = self.limit.request() {
+            write!(f, "its author asks for more by `{request}` in `describe`, ")?;
+        }
+        f.write_str("the operator sets it in NAME.toml, [limits]")
+    }
+}
+
+impl std::error::Error for LimitReached {}
+
+impl Limit {
+    /// A value of this limit as people write it: `64MiB`, `10min`.
+    pub fn in_words(self, value: u64) -> String {
+        match self.unit() {
+            LimitUnit::Bytes => ByteSize(value).to_string(),
+            LimitUnit::Millis => TimeSpan(value).to_string(),
+            LimitUnit::Number => value.to_string(),
+        }
+    }
+
+    /// The field by which `describe` asks for it, as the WIT has it; none: it is only for the operator to set.
+    pub(crate) const fn request(self) -> Option<&'static str> {
+        Some(match self {
+            Self::MemoryBytes => "requests.memory-bytes",
+            Self::DeadlineMs => "requests.deadline-ms",
+            Self::CpuTimeMs => "requests.cpu-time-ms",
+            Self::ScratchBytes => "requests.scratch-bytes",
+            Self::OutputBytes => "requests.output-bytes",
+            Self::Artifacts => "requests.artifacts",
+            _ => return None,
+        })
+    }
 }
 
 impl fmt::Display for Limit {

@@ -14,8 +14,8 @@
 //! models = "/srv/models"
 //!
 //! [limits]                                  # the most that it gets, whatever it asks for
-//! memory_bytes = 268435456
-//! deadline_ms = 60000
+//! memory_bytes = "256MiB"                   # or the number of bytes
+//! deadline_ms = "10min"                     # or milliseconds
 //!
 //! [canary]                                  # a new version gets a share of the tasks first
 //! share = 0.1
@@ -27,7 +27,7 @@
 //! failures = 5                              # so many failures of its own in a row take it out,
 //! window = 20                               # and so do more than this share of its last 20 runs
 //! max_failure_share = 0.3
-//! open_secs = 30                            # how long at first; each time twice as long,
+//! open_secs = 30                            # or "30s": how long at first; each time twice as long,
 //! max_open_secs = 3600                      # and never longer than this
 //! ```
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
+use posemesh_node_core::config::Environment;
 use posemesh_plugin_host::registry::{Registry, RegistrySettings, Scan};
 
 use crate::node_api::{NodeApi, NodeApiArgs};
@@ -29,18 +30,18 @@ pub(crate) struct ListArgs {
 pub(crate) async fn run(args: ListArgs) -> Result<ExitCode> {
     match args.plugins_dir {
         None => Ok(runner_list::print_of_node(&NodeApi::new(&args.node)?.runners().await?)),
-        Some(plugins_dir) => list_folder(plugins_dir).await,
+        Some(plugins_dir) => list_folder(plugins_dir, &args.node.environment()?).await,
     }
 }
 
-async fn list_folder(plugins_dir: PathBuf) -> Result<ExitCode> {
+async fn list_folder(plugins_dir: PathBuf, environment: &Environment) -> Result<ExitCode> {
     let settings = RegistrySettings {
         plugins_dir: plugins_dir.clone(),
         withheld: BTreeSet::new(),
         environment: BTreeMap::new(),
         memory: None,
     };
-    let registry = Registry::new(Arc::new(loader().await?), settings);
+    let registry = Registry::new(Arc::new(loader(environment).await?), settings);
     registry
         .scan(Scan::Now)
         .await

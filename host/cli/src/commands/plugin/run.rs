@@ -1,27 +1,26 @@
 //! `plugin run`: one run of a runner, with files as inputs and artifacts.
 
+mod printed;
+mod shown;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Error, Result, bail};
 use clap::Args;
 use posemesh_runner_api::json_text::JsonText;
-use posemesh_runner_api::reports::{ReportLimits, Reports, StopReason};
+use posemesh_runner_api::reports::{ReportLimits, Reports};
 use posemesh_runner_api::task::Task;
 use posemesh_runner_cases::run::{FileRun, FileRunError, choose_capability, run as run_on_files};
 use posemesh_text::{escaped, escaped_json};
 use uuid::Uuid;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
-
+use self::printed::Printed;
+use self::shown::show_until_end;
 use crate::output::{out, tell};
-use crate::progress::Progress;
 use crate::runner_loading::load;
-
-/// Time between two looks at the progress of the run.
-const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
+use crate::settings::SettingsArgs;
 
 #[derive(Debug, Args)]
 pub(crate) struct PluginRunArgs {
@@ -41,9 +40,11 @@ pub(crate) struct PluginRunArgs {
     /// Folder for the artifacts.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    #[command(flatten)]
+    settings: SettingsArgs,
 }
 
-/// Runs the runner and prints where its artifacts are; exit code 1 if the run fails.
+/// Runs the runner, shows what it prints and reports, and prints where its artifacts are; exit code 1 if the run fails.
 ///
 /// # Errors
 /// When the arguments don't fit together, or the component is refused.
@@ -54,7 +55,7 @@ pub(crate) async fn run(args: PluginRunArgs) -> Result<ExitCode> {
     };
     let meta = JsonText::parse(&meta).context("--meta is not JSON")?;
     let (cids, inputs) = parse_inputs(&args.inputs)?;
-    let runner = load(&args.component).await?;
+    let runner = load(&args.component, &args.settings.environment()?).await?;
     let capability = choose_capability(&runner.description.capabilities, args.capability.as_deref())
         .map_err(Error::msg)?;
     std::fs::create_dir_all(&args.out)
@@ -64,16 +65,21 @@ pub(crate) async fn run(args: PluginRunArgs) -> Result<ExitCode> {
     task.inputs_cids = cids;
 
     let reports = Reports::new(ReportLimits::default());
-    let started = Instant::now();
-    let file_run = FileRun { task, inputs, out: args.out.clone() };
+    let kept = tempfile::tempdir().context("creating a folder for what the runner prints")?;
+    let log_file = kept.path().join("printed");
+    let file_run = FileRun { log_file: Some(log_file.clone()), ..FileRun::new(task, inputs, &args.out) };
+    let read = file_run.read.clone();
     let running = run_on_files(&runner, file_run, reports.clone());
-    match show_until_end(&runner.name, running, &reports).await {
+    let (ended, took) = show_until_end(&runner.name, running, &reports, Printed::of(log_file)).await;
+    match ended {
         Ok(artifacts) => {
-            for artifact in artifacts {
+            for artifact in &artifacts {
                 let path = args.out.join(&artifact.logical_path).display().to_string();
-                out!("{}  {} bytes", escaped(&path), artifact.size);
+                let (name, data_type) = (escaped(&artifact.name), escaped(&artifact.data_type));
+                out!("{}  {} bytes  {name}  {data_type}", escaped(&path), artifact.size);
             }
-            tell!("done in {:.2?}", started.elapsed());
+            let written = artifacts.iter().map(|artifact| artifact.size).sum();
+            took.tell("done", &read, Some((written, artifacts.len())));
             Ok(ExitCode::SUCCESS)
         }
         Err(error) => {
@@ -81,6 +87,7 @@ pub(crate) async fn run(args: PluginRunArgs) -> Result<ExitCode> {
             if let FileRunError::Failed(failure) = &error {
                 tell!("{}", escaped_json(&serde_json::to_string_pretty(&failure.details)?));
             }
+            took.tell("failed", &read, None);
             Ok(ExitCode::FAILURE)
         }
     }
@@ -118,35 +125,6 @@ fn parse_inputs(inputs: &[String]) -> Result<(Vec<String>, InputFiles)> {
         }
     }
     Ok((cids, files))
-}
-
-/// Shows the progress of a run until it ends. Ctrl-C and SIGTERM ask the runner to stop, so that what it has begun is
-/// cleaned up as in the node.
-async fn show_until_end<T>(label: &str, running: impl Future<Output = T>, reports: &Reports) -> T {
-    let mut progress = Progress::new(label);
-    let mut interval = tokio::time::interval(PROGRESS_INTERVAL);
-    tokio::pin!(running);
-    let mut terminated = signal(SignalKind::terminate()).ok();
-    loop {
-        tokio::select! {
-            result = &mut running => {
-                progress.show_text(&reports.latest_progress());
-                progress.finish();
-                return result;
-            }
-            _ = interval.tick() => progress.show_text(&reports.latest_progress()),
-            Ok(()) = tokio::signal::ctrl_c() => reports.stop(StopReason::Cancelled),
-            () = heard(&mut terminated) => reports.stop(StopReason::Cancelled),
-        }
-    }
-}
-
-/// Waits for a signal; for ever where it can't be listened to.
-async fn heard(signal: &mut Option<Signal>) {
-    match signal {
-        Some(signal) => drop(signal.recv().await),
-        None => std::future::pending().await,
-    }
 }
 
 #[cfg(test)]

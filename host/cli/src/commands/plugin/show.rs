@@ -8,12 +8,15 @@ use clap::Args;
 
 use crate::output;
 use crate::runner_loading::load;
+use crate::settings::SettingsArgs;
 
 #[derive(Debug, Args)]
 pub(crate) struct ShowArgs {
     /// The component.
     #[arg(value_name = "FILE")]
     component: PathBuf,
+    #[command(flatten)]
+    settings: SettingsArgs,
 }
 
 /// Prints it as JSON.
@@ -21,7 +24,7 @@ pub(crate) struct ShowArgs {
 /// # Errors
 /// When the component or its policy is refused.
 pub(crate) async fn run(args: &ShowArgs) -> Result<ExitCode> {
-    let runner = load(&args.component).await?;
+    let runner = load(&args.component, &args.settings.environment()?).await?;
     let grant = &runner.terms().grant;
     let shown = serde_json::json!({
         "file": runner.path,

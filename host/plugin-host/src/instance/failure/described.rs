@@ -19,7 +19,8 @@ pub(crate) fn why_not_described(
 }
 
 /// A limit that `describe` reached.
-pub(crate) fn limit_in_describe(LimitReached { limit, value }: &LimitReached) -> String {
+pub(crate) fn limit_in_describe(reached: &LimitReached) -> String {
+    let (limit, value) = (reached.limit, reached.in_words());
     let setting = match limit {
         Limit::DeadlineMs | Limit::CpuTimeMs => "DESCRIBE_TIMEOUT_SECS",
         Limit::MemoryBytes | Limit::TableElements | Limit::Instances | Limit::Handles => {

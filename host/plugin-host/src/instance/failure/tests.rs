@@ -91,7 +91,7 @@ fn a_limit_that_nobody_sets_is_reported_by_its_name_too() {
     }
     let failure = failure_of(CallEnd::Error(Trap::StackOverflow.into()), None, "");
     assert_eq!((failure.kind, failure.blame), (FailureKind::Limit, Blame::Runner));
-    assert!(failure.reason.contains("`stack_bytes` of 1048576"), "{}", failure.reason);
+    assert!(failure.reason.contains("`stack_bytes` of 1MiB"), "{}", failure.reason);
     assert!(failure.reason.ends_with("the stack overflowed"), "{}", failure.reason);
     let limit =
         json!({"name": "stack_bytes", "value": 1 << 20, "setting": "none: it is the same for every runner"});

@@ -6,6 +6,7 @@ use posemesh_text::one_line;
 
 use crate::instance::outputs::budget::OutputBudget;
 use crate::instance::port_failure::PortFailure;
+use crate::instance::runner_log::RunnerLog;
 
 /// The longest artifact path, in bytes.
 const MAX_PATH: usize = 512;
@@ -17,11 +18,23 @@ pub(crate) struct OpenArtifact {
     path: String,
     /// None once it was finished or has failed.
     writer: Option<Box<dyn ArtifactWriter>>,
+    log: RunnerLog,
+}
+
+/// Dropped while it is open, it is as if it had never been. A runner may mean that; mostly `finish` was forgotten.
+impl Drop for OpenArtifact {
+    fn drop(&mut self) {
+        if self.writer.is_some() {
+            let path = one_line(&self.path, MAX_SHOWN);
+            self.log
+                .remark(&format!("artifact {path} was begun and never finished: nothing of it is stored"));
+        }
+    }
 }
 
 impl OpenArtifact {
-    pub(crate) fn new(path: String, writer: Box<dyn ArtifactWriter>) -> Self {
-        Self { path, writer: Some(writer) }
+    pub(crate) fn new(path: String, writer: Box<dyn ArtifactWriter>, log: RunnerLog) -> Self {
+        Self { path, writer: Some(writer), log }
     }
 
     /// Appends bytes. After an error the artifact is closed, but for a chunk that is too large.

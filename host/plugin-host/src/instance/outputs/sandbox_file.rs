@@ -19,16 +19,18 @@ const MAX_SHOWN: usize = 512;
 /// Opens a regular file of the sandbox, whatever links lie there: cap-std lets no path leave its directory.
 pub(crate) fn open(dirs: &SandboxDirs, path: &str) -> Result<File, PortError> {
     let shown = one_line(path, MAX_SHOWN);
-    let relative = match path.strip_prefix('/') {
-        None => path,
-        Some(rest) => rest
-            .strip_prefix("work/")
-            .ok_or_else(|| PortError::invalid(format!("file \"{shown}\": the sandbox directory is /work")))?,
-    };
+    let below = |top: &str| path.strip_prefix(top)?.strip_prefix('/');
     // On the host the inputs lie beside the work folder and not in it; only the guest sees them below `/work`.
-    let (dir, relative) = match relative.strip_prefix("inputs/") {
-        Some(rest) => (&dirs.inputs, rest),
-        None => (&dirs.work, relative),
+    let (dir, relative) = match (below("/work"), below("/tmp")) {
+        (_, Some(rest)) => (&dirs.tmp, rest),
+        (None, _) if path.starts_with('/') => {
+            let text = format!("file \"{shown}\": a runner's own files lie in /work and /tmp");
+            return Err(PortError::invalid(text));
+        }
+        (work, _) => {
+            let relative = work.unwrap_or(path);
+            relative.strip_prefix("inputs/").map_or((&dirs.work, relative), |rest| (&dirs.inputs, rest))
+        }
     };
     // The folder is the host's: that it can't be opened is no fault of the path.
     let folder = Dir::open_ambient_dir(dir, ambient_authority())

@@ -41,9 +41,9 @@ impl ArtifactWriter for Recorded {
 fn outputs(output_bytes: u64) -> (OutputsContext, Recorded) {
     let limits = Limits { output_bytes, ..Limits::default() };
     let log = RunnerLog::new(0, tracing::Span::none());
-    let scratch = Scratch::new(TaskDisk::new(""), None, &limits, RunTrouble::default(), log);
+    let scratch = Scratch::new(TaskDisk::new(""), None, &limits, RunTrouble::default(), log.clone());
     let port = Recorded::default();
-    (OutputsContext::new(Arc::new(port.clone()), Arc::new(scratch), &limits), port)
+    (OutputsContext::new(Arc::new(port.clone()), Arc::new(scratch), &limits, log), port)
 }
 
 fn spec(path: &str, size_hint: Option<u64>) -> ArtifactSpec {

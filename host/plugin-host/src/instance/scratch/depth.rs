@@ -7,7 +7,7 @@ use std::path::Path;
 
 use rustix::fs::{Mode, OFlags, fstat, openat};
 
-/// The most levels of folders below `/work`. Every path that a runner can make stays short enough for whoever goes
+/// The most levels of folders below `/work`, and below `/tmp`. Every path that a runner can make stays short enough for whoever goes
 /// through the folder later.
 pub(crate) const MAX_DEPTH: usize = 64;
 
@@ -15,17 +15,25 @@ pub(crate) const MAX_DEPTH: usize = 64;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TooDeep;
 
-/// How many levels a folder lies below `top`; more than [`MAX_DEPTH`] when it lies deeper, or elsewhere.
+/// How many levels a folder lies below one of `tops`; more than [`MAX_DEPTH`] when it lies deeper, or elsewhere.
 ///
 /// Found by going up, so that it does not matter by which path or descriptor, or through which links, the runner has
 /// come there.
-pub(crate) fn depth_of(folder: &File, top: &Path) -> io::Result<usize> {
-    let top = std::fs::metadata(top)?;
+pub(crate) fn depth_of(folder: &File, tops: &[&Path]) -> io::Result<usize> {
+    let mut known = Vec::with_capacity(tops.len());
+    for top in tops {
+        match std::fs::metadata(top) {
+            Ok(found) => known.push((found.dev(), found.ino())),
+            // Nothing lies below a folder that went.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let mut at = openat(folder, ".", flags, Mode::empty())?;
     for depth in 0..=MAX_DEPTH {
         let stat = fstat(&at)?;
-        if (stat.st_dev, stat.st_ino) == (top.dev(), top.ino()) {
+        if known.contains(&(stat.st_dev, stat.st_ino)) {
             return Ok(depth);
         }
         at = openat(&at, "..", flags, Mode::empty())?;

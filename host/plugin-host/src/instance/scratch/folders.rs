@@ -6,13 +6,22 @@ use std::sync::OnceLock;
 
 use posemesh_runner_api::disk::TaskDisk;
 
-/// The two folders of one task that the runner sees.
+/// The folders of one task that the runner sees.
 #[derive(Debug)]
 pub(crate) struct SandboxDirs {
     /// `/work`, read and write.
     pub(crate) work: PathBuf,
     /// `/work/inputs`, read only.
     pub(crate) inputs: PathBuf,
+    /// `/tmp`, read and write.
+    pub(crate) tmp: PathBuf,
+}
+
+impl SandboxDirs {
+    /// Those that the runner may change.
+    pub(crate) fn changeable(&self) -> [&Path; 2] {
+        [&self.work, &self.tmp]
+    }
 }
 
 /// Everything of one task that lies in files.
@@ -45,10 +54,11 @@ impl TaskFolders {
             return Ok(made);
         }
         let task = self.disk.folder()?;
-        let dirs = SandboxDirs { work: task.join("sandbox"), inputs: task.join("inputs") };
+        let dirs =
+            SandboxDirs { work: task.join("sandbox"), inputs: task.join("inputs"), tmp: task.join("tmp") };
         // `/work/inputs` is mounted over this one; it is here so that a listing of `/work` shows it.
         let shadow = dirs.work.join("inputs");
-        for dir in [&dirs.work, &dirs.inputs, &shadow] {
+        for dir in [&dirs.work, &dirs.inputs, &shadow, &dirs.tmp] {
             make(dir)?;
         }
         Ok(self.made.get_or_init(|| dirs))

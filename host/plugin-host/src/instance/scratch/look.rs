@@ -1,4 +1,4 @@
-//! A look at what is in a sandbox directory.
+//! A look at what is in the folders of a sandbox.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -12,37 +12,40 @@ use rustix::io::Errno;
 
 use crate::instance::scratch::depth::MAX_DEPTH;
 
-/// What is in a folder.
+/// What is in one or several folders.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct FolderSize {
     /// Bytes of all files: their sizes, holes included, since a hole can be filled without asking anybody.
     pub(crate) bytes: u64,
     /// Files, folders and links.
     pub(crate) files: u64,
-    /// Levels of folders below it.
+    /// Levels of folders below them.
     pub(crate) deepest: usize,
 }
 
 impl FolderSize {
-    /// The files that are the runner's: the folder `inputs` is always there.
+    /// The files that are the runner's: the folder `inputs` is always there in `/work`.
     pub(crate) fn own_files(&self) -> u64 {
         self.files.saturating_sub(1)
     }
 }
 
-/// Looks at a folder and at files that have no name any more but are open. Links are not followed, a file with several
+/// Looks at folders and at files that have no name any more but are open. Links are not followed, a file with several
 /// names counts its bytes once, and counting stops after `stop_at` files.
 ///
 /// # Errors
 /// When the system refuses a look for want of something; what is gone counts nothing.
-pub(crate) fn look(dir: &Path, stop_at: u64, opened: &[Weak<File>]) -> io::Result<FolderSize> {
+pub(crate) fn look(dirs: &[&Path], stop_at: u64, opened: &[Weak<File>]) -> io::Result<FolderSize> {
     let mut found = FolderSize::default();
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let Some(top) = there(openat(CWD, dir, flags, Mode::empty()))? else { return Ok(found) };
-    // A file that has several names, or none, is counted once.
+    // A file that has several names, in whichever folder, or none, is counted once.
     let mut seen = HashSet::new();
     nameless(opened, &mut seen, &mut found);
-    walk(top, stop_at, &mut seen, &mut found)?;
+    for dir in dirs {
+        if let Some(top) = there(openat(CWD, *dir, flags, Mode::empty()))? {
+            walk(top, stop_at, &mut seen, &mut found)?;
+        }
+    }
     Ok(found)
 }
 

@@ -1,4 +1,4 @@
-//! What a guest finds open: `/work`, `/work/inputs` and the granted folders. They are made and opened when it first asks,
+//! What a guest finds open: `/work`, `/work/inputs`, `/tmp`, the working directory and the granted folders. They are made and opened when it first asks,
 //! which a guest that needs no file never does.
 
 use std::fs::File;
@@ -17,7 +17,7 @@ pub(crate) struct Preopens {
 }
 
 impl Preopens {
-    /// The sandbox directory, if there is one, and what was granted.
+    /// The folders of the sandbox, if there are any, and what was granted.
     pub(crate) fn new(granted: Arc<[OpenFolder]>) -> Self {
         Self { granted, opened: OnceLock::new() }
     }
@@ -34,10 +34,15 @@ impl Preopens {
         if scratch.has_folders() {
             let dirs = scratch.dirs().map_err(|error| wasmtime::Error::msg(error.text))?;
             let work = open(scratch, CWD, &dirs.work, FsPerms::ReadWrite)?;
-            opened.push((work, "/work".to_owned()));
+            // The first is where runtimes begin that know no working directory.
+            opened.push((work.clone(), "/work".to_owned()));
             // Read only: `read-at` reads the same files on the host's side after they were materialised.
             let inputs = open(scratch, CWD, &dirs.inputs, FsPerms::ReadOnly)?;
             opened.push((inputs, "/work/inputs".to_owned()));
+            let tmp = open(scratch, CWD, &dirs.tmp, FsPerms::ReadWrite)?;
+            opened.push((tmp, "/tmp".to_owned()));
+            // C libraries don't ask for the working directory; they look for a folder of this name.
+            opened.push((work, ".".to_owned()));
         }
         for OpenFolder { name, folder } in self.granted.iter() {
             // This very folder, which was looked at, and not what its path may lead to by now.

@@ -7,9 +7,14 @@ use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
 use super::*;
 
 fn scratch(dir: &std::path::Path, scratch_bytes: u64, scratch_files: u64) -> Scratch {
+    let work = dir.to_owned();
+    let dirs = SandboxDirs { inputs: work.clone(), work, tmp: dir.join("not-there") };
+    scratch_in(dir, dirs, scratch_bytes, scratch_files)
+}
+
+fn scratch_in(dir: &std::path::Path, dirs: SandboxDirs, scratch_bytes: u64, scratch_files: u64) -> Scratch {
     let limits = Limits { scratch_bytes, scratch_files, ..Limits::default() };
     let (disk, log) = (TaskDisk::new(dir), RunnerLog::new(1000, tracing::Span::none()));
-    let dirs = SandboxDirs { work: dir.to_owned(), inputs: dir.to_owned() };
     let folders = TaskFolders::there(disk.clone(), dirs);
     Scratch::new(disk, Some(folders), &limits, RunTrouble::default(), log)
 }
@@ -57,7 +62,7 @@ fn a_look_counts_links_once_and_ends_when_there_is_too_much() {
     }
     std::os::unix::fs::symlink("/", dir.path().join("link")).unwrap();
     fs::hard_link(dir.path().join("0"), dir.path().join("again")).unwrap();
-    let all = look(dir.path(), 100, &[]).unwrap();
+    let all = look(&[dir.path()], 100, &[]).unwrap();
     assert_eq!(
         all,
         FolderSize { files: 22, bytes: 81, deepest: 0 },
@@ -65,7 +70,7 @@ fn a_look_counts_links_once_and_ends_when_there_is_too_much() {
     );
     let scratch = scratch(dir.path(), 1 << 20, 5);
     assert_eq!(scratch.watch().unwrap().limit, Limit::ScratchFiles);
-    assert!(look(dir.path(), scratch.stop_at(), &[]).unwrap().files < 22);
+    assert!(look(&[dir.path()], scratch.stop_at(), &[]).unwrap().files < 22);
 }
 
 #[test]
@@ -92,13 +97,32 @@ fn depth_is_counted_from_the_folder_itself_beyond_what_a_path_can_name() {
     let mut folder = openat(CWD, dir.path(), OFlags::DIRECTORY, Mode::empty()).unwrap();
     for depth in 0..=MAX_DEPTH {
         let parent = File::from(folder.try_clone().unwrap());
-        assert_eq!(depth_of(&parent, dir.path()).unwrap(), depth);
+        assert_eq!(depth_of(&parent, &[dir.path()]).unwrap(), depth);
         assert_eq!(scratch.check_depth(&parent, 0).is_ok(), depth < MAX_DEPTH, "{depth}");
         assert_eq!(scratch.check_depth(&parent, 3).is_ok(), depth + 3 < MAX_DEPTH, "{depth}");
         mkdirat(&folder, &name, Mode::RWXU).unwrap();
         folder = openat(&folder, &name, OFlags::DIRECTORY, Mode::empty()).unwrap();
     }
-    assert_eq!(look(dir.path(), 1000, &[]).unwrap().deepest, MAX_DEPTH + 1);
+    assert_eq!(look(&[dir.path()], 1000, &[]).unwrap().deepest, MAX_DEPTH + 1);
     assert_eq!(scratch.watch().unwrap().limit, Limit::ScratchFiles, "the second guard sees it as well");
     posemesh_files::remove_tree(&dir.keep()).unwrap();
+}
+
+#[test]
+fn what_lies_in_either_folder_counts_and_what_lies_in_both_counts_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let (work, tmp) = (dir.path().join("work"), dir.path().join("tmp"));
+    fs::create_dir(&work).unwrap();
+    fs::create_dir(&tmp).unwrap();
+    let scratch = scratch_in(dir.path(), SandboxDirs { inputs: work.clone(), work, tmp }, 100, 10);
+    fs::write(dir.path().join("work/one"), [0; 30]).unwrap();
+    fs::write(dir.path().join("tmp/other"), [0; 20]).unwrap();
+    fs::hard_link(dir.path().join("work/one"), dir.path().join("tmp/one")).unwrap();
+    assert_eq!(scratch.watch(), None);
+    assert_eq!(scratch.used(), 50);
+    fs::write(dir.path().join("tmp/more"), [0; 60]).unwrap();
+    assert_eq!(scratch.watch().unwrap().limit, Limit::ScratchBytes);
+    let tmp = File::open(dir.path().join("tmp")).unwrap();
+    assert!(scratch.check_depth(&tmp, MAX_DEPTH - 1).is_ok(), "levels are counted from /tmp, too");
+    assert!(scratch.check_depth(&tmp, MAX_DEPTH).is_err());
 }

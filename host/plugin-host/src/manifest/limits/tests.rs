@@ -62,6 +62,7 @@ fn every_limit_has_a_variable_named_after_it_and_a_default_below_its_maximum() {
         let (name, default) = (limit.as_str(), defaults.get(limit));
         assert_eq!(limit.variable(), format!("RUNNER_MAX_{}", name.to_uppercase()));
         assert_eq!(limit.unit() == LimitUnit::Bytes, name.ends_with("_bytes"));
+        assert_eq!(limit.unit() == LimitUnit::Millis, name.ends_with("_ms"));
         assert!(default <= maximum, "{name}: {default} <= {maximum}");
         maximum
     });

@@ -111,3 +111,63 @@ fn a_file_that_is_no_text_or_has_no_end_is_a_mistake() {
     std::os::unix::fs::symlink("/proc/self/pagemap", &path).unwrap();
     Policy::read(&path).unwrap_err();
 }
+
+#[test]
+fn sizes_and_times_may_have_units() {
+    let policy = policy(
+        "[limits]\nmemory_bytes = \"64MiB\"\nscratch_bytes = 1000\ndeadline_ms = \"1.5 h\"\ncpu_time_ms = 250\n\
+         artifacts = 3\n[breaker]\nopen_secs = \"2min\"\nmax_open_secs = 500\n",
+    )
+    .unwrap();
+    let LimitSettings { memory_bytes, scratch_bytes, deadline_ms, cpu_time_ms, artifacts, .. } =
+        policy.limits;
+    assert_eq!([memory_bytes, scratch_bytes], [Some(64 << 20), Some(1000)]);
+    assert_eq!([deadline_ms, cpu_time_ms, artifacts], [Some(5_400_000), Some(250), Some(3)]);
+    assert_eq!((policy.breaker.open_secs, policy.breaker.max_open_secs), (120, 500));
+}
+
+#[test]
+fn an_amount_of_the_wrong_kind_is_refused_with_its_line_and_an_example() {
+    for (line, wanted) in [
+        ("memory_bytes = \"64 parsecs\"", "an amount of bytes, such as 1048576 or \"512MiB\""),
+        ("memory_bytes = \"5min\"", "an amount of bytes"),
+        ("memory_bytes = -1", "an amount of bytes"),
+        ("memory_bytes = 1.5", "an amount of bytes"),
+        ("deadline_ms = \"64MiB\"", "an amount of time such as \"10min\""),
+        ("artifacts = \"3\"", "a whole number"),
+        ("memory = 5", "unknown field `memory`"),
+    ] {
+        let error = policy(&format!("[limits]\n{line}\n")).unwrap_err().to_string();
+        assert!(error.contains("line 2: ") && error.contains(wanted), "{line}: {error}");
+    }
+    let error = policy("[breaker]\nopen_secs = \"500ms\"\n").unwrap_err().to_string();
+    assert!(error.contains("whole seconds such as \"10min\""), "{error}");
+}
+
+#[test]
+fn what_the_operator_says_of_nothing_that_the_runner_asks_for_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let policy = policy(&format!(
+        "capabilities = [\"/test/v1\", \"/tset/v1\"]\nenvironment = [\"MODEL\", \"MODLE\"]\n\
+         network_hosts = [\"a.example.com\", \"b.example.com\"]\n[directories]\nmodels = {0:?}\nmodel = {0:?}\n",
+        dir.path()
+    ))
+    .unwrap();
+    let asked = Description {
+        environment: vec!["MODEL".to_owned()],
+        network_hosts: vec!["*.example.com".parse().unwrap()],
+        directories: vec!["models".to_owned()],
+        ..description()
+    };
+    let found = policy.without_effect(&asked);
+    assert_eq!(
+        found,
+        [
+            "capabilities: \"/tset/v1\": the runner does not claim it",
+            "environment: \"MODLE\": the runner does not ask for it",
+            "[directories]: \"model\": the runner does not ask for it",
+        ]
+    );
+    let none = Description { capabilities: vec!["/other/v1".to_owned()], ..description() };
+    assert_eq!(policy.without_effect(&none).len(), 8);
+}
