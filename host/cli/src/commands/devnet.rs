@@ -115,21 +115,16 @@ To run a node for it, in another terminal:
   export REG_SECRET={secret}
   export SECP256K1_PRIVHEX={key}
   export PLUGINS_DIR=target/plugins LOG_FORMAT=text
+  export POLL_BACKOFF_MS_MIN=50 POLL_BACKOFF_MS_MAX=250
   posemesh-node run
 
-To store a scan, submit a job for it and look at the job:
-  export TOKEN={token}
-  curl -s -H "Authorization: Bearer $TOKEN" -H 'Content-Type: multipart/form-data; boundary=b' \
-    --data-binary @<(printf -- '--b\r\nContent-Disposition: form-data; name="scan"; data-type="ply"\r\n\r\n'; \
-                     cat scan.ply; printf '\r\n--b--\r\n') \
-    {base}/api/v1/domains/{domain}/data
-  curl -s -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' {dms}/jobs -d \
-    '{{"label": "try", "domain_id": "{domain}", "tasks": [{{"label": "thin", "stage": "thin",
-      "capability": "/posemesh/pointcloud/v1", "inputs_cids": ["DATA_ID"], "meta": {{"target_count": 20000}}}}]}}'
-  curl -s -H "Authorization: Bearer $TOKEN" {dms}/jobs/JOB_ID
+To give it a job, in a third one (`posemesh-node job --help` has more):
+  export DDS_BASE_URL={dds} DMS_BASE_URL={dms}
+  export TOKEN={token} DOMAIN_ID={domain}
+  posemesh-node job submit --capability /posemesh/pointcloud/v1 --input scan.ply \
+    --meta '{{"target_count": 20000}}' --out results
 
-To give it work at a steady rate, for nodes with ENABLE_NOOP=true:
-  export DOMAIN_ID={domain}
+To give it work at a steady rate, there, too, for nodes with ENABLE_NOOP=true:
   posemesh-node devnet load --dms {dms} --rate 5
 "#,
         dds = devnet.dds_url(),
