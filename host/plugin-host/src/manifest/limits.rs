@@ -189,6 +189,29 @@ limits! {
     http_timeout_ms, HttpTimeoutMs, "RUNNER_MAX_HTTP_TIMEOUT_MS", Millis, MINUTE, 60 * MINUTE;
 }
 
+/// Reads the name of a limit; an error about it is told with the place of the name.
+struct LimitName;
+
+impl<'de> de::DeserializeSeed<'de> for LimitName {
+    type Value = Limit;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Limit, D::Error> {
+        deserializer.deserialize_identifier(self)
+    }
+}
+
+impl de::Visitor<'_> for LimitName {
+    type Value = Limit;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of a limit")
+    }
+
+    fn visit_str<E: de::Error>(self, name: &str) -> Result<Limit, E> {
+        Limit::named(name).ok_or_else(|| E::unknown_field(name, LimitSettings::NAMES))
+    }
+}
+
 impl<'de> Deserialize<'de> for LimitSettings {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Settings;
@@ -202,9 +225,7 @@ impl<'de> Deserialize<'de> for LimitSettings {
 
             fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<LimitSettings, A::Error> {
                 let mut settings = LimitSettings::default();
-                while let Some(name) = map.next_key::<String>()? {
-                    let limit = Limit::named(&name)
-                        .ok_or_else(|| de::Error::unknown_field(&name, LimitSettings::NAMES))?;
+                while let Some(limit) = map.next_key_seed(LimitName)? {
                     settings.set(limit, map.next_value_seed(AmountOf(limit.unit()))?);
                 }
                 Ok(settings)

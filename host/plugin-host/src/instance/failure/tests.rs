@@ -87,7 +87,8 @@ fn causes_are_reported_from_the_outside_in_and_a_full_table_by_its_limit() {
 #[test]
 fn a_limit_that_nobody_sets_is_reported_by_its_name_too() {
     for limit in FixedLimit::ALL {
-        assert!(limit.to_string().contains(&format!("`{}` of {}", limit.as_str(), limit.bytes())), "{limit}");
+        let bytes = posemesh_text::ByteSize(limit.bytes() as u64);
+        assert!(limit.to_string().contains(&format!("`{}` of {bytes}", limit.as_str())), "{limit}");
     }
     let failure = failure_of(CallEnd::Error(Trap::StackOverflow.into()), None, "");
     assert_eq!((failure.kind, failure.blame), (FailureKind::Limit, Blame::Runner));
