@@ -34,7 +34,10 @@ pub(super) fn contract(component: &[u8], findings: &mut Findings) -> ComponentNa
     let size = component.len() as u64;
     if let Some(entry) = names.exports.iter().find(|export| export.starts_with("posemesh:runner/entry")) {
         findings.ok("world", format_args!("it exports {entry}"));
-        for more in names.exports.iter().filter(|export| *export != entry).take(MAX_LISTED) {
+        // Types have plain names, and say nothing more than the entry does.
+        for more in
+            names.exports.iter().filter(|export| *export != entry && export.contains(':')).take(MAX_LISTED)
+        {
             findings.warning(
                 "world",
                 format_args!("it exports {more}, too"),
