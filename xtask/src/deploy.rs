@@ -6,6 +6,7 @@ mod fetched;
 mod manifests;
 mod monitoring;
 mod packages;
+mod proxy;
 mod skip;
 mod units;
 
@@ -17,11 +18,12 @@ use crate::report::Report;
 pub(crate) use fetched::for_tests as tools_for_tests;
 pub(crate) use packages::Kind;
 
-/// Checks alert rules, dashboard, units and manifests.
+/// Checks alert rules, dashboard, units, manifests and the proxy's configuration.
 pub(crate) fn check(project: &Project, report: &mut Report) {
     report.step("alert rules and dashboard", || monitoring::check(project));
     report.step("systemd units", || units::check(project));
     report.step("Kubernetes manifests", || manifests::check(project));
+    report.step("proxy", || proxy::check(project));
 }
 
 /// Makes the root of the container image and tries it.

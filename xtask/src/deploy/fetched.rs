@@ -37,27 +37,41 @@ fn tools(project: &Project) -> Result<PathBuf> {
 /// # Errors
 /// If this is not Debian, or the package can't be downloaded.
 pub(crate) fn promtool(project: &Project) -> Result<PathBuf> {
+    out_of_debian(project, "prometheus", "19 MB", "usr/bin/promtool")
+}
+
+/// The web server nginx, out of Debian's package.
+///
+/// # Errors
+/// If this is not Debian, or the package can't be downloaded.
+pub(crate) fn nginx(project: &Project) -> Result<PathBuf> {
+    out_of_debian(project, "nginx", "1 MB", "usr/sbin/nginx")
+}
+
+/// A program out of one of Debian's packages.
+fn out_of_debian(project: &Project, package: &str, size: &str, path: &str) -> Result<PathBuf> {
     let tools = tools(project)?;
-    let program = tools.join("promtool");
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let program = tools.join(name);
     if program.exists() {
         return Ok(program);
     }
-    eprintln!("fetching Debian's prometheus into {} (once, 19 MB)", project.short(&tools));
-    let unpacked = tools.join("prometheus.unpacked");
+    eprintln!("fetching Debian's {package} into {} (once, {size})", project.short(&tools));
+    let unpacked = tools.join(format!("{package}.unpacked"));
     fs::create_dir_all(&unpacked)?;
     let apt = || Cmd::new("apt-get").dir(&unpacked).args(QUICK_TO_GIVE_UP);
-    let download = || apt().args(["-qq", "download", "prometheus"]).output();
+    let download = || apt().args(["-qq", "download", package]).output();
     // A machine that was never updated knows of no package.
     download().or_else(|_| {
         apt().args(["-qq", "update"]).output()?;
         download()
     })?;
     let packages = fs::read_dir(&unpacked)?.flatten().map(|file| file.path());
-    let package = packages.filter(|path| path.extension().is_some_and(|end| end == "deb")).last();
-    let package = package.context("apt-get downloaded no package")?;
-    Cmd::new("dpkg-deb").arg("--extract").arg(&package).arg(&unpacked).output()?;
+    let file = packages.filter(|path| path.extension().is_some_and(|end| end == "deb")).last();
+    let file = file.context("apt-get downloaded no package")?;
+    Cmd::new("dpkg-deb").arg("--extract").arg(&file).arg(&unpacked).output()?;
     // Moved when it is whole.
-    fs::rename(unpacked.join("usr/bin/promtool"), &program).context("take promtool out of the package")?;
+    fs::rename(unpacked.join(path), &program).with_context(|| format!("take {name} out of the package"))?;
     fs::remove_dir_all(&unpacked)?;
     Ok(program)
 }

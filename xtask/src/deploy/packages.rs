@@ -114,7 +114,7 @@ fn deb(project: &Project, debug: bool) -> Result<()> {
         put(&deploy.join(unit), &format!("usr/lib/systemd/system/{unit}"))?;
     }
     put(&deploy.join("posemesh-node.sysusers"), "usr/lib/sysusers.d/posemesh-node.conf")?;
-    put(&deploy.join("node.env"), "usr/share/doc/posemesh-node/examples/node.env")?;
+    put(&deploy.join("posemesh-node.toml"), "usr/share/posemesh-node/posemesh-node.toml")?;
     let rules = project.root.join("deploy/prometheus/alerts.yml");
     put(&rules, "usr/share/doc/posemesh-node/examples/alerts.yml")?;
     for document in
