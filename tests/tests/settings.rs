@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use posemesh_devnet::TaskStatus;
+use posemesh_devnet::{DevnetConfig, TaskStatus};
 use posemesh_tests::{ADMIN_TOKEN, NodeProcess, Scene, TIMEOUT, http_client, node_binary};
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
@@ -148,7 +148,9 @@ async fn until(addr: &str, node: &NodeProcess, what: &str, is_so: impl Fn(&Value
 
 #[tokio::test]
 async fn a_hang_up_makes_the_node_read_its_settings_again() {
-    let scene = Scene::new().await.set("STATUS_ADDR", "127.0.0.1:0");
+    // By default a node has one lease at a time.
+    let config = DevnetConfig { leases_per_node: 2, ..DevnetConfig::default() };
+    let scene = Scene::with(config).await.set("STATUS_ADDR", "127.0.0.1:0");
     let (node, path, addr) = running(&scene, "max_concurrency = 1\nmemory_budget = \"1GiB\"\n").await;
     let first = scene.submit_noop(Duration::from_secs(600));
     until(&addr, &node, "a running task", |status| status["capacity"]["running"] == 1).await;
