@@ -97,6 +97,11 @@ fn a_project_has_its_name_everywhere_and_is_written_into_an_empty_folder_alone()
     assert!(output.status.success(), "{}", stderr(&output));
     let makefile = fs::read_to_string(dir.path().join("c/Makefile")).expect("the Makefile");
     assert!(makefile.contains("NAME := count_words\n"), "{makefile}");
+    let output = plugin(&["new", "count-words", "--lang", "go", "--dir", "go"], dir.path());
+    assert!(output.status.success(), "{}", stderr(&output));
+    let module = fs::read_to_string(dir.path().join("go/go.mod")).expect("the module");
+    assert!(module.starts_with("module count-words\n"), "{module}");
+    assert!(dir.path().join("go/posemesh/runner.go").is_file());
     let adapter = fs::read(dir.path().join("c/posemesh/wasi_snapshot_preview1.reactor.wasm"));
     assert!(adapter.expect("the adapter").starts_with(b"\0asm"), "no WebAssembly");
 

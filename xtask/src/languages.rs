@@ -59,13 +59,23 @@ pub(crate) fn python(project: &Project, need: Need) -> Result<Option<PathBuf>> {
 /// # Errors
 /// As [`python`].
 pub(crate) fn c(project: &Project, need: Need) -> Result<Option<PathBuf>> {
-    let found = environment(project, "c").and_then(|folder| {
-        if !Cmd::new("make").arg("--version").works() {
-            debian::install_make().context("there is no `make`\n  what helps: install it")?;
-        }
-        Ok(folder)
-    });
-    need.settle("C", found)
+    need.settle("C", environment(project, "c").and_then(with_make))
+}
+
+/// The folder with Go and wasm-tools, which the template's Makefile calls `TOOLS`.
+///
+/// # Errors
+/// As [`python`].
+pub(crate) fn go(project: &Project, need: Need) -> Result<Option<PathBuf>> {
+    need.settle("Go", environment(project, "go").and_then(with_make))
+}
+
+/// The folder, once there is `make` as well.
+fn with_make(folder: PathBuf) -> Result<PathBuf> {
+    if !Cmd::new("make").arg("--version").works() {
+        debian::install_make().context("there is no `make`\n  what helps: install it")?;
+    }
+    Ok(folder)
 }
 
 /// A virtual environment with what the template of a language names in requirements.txt.

@@ -101,7 +101,7 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
-    /// Generate the bindings of the contract for runners in C below sdk/ anew, after a change of wit/
+    /// Generate the bindings of the contract for runners in C and Go below sdk/ anew, after a change of wit/
     ///
     /// Installs wit-bindgen below the target directory the first time.
     Bindings,

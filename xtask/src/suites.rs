@@ -60,7 +60,11 @@ fn new_projects(project: &Project, report: &mut Report, toolchain: &Toolchain, n
         None => Ok(()),
     });
     report.step("a new project in C", || match languages::c(project, need)? {
-        Some(tools) => templates::c(project, &tools),
+        Some(tools) => templates::made_with_make(project, "c", &tools),
+        None => Ok(()),
+    });
+    report.step("a new project in Go", || match languages::go(project, need)? {
+        Some(tools) => templates::made_with_make(project, "go", &tools),
         None => Ok(()),
     });
 }

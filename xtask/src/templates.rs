@@ -87,27 +87,29 @@ pub(crate) fn typescript(project: &Project, modules: &Path) -> Result<()> {
     cases(project, &folder.join(format!("{}.wasm", NAME.replace('-', "_"))), &folder)
 }
 
-/// The project in C; `tools` is the folder with its compiler.
+/// The project in `c` or `go`; `tools` is the folder with its compiler.
 ///
 /// # Errors
 /// As [`rust`].
-pub(crate) fn c(project: &Project, tools: &Path) -> Result<()> {
-    let folder = made(project, "c")?;
+pub(crate) fn made_with_make(project: &Project, language: &str, tools: &Path) -> Result<()> {
+    let folder = made(project, language)?;
+    let component = format!("{}.wasm", NAME.replace('-', "_"));
     make(project, tools, &folder, "test")?;
-    make(project, tools, &folder, "all")?;
-    cases(project, &folder.join(format!("{}.wasm", NAME.replace('-', "_"))), &folder)
+    make(project, tools, &folder, &component)?;
+    cases(project, &folder.join(component), &folder)
 }
 
-/// Makes a target of a project in C.
+/// Makes a target of a project with a Makefile.
 fn make(project: &Project, tools: &Path, folder: &Path, target: &str) -> Result<()> {
-    // What the compiler builds of its own C library stays for the next time.
-    let cache = project.target.join("languages/zig-cache");
+    // What a compiler builds of its own library stays for the next time.
+    let cache = project.target.join("languages/cache");
     Cmd::new("make")
         .arg(target)
         .dir(folder)
         .env_hidden("TOOLS", tools)
         .env_hidden("ZIG_GLOBAL_CACHE_DIR", &cache)
         .env_hidden("ZIG_LOCAL_CACHE_DIR", &cache)
+        .env_hidden("GOCACHE", &cache)
         .run()
 }
 

@@ -62,7 +62,7 @@ char *pm_format(const char *format, va_list arguments) {
   return text;
 }
 
-/* As [`pm_format`], fit for people: short, and UTF-8. */
+/* As `pm_format`, fit for people: short, and UTF-8. */
 static char *message(const char *format, va_list arguments) {
   char *text = pm_format(format, arguments);
   if (strlen(text) > MAX_TEXT) strcpy(text + MAX_TEXT - 3, "...");

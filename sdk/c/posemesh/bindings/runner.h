@@ -123,7 +123,7 @@ typedef struct posemesh_runner_types_requests_t {
   runner_option_u64_t   deadline_ms;
   // Time on the processor.
   runner_option_u64_t   cpu_time_ms;
-  // Bytes in the sandbox directory, materialised inputs included.
+  // Bytes in the sandbox directories `/work` and `/tmp`, materialised inputs included.
   runner_option_u64_t   scratch_bytes;
   // Bytes over all artifacts of a task.
   runner_option_u64_t   output_bytes;
@@ -393,8 +393,8 @@ extern bool posemesh_runner_outputs_method_artifact_finish(posemesh_runner_outpu
 extern bool posemesh_runner_outputs_create(runner_string_t *path, posemesh_runner_outputs_artifact_options_t *options, posemesh_runner_outputs_own_artifact_t *ret, posemesh_runner_outputs_error_t *err);
 // Shorthand for bytes that are at hand, at most 8 MiB.
 extern bool posemesh_runner_outputs_put_bytes(runner_string_t *path, runner_list_u8_t *bytes, posemesh_runner_outputs_artifact_options_t *options, posemesh_runner_outputs_stored_artifact_t *ret, posemesh_runner_outputs_error_t *err);
-// Shorthand for a file in the sandbox directory, of any size. `file` is its path there, absolute
-// (`/work/out.ply`) or relative to `/work`.
+// Shorthand for a file in the sandbox directories, of any size. `file` is its path there, absolute
+// (`/work/out.ply`, `/tmp/out.ply`) or relative to `/work`.
 extern bool posemesh_runner_outputs_put_file(runner_string_t *path, runner_string_t *file, posemesh_runner_outputs_artifact_options_t *options, posemesh_runner_outputs_stored_artifact_t *ret, posemesh_runner_outputs_error_t *err);
 
 // Imported Functions from `posemesh:runner/control@0.2.0`

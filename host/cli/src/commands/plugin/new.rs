@@ -1,6 +1,7 @@
 //! `plugin new`: a project of a runner that builds at once.
 
 mod c;
+mod go;
 mod js;
 mod project;
 mod python;
@@ -43,6 +44,8 @@ enum Language {
     Ts,
     /// C, with the SDK `posemesh` and its generated bindings beside it.
     C,
+    /// Go, with the SDK `posemesh` and its generated bindings beside it.
+    Go,
 }
 
 impl Language {
@@ -54,6 +57,7 @@ impl Language {
             Self::Js => js::project(name),
             Self::Ts => ts::project(name),
             Self::C => c::project(name),
+            Self::Go => go::project(name),
         }
     }
 }

@@ -15,7 +15,7 @@ const PLACEHOLDER: &str = "my-runner";
 const MAX_NAME: usize = 64;
 
 /// Names that no crate or package can have.
-const RESERVED: [&str; 14] = [
+const RESERVED: [&str; 15] = [
     "as",
     "async",
     "box",
@@ -25,6 +25,7 @@ const RESERVED: [&str; 14] = [
     "fn",
     "impl",
     "mod",
+    "posemesh",
     "posemesh-runner",
     "self",
     "super",

@@ -1,0 +1,109 @@
+//! The project of a runner in Go, with the SDK, its bindings and the contract beside it.
+
+use wasi_preview1_component_adapter_provider::WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER;
+
+use crate::commands::plugin::new::project::{Project, ProjectName, with_sdk};
+use crate::commands::plugin::written::NewFile;
+
+/// A file of the template, by its path in the project.
+macro_rules! template {
+    ($($path:literal)+) => {
+        [$(($path, include_str!(concat!("../../../../../../sdk/templates/go/", $path)))),+]
+    };
+}
+
+/// A file of the SDK, by its path in it, which is that in the project.
+macro_rules! sdk {
+    ($($path:literal)+) => {
+        [$(($path, include_str!(concat!("../../../../../../sdk/go/", $path)))),+]
+    };
+}
+
+const TEMPLATE: [(&str, &str); 14] = template! {
+    "Makefile"
+    "README.md"
+    "app.go"
+    "app_test.go"
+    "cases/heights/expected/summary.json"
+    "cases/heights/inputs/points.csv"
+    "cases/heights/task.json"
+    "cases/no-such-column/expected/failure.json"
+    "cases/no-such-column/inputs/points.csv"
+    "cases/no-such-column/task.json"
+    "gitignore"
+    "go.mod"
+    "main.go"
+    "requirements.txt"
+};
+
+const SDK: [(&str, &str); 29] = sdk! {
+    "posemesh/component/component.go"
+    "posemesh/component/component_wasip1.go"
+    "posemesh/component/memory_wasip1.go"
+    "posemesh/component/node_wasip1.go"
+    "posemesh/errors.go"
+    "posemesh/files.go"
+    "posemesh/go.mod"
+    "posemesh/host.go"
+    "posemesh/internal/bindings/export_posemesh_runner_entry/entry.go"
+    "posemesh/internal/bindings/posemesh_runner_control/empty.s"
+    "posemesh/internal/bindings/posemesh_runner_control/wit_bindings.go"
+    "posemesh/internal/bindings/posemesh_runner_entry/empty.s"
+    "posemesh/internal/bindings/posemesh_runner_entry/wit_bindings.go"
+    "posemesh/internal/bindings/posemesh_runner_inputs/empty.s"
+    "posemesh/internal/bindings/posemesh_runner_inputs/wit_bindings.go"
+    "posemesh/internal/bindings/posemesh_runner_outputs/empty.s"
+    "posemesh/internal/bindings/posemesh_runner_outputs/wit_bindings.go"
+    "posemesh/internal/bindings/posemesh_runner_types/empty.s"
+    "posemesh/internal/bindings/posemesh_runner_types/wit_bindings.go"
+    "posemesh/internal/bindings/wit_exports.go"
+    "posemesh/internal/wit/LICENSE"
+    "posemesh/internal/wit/runtime/empty.s"
+    "posemesh/internal/wit/runtime/runtime.go"
+    "posemesh/internal/wit/types/option.go"
+    "posemesh/internal/wit/types/result.go"
+    "posemesh/internal/wit/types/unit.go"
+    "posemesh/postest/postest.go"
+    "posemesh/runner.go"
+    "posemesh/task.go"
+};
+
+/// Where the template's Makefile looks for what turns WASI 0.1, which Go speaks, into WASI 0.2.
+const ADAPTER: &str = "posemesh/wasi_snapshot_preview1.reactor.wasm";
+
+/// The project of a name.
+pub(super) fn project(name: &ProjectName) -> Project {
+    let component = format!("{}.wasm", name.in_code());
+    let mut files = with_sdk(name, &TEMPLATE, &SDK);
+    files.push(NewFile { path: ADAPTER.into(), bytes: WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER.into() });
+    Project {
+        files,
+        next: vec![
+            "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt".to_owned(),
+            "make test".to_owned(),
+            "make".to_owned(),
+            format!("posemesh-node plugin test {component} cases"),
+        ],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::commands::plugin::new::project::{carried, found_in};
+
+    #[test]
+    fn no_file_of_the_sdk_and_of_the_template_is_forgotten() {
+        let sdk = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sdk");
+        assert_eq!(carried(&SDK, &["README.md"]), found_in(&sdk.join("go")));
+        assert_eq!(carried(&TEMPLATE, &[]), found_in(&sdk.join("templates/go")));
+    }
+
+    #[test]
+    fn the_adapter_lies_where_the_makefile_looks_for_it() {
+        let makefile = TEMPLATE.iter().find(|(path, _)| *path == "Makefile");
+        assert!(makefile.is_some_and(|(_, text)| text.contains(&format!("ADAPTER := {ADAPTER}\n"))));
+    }
+}

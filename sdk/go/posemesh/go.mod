@@ -1,0 +1,3 @@
+module posemesh
+
+go 1.27

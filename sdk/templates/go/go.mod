@@ -1,0 +1,7 @@
+module my-runner
+
+go 1.27
+
+require posemesh v0.2.0
+
+replace posemesh => ./posemesh
