@@ -105,7 +105,7 @@ async fn a_job_that_nobody_works_on_can_be_shown_and_cancelled() {
     let id = printed.trim();
     let shown = job(&scene, dir.path(), &["show", id, "--json"]).await;
     let shown: Value = serde_json::from_slice(&shown.stdout).expect("JSON");
-    assert_eq!(shown["job"]["status"], "queued", "{shown}");
+    assert_eq!(shown["job"]["status"], "pending", "{shown}");
     assert_eq!(shown["tasks"][0]["capability"], NOOP, "{shown}");
     let cancelled = job(&scene, dir.path(), &["cancel", id]).await;
     assert!(cancelled.status.success(), "{}", text(&cancelled.stderr));

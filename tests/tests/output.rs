@@ -135,7 +135,7 @@ fn env_file_values_reach_the_node_as_they_were_given() {
         .expect("written");
     let ended = run(&["config".to_owned(), "check".to_owned()], dir.path(), Stdio::piped(), Stdio::piped());
     let said = String::from_utf8_lossy(&ended.stdout);
-    let (_, of_file) = said.split_once("# env file\n").expect("what comes from the file");
+    let (_, of_file) = said.split_once("# env file .env\n").expect("what comes from the file");
     assert!(of_file.contains("CLIENT_ID=a$HOMEb#c\n"), "{said}");
     assert!(of_file.contains("NODE_VERSION=1.2.3\n"), "{said}");
 }
