@@ -58,7 +58,7 @@ pub use crate::status::DEFAULT_ADDR as DEFAULT_STATUS_ADDR;
 pub(crate) use difference::Difference;
 pub use env_file::EnvFileError;
 pub use environment::{Environment, SettingSource};
-pub use given::{GivenError, SettingsFiles, environment};
+pub use given::{GivenError, SettingsFiles};
 pub use handover::{HandoverError, hide_secrets};
 pub use misspelt::{MisspeltVariable, misspelt};
 pub use obstacles::Obstacle;
@@ -67,6 +67,18 @@ pub use reader::Setting;
 pub use secret::{FoundSecret, SecretError};
 pub use secret_name::{ADMIN_TOKEN, PRIVATE_KEY, STATUS_TOKEN, SecretName};
 pub use settings_file::SettingsFileError;
+
+/// The environment of this process, with what [`hide_secrets`] took out of it, completed by a `.env` file, and then by a
+/// settings file: what is set in one of them hides the later ones.
+///
+/// A file that is named has to be there. Blocks while files are read.
+///
+/// # Errors
+/// When a file can't be read, has a line that is not `NAME=value`, or is not TOML. What is wrong with single keys is found
+/// by [`Config::load`], with all the other problems.
+pub fn environment(files: &SettingsFiles) -> Result<Environment, GivenError> {
+    given::read(files, Config::declared)
+}
 
 /// The configuration of a node. Secrets in it do not print.
 #[derive(Debug, Clone)]

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 use tokio::net::UnixListener;
@@ -331,7 +333,7 @@ impl Node {
         stop: &CancellationToken,
     ) -> StatusSources {
         let (token, of_registration) = (membership.clone(), membership.clone());
-        let of_reload = reload.clone();
+        let (of_reload, by_call, shown) = (reload.clone(), reload.clone(), reload.clone());
         let readiness = Readiness {
             registration: membership.status(),
             registration_error: Arc::new(move || of_registration.registration_error()),
@@ -353,7 +355,11 @@ impl Node {
             records,
             folders: WatchedFolders::new(self.config.paths.work.clone(), self.config.paths.cache.clone()),
             memory_budget: self.budget.clone(),
-            reload: reload.clone(),
+            reload: Arc::new(move || {
+                let reload = by_call.clone();
+                async move { reload.reload("admin call").await.map(|done| json!(done)) }.boxed()
+            }),
+            settings: Arc::new(move || shown.settings()),
             readiness,
             shutdown: shutdown.clone(),
             about: Arc::new(self.about()),

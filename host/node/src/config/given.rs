@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Config;
 use super::env_file::EnvFileError;
 use super::environment::Environment;
 use super::settings_file::{self, DEFAULT_NAME, SettingsFileError};
+use super::variable::Declared;
 
 /// The variable that names the settings file.
 const NAMES_THE_FILE: &str = "POSEMESH_CONFIG";
@@ -30,15 +30,14 @@ pub struct SettingsFiles {
     pub settings_file: Option<PathBuf>,
 }
 
-/// The environment of this process, with what [`hide_secrets`](super::hide_secrets) took out of it, completed by a `.env`
-/// file, and then by a settings file: what is set in one of them hides the later ones.
-///
-/// A file that is named has to be there. Blocks while files are read.
+/// Reads the environment, and what completes it. `declared` are the settings, whose keys a settings file may have.
 ///
 /// # Errors
-/// When a file can't be read, has a line that is not `NAME=value`, or is not TOML. What is wrong with single keys is found
-/// by [`Config::load`], with all the other problems.
-pub fn environment(files: &SettingsFiles) -> Result<Environment, GivenError> {
+/// When a file can't be read, has a line that is not `NAME=value`, or is not TOML.
+pub(super) fn read(
+    files: &SettingsFiles,
+    declared: impl FnOnce() -> Vec<Declared>,
+) -> Result<Environment, GivenError> {
     let mut environment = Environment::of_process();
     match files.env_file.as_deref() {
         Some(path) => environment.add_from_file(path)?,
@@ -48,7 +47,7 @@ pub fn environment(files: &SettingsFiles) -> Result<Environment, GivenError> {
     let named = environment.get(NAMES_THE_FILE).map(|(path, _)| PathBuf::from(path));
     let default = || Some(PathBuf::from(DEFAULT_NAME)).filter(|path| path.symlink_metadata().is_ok());
     if let Some(path) = files.settings_file.clone().or(named).or_else(default) {
-        environment.add_settings(settings_file::read(&path, &Config::declared())?);
+        environment.add_settings(settings_file::read(&path, &declared())?);
     }
     Ok(environment)
 }

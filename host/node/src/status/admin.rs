@@ -101,7 +101,7 @@ pub(super) async fn rescan(State(sources): State<StatusSources>) -> Response {
 
 /// Reads the settings again, and looks for runners.
 pub(super) async fn reload(State(sources): State<StatusSources>) -> Response {
-    let reloaded = match sources.reload.reload("admin call").await {
+    let reloaded = match (sources.reload)().await {
         Ok(reloaded) => reloaded,
         Err(wrong) => return error(StatusCode::CONFLICT, wrong),
     };

@@ -146,7 +146,7 @@ impl Overview {
             host: about.host.clone(),
             started_at: about.started_at.format(&Rfc3339).ok(),
             uptime_secs: about.started.elapsed().as_secs(),
-            settings: sources.reload.settings(),
+            settings: (sources.settings)(),
             dds: DdsView {
                 link: about.dds.clone(),
                 registration: registration.to_string(),

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
+use serde_json::Value;
+
 use super::about::About;
 use super::folders::WatchedFolders;
 use super::identity::NodeIdentity;
@@ -10,7 +13,6 @@ use super::streams::Streams;
 use crate::admission::LiveBudget;
 use crate::audit::AuditLog;
 use crate::records::TaskRecords;
-use crate::reload::Reload;
 use crate::shutdown::Shutdown;
 use posemesh_net::secret::Secret;
 use posemesh_plugin_host::registry::Registry;
@@ -31,8 +33,10 @@ pub(crate) struct StatusSources {
     pub(crate) folders: WatchedFolders,
     /// Memory for all tasks together.
     pub(crate) memory_budget: LiveBudget,
-    /// Reads the settings again.
-    pub(crate) reload: Reload,
+    /// Reads the settings again: what that changed, or what is wrong with them.
+    pub(crate) reload: Arc<dyn Fn() -> BoxFuture<'static, Result<Value, String>> + Send + Sync>,
+    /// The settings that it runs with and that differ from the default: name, value, source. Secrets are masked.
+    pub(crate) settings: Arc<dyn Fn() -> Vec<[String; 3]> + Send + Sync>,
     /// The rest that readiness needs.
     pub(crate) readiness: Readiness,
     /// Drained by an admin call.
