@@ -81,7 +81,8 @@ async fn s8_values_are_trimmed_and_an_env_file_fills_in_what_is_not_set() {
     assert_eq!(check.wait().await, 0, "{}", check.log());
     check.wait_for_log("MAX_CONCURRENCY=3").await;
     let log = check.log();
-    let (environment, file) = log.split_once(&format!("# env file {path}\n")).expect("what comes from the file");
+    let (environment, file) =
+        log.split_once(&format!("# env file {path}\n")).expect("what comes from the file");
     assert!(
         environment.contains("\nMAX_CONCURRENCY=3\n") && file.contains("# REG_SECRET=[redacted]\n"),
         "{log}"

@@ -1,6 +1,7 @@
 //! `plugin new`: a project of a runner that builds at once.
 
 mod c;
+mod embedded;
 mod go;
 mod js;
 mod project;

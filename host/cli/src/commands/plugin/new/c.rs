@@ -2,24 +2,11 @@
 
 use wasi_preview1_component_adapter_provider::WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER;
 
+use crate::commands::plugin::new::embedded::embedded;
 use crate::commands::plugin::new::project::{Project, ProjectName, with_sdk};
 use crate::commands::plugin::written::NewFile;
 
-/// A file of the template, by its path in the project.
-macro_rules! template {
-    ($($path:literal)+) => {
-        [$(($path, include_str!(concat!("../../../../../../sdk/templates/c/", $path)))),+]
-    };
-}
-
-/// A file of the SDK, by its path in it, which is that in the project.
-macro_rules! sdk {
-    ($($path:literal)+) => {
-        [$(($path, include_str!(concat!("../../../../../../sdk/c/", $path)))),+]
-    };
-}
-
-const TEMPLATE: [(&str, &str); 12] = template! {
+const TEMPLATE: [(&str, &str); 12] = embedded! { "templates/c":
     "Makefile"
     "README.md"
     "app.c"
@@ -34,7 +21,7 @@ const TEMPLATE: [(&str, &str); 12] = template! {
     "cases/no-such-column/expected/failure.json"
 };
 
-const SDK: [(&str, &str); 11] = sdk! {
+const SDK: [(&str, &str); 11] = embedded! { "c":
     "posemesh/bindings/runner.c"
     "posemesh/bindings/runner.h"
     "posemesh/component.c"

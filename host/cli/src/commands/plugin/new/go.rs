@@ -2,24 +2,11 @@
 
 use wasi_preview1_component_adapter_provider::WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER;
 
+use crate::commands::plugin::new::embedded::embedded;
 use crate::commands::plugin::new::project::{Project, ProjectName, with_sdk};
 use crate::commands::plugin::written::NewFile;
 
-/// A file of the template, by its path in the project.
-macro_rules! template {
-    ($($path:literal)+) => {
-        [$(($path, include_str!(concat!("../../../../../../sdk/templates/go/", $path)))),+]
-    };
-}
-
-/// A file of the SDK, by its path in it, which is that in the project.
-macro_rules! sdk {
-    ($($path:literal)+) => {
-        [$(($path, include_str!(concat!("../../../../../../sdk/go/", $path)))),+]
-    };
-}
-
-const TEMPLATE: [(&str, &str); 14] = template! {
+const TEMPLATE: [(&str, &str); 14] = embedded! { "templates/go":
     "Makefile"
     "README.md"
     "app.go"
@@ -36,7 +23,7 @@ const TEMPLATE: [(&str, &str); 14] = template! {
     "requirements.txt"
 };
 
-const SDK: [(&str, &str); 29] = sdk! {
+const SDK: [(&str, &str); 29] = embedded! { "go":
     "posemesh/component/component.go"
     "posemesh/component/component_wasip1.go"
     "posemesh/component/memory_wasip1.go"

@@ -1,22 +1,9 @@
 //! The project of a runner in JavaScript for QuickJS, with the SDK and the contract beside it.
 
+use crate::commands::plugin::new::embedded::embedded;
 use crate::commands::plugin::new::project::{Project, ProjectName, with_sdk};
 
-/// A file of the template, by its path in the project.
-macro_rules! template {
-    ($($path:literal)+) => {
-        [$(($path, include_str!(concat!("../../../../../../sdk/templates/js/", $path)))),+]
-    };
-}
-
-/// A file of the SDK, by its path in it, which is that in the project.
-macro_rules! sdk {
-    ($($path:literal)+) => {
-        [$(($path, include_str!(concat!("../../../../../../sdk/js/", $path)))),+]
-    };
-}
-
-const TEMPLATE: [(&str, &str); 13] = template! {
+const TEMPLATE: [(&str, &str); 13] = embedded! { "templates/js":
     "README.md"
     "app.js"
     "app.test.js"
@@ -33,7 +20,7 @@ const TEMPLATE: [(&str, &str); 13] = template! {
 };
 
 /// The SDK, which TypeScript has too.
-pub(super) const SDK: [(&str, &str); 10] = sdk! {
+pub(super) const SDK: [(&str, &str); 10] = embedded! { "js":
     "posemesh-runner/component.d.ts"
     "posemesh-runner/component.js"
     "posemesh-runner/errors.js"

@@ -1,22 +1,9 @@
 //! The project of a runner in Python, with the SDK and the contract beside it.
 
+use crate::commands::plugin::new::embedded::embedded;
 use crate::commands::plugin::new::project::{Project, ProjectName, with_sdk};
 
-/// A file of the template, by its path in the project.
-macro_rules! template {
-    ($($path:literal)+) => {
-        [$(($path, include_str!(concat!("../../../../../../sdk/templates/python/", $path)))),+]
-    };
-}
-
-/// A file of the SDK, by its path in it, which is that in the project.
-macro_rules! sdk {
-    ($($path:literal)+) => {
-        [$(($path, include_str!(concat!("../../../../../../sdk/python/", $path)))),+]
-    };
-}
-
-const TEMPLATE: [(&str, &str); 11] = template! {
+const TEMPLATE: [(&str, &str); 11] = embedded! { "templates/python":
     "README.md"
     "app.py"
     "gitignore"
@@ -30,7 +17,7 @@ const TEMPLATE: [(&str, &str); 11] = template! {
     "cases/no-such-column/expected/failure.json"
 };
 
-const SDK: [(&str, &str); 9] = sdk! {
+const SDK: [(&str, &str); 9] = embedded! { "python":
     "posemesh_runner/__init__.py"
     "posemesh_runner/component.py"
     "posemesh_runner/entry.py"

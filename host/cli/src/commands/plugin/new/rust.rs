@@ -2,27 +2,11 @@
 
 use posemesh_plugin_host::contract;
 
+use crate::commands::plugin::new::embedded::embedded;
 use crate::commands::plugin::new::project::{Project, ProjectName, filled};
 use crate::commands::plugin::written::NewFile;
 
-/// A file of the template, by its path in the project.
-macro_rules! template {
-    ($($path:literal)+) => {
-        [$(($path, include_str!(concat!("../../../../../../sdk/templates/rust/", $path)))),+]
-    };
-}
-
-/// A file of the SDK, by its path in it.
-macro_rules! sdk {
-    ($($path:literal)+) => {
-        [$((
-            concat!("posemesh-runner/", $path),
-            include_str!(concat!("../../../../../../sdk/rust/", $path)),
-        )),+]
-    };
-}
-
-const TEMPLATE: [(&str, &str); 11] = template! {
+const TEMPLATE: [(&str, &str); 11] = embedded! { "templates/rust":
     "Cargo.toml"
     "README.md"
     "gitignore"
@@ -39,7 +23,7 @@ const TEMPLATE: [(&str, &str); 11] = template! {
 /// Written apart: its packages are sorted by name, so the runner's own has no fixed place.
 const LOCK: &str = include_str!("../../../../../../sdk/templates/rust/Cargo.lock");
 
-const SDK: [(&str, &str); 14] = sdk! {
+const SDK: [(&str, &str); 14] = embedded! { "rust" as "posemesh-runner":
     "Cargo.toml"
     "README.md"
     "src/artifact.rs"

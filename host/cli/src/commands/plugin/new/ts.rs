@@ -1,16 +1,10 @@
 //! The project of a runner in TypeScript for QuickJS, with the SDK of JavaScript, its types and the contract beside it.
 
+use crate::commands::plugin::new::embedded::embedded;
 use crate::commands::plugin::new::js;
 use crate::commands::plugin::new::project::{Project, ProjectName, with_sdk};
 
-/// A file of the template, by its path in the project.
-macro_rules! template {
-    ($($path:literal)+) => {
-        [$(($path, include_str!(concat!("../../../../../../sdk/templates/ts/", $path)))),+]
-    };
-}
-
-const TEMPLATE: [(&str, &str); 14] = template! {
+const TEMPLATE: [(&str, &str); 14] = embedded! { "templates/ts":
     "README.md"
     "gitignore"
     "package-lock.json"
