@@ -128,7 +128,9 @@ impl JsonDifferences<'_> {
             (Value::Number(a), Value::Number(b)) => {
                 let (x, y) = (a.as_f64().unwrap_or(f64::NAN), b.as_f64().unwrap_or(f64::NAN));
                 let tolerance = self.tolerance;
-                if a != b && !((x - y).abs() <= tolerance.max(tolerance * y.abs())) {
+                // Not so either where one of them is no number.
+                let is_close = (x - y).abs() <= tolerance.max(tolerance * y.abs());
+                if a != b && !is_close {
                     self.note(format!("{place} is {a}, expected {b} (tolerance {tolerance})"));
                 }
             }

@@ -131,9 +131,7 @@ impl Environment {
         let SettingsFile { path, entries, problems, warning } = file;
         for entry in entries {
             let is_set = |name: &&str| self.values.contains_key(*name) || self.not_utf8.contains(*name);
-            let Some(name) =
-                entry.names.first().copied().filter(|_| !entry.names.iter().any(|name| is_set(&name)))
-            else {
+            let Some(name) = entry.names.first().copied().filter(|_| !entry.names.iter().any(is_set)) else {
                 continue;
             };
             self.values.insert(name.to_owned(), (entry.value, SettingSource::SettingsFile));
