@@ -12,10 +12,11 @@ guests::runner!("snoop", |task: guests::Task| {
             paths.push(link);
         }
     }
+    // `/` itself is the working directory for C libraries: `escape` looks at what it has.
     let fixed =
         ["..", "/work/..", "/tmp/..", "/proc/self/fd", "/proc/self/maps", "/proc/1/environ", "/dev", "."];
     paths.extend(fixed.map(str::to_owned));
-    paths.extend(["a\0b".to_owned(), "/".repeat(5000), "x/".repeat(100_000)]);
+    paths.extend(["a\0b".to_owned(), "/..".repeat(2000), "x/".repeat(100_000)]);
     let mut found = Vec::new();
     for path in &paths {
         if path == "." {

@@ -11,7 +11,9 @@ async fn kill_and_restart_mid_task() {
     let scene = Scene::with(leases_of(Duration::from_secs(600))).await;
     let mut first = scene.node();
     let task = scene.submit_noop(Duration::from_secs(4));
-    scene.wait_for_running(task, &first).await;
+    // The runner has begun: before that the lease may not be in the journal yet.
+    let reported = || scene.task(task).progress.get("progress").map(|_| ());
+    scene.wait_until("a report of the runner", &first, reported).await;
     let dirs = || -> Vec<_> {
         let work = scene.work().join("work");
         let entries = std::fs::read_dir(work).expect("WORK_DIR").flatten();

@@ -32,7 +32,7 @@ pub(crate) async fn floods_are_held_back_by_name() {
         ),
         ("an output flood", OUTPUT_FLOOD, &["`output_bytes` of 10000"]),
         ("a clock flood", CLOCK_FLOOD, &["`handles` of 100"]),
-        ("a random flood", RANDOM_FLOOD, &["`random_bytes` of 1048576", "get_random_bytes"]),
+        ("a random flood", RANDOM_FLOOD, &["`random_bytes` of 1MiB", "get_random_bytes"]),
     ] {
         shared.check(behaviour, guest.name, Value::Null, Fails(wanted)).await;
     }

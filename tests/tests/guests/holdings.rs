@@ -86,7 +86,7 @@ pub(crate) async fn what_the_host_holds_for_a_guest_counts_as_the_guests_memory(
 
     let mut shared = SharedNode::with_plugins(plugins, &[("COMPILE_TIMEOUT_SECS", "60")]).await;
     for (name, reason) in [
-        ("globals", "bytes of memory to start with, and its limit `memory_bytes` is 1048576"),
+        ("globals", "bytes of memory to start with, and its limit `memory_bytes` is 1MiB"),
         ("elements", "bytes of memory to start with, and its limit `memory_bytes` is 16777216"),
         ("tables", "it reached instances of 64"),
         ("stack_at_start", "its limit `stack_bytes` of 1MiB"),

@@ -200,7 +200,7 @@ async fn a_full_disk_is_the_hosts_fault() {
     if let Some(disk) = Mounted::new("size=4m") {
         let path = disk.0.path().join("task");
         std::fs::create_dir_all(path.join("sandbox/inputs")).expect("a folder");
-        for name in ["inputs", "spool"] {
+        for name in ["inputs", "spool", "tmp"] {
             std::fs::create_dir(path.join(name)).expect("a folder");
         }
         assert!(remount_read_only(disk.0.path()), "it was mounted by this test");

@@ -29,7 +29,7 @@ const PYTHON: &str = r#"
 import os
 import tempfile
 
-from posemesh_runner import runner
+from posemesh_runner import Entry, runner
 
 
 @runner("/temporary/v1", name="temporary", version="1.0.0")

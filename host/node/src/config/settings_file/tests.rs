@@ -80,12 +80,11 @@ fn what_a_file_says_of_every_setting_is_read_back_as_it_is() {
     environment.add_settings(again);
     let again = Config::load(&environment).unwrap();
     for setting in config.effective().iter().filter(|setting| setting.is_input) {
-        assert_eq!(
-            shown(&again, setting.name),
-            format!("{} (settings file)", setting.value),
-            "{}",
-            setting.name
-        );
+        let again = shown(&again, setting.name);
+        let value = again.strip_suffix(" (settings file)").unwrap();
+        // A URL that was read ends in the slash of its path.
+        let without_slash = |value: &str| value.trim_end_matches('/').to_owned();
+        assert_eq!(without_slash(value), without_slash(&setting.value), "{}", setting.name);
     }
 }
 
