@@ -4,6 +4,7 @@ use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use posemesh_text::one_line;
 use rustix::io::Errno;
@@ -28,8 +29,22 @@ pub(crate) struct ControlError {
 #[derive(Debug)]
 pub(crate) struct ControlSocket {
     path: PathBuf,
-    /// The inode of the file, by which it is known to be this one.
+    file: FileIdentity,
+}
+
+/// By what a file is known to be the same one: its inode, which the next file may get, and when it was made, where the file
+/// system keeps that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct FileIdentity {
     inode: u64,
+    made: Option<SystemTime>,
+}
+
+impl FileIdentity {
+    fn of(path: &Path) -> io::Result<Self> {
+        let found = path.symlink_metadata()?;
+        Ok(Self { inode: found.ino(), made: found.created().ok() })
+    }
 }
 
 impl ControlSocket {
@@ -41,9 +56,9 @@ impl ControlSocket {
         let fail = |what: String| ControlError { path: path.clone(), what };
         let at = path.clone();
         let bound = spawn_blocking(move || bind(&at)).await.unwrap_or_else(|error| Err(error.to_string()));
-        let (listener, inode) = bound.map_err(fail)?;
+        let (listener, file) = bound.map_err(fail)?;
         let listener = UnixListener::from_std(listener).map_err(|error| fail(error.to_string()))?;
-        Ok((Self { path, inode }, listener))
+        Ok((Self { path, file }, listener))
     }
 
     /// Where it is.
@@ -53,10 +68,8 @@ impl ControlSocket {
 
     /// Whether its file is still there: cleaners of temporary files take those of the living, too.
     pub(crate) async fn is_there(&self) -> bool {
-        let (path, inode) = (self.path.clone(), self.inode);
-        spawn_blocking(move || path.symlink_metadata().is_ok_and(|found| found.ino() == inode))
-            .await
-            .unwrap_or(true)
+        let (path, file) = (self.path.clone(), self.file);
+        spawn_blocking(move || FileIdentity::of(&path).is_ok_and(|found| found == file)).await.unwrap_or(true)
     }
 
     /// Takes its file away, unless another one lies there by now.
@@ -67,7 +80,7 @@ impl ControlSocket {
     }
 }
 
-fn bind(path: &Path) -> Result<(std::os::unix::net::UnixListener, u64), String> {
+fn bind(path: &Path) -> Result<(std::os::unix::net::UnixListener, FileIdentity), String> {
     let words = |error: io::Error| one_line(error, SHOWN_BYTES);
     clear_the_way(path)?;
     // Made under another name and moved: under its own it is only ever one that listens, or one of a dead process.
@@ -78,9 +91,9 @@ fn bind(path: &Path) -> Result<(std::os::unix::net::UnixListener, u64), String> 
         let listener = std::os::unix::net::UnixListener::bind(ShortAddress::of(&unfinished)?.path())?;
         listener.set_nonblocking(true)?;
         fs::set_permissions(&unfinished, Permissions::from_mode(0o600))?;
-        let inode = unfinished.symlink_metadata()?.ino();
+        let file = FileIdentity::of(&unfinished)?;
         fs::rename(&unfinished, path)?;
-        Ok((listener, inode))
+        Ok((listener, file))
     })();
     listener.map_err(|error: io::Error| {
         let _ = fs::remove_file(&unfinished);
