@@ -5,6 +5,7 @@
 
 mod args;
 mod commands;
+mod meta_arg;
 mod node_api;
 mod output;
 mod own_process;

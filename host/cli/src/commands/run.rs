@@ -114,6 +114,10 @@ async fn start_and_run(config: Config, settings: SettingsArgs, shutdown: &Shutdo
         }
     };
     // As at the start: the same files, and the environment of this process, which stays what it was.
+    let settings = match settings.environment() {
+        Ok(environment) => settings.found_for(&environment),
+        Err(_) => settings,
+    };
     let read = move || settings.config().map(|(config, _)| config).map_err(|error| format!("{error:#}"));
     let node = node.reloaded_by(Arc::new(read));
     systemd::ready();

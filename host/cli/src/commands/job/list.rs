@@ -10,7 +10,7 @@ use crate::output::{self, out};
 
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {
-    /// Only jobs with this status: queued, running, completed, failed, canceled.
+    /// Only jobs with this status: pending, running, completed, failed, canceled.
     #[arg(long, value_name = "STATUS")]
     status: Option<String>,
     /// Only jobs with a task that asks for this capability.

@@ -16,6 +16,7 @@ use crate::commands::job::domain::OpenDomain;
 use crate::commands::job::fetch::{artifacts, fetch};
 use crate::commands::job::follow::follow;
 use crate::commands::job::server::{Network, NetworkArgs, persist};
+use crate::meta_arg;
 use crate::output::{out, tell};
 
 #[derive(Debug, Args)]
@@ -62,14 +63,17 @@ pub(crate) struct SubmitArgs {
 /// # Errors
 /// When a file can't be stored, or a server refuses.
 pub(crate) async fn run(args: SubmitArgs) -> Result<ExitCode> {
-    let text = match args.meta.strip_prefix('@') {
-        Some(path) => std::fs::read_to_string(path).with_context(|| format!("reading --meta {path}"))?,
-        None => args.meta.clone(),
-    };
-    let meta: Value = serde_json::from_str(&text).context("--meta is not JSON")?;
+    let meta: Value = serde_json::from_str(&meta_arg::text(&args.meta)?).context("--meta is not JSON")?;
     // Before the first is stored: one that is not there would be found after minutes of sending.
     if let Some(missing) = args.inputs.iter().find(|path| !path.is_file()) {
-        bail!("--input {}: there is no such file", escaped(&missing.display().to_string()));
+        bail!(
+            "--input {}: there is no such file, or it is no regular one",
+            escaped(&missing.display().to_string())
+        );
+    }
+    if let Some(folder) = &args.out {
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("creating the folder {}", escaped(&folder.display().to_string())))?;
     }
     let network = Network::new(&args.network)?;
     let domain = network.domain(args.domain)?;
@@ -156,9 +160,6 @@ async fn finish(
     let artifacts = artifacts(&job);
     tell!("completed in {took:.1?}, {} artifacts", artifacts.len());
     if let Some(folder) = &args.out {
-        tokio::fs::create_dir_all(folder)
-            .await
-            .with_context(|| format!("creating the folder {}", escaped(&folder.display().to_string())))?;
         // Opened anew: what was opened for the inputs may have expired while the job was worked on.
         let opened = OpenDomain::open(network, domain, stop.clone()).await?;
         let fetched = fetch(&artifacts, &*opened.ports.inputs, folder).await;

@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use self::printed::Printed;
 use self::shown::show_until_end;
+use crate::meta_arg;
 use crate::output::{out, tell};
 use crate::runner_loading::load;
 use crate::settings::SettingsArgs;
@@ -49,11 +50,7 @@ pub(crate) struct PluginRunArgs {
 /// # Errors
 /// When the arguments don't fit together, or the component is refused.
 pub(crate) async fn run(args: PluginRunArgs) -> Result<ExitCode> {
-    let meta = match args.meta.strip_prefix('@') {
-        Some(path) => std::fs::read_to_string(path).with_context(|| format!("reading --meta {path}"))?,
-        None => args.meta.clone(),
-    };
-    let meta = JsonText::parse(&meta).context("--meta is not JSON")?;
+    let meta = JsonText::parse(&meta_arg::text(&args.meta)?).context("--meta is not JSON")?;
     let (cids, inputs) = parse_inputs(&args.inputs)?;
     let runner = load(&args.component, &args.settings.environment()?).await?;
     let capability = choose_capability(&runner.description.capabilities, args.capability.as_deref())

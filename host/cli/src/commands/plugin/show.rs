@@ -5,10 +5,14 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
+use posemesh_text::one_line;
 
 use crate::output;
 use crate::runner_loading::load;
 use crate::settings::SettingsArgs;
+
+/// How much of a path is shown.
+const SHOWN_BYTES: usize = 4096;
 
 #[derive(Debug, Args)]
 pub(crate) struct ShowArgs {
@@ -27,7 +31,7 @@ pub(crate) async fn run(args: &ShowArgs) -> Result<ExitCode> {
     let runner = load(&args.component, &args.settings.environment()?).await?;
     let grant = &runner.terms().grant;
     let shown = serde_json::json!({
-        "file": runner.path,
+        "file": one_line(runner.path.display(), SHOWN_BYTES),
         "sha256": runner.digest,
         "bytes": runner.bytes,
         "description": runner.description,
