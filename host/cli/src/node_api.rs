@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Args;
-use posemesh_net::http::read_body;
+use posemesh_net::http::{cause, read_body};
 use posemesh_node_core::config::{ADMIN_TOKEN, DEFAULT_STATUS_ADDR, Environment, STATUS_TOKEN};
 use posemesh_node_core::node::NodeIdentity;
 use posemesh_node_core::shutdown::AfterDrain;
@@ -69,7 +69,11 @@ impl NodeApi {
     /// # Errors
     /// When a file of settings can't be read, or STATUS_ADDR is no address.
     pub(crate) fn new(args: &NodeApiArgs) -> Result<Self> {
-        let environment = args.settings.environment()?;
+        let environment = match args.settings.environment() {
+            // Whoever has the socket needs no setting.
+            Err(_) if args.socket.is_some() => Environment::default(),
+            read => read?,
+        };
         let is_named = args.status_addr.is_some() || args.socket.is_some();
         let meant = environment.get("PLUGINS_DIR").filter(|_| !is_named);
         let plugins_dir = meant.map(|(dir, _)| PathBuf::from(dir));
@@ -81,6 +85,7 @@ impl NodeApi {
                 socket: environment.control_socket(),
                 work_dir: environment.work_dir(),
                 addr: status_addr(&environment)?,
+                addr_is_set: environment.get("STATUS_ADDR").is_some(),
                 plugins_dir: plugins_dir.clone(),
             },
         };
@@ -249,14 +254,18 @@ impl NodeApi {
 
     async fn ask(&self, method: Method, path: &str) -> Result<Value> {
         let way = self.way().await?;
-        let at = format!("{}{path}", way.shown);
+        // Without what was asked, which may be long.
+        let at = format!("{}{}", way.shown, path.split('?').next().unwrap_or_default());
         let is_command = method == Method::POST;
         let request = way.client.request(method, format!("{}{path}", way.base));
         let request = self.with_token(request, way, is_command)?;
         let response = request.send().await.map_err(|error| {
-            let error = error.without_url();
+            let error = cause(&error.without_url());
             match way.is_socket {
-                true => anyhow!("no node answers at {at}: {error}. Is it running?"),
+                true => anyhow!(
+                    "no node answers at {}: {error}. Is it running, and is this its user or root?",
+                    way.shown
+                ),
                 false => anyhow!(
                     "no node answers at {at}: {error}. Is it running with this STATUS_ADDR? \
                      --status-addr gives another address"

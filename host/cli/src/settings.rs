@@ -30,6 +30,16 @@ impl SettingsArgs {
         Ok(environment(&SettingsFiles { env_file, settings_file })?)
     }
 
+    /// The same files again, as they were found for this environment: one that has gone since is an error then, and no
+    /// settings without it.
+    pub(crate) fn found_for(&self, environment: &Environment) -> Self {
+        let found = |path: Option<&std::path::Path>| path.map(std::path::Path::to_owned);
+        Self {
+            settings_file: self.settings_file.clone().or_else(|| found(environment.settings_file())),
+            env_file: self.env_file.clone().or_else(|| found(environment.env_file())),
+        }
+    }
+
     /// The node's configuration, checked, and the variables that look like settings and are none.
     ///
     /// # Errors

@@ -350,7 +350,7 @@ impl Node {
             folders: self.folder_warnings.clone().into(),
         };
         StatusSources {
-            identity: NodeIdentity::of(&self.config.paths.plugins),
+            identity: NodeIdentity::of(&self.config.paths.plugins, self.config.status.addr),
             registry: self.registry.clone(),
             records,
             folders: WatchedFolders::new(self.config.paths.work.clone(), self.config.paths.cache.clone()),

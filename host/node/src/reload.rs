@@ -179,7 +179,7 @@ impl Reload {
                 );
             }
             Err(what) => {
-                let what = one_line(what, SHOWN_BYTES);
+                let what = one_line(what.replace("\n  ", "; "), SHOWN_BYTES);
                 tracing::error!(by, "settings were read again and are wrong; nothing has changed: {what}");
                 self.inner
                     .audit

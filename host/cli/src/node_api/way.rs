@@ -35,6 +35,8 @@ pub(super) enum Wish {
         work_dir: Option<PathBuf>,
         /// Where its status server is; none if it is off.
         addr: Option<SocketAddr>,
+        /// Whether somebody has said so: a node at another address is not the one that is meant then.
+        addr_is_set: bool,
         /// `PLUGINS_DIR`, without links and relative parts; none if nothing is known.
         plugins_dir: Option<PathBuf>,
     },
@@ -65,13 +67,13 @@ impl Way {
         match wish {
             Wish::Address(addr) => Self::by_address(*addr),
             Wish::Socket(path) => Self::by_socket(path),
-            Wish::Settings { socket, work_dir, addr, plugins_dir } => {
+            Wish::Settings { socket, work_dir, addr, addr_is_set, plugins_dir } => {
                 let paths = match (socket, work_dir) {
                     (SocketPlace::At(path), _) => vec![path.clone()],
                     (SocketPlace::Own, Some(work_dir)) => sockets_below(work_dir),
                     (SocketPlace::Own, None) | (SocketPlace::Off, _) => Vec::new(),
                 };
-                if let Some(way) = by_sockets(&paths, plugins_dir.as_deref(), *addr).await? {
+                if let Some(way) = by_sockets(&paths, plugins_dir.as_deref(), *addr, *addr_is_set).await? {
                     return Ok(way);
                 }
                 match addr {
@@ -133,6 +135,7 @@ async fn by_sockets(
     paths: &[PathBuf],
     meant: Option<&Path>,
     addr: Option<SocketAddr>,
+    addr_is_set: bool,
 ) -> Result<Option<Way>> {
     let mut found = Vec::new();
     for path in paths {
@@ -144,7 +147,17 @@ async fn by_sockets(
         }
     }
     if found.len() < 2 {
-        return Ok(found.pop().map(|(_, way)| way));
+        let Some((node, way)) = found.pop() else { return Ok(None) };
+        // Nodes may share their folders, and the one that is meant may be down.
+        return match (addr, node.status_addr) {
+            (Some(meant), Some(its)) if addr_is_set && meant.port() != 0 && meant != its => bail!(
+                "the node that runs with this WORK_DIR and PLUGINS_DIR (process {}) has STATUS_ADDR={its}, and {meant} is \
+                 meant; set STATUS_ADDR as for the node that you mean, or name that one with --socket PATH: {}",
+                node.pid,
+                way.shown
+            ),
+            _ => Ok(Some(way)),
+        };
     }
     // Nodes that share their folders differ in their addresses.
     if let Some(addr) = addr

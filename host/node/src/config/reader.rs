@@ -47,12 +47,14 @@ impl Setting {
         let value = &self.value;
         let shown = match self.kind {
             ValueType::Integer | ValueType::Number | ValueType::Boolean => value.clone(),
-            ValueType::Bytes if value.bytes().all(|byte| byte.is_ascii_digit()) => value.clone(),
+            ValueType::Bytes | ValueType::Time if value.bytes().all(|byte| byte.is_ascii_digit()) => {
+                value.clone()
+            }
             ValueType::List(separator) => {
                 let texts: Vec<String> = value.split(separator).map(|text| quoted(text.trim())).collect();
                 format!("[{}]", texts.join(", "))
             }
-            ValueType::Text | ValueType::Bytes => quoted(value),
+            ValueType::Text | ValueType::Bytes | ValueType::Time => quoted(value),
         };
         format!("{} = {shown}", self.name.to_lowercase())
     }
@@ -297,12 +299,13 @@ impl<'a> SettingsReader<'a> {
     where
         T: FromStr + Display + PartialOrd,
     {
-        self.number(variable, default, range, |text| text.parse().ok())
+        self.number(variable, ValueType::Integer, default, range, |text| text.parse().ok())
     }
 
     fn number<T>(
         &mut self,
         variable: &Variable,
+        kind: ValueType,
         default: T,
         range: RangeInclusive<T>,
         read: impl Fn(&str) -> Option<T>,
@@ -311,7 +314,7 @@ impl<'a> SettingsReader<'a> {
         T: Display + PartialOrd,
     {
         let allowed = format!("whole numbers from {} to {}", range.start(), range.end());
-        self.value(&variable.clone().of_type(ValueType::Integer), default, &allowed, |text| {
+        self.value(&variable.clone().of_type(kind), default, &allowed, |text| {
             let name = variable.name;
             let value = read(text).ok_or_else(|| format!("invalid integer in {name}; allowed: {allowed}"))?;
             if range.contains(&value) { Ok(value) } else { Err(out_of_range(&allowed)) }
@@ -330,7 +333,7 @@ impl<'a> SettingsReader<'a> {
             // What is left of a second would be lost.
             Err(_) => text.parse().ok().and_then(|TimeSpan(ms)| ms.is_multiple_of(1000).then_some(ms / 1000)),
         };
-        Duration::from_secs(self.number(variable, default.as_secs(), range, read))
+        Duration::from_secs(self.number(variable, ValueType::Time, default.as_secs(), range, read))
     }
 
     /// Milliseconds in a range; with a unit (`2s`) if wanted.
@@ -342,7 +345,7 @@ impl<'a> SettingsReader<'a> {
     ) -> Duration {
         let default = u64::try_from(default.as_millis()).unwrap_or(u64::MAX);
         let read = |text: &str| text.parse().ok().map(|TimeSpan(ms)| ms);
-        Duration::from_millis(self.number(variable, default, range, read))
+        Duration::from_millis(self.number(variable, ValueType::Time, default, range, read))
     }
 
     /// A ratio: finite and from 0 to 1.

@@ -24,6 +24,8 @@ const MAX_BYTES: u64 = 1 << 20;
 const SHOWN_BYTES: usize = 400;
 /// Permissions of everybody on the machine to read or write.
 const EVERYBODY: u32 = 0o006;
+/// How many wrong keys are told: a file with more is another program's.
+const MOST_PROBLEMS: usize = 100;
 /// The permission of everybody to write.
 const EVERYBODY_WRITES: u32 = 0o002;
 
@@ -131,16 +133,20 @@ fn parse(text: &str, place: &str, declared: &[Declared]) -> Result<Parsed, Strin
         }
     })?;
     let keys: Vec<&'static str> = declared.iter().map(|one| one.variable.name).collect();
-    let mut found = Vec::new();
-    for (key, value) in table.get_ref() {
-        let line = line_of(key.span().start);
-        found.push((line, read_key(key.get_ref(), value.get_ref(), declared, &keys)));
-    }
     // The table has them by name.
-    found.sort_by_key(|(line, _)| *line);
+    let mut found: Vec<_> =
+        table.get_ref().iter().map(|(key, value)| (key.span().start, key, value)).collect();
+    found.sort_by_key(|(at, ..)| *at);
     let (mut entries, mut problems) = Parsed::default();
-    for (line, read) in found {
-        match read {
+    for (at, key, value) in found {
+        if problems.len() >= MOST_PROBLEMS {
+            return Err(format!(
+                "line {}: {MOST_PROBLEMS} keys before it are wrong; is this the settings file of a node?",
+                line_of(at)
+            ));
+        }
+        let line = line_of(at);
+        match read_key(key.get_ref(), value.get_ref(), declared, &keys) {
             Ok((names, value)) => entries.push(Entry { names, value, line }),
             Err((key, message)) => problems.push(Problem {
                 variable: one_line(key, SHOWN_BYTES).into(),
@@ -191,8 +197,14 @@ fn read_key<'k>(
 /// A value in the words of a variable; none if it is of another type.
 fn as_text(value: &DeValue<'_>, kind: ValueType) -> Option<Zeroizing<String>> {
     let text = match (value, kind) {
-        (DeValue::String(text), ValueType::Text | ValueType::Bytes | ValueType::List(_)) => text.to_string(),
-        (DeValue::Integer(number), ValueType::Integer | ValueType::Bytes | ValueType::Number) => {
+        (
+            DeValue::String(text),
+            ValueType::Text | ValueType::Bytes | ValueType::Time | ValueType::List(_),
+        ) => text.to_string(),
+        (
+            DeValue::Integer(number),
+            ValueType::Integer | ValueType::Bytes | ValueType::Time | ValueType::Number,
+        ) => {
             match i128::from_str_radix(number.as_str(), number.radix()) {
                 Ok(number) => number.to_string(),
                 // Out of every range, which is said where the range is known.

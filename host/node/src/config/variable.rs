@@ -65,6 +65,8 @@ pub(super) enum ValueType {
     Boolean,
     /// A whole number, or a text with a unit.
     Bytes,
+    /// The same for a time.
+    Time,
     /// Texts, which the variable has with this character between them.
     List(char),
 }
@@ -78,6 +80,7 @@ impl ValueType {
             Self::Number => "number",
             Self::Boolean => "boolean",
             Self::Bytes => "bytes",
+            Self::Time => "time",
             Self::List(_) => "list",
         }
     }
@@ -90,6 +93,7 @@ impl ValueType {
             Self::Number => "a number",
             Self::Boolean => "`true` or `false`, without quotes",
             Self::Bytes => "a whole number, or a text with a unit such as \"512MiB\"",
+            Self::Time => "a whole number, or a text with a unit such as \"10min\"",
             Self::List(_) => "a list of texts",
         }
     }

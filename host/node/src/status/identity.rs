@@ -1,5 +1,6 @@
 //! Which node answers at an address.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,9 @@ pub struct NodeIdentity {
     pub version: String,
     /// Its `PLUGINS_DIR`, without links and relative parts.
     pub plugins_dir: PathBuf,
+    /// Its `STATUS_ADDR`; none if it is off, or chose a port.
+    #[serde(default)]
+    pub status_addr: Option<SocketAddr>,
 }
 
 impl NodeIdentity {
@@ -21,9 +25,10 @@ impl NodeIdentity {
         plugins_dir.canonicalize().is_ok_and(|meant| meant == self.plugins_dir)
     }
 
-    /// This process, with this `PLUGINS_DIR`.
-    pub(crate) fn of(plugins_dir: &Path) -> Self {
+    /// This process, with this `PLUGINS_DIR` and `STATUS_ADDR`.
+    pub(crate) fn of(plugins_dir: &Path, status_addr: Option<SocketAddr>) -> Self {
         Self {
+            status_addr: status_addr.filter(|addr| addr.port() != 0),
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             plugins_dir: plugins_dir.canonicalize().unwrap_or_else(|_| plugins_dir.to_owned()),
