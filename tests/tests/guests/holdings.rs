@@ -87,7 +87,7 @@ pub(crate) async fn what_the_host_holds_for_a_guest_counts_as_the_guests_memory(
     let mut shared = SharedNode::with_plugins(plugins, &[("COMPILE_TIMEOUT_SECS", "60")]).await;
     for (name, reason) in [
         ("globals", "bytes of memory to start with, and its limit `memory_bytes` is 1MiB"),
-        ("elements", "bytes of memory to start with, and its limit `memory_bytes` is 16777216"),
+        ("elements", "bytes of memory to start with, and its limit `memory_bytes` is 16MiB"),
         ("tables", "it reached instances of 64"),
         ("stack_at_start", "its limit `stack_bytes` of 1MiB"),
         ("resources_at_start", "it reached handles of 1024 in `describe`"),

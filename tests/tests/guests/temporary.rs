@@ -47,7 +47,7 @@ def run(task):
     with tempfile.SpooledTemporaryFile(max_size=10) as file:
         file.write(b"rolled over to the disk")
     assert os.listdir("/tmp") == [], os.listdir("/tmp")
-    task.put_file("whole.txt", "whole.txt")
+    task.write_file("whole.txt", "whole.txt")
 "#;
 
 #[test]
