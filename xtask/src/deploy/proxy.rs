@@ -22,6 +22,11 @@ pub(super) fn check(project: &Project) -> Result<()> {
             return Ok(());
         }
     };
+    // Out of its package, and not installed: what it is linked to may not be here.
+    if !Cmd::new(&nginx).arg("-v").works() {
+        skipped("the proxy as nginx reads it", "nginx");
+        return Ok(());
+    }
     if !Cmd::new("openssl").arg("version").works() {
         skipped("the proxy as nginx reads it", "openssl");
         return Ok(());
