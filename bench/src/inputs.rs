@@ -102,6 +102,9 @@ fn start(who: Who, devnet: &Devnet, dir: &TempDir) -> Result<NodeProcess> {
         return Ok(NodeProcess::start(&reference_binary(), &[], &variables));
     }
     std::fs::copy(README.path(), plugins.join("count.wasm")).context("copying the runner of the README")?;
+    // A thousand inputs are enough for most runners.
+    std::fs::write(plugins.join("count.toml"), "[limits]\ninput_requests = 1000000\n")
+        .context("writing the policy of the runner")?;
     Ok(NodeProcess::start(&node_binary(), &["run"], &variables))
 }
 

@@ -101,7 +101,9 @@ async fn starts(count: usize) -> Result<()> {
 
 async fn idle(time: Duration) -> Result<()> {
     let site = Site::new(1).await?;
-    let (mut node, _) = site.start(&[]).await?;
+    // As often as it asks for work without settings: tests let it ask more often.
+    let usual = [("POLL_BACKOFF_MS_MIN", String::new()), ("POLL_BACKOFF_MS_MAX", String::new())];
+    let (mut node, _) = site.start(&usual).await?;
     let pid = node.id().to_string();
     tokio::time::sleep(SETTLE).await;
     let before = cost(&pid)?;
