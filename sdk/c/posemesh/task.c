@@ -12,24 +12,6 @@
 /* The longest reason and the longest line of the log, in bytes. */
 #define MAX_TEXT 4096
 
-void *pm_alloc(size_t size) {
-  return pm_resize(NULL, size);
-}
-
-void *pm_resize(void *memory, size_t size) {
-  void *there = realloc(memory, size > 0 ? size : 1);
-  if (there == NULL) {
-    fprintf(stderr, "out of memory: %zu bytes were asked for\n", size);
-    abort();
-  }
-  return there;
-}
-
-char *pm_copy(const char *text) {
-  size_t size = strlen(text) + 1;
-  return memcpy(pm_alloc(size), text, size);
-}
-
 /* How many bytes the character at `text` has; 0 if it is none. */
 static size_t character(const unsigned char *text) {
   if (text[0] < 0x80) return 1;

@@ -8,6 +8,7 @@ mod project;
 mod python;
 mod rust;
 mod ts;
+mod with_make;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -1,10 +1,8 @@
 //! The project of a runner in Go, with the SDK, its bindings and the contract beside it.
 
-use wasi_preview1_component_adapter_provider::WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER;
-
 use crate::commands::plugin::new::embedded::embedded;
-use crate::commands::plugin::new::project::{Project, ProjectName, with_sdk};
-use crate::commands::plugin::written::NewFile;
+use crate::commands::plugin::new::project::{Project, ProjectName};
+use crate::commands::plugin::new::with_make;
 
 const TEMPLATE: [(&str, &str); 14] = embedded! { "templates/go":
     "Makefile"
@@ -55,23 +53,9 @@ const SDK: [(&str, &str); 29] = embedded! { "go":
     "posemesh/task.go"
 };
 
-/// Where the template's Makefile looks for what turns WASI 0.1, which Go speaks, into WASI 0.2.
-const ADAPTER: &str = "posemesh/wasi_snapshot_preview1.reactor.wasm";
-
 /// The project of a name.
 pub(super) fn project(name: &ProjectName) -> Project {
-    let component = format!("{}.wasm", name.in_code());
-    let mut files = with_sdk(name, &TEMPLATE, &SDK);
-    files.push(NewFile { path: ADAPTER.into(), bytes: WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER.into() });
-    Project {
-        files,
-        next: vec![
-            "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt".to_owned(),
-            "make test".to_owned(),
-            "make".to_owned(),
-            format!("posemesh-node plugin test {component} cases"),
-        ],
-    }
+    with_make::project(name, &TEMPLATE, &SDK)
 }
 
 #[cfg(test)]
@@ -90,7 +74,6 @@ mod tests {
 
     #[test]
     fn the_adapter_lies_where_the_makefile_looks_for_it() {
-        let makefile = TEMPLATE.iter().find(|(path, _)| *path == "Makefile");
-        assert!(makefile.is_some_and(|(_, text)| text.contains(&format!("ADAPTER := {ADAPTER}\n"))));
+        assert!(with_make::finds_the_adapter(&TEMPLATE));
     }
 }
