@@ -1,53 +1,55 @@
 //! A whole node: the subsystems, put together.
 
 mod error;
+mod limits;
+mod serving;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use serde_json::json;
-use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 use tokio::net::UnixListener;
 use tokio::sync::watch;
-use tokio::task::spawn_blocking;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::admission::{Admission, LiveBudget, MemoryBudget, TroubleBoard, scratch_share};
+use crate::admission::{Admission, LiveBudget, TroubleBoard};
 use crate::audit::AuditLog;
 use crate::auth::identity::Identity;
 use crate::config::Config;
-use crate::control::{ControlError, ControlSocket, SocketPlace};
+use crate::control::ControlSocket;
 use crate::dms::DmsClient;
 use crate::folders;
 use crate::journal::OrphanedLease;
 use crate::lease::DomainPortOpener;
 use crate::records::TaskRecords;
+use crate::registration::Membership;
 use crate::registration::legacy::LegacyServer;
 use crate::registration::membership::MembershipTask;
-use crate::registration::{Membership, RegistrationStatus};
 use crate::reload::Reload;
 use crate::shutdown::Shutdown;
 use crate::status::{
-    About, Link, Readiness, StatusServer, StatusSources, Streams, WatchedFolders, host_name, serve_local,
+    About, Link, Readiness, StatusServer, StatusSources, Streams, WatchedFolders, host_name,
 };
 use crate::workdir::WorkDirs;
 use crate::worker::{Worker, WorkerParts};
 use posemesh_domain_client::DomainClient;
 use posemesh_net::clock::SystemClock;
 use posemesh_net::http::peer;
-use posemesh_net::retry::uniform;
-use posemesh_plugin_host::load::{Loader, LoaderSettings, RunnerEngine};
+use posemesh_plugin_host::load::{Loader, RunnerEngine};
 use posemesh_plugin_host::registry::{Registry, RegistrySettings, Scan};
 use posemesh_plugin_host::sandbox::SandboxMode;
 use posemesh_runner_api::runner::Runners as _;
 use posemesh_text::one_line;
 
 use error::StartFailure;
+use limits::{limits_of_machine, memory_file};
+use serving::{
+    control_socket, follow_registration, register_after, serve_control, serve_legacy, serve_status,
+};
 
 pub use crate::records::LeaseTotals;
 pub use crate::reload::ReadSettings;
@@ -389,117 +391,6 @@ impl Node {
             dms: link(&config.dms_base_url),
             work_dir: config.paths.work.clone(),
             cache_dir: config.paths.cache.clone(),
-        }
-    }
-}
-
-/// Where it is kept who served which capability. Several nodes may share WORK_DIR, each with runners of its own.
-async fn memory_file(config: &Config) -> PathBuf {
-    let plugins = config.paths.plugins.clone();
-    // A link to it, or a relative path, is the same folder.
-    let looked = spawn_blocking(move || plugins.canonicalize().unwrap_or(plugins)).await;
-    let plugins = looked.unwrap_or_else(|_| config.paths.plugins.clone());
-    let digest = hex::encode(Sha256::digest(plugins.as_os_str().as_encoded_bytes()));
-    config.paths.work.join(format!("runners-{}.json", digest.get(..16).unwrap_or_default()))
-}
-
-/// The memory for all tasks, and the limits of runners that follow from what the machine has: no runner gets more memory
-/// than there is, and one that says nothing of its scratch space gets its share of the disk at most.
-async fn limits_of_machine(config: &Config, work_dirs: &Arc<WorkDirs>) -> (MemoryBudget, LoaderSettings) {
-    let (set, tasks) = (config.memory_budget, config.worker.max_concurrency);
-    let dirs = work_dirs.clone();
-    // These ask the kernel and a file system, which may take a while.
-    let asked = spawn_blocking(move || {
-        let budget = set.map_or_else(MemoryBudget::of_machine, MemoryBudget::of);
-        (budget, scratch_share(dirs.path(), tasks))
-    });
-    let unknown = (MemoryBudget::of(u64::MAX / 2), (u64::MAX, u64::MAX));
-    let (budget, (bytes, files)) = asked.await.unwrap_or(unknown);
-    let mut loader = config.loader.clone();
-    loader.sandbox.folder = Some(work_dirs.guests());
-    loader.maximum.memory_bytes = loader.maximum.memory_bytes.min(budget.largest_runner());
-    loader.defaults.scratch_bytes = loader.defaults.scratch_bytes.min(bytes);
-    loader.defaults.scratch_files = loader.defaults.scratch_files.min(files);
-    tracing::info!(
-        memory_budget = budget.bytes(),
-        scratch_bytes = loader.defaults.scratch_bytes,
-        "what tasks may use"
-    );
-    (budget, loader)
-}
-
-/// Registers and logs in after a random wait of at most `splay`.
-async fn register_after(splay: Duration, membership: MembershipTask, stop: CancellationToken) {
-    let wait = uniform(Duration::ZERO, splay);
-    if !wait.is_zero() {
-        tracing::info!(
-            wait_ms = wait.as_millis() as u64,
-            "waiting before the registration (START_SPLAY_SECS)"
-        );
-        stop.run_until_cancelled(sleep(wait)).await;
-    }
-    membership.run(stop).await;
-}
-
-/// The node's Unix socket. One at a place that somebody chose has to be there; without its own a node can do its work.
-async fn control_socket(
-    place: &SocketPlace,
-    work_dirs: &WorkDirs,
-) -> Result<Option<(ControlSocket, UnixListener)>, ControlError> {
-    let (path, is_chosen) = match place {
-        SocketPlace::Off => return Ok(None),
-        SocketPlace::Own => (work_dirs.control_socket(), false),
-        SocketPlace::At(path) => (path.clone(), true),
-    };
-    match ControlSocket::bind(path).await {
-        Ok(bound) => {
-            tracing::info!(
-                path = one_line(bound.0.path().display(), SHOWN_BYTES),
-                "the control socket listens"
-            );
-            Ok(Some(bound))
-        }
-        Err(error) if is_chosen => Err(error),
-        Err(error) => {
-            tracing::warn!("{error}; commands on this machine need STATUS_ADDR and the ADMIN_TOKEN");
-            Ok(None)
-        }
-    }
-}
-
-async fn serve_control(
-    control: Option<(ControlSocket, UnixListener)>,
-    sources: StatusSources,
-    stop: CancellationToken,
-) {
-    if let Some(control) = control {
-        serve_local(control, sources, stop).await;
-    }
-}
-
-async fn serve_status(server: Option<StatusServer>, sources: StatusSources, stop: CancellationToken) {
-    if let Some(server) = server {
-        server.serve(sources, stop).await;
-    }
-}
-
-async fn serve_legacy(server: Option<LegacyServer>, stop: CancellationToken) {
-    if let Some(server) = server {
-        server.run(stop).await;
-    }
-}
-
-/// Tells the worker whether the node is registered.
-async fn follow_registration(
-    mut status: watch::Receiver<RegistrationStatus>,
-    registered: &watch::Sender<bool>,
-    stop: CancellationToken,
-) {
-    loop {
-        registered.send_replace(*status.borrow_and_update() == RegistrationStatus::Registered);
-        tokio::select! {
-            () = stop.cancelled() => return,
-            changed = status.changed() => if changed.is_err() { return },
         }
     }
 }
