@@ -143,7 +143,8 @@ impl FailureContext<'_> {
     fn trapped(&self, trap: &str, details: &mut Map<String, Value>) -> (FailureKind, String) {
         details.insert("trap".to_owned(), json!(trap));
         let reason = match own_words(&self.log.tail().0, MAX_TEXT) {
-            Some(words) => format!("the runner {words}"),
+            // Beside the trap and not in its place: they may be of an error that the runner coped with.
+            Some(words) => format!("the runner {words} ({trap})"),
             None => format!("the runner trapped: {trap}"),
         };
         (FailureKind::Trap, self.with_refusal(reason, details))
