@@ -1,9 +1,11 @@
 //! Runs other programs: shows the command line, enforces a time limit, and says what helps when a program
 //! fails.
 
+mod threads;
+
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write as _};
 use std::path::Path;
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
@@ -14,6 +16,15 @@ use anyhow::{Context, Result, anyhow, bail};
 /// (ring's does) would run again, and everything above them would be rebuilt, each time a build is started
 /// from here after one that was started by hand, and the other way round.
 const SET_BY_CARGO_RUN: [&str; 4] = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_NAME"];
+
+/// How a program ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    Success,
+    Failure,
+    /// At its time limit.
+    Killed,
+}
 
 /// A program to run.
 pub(crate) struct Cmd {
@@ -91,10 +102,15 @@ impl Cmd {
         self
     }
 
-    /// Kills the program after `limit`, which then is an error. Counts for [`Cmd::run`] only.
+    /// Kills the program after `limit`. Counts for [`Cmd::run`], of which it is an error then, and [`Cmd::run_into`].
     pub(crate) fn time_limit(mut self, limit: Duration) -> Self {
         self.time_limit = Some(limit);
         self
+    }
+
+    /// As [`Cmd::time_limit`], on a command that is there.
+    pub(crate) fn set_time_limit(&mut self, limit: Duration) {
+        self.time_limit = Some(limit);
     }
 
     /// Sends the program's standard error to `file`. Counts for [`Cmd::run`] only.
@@ -155,15 +171,32 @@ impl Cmd {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    /// Runs the program without showing it, with both of its streams going to the file `path`. Whether it succeeded.
+    /// Runs the program without showing it, with both of its streams going to the file `path`. Whether it succeeded, unless
+    /// it took longer than its time limit: then the file ends with what its threads were doing when it was killed.
     ///
     /// # Errors
     /// If it can't be started, or the file can't be written.
-    pub(crate) fn run_into(&self, path: &Path) -> Result<bool> {
+    pub(crate) fn run_into(&self, path: &Path) -> Result<Ending> {
         let file = File::create(path).with_context(|| format!("write {}", path.display()))?;
+        let mut end = file.try_clone().with_context(|| format!("write {}", path.display()))?;
         let expression = self.expression().stdin_null().stderr_to_stdout().stdout_file(file);
-        let output = expression.run().map_err(|error| self.not_started(&error))?;
-        Ok(output.status.success())
+        let program = expression.start().map_err(|error| self.not_started(&error))?;
+        let waiting = || format!("wait for `{}`", self.line());
+        let output = match self.time_limit {
+            None => Some(program.wait().with_context(waiting)?),
+            Some(limit) => program.wait_timeout(limit).with_context(waiting)?,
+        };
+        if let Some(output) = output {
+            return Ok(if output.status.success() { Ending::Success } else { Ending::Failure });
+        }
+        let threads: String = program.pids().into_iter().map(threads::of).collect();
+        program.kill().with_context(|| format!("kill `{}`", self.line()))?;
+        // Only to collect the exit status: the kill is what is told.
+        let _ = program.wait();
+        let limit = self.time_limit.unwrap_or_default().as_secs();
+        write!(end, "\nkilled: it took longer than {limit} s. Its threads:\n{threads}")
+            .with_context(|| format!("write {}", path.display()))?;
+        Ok(Ending::Killed)
     }
 
     /// Whether the program can be started and succeeds. Nothing is shown.

@@ -13,9 +13,11 @@ mod programs;
 use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 
+use crate::process::Ending;
 use crate::project::Project;
 use arguments::Arguments;
 use machine::cores;
@@ -24,6 +26,8 @@ use pool::Job;
 
 /// How many programs may fail and are run again.
 const MOST_UNSTEADY: usize = 2;
+/// How long a program may run: several times what the longest takes on a busy machine. One that takes longer hangs.
+const MOST_TIME: Duration = Duration::from_secs(1200);
 
 /// Builds the tests that `args` select, which are arguments of `cargo test`, and runs them. `paths` are variables for
 /// every test program.
@@ -46,6 +50,7 @@ pub(crate) fn test(project: &Project, args: &[OsString], paths: &[(&str, PathBuf
     jobs.sort_by_key(Job::begins);
     for job in &mut jobs {
         job.set(paths);
+        job.limit(MOST_TIME);
     }
     let at_once = cores().max(2);
     let folder = project.target.join("test-output");
@@ -70,7 +75,7 @@ fn run(jobs: Vec<Job>, at_once: usize, folder: &Path) -> Result<Vec<Outcome>> {
         let outcome = Outcome::of(&ended)?;
         show(&outcome);
         outcomes.push(outcome);
-        if !ended.ok {
+        if ended.how != Ending::Success {
             failed.push(ended.job);
         }
         Ok(())

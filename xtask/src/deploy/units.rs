@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 
 use super::skip::skipped;
-use crate::process::Cmd;
+use crate::process::{Cmd, Ending};
 use crate::project::Project;
 
 const UNITS: [&str; 2] = ["posemesh-node.service", "posemesh-node@.service"];
@@ -36,7 +36,7 @@ pub(super) fn check(project: &Project) -> Result<()> {
         let said = folder.join("said");
         let verified = Cmd::new("systemd-analyze").args(["verify", "--man=no"]).arg(&copy).run_into(&said)?;
         let said = fs::read_to_string(&said)?;
-        if !verified || !said.trim().is_empty() {
+        if verified != Ending::Success || !said.trim().is_empty() {
             bail!("{unit}: {}", said.trim());
         }
         let security = Cmd::new("systemd-analyze").args(["security", "--offline=true", "--no-pager"]);

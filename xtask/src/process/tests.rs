@@ -40,6 +40,19 @@ fn a_program_that_hangs_is_killed_at_its_time_limit() {
 }
 
 #[test]
+fn what_a_program_did_that_hangs_is_at_the_end_of_its_output() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("output.txt");
+    let cmd = Cmd::new("sh").args(["-c", "echo begun; exec sleep 60"]).time_limit(Duration::from_millis(500));
+    assert_eq!(cmd.run_into(&path).unwrap(), Ending::Killed);
+    let output = std::fs::read_to_string(&path).unwrap();
+    assert!(output.starts_with("begun\n\nkilled: it took longer than 0 s"), "{output}");
+    assert!(!cfg!(target_os = "linux") || output.contains("\n  sleep "), "{output}");
+    let well = Cmd::new("true").time_limit(Duration::from_secs(60));
+    assert_eq!(well.run_into(&path).unwrap(), Ending::Success);
+}
+
+#[test]
 fn environment_and_directory_reach_the_program() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().canonicalize().unwrap();

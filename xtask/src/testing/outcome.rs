@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use crate::process::Ending;
 use crate::testing::machine::read;
 use crate::testing::pool::Ended;
 
@@ -11,6 +12,8 @@ use crate::testing::pool::Ended;
 pub(super) struct Outcome {
     pub(super) name: String,
     pub(super) ok: bool,
+    /// The tests that were running when the program was killed at its time limit.
+    hung: Option<Vec<String>>,
     /// Whether it failed beside the others, and passed alone.
     pub(super) unsteady: bool,
     took: Duration,
@@ -26,7 +29,7 @@ impl Outcome {
     /// # Errors
     /// If that can't be read.
     pub(super) fn of(ended: &Ended) -> Result<Self> {
-        let Ended { job, output, took, ok } = ended;
+        let Ended { job, output, took, how } = ended;
         let output = read(output)?;
         let (mut passed, mut failed, mut ignored) = (0, 0, 0);
         // Doc tests print one for each library.
@@ -35,8 +38,9 @@ impl Outcome {
             failed += count(line, " failed");
             ignored += count(line, " ignored");
         }
-        let (name, ok, took) = (job.name.clone(), *ok, *took);
-        Ok(Self { name, ok, unsteady: false, took, passed, failed, ignored, output })
+        let hung = (*how == Ending::Killed).then(|| running(&output));
+        let (name, ok, took) = (job.name.clone(), *how == Ending::Success, *took);
+        Ok(Self { name, ok, hung, unsteady: false, took, passed, failed, ignored, output })
     }
 
     /// Whether there is nothing to tell: no test of it was asked for.
@@ -58,6 +62,9 @@ impl Outcome {
         if self.ignored > 0 {
             counts.push(format!("{} ignored", self.ignored));
         }
+        if let Some(tests) = &self.hung {
+            counts = vec![format!("killed at its time limit; running: {}", tests.join(", "))];
+        }
         format!("{word:<8} {:>5.1} s  {:<40} {}", self.took.as_secs_f64(), self.name, counts.join(", "))
     }
 
@@ -66,6 +73,13 @@ impl Outcome {
         let begins = self.output.find("\nfailures:\n").and_then(|at| self.output.get(at + 1..));
         begins.unwrap_or(&self.output).trim_end()
     }
+}
+
+/// The tests that the harness has said to run for long, and has told no end of.
+fn running(output: &str) -> Vec<String> {
+    let tests = output.lines().filter_map(|line| line.strip_prefix("test ")?.split_once(" has been running"));
+    let is_over = |test: &str| output.contains(&format!("\ntest {test} ... "));
+    tests.map(|(test, _)| test.to_owned()).filter(|test| !is_over(test)).collect()
 }
 
 /// The number before `what` in a line `test result: ok. 3 passed; 0 failed; ...`.
@@ -82,11 +96,15 @@ mod tests {
     use crate::testing::pool::Job;
 
     fn outcome(ok: bool, printed: &str) -> Outcome {
+        ended(if ok { Ending::Success } else { Ending::Failure }, printed)
+    }
+
+    fn ended(how: Ending, printed: &str) -> Outcome {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), printed).unwrap();
         let took = Duration::from_millis(64_370);
         let job = Job { name: "tests: status".to_owned(), command: Cmd::new("status"), begins: 0 };
-        Outcome::of(&Ended { job, output: file.path().to_owned(), took, ok }).unwrap()
+        Outcome::of(&Ended { job, output: file.path().to_owned(), took, how }).unwrap()
     }
 
     #[test]
@@ -116,6 +134,17 @@ mod tests {
         let outcome = outcome(false, "test a ...\nsegmentation fault\n");
         assert_eq!(outcome.failures(), "test a ...\nsegmentation fault");
         assert!(!outcome.is_empty(), "however few results it printed");
+    }
+
+    #[test]
+    fn the_tests_that_hung_are_named() {
+        let printed = "test a ... ok\ntest b has been running for over 60 seconds\n\
+                       test c has been running for over 60 seconds\ntest b ... ok\n";
+        let line = ended(Ending::Killed, printed).line();
+        assert!(
+            line.starts_with("FAILED") && line.ends_with("killed at its time limit; running: c"),
+            "{line}"
+        );
     }
 
     #[test]

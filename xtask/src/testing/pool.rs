@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::process::Cmd;
+use crate::process::{Cmd, Ending};
 
 /// How often it is said what is still running when nothing ends.
 const STILL_RUNNING: Duration = Duration::from_secs(60);
@@ -35,6 +35,11 @@ impl Job {
         }
     }
 
+    /// Has it killed when it takes longer.
+    pub(super) fn limit(&mut self, limit: Duration) {
+        self.command.set_time_limit(limit);
+    }
+
     /// The name of its output's file.
     fn file(&self) -> String {
         let plain = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' };
@@ -48,8 +53,8 @@ pub(super) struct Ended {
     /// Everything that it printed, on both streams in their order.
     pub(super) output: PathBuf,
     pub(super) took: Duration,
-    /// Whether it said that all is well.
-    pub(super) ok: bool,
+    /// Whether it said that all is well, if it said anything in its time.
+    pub(super) how: Ending,
 }
 
 /// Runs the programs, `at_once` at a time and in their order, and hands on each when it has ended. Output goes to files in
@@ -116,8 +121,8 @@ pub(super) fn run(
 
 fn run_one(job: Job, folder: &Path, began: Instant) -> Result<Ended> {
     let output = folder.join(job.file());
-    let ok = job.command.run_into(&output).with_context(|| format!("run {}", job.name))?;
-    Ok(Ended { job, output, took: began.elapsed(), ok })
+    let how = job.command.run_into(&output).with_context(|| format!("run {}", job.name))?;
+    Ok(Ended { job, output, took: began.elapsed(), how })
 }
 
 /// What is running, and for how long.
@@ -139,7 +144,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut all = Vec::new();
         let ended = |ended: Ended| {
-            all.push((ended.job.name, ended.ok, fs::read_to_string(ended.output)?));
+            all.push((ended.job.name, ended.how == Ending::Success, fs::read_to_string(ended.output)?));
             Ok(())
         };
         run(jobs, at_once, folder.path(), ended).unwrap();

@@ -327,7 +327,8 @@ mod tests {
         drop(reader);
         // What waited is written by the thread; a line that comes then is preceded by the notice.
         while !String::from_utf8_lossy(&written.lock().unwrap()).contains("\"line\":2000}") {
-            thread::yield_now();
+            // Long enough that the thread gets the lock.
+            thread::sleep(Duration::from_millis(5));
         }
         queue.write_all(b"{\"last\":true}\n").unwrap();
         drop(guard);

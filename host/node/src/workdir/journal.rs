@@ -265,11 +265,16 @@ pub(super) fn read(path: &Path) -> Vec<OrphanedLease> {
 mod tests {
     use super::*;
 
+    fn wait_for(done: impl Fn() -> bool) {
+        assert!((0..30_000).any(|_| done() || {
+            std::thread::sleep(Duration::from_millis(2));
+            false
+        }));
+    }
+
     fn until(path: &Path, want: &[Uuid]) {
         let want: Vec<_> = want.iter().map(|task_id| OrphanedLease { task_id: *task_id }).collect();
-        while read(path) != want {
-            std::thread::yield_now();
-        }
+        wait_for(|| read(path) == want);
     }
 
     #[tokio::test]
@@ -292,9 +297,7 @@ mod tests {
         journal.end(three);
         until(&path, &[]);
         assert!(journal.is_empty());
-        while std::fs::metadata(&path).unwrap().len() > 0 {
-            std::thread::yield_now();
-        }
+        wait_for(|| std::fs::metadata(&path).unwrap().len() == 0);
     }
 
     /// Puts something else in the place of a file.

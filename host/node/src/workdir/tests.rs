@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
+use std::time::Duration;
+
 use super::*;
 
 const OWNER: &str = "dms wallet";
@@ -155,11 +157,17 @@ async fn a_cleaner_of_temporary_files_does_not_give_a_living_nodes_directory_awa
     assert!(task.disk().path().exists(), "the second node leaves what the first one uses");
 }
 
-/// Removes a folder with all that is in it, while the journal's thread may be looking whether its file is still there.
+/// Removes a folder with all that is in it, while the journal's thread may be making its file anew.
 fn take_away(folder: &Path) {
-    while folder.exists() {
+    let gone = (0..1000).any(|_| {
         let _ = fs::remove_dir_all(folder);
-    }
+        let gone = !folder.exists();
+        if !gone {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        gone
+    });
+    assert!(gone, "{} can't be removed: {:?}", folder.display(), fs::remove_dir_all(folder));
 }
 
 #[tokio::test]
