@@ -82,6 +82,8 @@ async fn what_is_done_to_the_node_and_what_it_decides_is_recorded_a_line_each() 
     wait_for(&path, "withdrawn", of("spin"), &node).await;
     assert_eq!(node.terminate().await, 0, "{}", node.log());
     assert_eq!(events(&path, "node_ended").len(), 1);
+    let wishes: Vec<_> = events(&path, "wish").iter().map(|line| line["wish"].clone()).collect();
+    assert_eq!(wishes, ["stop"], "SIGTERM");
     let text = fs::read_to_string(&path).expect("there");
     let numbers: Vec<Value> =
         text.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON")["line"].clone()).collect();

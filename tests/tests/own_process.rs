@@ -133,3 +133,62 @@ async fn the_mark_of_the_handover_alone_takes_nothing_over() {
         .expect("read");
     assert!(has(&own, "POSEMESH_NODE_HANDED_OVER"));
 }
+
+/// Another user than root, who owns nothing.
+const NOBODY: &str = "65534";
+/// Runs a program as another user.
+const SETPRIV: &str = "/usr/bin/setpriv";
+
+fn as_nobody(program: &str, args: &[&str]) -> Vec<String> {
+    let user = ["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups", program];
+    user.iter().chain(args).map(|word| (*word).to_owned()).collect()
+}
+
+/// Whether a process of another user can read the environment and the descriptors of a process.
+fn nobody_can_look_into(id: u32) -> bool {
+    let look = |program: &str, file: &str| {
+        let args = as_nobody(program, &[&format!("/proc/{id}/{file}")]);
+        std::process::Command::new(SETPRIV).args(args).output().expect("started").status.success()
+    };
+    look("/bin/cat", "environ") || look("/bin/ls", "fd/") || look("/bin/cat", "maps")
+}
+
+#[tokio::test]
+async fn another_process_of_the_nodes_user_can_not_look_into_it_or_into_what_it_starts() {
+    let is_root = fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
+    if !is_root || !Path::new(SETPRIV).exists() {
+        eprintln!("skipped: only root can become another user (with {SETPRIV})");
+        return;
+    }
+    let scene = Scene::new().await;
+    // Wherever the program was built, another user may not get there.
+    let program = scene.work().join("posemesh-node");
+    fs::copy(node_binary(), &program).expect("a copy");
+    for folder in [scene.work().to_owned(), scene.plugins()] {
+        let owned = std::process::Command::new("chown").args(["-R", NOBODY]).arg(folder).status();
+        assert!(owned.expect("started").success());
+    }
+    let args = as_nobody(program.to_str().expect("UTF-8"), &["run"]);
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let mut node = NodeProcess::start(Path::new(SETPRIV), &args, &scene.variables);
+    scene.wait_for_work_wanted(&node).await;
+    // The same user's, as anything else is.
+    let other = as_nobody("/bin/sleep", &["600"]);
+    let mut other = std::process::Command::new(SETPRIV).args(other).spawn().expect("started");
+    let began = Instant::now();
+    while !nobody_can_look_into(other.id()) {
+        assert!(began.elapsed() < TIMEOUT, "this user looks into its other processes");
+    }
+    other.kill().expect("it runs");
+    other.wait().expect("it ended");
+    assert!(!nobody_can_look_into(node.id()), "the node");
+    let task = scene.submit_noop(Duration::from_millis(1));
+    let end = scene.wait_for_end(task, &node).await;
+    assert_eq!(end.status, posemesh_devnet::TaskStatus::Completed, "{}", node.log());
+    let children = children_of(node.id());
+    assert!(!children.is_empty(), "the sandbox process waits for the next task:\n{}", node.log());
+    for child in children {
+        assert!(!nobody_can_look_into(child), "a sandbox process");
+    }
+    assert_eq!(node.terminate().await, 0, "{}", node.log());
+}

@@ -15,7 +15,7 @@ const REFERENCE_COPIES: u64 = 3;
 /// Why a node is not asked to copy an artifact of this size: the machine would run out of memory.
 pub(crate) fn too_much(kind: NodeKind, bytes: u64) -> Result<Option<String>> {
     let (needed, available) = (bytes.saturating_mul(REFERENCE_COPIES), available()?);
-    if kind == NodeKind::Ours || needed <= available {
+    if kind != NodeKind::Reference || needed <= available {
         return Ok(None);
     }
     Ok(Some(format!(

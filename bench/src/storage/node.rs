@@ -42,6 +42,10 @@ impl<'a> MeasuredNode<'a> {
         let before = devnet.requests().len() as u64;
         let process = match kind {
             NodeKind::Ours => NodeProcess::start(&node_binary(), &["run"], &variables),
+            NodeKind::InProcess => {
+                variables.insert("SANDBOX".to_owned(), "off".to_owned());
+                NodeProcess::start(&node_binary(), &["run"], &variables)
+            }
             NodeKind::Reference => {
                 let temporary = site.path("temporary").display().to_string();
                 variables.insert("TMPDIR".to_owned(), temporary);
@@ -112,7 +116,7 @@ impl<'a> MeasuredNode<'a> {
     /// Stops it. The reference does not handle SIGTERM.
     pub(crate) async fn end(mut self) {
         match self.kind {
-            NodeKind::Ours => drop(self.process.terminate().await),
+            NodeKind::Ours | NodeKind::InProcess => drop(self.process.terminate().await),
             NodeKind::Reference => self.process.kill().await,
         }
     }

@@ -1,4 +1,4 @@
-//! The two nodes that are compared.
+//! The nodes that are compared.
 
 use std::fmt;
 
@@ -9,6 +9,8 @@ use posemesh_tests::guests::COPY;
 pub(crate) enum NodeKind {
     /// The node of this project.
     Ours,
+    /// The same with its runners in its own process: what the sandbox costs.
+    InProcess,
     /// The published reference node.
     Reference,
 }
@@ -17,6 +19,7 @@ impl fmt::Display for NodeKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Ours => "posemesh-node",
+            Self::InProcess => "posemesh-node, SANDBOX=off",
             Self::Reference => "posemesh-compute-node 0.3.3",
         })
     }
@@ -26,7 +29,7 @@ impl NodeKind {
     /// Capability of the runner that copies.
     pub(crate) fn capability(self) -> &'static str {
         match self {
-            Self::Ours => COPY.capability,
+            Self::Ours | Self::InProcess => COPY.capability,
             Self::Reference => "/posemesh/reference/v1",
         }
     }

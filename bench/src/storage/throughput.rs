@@ -7,7 +7,7 @@ use anyhow::Result;
 use posemesh_devnet::Devnet;
 use uuid::Uuid;
 
-use crate::cpu::processor_time;
+use crate::cpu::{cost, processor_time};
 use crate::sample::{Sample, ThreeDigits};
 use crate::size::Size;
 use crate::storage::curl;
@@ -53,7 +53,7 @@ impl Times {
 /// Prints the table.
 pub(crate) async fn measure(site: &Site, options: &Options, curl: &str) -> Result<()> {
     let bytes = options.throughput_bytes;
-    let mut all = vec![Copier::Node(NodeKind::Ours), Copier::Curl];
+    let mut all = vec![Copier::Node(NodeKind::Ours), Copier::Node(NodeKind::InProcess), Copier::Curl];
     let mut refused = None;
     if options.reference_bytes.0 > 0 {
         refused = too_much(NodeKind::Reference, bytes.0)?;
@@ -137,10 +137,10 @@ async fn by_node(site: &Site, devnet: &Devnet, kind: NodeKind, (input, bytes): (
     let node = MeasuredNode::start(site, devnet, kind).await?;
     let pid = node.pid();
     site::warm(devnet, input).await?;
-    let before = [processor_time(&pid)?.own, processor_time("self")?.own];
+    let before = (cost(&pid)?, processor_time("self")?.own);
     let copied = node.copy(input, bytes).await?;
-    let after = [processor_time(&pid)?.own, processor_time("self")?.own];
+    let (used, servers) = (cost(&pid)?.since(before.0), processor_time("self")?.own - before.1);
     node.end().await;
-    let [own, servers] = [after[0] - before[0], after[1] - before[1]];
-    Ok(Copy { took: copied.took, used: [own, servers] })
+    // With the sandbox process, which waits for the next task.
+    Ok(Copy { took: copied.took, used: [used.own + used.children, servers] })
 }

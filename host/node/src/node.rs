@@ -3,6 +3,7 @@
 mod error;
 mod limits;
 mod serving;
+mod wishes;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,6 +51,7 @@ use limits::{limits_of_machine, memory_file};
 use serving::{
     control_socket, follow_registration, register_after, serve_control, serve_legacy, serve_status,
 };
+use wishes::record_wishes;
 
 pub use crate::records::LeaseTotals;
 pub use crate::reload::ReadSettings;
@@ -252,9 +254,10 @@ impl Node {
                 stop.cancel();
                 totals
             };
-            let (totals, _, (), (), (), ()) = tokio::join!(
+            let (totals, _, (), (), (), (), ()) = tokio::join!(
                 work,
                 stop.run_until_cancelled(shutdown.end_pauses()),
+                record_wishes(self.audit.clone(), shutdown, stop.clone()),
                 admission.watch(stop.clone()),
                 register_after(self.config.start_splay, membership_task, stop.clone()),
                 self.registry.watch(stop.clone()),
