@@ -5,7 +5,7 @@ use std::fmt;
 use posemesh_tests::guests::COPY;
 
 /// Which node is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum NodeKind {
     /// The node of this project.
     Ours,

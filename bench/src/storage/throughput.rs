@@ -18,10 +18,10 @@ use crate::storage::options::Options;
 use crate::storage::site::{self, Site};
 
 /// The program that copies.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Copier {
-    Curl,
     Node(NodeKind),
+    Curl,
 }
 
 /// The measurements of one copy.
@@ -63,7 +63,11 @@ pub(crate) async fn measure(site: &Site, options: &Options, curl: &str) -> Resul
 
     let devnet = site.devnet(options.part_size()).await?;
     let input = site::input(&devnet, bytes.0).await?;
-    for _ in 0..options.repeat.max(1) {
+    for round in 0..options.repeat.max(1) {
+        // There and back: what a copy leaves in the caches makes the next one faster or slower.
+        if round > 0 {
+            all.reverse();
+        }
         for times in &mut all {
             let copy = match times.who {
                 Copier::Curl => by_curl(&devnet, input, bytes.0).await?,
@@ -75,6 +79,7 @@ pub(crate) async fn measure(site: &Site, options: &Options, curl: &str) -> Resul
         }
     }
     devnet.shutdown().await;
+    all.sort_by_key(|times| times.who);
 
     println!(
         "## Copying {bytes} from a domain server back to it ({} times each, taking turns; {curl})\n",
