@@ -152,10 +152,13 @@ async fn a_directory_that_went_is_the_hosts_fault() {
     let sandbox = dir.path().join("sandbox");
     let cleaner = tokio::task::spawn_blocking(move || {
         // As a cleaner of temporary files does, while the guest makes and removes folders.
+        let began = std::time::Instant::now();
         while !sandbox.join("inputs").exists() {
+            assert!(began.elapsed() < posemesh_tests::TIMEOUT, "the guest makes no folder");
             std::thread::yield_now();
         }
         while sandbox.exists() {
+            assert!(began.elapsed() < 2 * posemesh_tests::TIMEOUT, "the folder can't be removed");
             let _ = std::fs::remove_dir_all(&sandbox);
         }
     });

@@ -155,11 +155,16 @@ mod tests {
     async fn signals_drain_resume_stop_and_kill() {
         let shutdown = Shutdown::new();
         let early = EarlySignals::catch().unwrap();
-        send("-USR2");
-        send("-USR1");
-        // Delivered to any thread of the process, which need not be this one.
-        while early.drain() != Some(true) {
-            tokio::task::yield_now().await;
+        // One after the other: of two that wait for the process, the kernel delivers the one with the lower number first.
+        for (signal, drain) in [("-USR2", false), ("-USR1", true)] {
+            send(signal);
+            // Delivered to any thread of the process, which need not be this one.
+            let noted = async {
+                while early.drain() != Some(drain) {
+                    sleep(Duration::from_millis(1)).await;
+                }
+            };
+            timeout(Duration::from_secs(60), noted).await.unwrap();
         }
         let _listening = Signals::install(early).unwrap().pass_on(&shutdown);
         let limit = Duration::from_secs(60);
@@ -171,11 +176,14 @@ mod tests {
         }
         // Does not end the process.
         send("-HUP");
+        let began = Instant::now();
         send("-TERM");
         timeout(limit, shutdown.stopping().cancelled()).await.unwrap();
         send("-INT");
         sleep(Duration::from_millis(50)).await;
-        assert!(!shutdown.killed().is_cancelled(), "a repeat within a second is the same wish");
+        let killed = shutdown.killed().is_cancelled();
+        // On a machine that is busy enough it is a second wish.
+        assert!(!killed || began.elapsed() >= SAME_WISH, "a repeat within a second is the same wish");
         sleep(SAME_WISH).await;
         send("-INT");
         timeout(limit, shutdown.killed().cancelled()).await.unwrap();

@@ -221,11 +221,16 @@ async fn a_lease_that_is_still_being_set_up_is_released_too() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_runner_that_holds_its_thread_delays_no_heartbeat_and_is_left_behind_when_it_stays() {
-    let mut fixture = LeaseFixture::new(|call: RunnerCall| async move {
-        // What no runner should do: not one await.
-        std::thread::sleep(Duration::from_millis(3500));
-        drop(call);
-        Ok(())
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let released = std::sync::Arc::new(std::sync::Mutex::new(released));
+    let mut fixture = LeaseFixture::new(move |call: RunnerCall| {
+        let released = released.clone();
+        async move {
+            // What no runner should do: not one await.
+            let _ = released.lock().unwrap().recv_timeout(60 * SECOND);
+            drop(call);
+            Ok(())
+        }
     })
     .await;
     fixture.context.settings.stop_grace = Duration::from_millis(100);
@@ -239,12 +244,13 @@ async fn a_runner_that_holds_its_thread_delays_no_heartbeat_and_is_left_behind_w
     assert_eq!(fixture.server.count("heartbeat"), 4, "all came while the thread was held");
     assert_eq!(fixture.records.totals().stuck_runs, 1);
     assert_eq!(fixture.records.aborted_runs(), 1, "its thread is held now");
+    drop(release);
     let freed = async {
         while fixture.records.aborted_runs() > 0 {
             sleep(Duration::from_millis(10)).await;
         }
     };
-    timeout(10 * SECOND, freed).await.expect("the thread is free when the runner has ended");
+    timeout(60 * SECOND, freed).await.expect("the thread is free when the runner has ended");
     assert_eq!(fixture.records.totals().stuck_runs, 1, "that it happened stays counted");
 }
 
