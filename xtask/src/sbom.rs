@@ -13,6 +13,8 @@ use crate::project::Project;
 
 /// The package whose program is released.
 const PROGRAM: &str = "posemesh-node";
+/// The features of a release: traces, without the network of development.
+pub(crate) const RELEASED: [&str; 2] = ["--no-default-features", "--features=otel"];
 /// The version of the format.
 const SPEC: &str = "1.5";
 
@@ -21,9 +23,7 @@ const SPEC: &str = "1.5";
 /// # Errors
 /// If it can't be built, or the document can't be written.
 pub(crate) fn release(project: &Project) -> Result<()> {
-    // The network of development is not for production.
-    let features = ["--no-default-features"];
-    let cargo = project.cargo("build").args(["--release", "--locked", "-p", PROGRAM]).args(features);
+    let cargo = project.cargo("build").args(["--release", "--locked", "-p", PROGRAM]).args(RELEASED);
     built_from(project, cargo).run()?;
     let document = write(project)?;
     println!("{}\n{}", project.short(&project.released(PROGRAM)), project.short(&document));
@@ -46,16 +46,11 @@ pub(crate) fn built_from(project: &Project, cargo: Cmd) -> Cmd {
 pub(crate) fn write(project: &Project) -> Result<PathBuf> {
     let rustc = Cmd::new("rustc").arg("-vV").output()?;
     let host = rustc.lines().find_map(|line| line.strip_prefix("host: ")).context("rustc names no host")?;
-    let metadata = project.cargo("metadata").args([
-        "--locked",
-        "--format-version",
-        "1",
-        "--filter-platform",
-        host,
-        "--manifest-path",
-        "host/cli/Cargo.toml",
-        "--no-default-features",
-    ]);
+    let metadata = project
+        .cargo("metadata")
+        .args(["--locked", "--format-version", "1", "--filter-platform", host])
+        .args(["--manifest-path", "host/cli/Cargo.toml"])
+        .args(RELEASED);
     let metadata: Value = serde_json::from_str(&metadata.output()?).context("read `cargo metadata`")?;
     let lock = fs::read_to_string(project.root.join("Cargo.lock")).context("read Cargo.lock")?;
     let document = document(&metadata, &checksums(&lock))?;

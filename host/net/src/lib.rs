@@ -18,4 +18,5 @@ pub mod proxy;
 pub mod retry;
 pub mod roots;
 pub mod secret;
+pub mod trace;
 pub mod url;

@@ -28,6 +28,7 @@ mod servers;
 mod settings_file;
 mod status;
 mod storage;
+mod traces;
 mod variable;
 mod worker;
 

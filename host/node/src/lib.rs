@@ -35,6 +35,7 @@ mod dms;
 pub mod doctor;
 mod folders;
 mod heartbeat;
+mod host_name;
 mod http_server;
 mod journal;
 mod lease;

@@ -24,6 +24,7 @@ use crate::config::Config;
 use crate::control::ControlSocket;
 use crate::dms::DmsClient;
 use crate::folders;
+use crate::host_name;
 use crate::journal::OrphanedLease;
 use crate::lease::DomainPortOpener;
 use crate::records::TaskRecords;
@@ -32,9 +33,7 @@ use crate::registration::legacy::LegacyServer;
 use crate::registration::membership::MembershipTask;
 use crate::reload::Reload;
 use crate::shutdown::Shutdown;
-use crate::status::{
-    About, Link, Readiness, StatusServer, StatusSources, Streams, WatchedFolders, host_name,
-};
+use crate::status::{About, Link, Readiness, StatusServer, StatusSources, Streams, WatchedFolders};
 use crate::workdir::WorkDirs;
 use crate::worker::{Worker, WorkerParts};
 use posemesh_domain_client::DomainClient;
@@ -387,7 +386,7 @@ impl Node {
                 Identity::Wallet { wallet, .. } => wallet.address().to_owned(),
                 Identity::Robot { .. } => "robot".to_owned(),
             },
-            host: host_name(),
+            host: host_name::host_name(),
             started_at: OffsetDateTime::now_utc(),
             started: Instant::now(),
             dds: link(&config.membership.dds_base_url),

@@ -41,7 +41,7 @@ mod sources;
 mod streams;
 mod tasks;
 
-pub(crate) use about::{About, Link, host_name};
+pub(crate) use about::{About, Link};
 pub(crate) use folders::WatchedFolders;
 pub use identity::NodeIdentity;
 pub(crate) use local::serve_local;

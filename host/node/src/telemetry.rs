@@ -1,4 +1,4 @@
-//! The log: JSON or text lines on standard error or in a file (protocol 8.1).
+//! The log: JSON or text lines on standard error or in a file (protocol 8.1); and traces.
 //!
 //! Nobody who logs ever waits for the log or fails by it: lines go through a bounded queue ([`queue`]).
 
@@ -8,12 +8,16 @@ mod filter;
 mod format;
 mod queue;
 mod start;
+mod traces;
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd as _;
 
 use posemesh_text::one_line;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Layer, Registry, fmt, reload};
 
 pub use error::TelemetryError;
 pub use file::LogFile;
@@ -21,12 +25,16 @@ pub use filter::{filter, set_filter};
 pub use format::LogFormat;
 pub use queue::{LogGuard, dropped_lines, recent_lines};
 pub use start::{tell_panics, tell_start_error};
+pub use traces::TraceSettings;
+#[cfg(feature = "otel")]
+pub(crate) use traces::parse_headers;
+pub(crate) use traces::{TASK, adopt, ended};
 
 /// How many bytes of a path are shown.
 const SHOWN_BYTES: usize = 400;
 
 /// How the log looks, what is in it, and where it goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct LogSettings {
     /// How log lines look.
     pub format: LogFormat,
@@ -35,11 +43,13 @@ pub struct LogSettings {
     pub filter: String,
     /// Where they go; to standard error if none.
     pub file: Option<LogFile>,
+    /// Where traces of tasks go; nowhere if none, or if the program was built without the feature `otel`.
+    pub traces: Option<TraceSettings>,
 }
 
 impl Default for LogSettings {
     fn default() -> Self {
-        Self { format: LogFormat::default(), filter: "info".to_owned(), file: None }
+        Self { format: LogFormat::default(), filter: "info".to_owned(), file: None, traces: None }
     }
 }
 
@@ -49,7 +59,7 @@ impl Default for LogSettings {
 /// When the filter is wrong, the file can't be opened, or a subscriber is installed already. A program that embeds the
 /// node can ignore the latter.
 pub fn init(settings: &LogSettings) -> Result<LogGuard, TelemetryError> {
-    let LogSettings { format, filter: text, file } = settings;
+    let LogSettings { format, filter: text, file, .. } = settings;
     let filter = filter::parse(text)?;
     let stderr = io::stderr();
     // Colour codes are for terminals only: in JSON or in a file they would be in the way of programs.
@@ -61,28 +71,26 @@ pub fn init(settings: &LogSettings) -> Result<LogGuard, TelemetryError> {
         // A descriptor of its own: the lock of `io::stderr` would be held for as long as a write is held up.
         None => Box::new(File::from(stderr.as_fd().try_clone_to_owned().map_err(TelemetryError::Stderr)?)),
     };
-    let (queue, guard) = queue::start(out, *format).map_err(|error| TelemetryError::Thread { error })?;
+    #[cfg_attr(not(feature = "otel"), expect(unused_mut, reason = "there is nothing to be added"))]
+    let (queue, mut guard) = queue::start(out, *format).map_err(|error| TelemetryError::Thread { error })?;
     let (losses, recent) = (queue.losses.clone(), queue.recent.clone());
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(queue)
-        .log_internal_errors(false)
-        .with_ansi(colour);
-    // The two have different types, of which the closure is all that is needed.
-    match format {
-        LogFormat::Json => {
-            let subscriber =
-                subscriber.json().flatten_event(true).with_span_list(false).with_filter_reloading();
-            let handle = subscriber.reload_handle();
-            subscriber.try_init().map(|()| filter::publish(text, move |filter| handle.reload(filter).is_ok()))
-        }
-        LogFormat::Text => {
-            let subscriber = subscriber.with_filter_reloading();
-            let handle = subscriber.reload_handle();
-            subscriber.try_init().map(|()| filter::publish(text, move |filter| handle.reload(filter).is_ok()))
-        }
+    let (filter, handle) = reload::Layer::new(filter);
+    let lines = fmt::layer().with_writer(queue).log_internal_errors(false).with_ansi(colour);
+    // Each layer has its filter: traces have all tasks, whatever the log shows.
+    let lines: Box<dyn Layer<Registry> + Send + Sync> = match format {
+        LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).with_filter(filter).boxed(),
+        LogFormat::Text => lines.with_filter(filter).boxed(),
+    };
+    #[cfg_attr(not(feature = "otel"), expect(unused_mut, reason = "there is nothing to be added"))]
+    let mut layers = vec![lines];
+    #[cfg(feature = "otel")]
+    if let Some(settings) = &settings.traces {
+        let (layer, traces) = traces::start(settings)?;
+        layers.push(layer.boxed());
+        guard.send_at_end(traces);
     }
-    .map_err(|_| TelemetryError::Installed)?;
+    tracing_subscriber::registry().with(layers).try_init().map_err(|_| TelemetryError::Installed)?;
+    filter::publish(text, move |filter| handle.reload(filter).is_ok());
     losses.publish();
     queue::publish(recent);
     std::panic::set_hook(Box::new(|panic| {

@@ -64,7 +64,7 @@ pub(super) fn program(project: &Project, debug: bool, devnet: Devnet) -> Result<
     let cargo = sbom::built_from(project, cargo);
     match devnet {
         Devnet::With => cargo.run()?,
-        Devnet::Without => cargo.arg("--no-default-features").run()?,
+        Devnet::Without => cargo.args(sbom::RELEASED).run()?,
     }
     Ok(project.released("posemesh-node"))
 }

@@ -57,7 +57,7 @@ pub(crate) async fn run(args: DemoArgs) -> Result<ExitCode> {
     let _log = telemetry::init(&LogSettings {
         format: LogFormat::Text,
         filter: if args.verbose { "info" } else { "error" }.to_owned(),
-        file: None,
+        ..LogSettings::default()
     })?;
     let meta: Value = serde_json::from_str(&args.meta).context("--meta is not JSON")?;
     if !args.scan.is_file() {

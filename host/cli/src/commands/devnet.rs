@@ -71,7 +71,7 @@ pub(crate) async fn run(args: DevnetArgs) -> Result<ExitCode> {
     }
     let args = args.servers;
     let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned());
-    let _log = telemetry::init(&LogSettings { format: LogFormat::Text, filter, file: None })?;
+    let _log = telemetry::init(&LogSettings { format: LogFormat::Text, filter, ..LogSettings::default() })?;
     let config = DevnetConfig {
         addr: args.addr,
         data_dir: args.data_dir,

@@ -48,7 +48,7 @@ pub(crate) async fn run(
             return Ok(ExitCode::from(2));
         }
     };
-    let log = telemetry::init(&config.log)?;
+    let mut log = telemetry::init(&config.log)?;
     log.tell("posemesh-node starts", about(&config));
     misspelt.iter().for_each(|variable| tracing::warn!("{variable}"));
     unprotected.iter().chain(config.warnings()).for_each(|warning| tracing::warn!("{warning}"));
@@ -59,6 +59,7 @@ pub(crate) async fn run(
         () = shutdown.killed().cancelled() => return Ok(ExitCode::FAILURE),
         ended = start_and_run(config, args.settings, &shutdown) => ended,
     };
+    log.send_traces().await;
     Ok(ended.map_or_else(
         |error| {
             // By the log, which can't be held up, and not by `main`, which prints to the same descriptor.

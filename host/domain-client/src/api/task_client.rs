@@ -13,6 +13,7 @@ use posemesh_text::one_line;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
 use reqwest::{Method, Response};
 use tokio::time::{sleep, timeout};
+use tracing::Span;
 use uuid::Uuid;
 
 use crate::api::call::ApiCall;
@@ -42,6 +43,8 @@ pub(crate) struct TaskClient {
     task_id: Uuid,
     traffic: Arc<Traffic>,
     at_server: Arc<TaskAtServer>,
+    /// The task, of which transfers are parts.
+    span: Span,
 }
 
 impl TaskClient {
@@ -53,7 +56,14 @@ impl TaskClient {
         servers: Servers,
     ) -> Self {
         let at_server = Arc::new(TaskAtServer::new(servers, server.origin(), task_id));
-        Self { http, server, token, task_id, traffic: Arc::default(), at_server }
+        // Whoever makes the client works on the task; transfers may begin on other threads.
+        let span = Span::current();
+        Self { http, server, token, task_id, traffic: Arc::default(), at_server, span }
+    }
+
+    /// What the spans of transfers are parts of.
+    pub(crate) fn span(&self) -> &Span {
+        &self.span
     }
 
     pub(crate) fn settings(&self) -> &RequestSettings {

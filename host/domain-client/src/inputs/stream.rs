@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use posemesh_net::trace::TARGET;
 use posemesh_runner_api::ports::{PartInfo, PartStream, PortError};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::field::Empty;
+use tracing::{Span, info_span};
 
 use crate::api::error::DomainError;
 use crate::api::task_client::TaskClient;
@@ -39,6 +42,10 @@ pub(super) struct DownloadStream {
     chunk: Option<Chunk>,
     /// The input, for errors.
     label: String,
+    /// The transfer in its task's trace; ends with the stream.
+    span: Span,
+    /// Bytes that were read.
+    read: u64,
 }
 
 impl DownloadStream {
@@ -51,7 +58,22 @@ impl DownloadStream {
         label: String,
     ) -> Self {
         let (first_part, position, chunk) = (None, StreamPosition::Start, None);
-        Self { client, stop, deliveries, download, reading, first_part, position, chunk, label }
+        let span = info_span!(
+            target: TARGET, parent: client.span(), "download", input = label, bytes = Empty, otel.status_code = Empty
+        );
+        Self {
+            client,
+            stop,
+            deliveries,
+            download,
+            reading,
+            first_part,
+            position,
+            chunk,
+            label,
+            span,
+            read: 0,
+        }
     }
 
     /// The same before its first part, which was taken.
@@ -89,10 +111,17 @@ impl DownloadStream {
             Err(error) => {
                 // Nothing more will be read, so what still comes would only take memory and network.
                 self.download.abort();
+                self.span.record("otel.status_code", "ERROR");
                 self.position = StreamPosition::Failed(error.clone());
             }
         }
         result
+    }
+}
+
+impl Drop for DownloadStream {
+    fn drop(&mut self) {
+        self.span.record("bytes", self.read);
     }
 }
 
@@ -127,6 +156,7 @@ impl PartStream for DownloadStream {
                 let bytes = chunk.bytes.split_to(chunk.bytes.len().min(max_bytes));
                 // At once, not at the next read: an empty chunk would keep its share of the read-ahead.
                 self.chunk.take_if(|chunk| chunk.bytes.is_empty());
+                self.read += bytes.len() as u64;
                 return Ok(bytes);
             }
             if matches!(self.position, StreamPosition::AfterPart | StreamPosition::End) {

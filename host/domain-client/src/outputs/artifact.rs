@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use posemesh_net::trace::TARGET;
 use posemesh_runner_api::ports::{Artifact, ArtifactWriter, PortError};
 use posemesh_text::one_line;
 use sha2::{Digest, Sha256};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::yield_now;
 use tokio_util::sync::CancellationToken;
+use tracing::field::Empty;
+use tracing::{Span, info_span};
 
 use crate::api::error::DomainError;
 use crate::stop::until_stopped;
@@ -28,6 +31,8 @@ pub(super) struct DomainArtifact {
     upload: Option<ArtifactUpload>,
     hash: Sha256,
     stop: CancellationToken,
+    /// The transfer in its task's trace; ends with the artifact.
+    span: Span,
     /// The artifact's place among the open artifacts.
     _slot: OwnedSemaphorePermit,
 }
@@ -41,7 +46,11 @@ impl DomainArtifact {
     ) -> Self {
         let target = Arc::new(target);
         let upload = Some(ArtifactUpload::new(Arc::clone(&context), Arc::clone(&target)));
-        Self { context, target, upload, hash: Sha256::new(), stop, _slot: slot }
+        let path = one_line(&target.logical_path, 120);
+        let span = info_span!(
+            target: TARGET, parent: context.client.span(), "upload", path, bytes = Empty, otel.status_code = Empty
+        );
+        Self { context, target, upload, hash: Sha256::new(), stop, span, _slot: slot }
     }
 
     fn take_upload(&mut self) -> Result<ArtifactUpload, DomainError> {
@@ -59,6 +68,7 @@ impl DomainArtifact {
     }
 
     fn error(&self, error: DomainError) -> PortError {
+        self.span.record("otel.status_code", "ERROR");
         let path = one_line(&self.target.logical_path, 120);
         self.context.client.port_error(error).about(&format!("artifact {path}"))
     }
@@ -96,6 +106,7 @@ impl ArtifactWriter for DomainArtifact {
             size,
             sha256: hex::encode(self.hash.finalize_reset()),
         };
+        self.span.record("bytes", size);
         let context = &self.context;
         // Only after the server has stored it: the index is what the task's result reports.
         context.index.finish(&self.target, stored, &artifact);

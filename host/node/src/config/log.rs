@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::reader::SettingsReader;
+use super::traces;
 use super::variable::{Group, Variable};
 use crate::telemetry::{LogFile, LogFormat, LogSettings, check_filter};
 
@@ -30,7 +31,7 @@ pub(super) fn read(reader: &mut SettingsReader<'_>) -> LogSettings {
         "a filter such as `info` or `info,posemesh=debug`",
         |text| check_filter(text).map(|()| text.to_owned()).map_err(|error| error.to_string()),
     );
-    LogSettings { format, filter, file: read_file(reader) }
+    LogSettings { format, filter, file: read_file(reader), traces: traces::read(reader) }
 }
 
 fn read_file(reader: &mut SettingsReader<'_>) -> Option<LogFile> {

@@ -27,6 +27,9 @@ pub const ADMIN_TOKEN: SecretName = secret_name!("ADMIN_TOKEN");
 /// The bearer of calls from other machines that read.
 pub const STATUS_TOKEN: SecretName = secret_name!("STATUS_TOKEN");
 
+/// The headers of requests to the collector of traces.
+pub(super) const OTLP_HEADERS: SecretName = secret_name!("OTEL_EXPORTER_OTLP_HEADERS");
+
 /// All of them.
-pub(super) const SECRETS: [SecretName; 5] =
-    [REG_SECRET, PRIVATE_KEY, ROBOT_CREDENTIALS, ADMIN_TOKEN, STATUS_TOKEN];
+pub(super) const SECRETS: [SecretName; 6] =
+    [REG_SECRET, PRIVATE_KEY, ROBOT_CREDENTIALS, ADMIN_TOKEN, STATUS_TOKEN, OTLP_HEADERS];

@@ -54,6 +54,14 @@ impl SetupStage {
 }
 
 impl FinalReport {
+    /// `complete` or `fail`, as the protocol has it.
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            Self::Complete(_) => "complete",
+            Self::Fail { .. } => "fail",
+        }
+    }
+
     /// The runner has done the task. Artifacts stand in the order given; of several at one logical path the
     /// last one counts.
     pub(crate) fn completed(task: &Task, artifacts: &[Artifact]) -> Self {

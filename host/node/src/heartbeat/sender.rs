@@ -6,10 +6,11 @@ use std::time::Duration;
 use posemesh_domain_client::TaskToken;
 use posemesh_net::meter::{self, Peer};
 use posemesh_net::retry::{Backoff, Jitter, uniform};
+use posemesh_net::trace::TARGET;
 use posemesh_runner_api::json_text::JsonText;
 use posemesh_runner_api::reports::{ReportSnapshot, Reports};
 use tokio::time::{Instant, timeout};
-use tracing::{debug, warn};
+use tracing::{Instrument as _, debug, info_span, warn};
 use uuid::Uuid;
 
 use crate::dms::{HeartbeatAnswer, JobServer, JobServerError, JobServerErrorKind};
@@ -131,7 +132,9 @@ impl HeartbeatSender {
         };
         // A third of what is left: a stalled connection leaves time for another attempt.
         let limit = (remaining / 3).clamp(MIN_ATTEMPT, MAX_ATTEMPT).min(remaining);
-        let answer = timeout(limit, self.server.heartbeat(self.task_id, &progress, &snapshot.events)).await;
+        let span = info_span!(target: TARGET, "heartbeat", events = snapshot.events.len());
+        let beat = self.server.heartbeat(self.task_id, &progress, &snapshot.events).instrument(span);
+        let answer = timeout(limit, beat).await;
         let error = match answer {
             Ok(Ok(answer)) => {
                 // Delivered, whatever else the answer says: a server that cancels the task has the reports as well.

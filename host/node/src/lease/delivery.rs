@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use posemesh_net::meter::{self, Peer};
 use posemesh_net::retry::{Backoff, Jitter, uniform};
+use posemesh_net::trace::TARGET;
 use tokio::time::{sleep, timeout};
-use tracing::warn;
+use tracing::{Instrument as _, info_span, warn};
 use uuid::Uuid;
 
 use crate::dms::{FinalReport, JobServer, JobServerError, JobServerErrorKind};
@@ -71,10 +72,12 @@ pub(super) async fn deliver_in_time(
     over: impl Future<Output = LeaseState>,
 ) -> Result<LeaseOutcome, ReportRefused> {
     let timeout = context.settings.delivery_timeout;
+    let span = info_span!(target: TARGET, "report", kind = report.word());
+    let delivering = deliver_in_some_size(context, task_id, report, over).instrument(span);
     let delivery = tokio::select! {
         biased;
         // First: an answer that is there counts for more than a timeout of the same moment.
-        delivery = deliver_in_some_size(context, task_id, report, over) => delivery,
+        delivery = delivering => delivery,
         () = sleep(timeout) => {
             return Ok(LeaseOutcome::Lost { reason: format!("the final report could not be delivered for {timeout:?}") });
         }

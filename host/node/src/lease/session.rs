@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use posemesh_domain_client::TaskToken;
+use posemesh_net::trace::TARGET;
 use posemesh_runner_api::failure::Blame;
 use posemesh_runner_api::reports::Reports;
 use posemesh_runner_api::runner::RunnerCall;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{Instrument as _, Span, info, info_span, warn};
 use uuid::Uuid;
 
 use crate::admission::Promise;
@@ -24,6 +25,7 @@ use crate::lease::run::run;
 use crate::lease::setup::{RunSetup, SetupError, set_up};
 use crate::millis::millis;
 use crate::records::{LeaseOutcome, OpenRecord};
+use crate::telemetry;
 
 /// The work on one lease.
 pub(crate) struct LeaseSession {
@@ -139,7 +141,8 @@ impl LeaseSession {
         };
         // Before the runner starts: the set-up has used some of the lease, and the run may outlast the rest.
         let heartbeats = Heartbeats::start(sender, context.settings.heartbeat, superseded);
-        let end = run(runner, call, context.settings.stop_grace, &context.release).await;
+        let guest = info_span!(target: TARGET, "guest", runner = runner.name());
+        let end = run(runner, call, context.settings.stop_grace, &context.release).instrument(guest).await;
         record.finishing();
         if end.stuck {
             record.stuck();
@@ -241,6 +244,11 @@ impl Closing {
                 warn!(runner, took_ms = millis(took), bytes_in, bytes_out, blame, "lease {outcome}");
             }
         }
+        let failure = match &outcome {
+            LeaseOutcome::Failed { reason, .. } | LeaseOutcome::Lost { reason } => Some(reason.as_str()),
+            LeaseOutcome::Completed { .. } | LeaseOutcome::Cancelled => None,
+        };
+        telemetry::ended(&Span::current(), outcome.word(), runner.as_deref(), failure);
         // A lease that could not be given back in time is left in the journal: the next start tries again. A lease
         // that was superseded lives on under the same id.
         let left = self.release.is_given() && matches!(outcome, LeaseOutcome::Lost { .. });

@@ -35,6 +35,9 @@ pub enum TelemetryError {
         /// Why the system started none.
         error: io::Error,
     },
+    /// Traces can't be sent as asked for.
+    #[error("setting up traces: {0}")]
+    Traces(String),
     /// The process has a subscriber already; it stays.
     #[error("this process has a log subscriber already, which stays in use")]
     Installed,

@@ -5,6 +5,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use tracing_subscriber::EnvFilter;
 
 use super::error::TelemetryError;
+use posemesh_net::trace::TARGET;
 use posemesh_text::one_line;
 
 /// How many bytes of a wrong filter are quoted.
@@ -54,5 +55,8 @@ pub(super) fn parse(filter: &str) -> Result<EnvFilter, TelemetryError> {
     if filter.len() > MAX_FILTER {
         return Err(wrong(format!("it has more than {MAX_FILTER} bytes")));
     }
-    EnvFilter::try_new(filter).map_err(|error| wrong(error.to_string()))
+    let parsed = EnvFilter::try_new(filter).map_err(|error| wrong(error.to_string()))?;
+    // Spans of traces are no part of the log, whatever the filter says.
+    let no_traces = format!("{TARGET}=off").parse().map_err(|error| wrong(format!("{error}")))?;
+    Ok(parsed.add_directive(no_traces))
 }

@@ -118,9 +118,25 @@ pub struct LogGuard {
     queue: LineQueue,
     /// Closed when the thread has ended.
     ended: Receiver<()>,
+    #[cfg(feature = "otel")]
+    traces: Option<super::traces::Traces>,
 }
 
 impl LogGuard {
+    /// Sends the spans of traces that are left, for two seconds at most.
+    pub async fn send_traces(&mut self) {
+        #[cfg(feature = "otel")]
+        if let Some(traces) = self.traces.take() {
+            // An error means that the runtime ends, and with it the way to the collector.
+            let _ = tokio::task::spawn_blocking(move || traces.end()).await;
+        }
+    }
+
+    #[cfg(feature = "otel")]
+    pub(super) fn send_at_end(&mut self, traces: super::traces::Traces) {
+        self.traces = Some(traces);
+    }
+
     /// Logs a line with fields of any kind, whatever the filter says: what the node is, at its start.
     pub fn tell(&self, message: &str, fields: Map<String, Value>) {
         let text = line(self.queue.format, "INFO", "posemesh_node", message, fields);
@@ -174,7 +190,12 @@ pub(super) fn start(
         }
     })?;
     let queue = LineQueue { orders, format, losses, recent };
-    let guard = LogGuard { queue: queue.clone(), ended };
+    let guard = LogGuard {
+        queue: queue.clone(),
+        ended,
+        #[cfg(feature = "otel")]
+        traces: None,
+    };
     Ok((queue, guard))
 }
 

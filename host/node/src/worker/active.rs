@@ -14,6 +14,7 @@ use crate::dms::Lease;
 use crate::journal::OrphanedLease;
 use crate::lease::{LeaseContext, LeaseSession, SessionEnd, fail_unreadable, give_back};
 use crate::records::TaskRecords;
+use crate::telemetry::{self, TASK};
 
 /// How much of a capability a log line shows, in bytes.
 const MAX_CAPABILITY: usize = 300;
@@ -160,13 +161,14 @@ fn task_span(lease: &Lease) -> Span {
     let task = &lease.task;
     // An id that the lease lacks stays out of the log lines: `Empty` prints nothing until it is recorded.
     let span = info_span!(
-        "task",
+        TASK,
         task_id = %task.id,
         job_id = tracing::field::Empty,
         // In each line: a lease may have one of megabytes.
         capability = one_line(&task.capability, MAX_CAPABILITY),
         domain_id = tracing::field::Empty,
     );
+    telemetry::adopt(&span, task.meta.as_str());
     if let Some(job_id) = task.job_id {
         span.record("job_id", tracing::field::display(job_id));
     }

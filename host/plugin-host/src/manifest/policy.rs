@@ -53,8 +53,14 @@ const MAX_POLICY: u64 = 64 << 10;
 const MAX_MISTAKE: usize = 500;
 
 /// Variables that hold the node's secrets: no runner sees them, whatever its policy says, nor where their files are.
-const SECRETS: [&str; 5] =
-    ["ADMIN_TOKEN", "STATUS_TOKEN", "REG_SECRET", "SECP256K1_PRIVHEX", "ROBOT_REGISTRATION_CREDENTIALS"];
+const SECRETS: [&str; 6] = [
+    "ADMIN_TOKEN",
+    "STATUS_TOKEN",
+    "REG_SECRET",
+    "SECP256K1_PRIVHEX",
+    "ROBOT_REGISTRATION_CREDENTIALS",
+    "OTEL_EXPORTER_OTLP_HEADERS",
+];
 
 /// Whether a variable has a secret of the node, or the path of one's file.
 fn is_secret(name: &str) -> bool {

@@ -1,8 +1,10 @@
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use serde_json::Value;
 
 use super::*;
+
+type Wish = fn(&Shutdown);
 
 /// What was asked for, as the lines of the file say.
 fn wishes(path: &std::path::Path) -> Vec<String> {
@@ -21,7 +23,7 @@ async fn each_wish_is_a_line_whoever_it_came_from() {
         let (audit, shutdown, stop) = (audit.clone(), shutdown.clone(), stop.clone());
         async move { record_wishes(audit, &shutdown, stop).await }
     });
-    let steps: [(&str, fn(&Shutdown)); 5] = [
+    let steps: [(&str, Wish); 5] = [
         ("drain", |shutdown| shutdown.drain(AfterDrain::Stop)),
         ("resume", Shutdown::resume),
         ("pause", |shutdown| shutdown.drain(AfterDrain::Stay)),
