@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use posemesh_plugin_host::registry::{BreakerState, BreakerView, RunnerView};
+use posemesh_plugin_host::load::LoadStage;
+use posemesh_plugin_host::registry::{BreakerState, BreakerView, LoadingView, RunnerView};
 use posemesh_text::escaped;
 
 use crate::output::out;
@@ -41,7 +42,10 @@ fn write(text: &mut String, runner: &RunnerView) -> std::fmt::Result {
             Some(refused) => {
                 writeln!(text, "{name}: refused after `{}`: {}", refused.passed, escaped(&refused.reason))
             }
-            None => writeln!(text, "{name}: loading"),
+            None => match &runner.loading {
+                Some(loading) => writeln!(text, "{name}: {}", loading_text(loading)),
+                None => writeln!(text, "{name}: loading"),
+            },
         };
     };
     writeln!(text, "{name}: {}", escaped(&first.summary))?;
@@ -68,7 +72,7 @@ fn write(text: &mut String, runner: &RunnerView) -> std::fmt::Result {
         write_breaker(text, breaker)?;
     }
     if let Some(loading) = &runner.loading {
-        writeln!(text, "  #{} is being loaded, has passed `{}`", loading.number, loading.stage)?;
+        writeln!(text, "  #{} is {}", loading.number, loading_text(loading))?;
     }
     if let Some(refused) = &runner.refused {
         writeln!(
@@ -80,6 +84,15 @@ fn write(text: &mut String, runner: &RunnerView) -> std::fmt::Result {
         )?;
     }
     Ok(())
+}
+
+/// What a load is doing.
+fn loading_text(loading: &LoadingView) -> String {
+    match loading.compiling_ms {
+        Some(millis) => format!("being compiled, for {:.1} s so far", millis as f64 / 1000.0),
+        None if loading.stage == LoadStage::Verified => "being loaded, waits to be compiled".to_owned(),
+        None => format!("being loaded, has passed `{}`", loading.stage),
+    }
 }
 
 /// A line on the circuit breaker, if it keeps tasks from the runner or has lately.

@@ -65,8 +65,11 @@ pub use view::{BreakerState, BreakerView, GenerationView, LoadingView, RefusedVi
 
 /// How often the directory is scanned when nothing is heard of it: the system's notifications can get lost.
 const RESCAN_INTERVAL: Duration = Duration::from_secs(5);
-/// How long the start waits for the next runner to be ready, once one is live.
-const START_QUIET: Duration = Duration::from_secs(3);
+/// How long the start waits for the next runner to be ready, once one is live: those that are in the cache come together, and
+/// the node registers once for all of them.
+const START_QUIET: Duration = Duration::from_millis(300);
+/// How long it waits for all of these.
+const START_LONGEST: Duration = Duration::from_secs(1);
 /// How long a file must stay the same before it is loaded.
 const UNCHANGED_FOR: Duration = Duration::from_millis(200);
 
@@ -134,7 +137,15 @@ impl Registry {
 
     /// Every name in the directory with its generations, for people and programs that look.
     pub fn view(&self) -> Vec<RunnerView> {
-        self.table.view()
+        let mut runners = self.table.view();
+        for (path, time) in self.loader.compiling() {
+            let Some(name) = path.file_stem().map(|stem| stem.to_string_lossy()) else { continue };
+            let runner = runners.iter_mut().find(|runner| runner.name == name);
+            if let Some(loading) = runner.and_then(|runner| runner.loading.as_mut()) {
+                loading.compiling_ms = Some(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+            }
+        }
+        runners
     }
 
     /// How guests are kept apart from this process, and what is lacking for it.
@@ -174,13 +185,13 @@ impl Registry {
         self.scanner.scan(scan).await
     }
 
-    /// Scans the directory for the first time. Waits until no load goes on any more, but not for those that take long while
-    /// others are live: returns the names of those that go on.
+    /// Scans the directory for the first time. Waits until a runner is live, and a moment longer for those that are ready
+    /// as soon: returns the names of those that go on being loaded.
     ///
     /// # Errors
     /// As [`Registry::scan`].
     pub async fn start(&self) -> io::Result<Vec<String>> {
-        self.scanner.start(START_QUIET).await
+        self.scanner.start(START_QUIET, START_LONGEST).await
     }
 
     /// Keeps the runners in step with the directory, and their circuit breakers with the time, until `stop` fires.

@@ -53,6 +53,42 @@ async fn runners_that_never_describe_themselves_keep_no_other_one_out() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_compiled_is_shown_and_those_that_are_ready_serve_meanwhile() {
+    let folder = Folder::new();
+    let large = format!("(data \"{}\")", "x".repeat(200_000));
+    folder.write("a-large", "large", &Parts { fields: &large, ..Parts::default() });
+    folder.put("b-small", "good", 1);
+    // A compiler that waits, with what is large, until it is told to go on.
+    let (compiler, go) = (folder.path("compiler"), folder.path("go"));
+    let (inputs, node) = (folder.path("inputs"), posemesh_tests::node_binary());
+    fs::create_dir(&inputs).expect("a folder");
+    let script = format!(
+        "#!/bin/sh\nPATH=/usr/bin:/bin; in={inputs}/$$; cat > $in\nif [ $(wc -c < $in) -gt 100000 ]; then\n\
+         while [ ! -e {go} ]; do sleep 0.05; done; fi\nexec {node} \"$@\" < $in\n",
+        inputs = inputs.display(),
+        go = go.display(),
+        node = node.display()
+    );
+    fs::write(&compiler, script).expect("written");
+    fs::set_permissions(&compiler, fs::Permissions::from_mode(0o755)).expect("executable");
+    let mut settings = LoaderSettings::default().with_program(node);
+    settings.compiler.program = Some(compiler);
+    let registry = folder.registry_with(settings).await;
+    assert_eq!(registry.start().await.expect("the folder can be read"), ["a-large"], "it goes on");
+    assert!(live(&registry, "b-small").is_some(), "{:?}", registry.view());
+    let is_compiled =
+        || view(&registry, "a-large").loading.is_some_and(|loading| loading.compiling_ms.is_some());
+    while !is_compiled() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(live(&registry, "a-large").is_none());
+    fs::write(&go, "").expect("written");
+    scan(&registry).await;
+    assert!(live(&registry, "a-large").is_some(), "{:?}", registry.view());
+    assert!(view(&registry, "a-large").loading.is_none());
+}
+
 #[tokio::test]
 async fn a_compilation_that_takes_too_long_is_not_repeated_until_something_has_changed() {
     let folder = Folder::new();

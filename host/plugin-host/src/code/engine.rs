@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use wasmtime::component::{Component, InstancePre, Linker};
-use wasmtime::{Config, Engine};
+use wasmtime::{Config, Engine, OptLevel};
 
 use crate::instance::guest_threads::GuestThreads;
 use crate::instance::state::RunState;
@@ -97,6 +97,12 @@ impl fmt::Debug for RunnerEngine {
 /// compile.
 pub(crate) fn compiling_engine() -> wasmtime::Result<Engine> {
     Engine::new(&config())
+}
+
+/// The same, whose code is made sooner and is slower. Every engine here loads it: how well code was made is not among the
+/// settings that have to agree.
+pub(crate) fn hasty_engine() -> wasmtime::Result<Engine> {
+    Engine::new(config().cranelift_opt_level(OptLevel::None))
 }
 
 fn config() -> Config {

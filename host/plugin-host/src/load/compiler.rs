@@ -5,10 +5,11 @@ pub(crate) mod child;
 mod refusal;
 mod room;
 
+use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use posemesh_net::histogram::{Histogram, HistogramView};
@@ -47,6 +48,9 @@ pub struct CompilerSettings {
     pub memory_bytes: u64,
     /// How many compile at once. One that takes long does not count, as long as there is memory for another.
     pub parallelism: usize,
+    /// Soon rather than well: without optimisation, on all processors, and before other work. For somebody who waits for it;
+    /// a cache with such code is not for a node that serves others.
+    pub in_haste: bool,
 }
 
 impl Default for CompilerSettings {
@@ -56,6 +60,7 @@ impl Default for CompilerSettings {
             timeout: Duration::from_secs(600),
             memory_bytes: 2 << 30,
             parallelism: 1,
+            in_haste: false,
         }
     }
 }
@@ -65,6 +70,20 @@ impl Default for CompilerSettings {
 pub(crate) struct Compiler {
     settings: CompilerSettings,
     lanes: Lanes,
+    /// What is compiled now, and since when.
+    compiling: Mutex<BTreeMap<u64, (PathBuf, Instant)>>,
+}
+
+/// A component that is compiled.
+struct Compiling<'a> {
+    compiler: &'a Compiler,
+    number: u64,
+}
+
+impl Drop for Compiling<'_> {
+    fn drop(&mut self) {
+        self.compiler.compiling.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.number);
+    }
 }
 
 /// Times of compilations, in seconds.
@@ -91,12 +110,26 @@ impl Compiler {
     /// Nothing compiles yet.
     pub(crate) fn new(settings: CompilerSettings) -> Self {
         let lanes = Lanes::new(settings.parallelism, MAX_SLOW, SLOW_AFTER);
-        Self { settings, lanes }
+        Self { settings, lanes, compiling: Mutex::default() }
     }
 
-    /// Waits until one more may compile.
-    pub(crate) async fn permit(&self) -> Lane {
-        self.lanes.enter().await
+    /// Waits until one more may compile; the smallest component is the next.
+    pub(crate) async fn permit(&self, bytes: u64) -> Lane {
+        self.lanes.enter(bytes).await
+    }
+
+    /// What is compiled now: the paths, each with the time that it has taken so far.
+    pub(crate) fn compiling(&self) -> Vec<(PathBuf, Duration)> {
+        let compiling = self.compiling.lock().unwrap_or_else(PoisonError::into_inner);
+        compiling.values().map(|(path, began)| (path.clone(), began.elapsed())).collect()
+    }
+
+    /// Notes that a component is compiled, until the guard is dropped.
+    fn note(&self, path: &Path) -> Compiling<'_> {
+        let mut compiling = self.compiling.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = compiling.last_key_value().map_or(0, |(last, _)| last + 1);
+        compiling.insert(number, (path.to_owned(), Instant::now()));
+        Compiling { compiler: self, number }
     }
 
     /// Compiles. Dropping the future ends the compiler.
@@ -112,6 +145,7 @@ impl Compiler {
     ) -> Result<CompiledComponent, LoadError> {
         let room = || has_memory(self.settings.memory_bytes);
         let began = Instant::now();
+        let _compiling = self.note(path);
         let compiled = self.lanes.work(permit, room, self.compile_now(engine, path, bytes)).await;
         let times = if compiled.is_ok() { &SUCCEEDED } else { &FAILED };
         times.observe_time(began.elapsed());
@@ -147,11 +181,12 @@ impl Compiler {
             memory_bytes: self.settings.memory_bytes,
             // The parent's clock ends it first; this is for when the parent is gone.
             cpu_seconds: self.settings.timeout.as_secs().saturating_add(1).saturating_mul(THREADS as u64),
+            in_haste: self.settings.in_haste,
         };
         let mut child = Command::new(program)
             .args(limits.arguments())
             .env_clear()
-            .env("RAYON_NUM_THREADS", threads().to_string())
+            .env("RAYON_NUM_THREADS", threads(limits.in_haste).to_string())
             // glibc reserves address space for each thread that allocates; the limit counts it.
             .env("MALLOC_ARENA_MAX", "2")
             // A terminal signals the whole group of its foreground: the node is asked to stop, not its compiler.
@@ -249,8 +284,8 @@ async fn talk(child: &mut Child, bytes: &[u8]) -> Result<Vec<u8>, CompilerEnd> {
     if status.success() { Ok(code) } else { Err(CompilerEnd::Status(status, complaint)) }
 }
 
-/// Half of the processors: the node's other work goes on meanwhile.
-fn threads() -> usize {
+/// Half of the processors: the node's other work goes on meanwhile. All of them if somebody waits.
+fn threads(in_haste: bool) -> usize {
     let all = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
-    (all / 2).clamp(1, THREADS)
+    (if in_haste { all } else { all / 2 }).clamp(1, THREADS)
 }

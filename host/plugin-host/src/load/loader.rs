@@ -177,6 +177,11 @@ impl Loader {
         &self.private
     }
 
+    /// What is compiled now: the paths, each with the time that it has taken so far.
+    pub(crate) fn compiling(&self) -> Vec<(PathBuf, Duration)> {
+        self.compiler.compiling()
+    }
+
     /// How files of `PLUGINS_DIR` are looked at and read.
     pub(crate) fn files(&self) -> &FileCalls {
         &self.files
@@ -210,7 +215,7 @@ impl Loader {
         let priced = off_the_runtime(path, move || priced(&of, &bytes)).await?;
         let (code, cached) = match self.cached(&digest).await {
             Some(code) => (code, true),
-            None => (self.compile(path, &digest).await?, false),
+            None => (self.compile(path, &digest, size).await?, false),
         };
         reached(LoadStage::Compiled);
         Ok(LoadedComponent { code, footprint: priced?, digest, bytes: size, cached })
@@ -291,9 +296,9 @@ impl Loader {
         self.cache.as_ref()?.get(digest).await
     }
 
-    async fn compile(&self, path: &Path, digest: &str) -> Result<CompiledComponent, LoadError> {
+    async fn compile(&self, path: &Path, digest: &str, size: u64) -> Result<CompiledComponent, LoadError> {
         // Whoever waited for a permit may find that somebody else compiled the same bytes meanwhile.
-        let permit = self.compiler.permit().await;
+        let permit = self.compiler.permit(size).await;
         if let Some(code) = self.cached(digest).await {
             return Ok(code);
         }
@@ -304,6 +309,7 @@ impl Loader {
             let error = io::Error::other("it changed while it was loaded");
             return Err(LoadError::Read { path: path.to_owned(), error });
         }
+        tracing::info!(path = %path.display(), bytes = size, "compiling a component");
         let compiled = self.compiler.compile(permit, self.engine.engine(), path, bytes).await?;
         tracing::info!(path = %path.display(), took_ms = began.elapsed().as_millis() as u64, "component compiled");
         if let Some(cache) = &self.cache {

@@ -46,6 +46,14 @@ impl FileFingerprint {
         Self { component: look(component), policy: look(&component.with_extension("toml")) }
     }
 
+    /// The size of the component in bytes; of what is no file, none.
+    pub(crate) fn bytes(&self) -> u64 {
+        match &self.component {
+            FileLook::File(stamp) => stamp.bytes,
+            FileLook::Missing | FileLook::Odd(_) => 0,
+        }
+    }
+
     /// That of a component whose file system does not answer.
     pub(crate) fn silent(error: &io::Error) -> Self {
         Self { component: FileLook::Odd(error.to_string()), policy: FileLook::Missing }

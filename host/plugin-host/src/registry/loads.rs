@@ -9,7 +9,7 @@ use std::time::Duration;
 use posemesh_runner_api::runner::Runner as _;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::load::error::LoadError;
 use crate::load::lanes::Lanes;
@@ -154,19 +154,32 @@ impl Loads {
         }
     }
 
-    /// Waits until no load goes on, or none has ended for a while though something is live; returns the names of those that
-    /// go on.
-    pub(crate) async fn settled(&self, quiet: Duration) -> Vec<String> {
+    /// Waits until no load goes on, or something is live and the next one does not end within `quiet`, or all of them within
+    /// `longest`; returns the names of those that go on.
+    pub(crate) async fn settled(&self, quiet: Duration, longest: Duration) -> Vec<String> {
         let mut ended = self.ended();
+        let mut capabilities = self.context.table.capabilities();
+        let mut live_since = None;
         loop {
             let left: Vec<String> = self.context.seen().in_flight.keys().cloned().collect();
             if left.is_empty() {
                 return left;
             }
-            let something_is_live = !self.context.table.capabilities().borrow().is_empty();
-            match timeout(quiet, ended.changed()).await {
-                Err(_) if something_is_live => return left,
-                _ => {}
+            if live_since.is_none() && !capabilities.borrow_and_update().is_empty() {
+                live_since = Some(Instant::now());
+            }
+            match live_since {
+                Some(since) => {
+                    let until = (Instant::now() + quiet).min(since + longest);
+                    if timeout_at(until, ended.changed()).await.is_err() {
+                        return left;
+                    }
+                }
+                // Without any runner there is nothing to be done: however long that takes.
+                None => tokio::select! {
+                    _ = ended.changed() => {}
+                    _ = capabilities.changed() => {}
+                },
             }
         }
     }
@@ -178,7 +191,7 @@ async fn take_through(context: Arc<LoadContext>, candidate: LoadCandidate, batch
         let contents = context.contents(&candidate.name).await;
         (contents, context.load(&candidate).await)
     };
-    let lane = context.lanes.enter().await;
+    let lane = context.lanes.enter(candidate.fingerprint.bytes()).await;
     let (contents, loaded) = context.lanes.work(lane, || true, work).await;
     if let Ok(LoadOutcome::Ready(generation, _)) = &loaded {
         context.wait_for_turn(generation, &candidate.name, batch).await;

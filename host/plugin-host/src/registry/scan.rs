@@ -114,9 +114,9 @@ impl Scanner {
     }
 
     /// See [`Registry::start`](crate::registry::Registry::start).
-    pub(crate) async fn start(&self, quiet: Duration) -> io::Result<Vec<String>> {
+    pub(crate) async fn start(&self, quiet: Duration, longest: Duration) -> io::Result<Vec<String>> {
         self.begin(Scan::Now).await?;
-        let left = self.loads.settled(quiet).await;
+        let left = self.loads.settled(quiet, longest).await;
         self.save().await;
         Ok(left)
     }
@@ -220,13 +220,15 @@ impl Scanner {
         seen.contents.retain(|name, _| found.contains_key(name));
     }
 
-    /// Which names are to be taken through the stages: those that served something first, then in their order.
+    /// Which names are to be taken through the stages: the smallest first, which are live soonest; of equal ones those that
+    /// served something.
     fn candidates(&self, found: &BTreeMap<String, FileFingerprint>, scan: Scan) -> Vec<LoadCandidate> {
         let table = &self.context().table;
         let incumbents = table.incumbents();
         let mut seen = self.context().seen();
         let mut names: Vec<&String> = found.keys().collect();
-        names.sort_by_key(|name| !incumbents.contains(*name));
+        let size = |name: &str| found.get(name).map_or(0, FileFingerprint::bytes);
+        names.sort_by_key(|name| (size(name), !incumbents.contains(*name)));
         let mut candidates = Vec::new();
         for name in names {
             let Some(fingerprint) = found.get(name) else { continue };

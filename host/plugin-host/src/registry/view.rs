@@ -105,6 +105,10 @@ pub struct LoadingView {
     pub number: u64,
     /// The last stage that it passed.
     pub stage: LoadStage,
+    /// How long its component has been compiled so far, in milliseconds, while it is. One that is `verified` and not compiled
+    /// waits for its turn.
+    #[serde(default)]
+    pub compiling_ms: Option<u64>,
 }
 
 /// A load that does not serve.
@@ -138,7 +142,7 @@ impl RunnerView {
         Self {
             name: name.to_owned(),
             generations,
-            loading: slot.loading.map(|(number, stage)| LoadingView { number, stage }),
+            loading: slot.loading.map(|(number, stage)| LoadingView { number, stage, compiling_ms: None }),
             refused: slot.refused.as_ref().map(|refusal| RefusedView {
                 number: refusal.number,
                 passed: refusal.passed,

@@ -7,12 +7,14 @@ use std::process::ExitCode;
 use posemesh_text::one_line;
 use rustix::process::{Resource, Rlimit, getrlimit, nice, setrlimit};
 
-use crate::code::engine::compiling_engine;
+use crate::code::engine::{compiling_engine, hasty_engine};
 use crate::load::compiler::refusal::{Refusal, compile_here};
 use crate::load::error::MAX_CAUSE;
 
 /// The hidden command.
 const COMMAND: &str = "compile-component";
+/// The same for somebody who waits for it.
+const IN_HASTE: &str = "compile-component-in-haste";
 const MEMORY_BYTES: &str = "--memory-bytes";
 const CPU_SECONDS: &str = "--cpu-seconds";
 /// The most file descriptors: three pipes, and what the standard library opens.
@@ -30,13 +32,15 @@ pub(super) struct ChildLimits {
     pub(super) memory_bytes: u64,
     /// Time on the processor, over all threads.
     pub(super) cpu_seconds: u64,
+    /// Soon rather than well.
+    pub(super) in_haste: bool,
 }
 
 impl ChildLimits {
     /// The arguments that say this.
     pub(super) fn arguments(&self) -> [String; 5] {
         [
-            COMMAND.to_owned(),
+            if self.in_haste { IN_HASTE } else { COMMAND }.to_owned(),
             MEMORY_BYTES.to_owned(),
             self.memory_bytes.to_string(),
             CPU_SECONDS.to_owned(),
@@ -47,10 +51,16 @@ impl ChildLimits {
     /// What [`ChildLimits::arguments`] made; nothing else is a request to compile.
     fn parse(arguments: &[String]) -> Option<Self> {
         let [command, memory, memory_bytes, cpu, cpu_seconds] = arguments else { return None };
-        if (command.as_str(), memory.as_str(), cpu.as_str()) != (COMMAND, MEMORY_BYTES, CPU_SECONDS) {
+        let in_haste = command == IN_HASTE;
+        if !(in_haste || command == COMMAND) || (memory.as_str(), cpu.as_str()) != (MEMORY_BYTES, CPU_SECONDS)
+        {
             return None;
         }
-        Some(Self { memory_bytes: memory_bytes.parse().ok()?, cpu_seconds: cpu_seconds.parse().ok()? })
+        Some(Self {
+            memory_bytes: memory_bytes.parse().ok()?,
+            cpu_seconds: cpu_seconds.parse().ok()?,
+            in_haste,
+        })
     }
 
     fn apply(&self) -> io::Result<()> {
@@ -68,8 +78,10 @@ impl ChildLimits {
             // The hard limit too: code that took over the compiler could otherwise raise the soft one again.
             setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?;
         }
-        // Tasks that run come first. Not being allowed to step back does no harm.
-        let _ = nice(10);
+        if !self.in_haste {
+            // Tasks that run come first. Not being allowed to step back does no harm.
+            let _ = nice(10);
+        }
         Ok(())
     }
 }
@@ -110,7 +122,8 @@ fn compile(limits: &ChildLimits) -> Result<(), ChildError> {
     // The parent has checked its size.
     let read = io::stdin().lock().read_to_end(&mut bytes);
     read.map_err(|error| ChildError::Io("reading the component", error))?;
-    let engine = compiling_engine().map_err(ChildError::Engine)?;
+    let engine = if limits.in_haste { hasty_engine() } else { compiling_engine() };
+    let engine = engine.map_err(ChildError::Engine)?;
     let code = compile_here(&engine, &bytes).map_err(ChildError::Refused)?;
     let mut out = io::stdout().lock();
     let written = out.write_all(&code).and_then(|()| out.flush());
@@ -123,9 +136,11 @@ mod tests {
 
     #[test]
     fn only_what_the_parent_says_is_a_request_to_compile() {
-        let limits = ChildLimits { memory_bytes: 1 << 30, cpu_seconds: 7 };
-        let arguments = limits.arguments();
-        assert_eq!(ChildLimits::parse(&arguments), Some(limits));
+        for in_haste in [false, true] {
+            let limits = ChildLimits { memory_bytes: 1 << 30, cpu_seconds: 7, in_haste };
+            let arguments = limits.arguments();
+            assert_eq!(ChildLimits::parse(&arguments), Some(limits));
+        }
         for others in [vec!["run"], vec!["compile-component"], vec!["compile-component", "--help"], vec![]] {
             let others: Vec<String> = others.into_iter().map(str::to_owned).collect();
             assert_eq!(ChildLimits::parse(&others), None, "{others:?}");
