@@ -22,7 +22,14 @@ const SILENT: Duration = Duration::from_secs(1);
 /// # Errors
 /// When a setting is wrong, or the sandbox can't be set up on this machine.
 pub(crate) async fn loader(environment: &Environment) -> Result<Loader> {
-    let settings = Config::loading(environment)?;
+    loader_with(Config::loading(environment)?).await
+}
+
+/// The same, with these settings.
+///
+/// # Errors
+/// When the sandbox can't be set up on this machine.
+pub(crate) async fn loader_with(settings: LoaderSettings) -> Result<Loader> {
     let engine = RunnerEngine::new()?;
     let loader = match Loader::open(engine.clone(), settings.clone()).await {
         Ok(loader) => loader,

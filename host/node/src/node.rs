@@ -200,6 +200,11 @@ impl Node {
         StartFailure::Plugins { dir: self.config.paths.plugins.display().to_string(), error }
     }
 
+    /// Its runners, for whoever puts new ones into their folder and wants to know what became of them.
+    pub fn runners(&self) -> Arc<Registry> {
+        self.registry.clone()
+    }
+
     /// The capabilities of its live runners, sorted.
     pub fn capabilities(&self) -> Vec<String> {
         self.registry.capabilities().borrow().iter().cloned().collect()

@@ -1,7 +1,8 @@
 //! `plugin`: the commands about runners. `list`, `rescan`, `rollback` and `close-breaker` ask a running node;
-//! `list DIR`, `show`, `run`, `test` and `check` load components here, without a network or an account; `new` and `wit` only
-//! write files.
+//! `list DIR`, `show`, `run`, `test` and `check` load components here, without a network or an account; `watch` builds them, too,
+//! and brings a network of its own; `new` and `wit` only write files.
 
+mod cases;
 mod check;
 mod close_breaker;
 mod list;
@@ -12,6 +13,7 @@ mod rollback;
 mod run;
 mod show;
 mod test;
+mod watch;
 mod wit;
 mod written;
 
@@ -45,6 +47,11 @@ pub(crate) enum PluginCommand {
     /// World and versions, what it imports and is granted, its description (asked twice), size and compile time, and the
     /// policy beside it. Exit code 1 if there is an error.
     Check(check::CheckArgs),
+    /// Keep a runner live while it is written: build its project at each change, run its cases, and put it into a local
+    /// network with a node, or into a folder.
+    ///
+    /// What does not build or fails a case is shown, and the last good version goes on serving.
+    Watch(watch::WatchArgs),
     /// Write the project of a new runner, with tests and a test case: it builds at once.
     New(new::NewArgs),
     /// Write the contract with runners, the WIT package posemesh:runner, into a folder.
@@ -65,6 +72,7 @@ pub(crate) async fn run(command: PluginCommand) -> Result<ExitCode> {
         PluginCommand::Run(args) => run::run(args).await,
         PluginCommand::Test(args) => test::run(&args).await,
         PluginCommand::Check(args) => check::run(&args).await,
+        PluginCommand::Watch(args) => watch::run(args).await,
         PluginCommand::New(args) => new::run(&args),
         PluginCommand::Wit(args) => wit::run(&args),
     }

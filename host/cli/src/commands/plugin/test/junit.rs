@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use posemesh_text::escaped;
 
-use super::ended::Ended;
+use crate::commands::plugin::cases::Ended;
 
 /// One suite, a test case each.
 pub(super) fn report(runner: &str, cases: &[Ended], took: Duration) -> String {

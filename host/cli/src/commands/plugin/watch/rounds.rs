@@ -1,0 +1,278 @@
+//! The rounds of a watch: build, load, try, let it serve. One that is outdated is given up for the next.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use posemesh_node_core::shutdown::Shutdown;
+use posemesh_plugin_host::load::Loader;
+use posemesh_plugin_host::registry::Generation;
+use posemesh_runner_cases::case;
+use posemesh_text::{escaped, one_line};
+use tokio::task::spawn_blocking;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::build::{Built, build};
+use super::changes::Changes;
+use super::place::Place;
+use super::project::Project;
+use super::sources::{Counts, Sources};
+use super::staged::Staged;
+use crate::commands::plugin::cases::{HowToRun, run_all, sum_up};
+use crate::output::{out, tell};
+use crate::runner_loading::load_by;
+
+/// How many files that have changed are named.
+const NAMED: usize = 4;
+/// How much of their names is shown, in bytes.
+const SHOWN_BYTES: usize = 200;
+/// So many rounds in a row that are given up for the same file are told with what may help.
+const SUSPICIOUS: u32 = 3;
+
+/// What the rounds share.
+pub(super) struct Rounds {
+    project: Project,
+    loader: Loader,
+    place: Place,
+    cases: PathBuf,
+    filter: Option<String>,
+    /// What serves, if something does.
+    live: Option<Live>,
+}
+
+/// The last good version.
+struct Live {
+    /// What its place says of it.
+    label: String,
+    digest: String,
+    policy: Option<Vec<u8>>,
+}
+
+/// How far a round has come.
+enum Tried {
+    Good(Arc<Staged>, Arc<Generation>),
+    Bad,
+    GivenUp,
+}
+
+impl Rounds {
+    pub(super) fn new(
+        project: Project,
+        loader: Loader,
+        place: Place,
+        cases: PathBuf,
+        filter: Option<String>,
+    ) -> Self {
+        let cases = project.dir.join(cases);
+        Self { project, loader, place, cases, filter, live: None }
+    }
+
+    /// Goes round until somebody ends it.
+    ///
+    /// # Errors
+    /// When the sources can't be looked at.
+    pub(super) async fn run(&mut self, sources: Sources, shutdown: &Shutdown) -> Result<()> {
+        let stop = shutdown.stopping();
+        let mut changes = Changes::new(sources);
+        let looking = || format!("looking at the files of {}", self.project.dir.display());
+        let (looking, mut now) = (looking(), changes.look().await.with_context(looking)?);
+        let (mut noticed, mut meanwhile) = (None, Meanwhile::default());
+        loop {
+            let cancel = stop.child_token();
+            let ended = {
+                let mut round = std::pin::pin!(self.round(&cancel, noticed));
+                tokio::select! {
+                    () = &mut round => None,
+                    changed = changes.since(&now, Counts::Known) => {
+                        cancel.cancel();
+                        round.await;
+                        Some(changed)
+                    }
+                }
+            };
+            if stop.is_cancelled() {
+                return Ok(());
+            }
+            let is_outdated = ended.is_some();
+            let (next, at) = match ended {
+                Some(changed) => changed,
+                None => tokio::select! {
+                    () = stop.cancelled() => return Ok(()),
+                    changed = changes.since(&now, Counts::All) => changed,
+                },
+            }
+            .with_context(|| looking.clone())?;
+            let changed = now.differences(&next, Counts::All);
+            out!("\n{} {}", named(&changed), if is_outdated { "changed meanwhile" } else { "changed" });
+            meanwhile.note(is_outdated, &changed);
+            (now, noticed) = (next, Some(at));
+        }
+    }
+
+    /// Ends what the place has begun.
+    ///
+    /// # Errors
+    /// When the node of a local network has ended by itself, why.
+    pub(super) async fn close(self) -> Result<()> {
+        match self.place {
+            Place::Folder(_) => Ok(()),
+            #[cfg(feature = "devnet")]
+            Place::Network(network) => network.close().await,
+        }
+    }
+
+    /// One round. What goes wrong is shown, and what was live stays so.
+    async fn round(&mut self, cancel: &CancellationToken, noticed: Option<Instant>) {
+        let result = match self.build_and_try(cancel).await {
+            Ok(Tried::Good(staged, generation)) => self.serve(&staged, &generation, noticed).await,
+            Ok(Tried::Bad) => Err(None),
+            Ok(Tried::GivenUp) => return,
+            Err(error) => Err(Some(error)),
+        };
+        if let Err(error) = result {
+            if let Some(error) = error {
+                tell!("error: {error:#}");
+            }
+            match &self.live {
+                Some(live) => out!("{} stays live", live.label),
+                None => out!("nothing is live yet"),
+            }
+        }
+    }
+
+    async fn build_and_try(&self, cancel: &CancellationToken) -> Result<Tried> {
+        let began = Instant::now();
+        let said = match build(&self.project, cancel).await? {
+            Built::Succeeded(said) => said,
+            Built::Cancelled => return Ok(Tried::GivenUp),
+            Built::Failed(status) => {
+                tell!("the build failed ({status})");
+                if let Some(hint) = self.project.hint() {
+                    tell!("{}", escaped(&hint));
+                }
+                return Ok(Tried::Bad);
+            }
+        };
+        out!("built in {}", seconds(began.elapsed()));
+        // Given up wherever it is: dropping it ends the compiler and the runs.
+        tokio::select! {
+            biased;
+            () = cancel.cancelled() => Ok(Tried::GivenUp),
+            tried = self.try_out(said) => tried,
+        }
+    }
+
+    /// Loads what was built, and runs the cases.
+    async fn try_out(&self, said: Option<PathBuf>) -> Result<Tried> {
+        let component = self.project.component(said)?;
+        let policies = self.place.policies(&self.project.dir).to_owned();
+        let staged =
+            spawn_blocking(move || Staged::copy(&component, &policies)).await.context("copying")??;
+        let generation = Arc::new(load_by(&self.loader, &staged.component).await?);
+        let folders = self.find_cases().await?;
+        if !folders.is_empty() {
+            let out = tempfile::tempdir().context("creating a folder for the artifacts")?;
+            let how = HowToRun { jobs: 1, update: false };
+            let ended = run_all(&generation, &folders, out.path(), how).await?;
+            if sum_up(&generation.name, &ended) > 0 {
+                return Ok(Tried::Bad);
+            }
+        }
+        Ok(Tried::Good(Arc::new(staged), generation))
+    }
+
+    /// The folders of the cases. A project need not have any.
+    async fn find_cases(&self) -> Result<Vec<PathBuf>> {
+        let (cases, filter) = (self.cases.clone(), self.filter.clone());
+        let find = move || -> Result<Vec<PathBuf>> {
+            if !cases.exists() {
+                return Ok(Vec::new());
+            }
+            let mut folders = case::find(&cases)?;
+            folders
+                .retain(|folder| filter.as_ref().is_none_or(|filter| case::name_of(folder).contains(filter)));
+            Ok(folders)
+        };
+        let found = spawn_blocking(find).await.context("looking for cases")??;
+        if found.is_empty() {
+            tell!("no case is run: there is none in {}", escaped(&self.cases.display().to_string()));
+        }
+        Ok(found)
+    }
+
+    async fn serve(
+        &mut self,
+        staged: &Arc<Staged>,
+        generation: &Generation,
+        noticed: Option<Instant>,
+    ) -> Result<(), Option<anyhow::Error>> {
+        let digest = &generation.digest;
+        if let Some(live) =
+            self.live.as_ref().filter(|live| live.digest == *digest && live.policy == staged.policy)
+        {
+            out!("the same component as before: {} stays live", live.label);
+            return Ok(());
+        }
+        let label = self.place.take(staged, digest).await.map_err(Some)?;
+        let after = noticed.map(|at| format!(", {} after the change was noticed", seconds(at.elapsed())));
+        out!("live: {label}{}", after.unwrap_or_default());
+        if self.live.is_none()
+            && let Some(capability) = generation.description.capabilities.first()
+            && !matches!(self.place, Place::Folder(_))
+        {
+            out!(
+                "  posemesh-node job submit --capability {} --input FILE --out results",
+                escaped(capability)
+            );
+        }
+        self.live = Some(Live { label, digest: digest.clone(), policy: staged.policy.clone() });
+        Ok(())
+    }
+}
+
+/// Which files have made rounds outdated, round after round.
+#[derive(Default)]
+struct Meanwhile {
+    file: Option<PathBuf>,
+    times: u32,
+}
+
+impl Meanwhile {
+    /// A file that changes in each round is most likely written by the build.
+    fn note(&mut self, is_outdated: bool, changed: &[PathBuf]) {
+        let same = self.file.as_ref().filter(|file| changed.contains(file));
+        self.times = match (is_outdated, same) {
+            (true, Some(_)) => self.times + 1,
+            _ => u32::from(is_outdated),
+        };
+        if self.times < 2 {
+            self.file = changed.first().filter(|_| is_outdated).cloned();
+        }
+        if self.times == SUSPICIOUS
+            && let Some(file) = &self.file
+        {
+            let file = file.display().to_string();
+            tell!(
+                "{} has changed during {SUSPICIOUS} rounds in a row; if the build writes it, leave it out: --ignore '{}'",
+                escaped(&file),
+                escaped(&file)
+            );
+        }
+    }
+}
+
+/// The names of some files.
+fn named(files: &[PathBuf]) -> String {
+    let names: Vec<String> =
+        files.iter().take(NAMED).map(|file| one_line(file.display(), SHOWN_BYTES)).collect();
+    match files.len().checked_sub(NAMED).filter(|more| *more > 0) {
+        Some(more) => format!("{} and {more} more", names.join(", ")),
+        None => names.join(", "),
+    }
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{:.2} s", time.as_secs_f64())
+}

@@ -1,0 +1,230 @@
+//! The files of a project that are written by people: what makes a build outdated when it changes.
+//!
+//! What `.gitignore` names is not among them, nor are hidden files, components, and the folders that toolchains put what they
+//! make into. A file counts by its contents: a build that writes one anew with what it had before has changed nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::Metadata;
+use std::hash::{DefaultHasher, Hasher as _};
+use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use ignore::WalkBuilder;
+use ignore::overrides::{Override, OverrideBuilder};
+use posemesh_files::open_regular;
+
+/// The most files that are looked at. A project has hundreds; more are somebody's data.
+const MAX_FILES: usize = 20_000;
+/// A larger file counts by its size and its times alone, in bytes.
+const MAX_READ: u64 = 32 << 20;
+/// Folders of what toolchains make, whatever `.gitignore` says.
+const MADE: [&str; 5] = ["target", "node_modules", "build", "dist", "__pycache__"];
+
+/// Looks at the sources of a project again and again.
+#[derive(Debug)]
+pub(super) struct Sources {
+    dir: PathBuf,
+    ignored: Override,
+    /// What was read of each file, so that only what has changed is read again.
+    known: BTreeMap<PathBuf, (Stamp, u64)>,
+}
+
+/// The sources at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Snapshot {
+    /// A hash of the contents of each, by its path in the project.
+    files: BTreeMap<PathBuf, u64>,
+    /// The folders that they lie in.
+    pub(super) folders: BTreeSet<PathBuf>,
+}
+
+/// Which differences count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Counts {
+    /// All of them.
+    All,
+    /// Those of files that were there: builds make new ones, and most of those for a moment.
+    Known,
+}
+
+/// What tells that a file was not changed, without reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    bytes: u64,
+    inode: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    fn of(file: &Metadata) -> Self {
+        Self {
+            bytes: file.len(),
+            inode: file.ino(),
+            modified: (file.mtime(), file.mtime_nsec()),
+            changed: (file.ctime(), file.ctime_nsec()),
+        }
+    }
+}
+
+impl Sources {
+    /// The sources of a folder, without what these patterns (as in `.gitignore`) name.
+    ///
+    /// # Errors
+    /// When a pattern is wrong.
+    pub(super) fn new(dir: &Path, ignored: &[String]) -> Result<Self, ignore::Error> {
+        let mut overrides = OverrideBuilder::new(dir);
+        for pattern in ignored.iter().map(String::as_str).chain(["*.wasm", "*~", "\\#*\\#"]) {
+            overrides.add(&format!("!{pattern}"))?;
+        }
+        Ok(Self { dir: dir.to_owned(), ignored: overrides.build()?, known: BTreeMap::new() })
+    }
+
+    /// Looks at them now. Reads what has changed since the last time.
+    ///
+    /// # Errors
+    /// When the folder can't be read, or has too many files. What goes while it is looked at is no error.
+    pub(super) fn look(&mut self) -> io::Result<Snapshot> {
+        let mut snapshot = Snapshot::default();
+        let mut walk = WalkBuilder::new(&self.dir);
+        walk.overrides(self.ignored.clone())
+            // A project need not be under version control.
+            .require_git(false)
+            .git_global(false)
+            .git_exclude(false)
+            .filter_entry(|entry| {
+                let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
+                !is_folder || entry.depth() == 0 || !MADE.iter().any(|made| entry.file_name() == *made)
+            });
+        for entry in walk.build() {
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(error)
+                    if error.io_error().is_some_and(|error| error.kind() == io::ErrorKind::NotFound) =>
+                {
+                    continue;
+                }
+                Err(error) => return Err(io::Error::other(error)),
+            };
+            let path = entry.path().to_owned();
+            if entry.file_type().is_some_and(|kind| kind.is_dir()) {
+                snapshot.folders.insert(path);
+                continue;
+            }
+            if snapshot.files.len() == MAX_FILES {
+                return Err(io::Error::other(format!(
+                    "there are more than {MAX_FILES} files; leave out those of others with --ignore PATTERN or .gitignore"
+                )));
+            }
+            // Gone, or not to be read: a build says so, if it needs it.
+            let Ok(contents) = self.contents(&path) else { continue };
+            let path = path.strip_prefix(&self.dir).unwrap_or(&path).to_owned();
+            snapshot.files.insert(path, contents);
+        }
+        let dir = &self.dir;
+        self.known.retain(|path, _| snapshot.files.contains_key(path.strip_prefix(dir).unwrap_or(path)));
+        Ok(snapshot)
+    }
+
+    fn contents(&mut self, path: &Path) -> io::Result<u64> {
+        let found = std::fs::symlink_metadata(path)?;
+        let stamp = Stamp::of(&found);
+        if let Some((known, contents)) = self.known.get(path)
+            && *known == stamp
+        {
+            return Ok(*contents);
+        }
+        let mut hasher = DefaultHasher::new();
+        if found.is_symlink() {
+            // Where it leads is not the project's.
+            hasher.write(std::fs::read_link(path)?.as_os_str().as_encoded_bytes());
+        } else if found.is_file() && stamp.bytes <= MAX_READ {
+            let mut file = open_regular(path)?.take(MAX_READ);
+            let mut buffer = vec![0; 64 << 10];
+            loop {
+                let read = file.read(&mut buffer)?;
+                let Some(bytes) = buffer.get(..read).filter(|bytes| !bytes.is_empty()) else { break };
+                hasher.write(bytes);
+            }
+        } else {
+            for number in [stamp.bytes, stamp.inode, stamp.modified.0 as u64, stamp.modified.1 as u64] {
+                hasher.write_u64(number);
+            }
+        }
+        let contents = hasher.finish();
+        self.known.insert(path.to_owned(), (stamp, contents));
+        Ok(contents)
+    }
+}
+
+impl Snapshot {
+    /// The files that differ in a later one, by their paths in the project.
+    pub(super) fn differences(&self, other: &Self, counts: Counts) -> Vec<PathBuf> {
+        let differs = |path: &&PathBuf| {
+            let before = self.files.get(*path);
+            before != other.files.get(*path) && (counts == Counts::All || before.is_some())
+        };
+        let all: BTreeSet<&PathBuf> = self.files.keys().chain(other.files.keys()).collect();
+        all.into_iter().filter(differs).cloned().collect()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn differences(dir: &Path, sources: &mut Sources, change: impl FnOnce(&Path)) -> Vec<PathBuf> {
+        let before = sources.look().unwrap();
+        change(dir);
+        before.differences(&sources.look().unwrap(), Counts::All)
+    }
+
+    #[test]
+    fn what_people_write_counts_by_its_contents_and_what_builds_write_does_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path();
+        for folder in ["src", "target/release", "node_modules/x", ".git", "cases/a/inputs", "out"] {
+            fs::create_dir_all(dir.join(folder)).unwrap();
+        }
+        fs::write(dir.join(".gitignore"), "/out\n").unwrap();
+        fs::write(dir.join("src/lib.rs"), "one").unwrap();
+        let mut sources = Sources::new(dir, &["notes".to_owned()]).unwrap();
+        for (path, counts) in [
+            ("src/lib.rs", true),
+            ("cases/a/inputs/new.csv", true),
+            ("target/release/x.d", false),
+            ("node_modules/x/index.js", false),
+            (".git/index", false),
+            ("runner.wasm", false),
+            ("src/.lib.rs.swp", false),
+            ("src/lib.rs~", false),
+            ("out/summary.json", false),
+            ("notes", false),
+        ] {
+            let write = |dir: &Path| fs::write(dir.join(path), "two").unwrap();
+            let expected: Vec<PathBuf> = counts.then(|| path.into()).into_iter().collect();
+            assert_eq!(differences(dir, &mut sources, write), expected, "{path}");
+            assert!(differences(dir, &mut sources, write).is_empty(), "{path}: the same again");
+        }
+        let before = sources.look().unwrap();
+        fs::write(dir.join("src/new.rs"), "").unwrap();
+        let after = sources.look().unwrap();
+        assert_eq!(before.differences(&after, Counts::All), [PathBuf::from("src/new.rs")]);
+        assert!(before.differences(&after, Counts::Known).is_empty());
+        assert_eq!(after.differences(&before, Counts::Known), [PathBuf::from("src/new.rs")], "it went");
+        let saved_by_rename = |dir: &Path| {
+            fs::write(dir.join("src/.new"), "three").unwrap();
+            fs::rename(dir.join("src/.new"), dir.join("src/lib.rs")).unwrap();
+        };
+        assert_eq!(differences(dir, &mut sources, saved_by_rename), [PathBuf::from("src/lib.rs")]);
+        let removed = |dir: &Path| fs::remove_file(dir.join("src/lib.rs")).unwrap();
+        assert_eq!(differences(dir, &mut sources, removed), [PathBuf::from("src/lib.rs")]);
+        let folder = |dir: &Path| fs::create_dir(dir.join("src/new")).unwrap();
+        assert!(differences(dir, &mut sources, folder).is_empty(), "an empty folder is no source");
+        assert!(sources.look().unwrap().folders.contains(&dir.join("src/new")), "but it is watched");
+    }
+}
