@@ -75,7 +75,15 @@ pub async fn check(
     if differences.is_empty() { Ok(()) } else { Err(differences) }
 }
 
+/// The stream of what the host remarks, in the lines of a log.
+const HOST_STREAM: &str = "node ";
+
 impl Observed {
+    /// What the host has remarked on what the runner did.
+    pub fn remarks(&self) -> impl Iterator<Item = &str> {
+        self.log.iter().filter_map(|line| line.strip_prefix(HOST_STREAM))
+    }
+
     /// Every difference from what the case expects, in words; `out` has the artifacts.
     pub fn differences(&self, case: &Case, out: &Path) -> Vec<String> {
         let mut differences = match (&case.expected, &self.outcome) {

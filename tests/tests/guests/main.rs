@@ -9,6 +9,7 @@
 mod cases;
 mod check;
 mod covered;
+mod debug_info;
 mod floods;
 mod holdings;
 mod load;

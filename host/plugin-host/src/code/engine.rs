@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use wasmtime::component::{Component, InstancePre, Linker};
-use wasmtime::{Config, Engine, OptLevel};
+use wasmtime::{Config, Engine, OptLevel, WasmBacktraceDetails};
 
 use crate::instance::guest_threads::GuestThreads;
 use crate::instance::state::RunState;
@@ -115,6 +115,9 @@ fn config() -> Config {
         .shared_memory(false)
         .wasm_memory64(false)
         .wasm_backtrace_max_frames(Some(BACKTRACE_FRAMES))
+        // File and line of each frame, if the component has them. They are read when a runner traps, in its own process,
+        // whose memory and time bound what a hostile table can cost.
+        .wasm_backtrace_details(WasmBacktraceDetails::Enable)
         .max_wasm_stack(FixedLimit::StackBytes.bytes())
         .async_stack_size(ASYNC_STACK);
     config

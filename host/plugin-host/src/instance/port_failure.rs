@@ -30,8 +30,9 @@ impl From<ResourceTableError> for PortFailure {
     fn from(error: ResourceTableError) -> Self {
         match error {
             ResourceTableError::Full => Self::Returned(PortError::limit(
-                "too many handles are open; drop inputs, parts and artifacts that are done (limit `handles` in \
-                 NAME.toml)",
+                "too many handles are open: the runner's limit `handles`; drop inputs, parts and artifacts that are done; \
+                 `describe` has no way to ask for more, the operator sets it in NAME.toml, [limits], up to \
+                 RUNNER_MAX_HANDLES",
             )),
             // A handle that is none: the guest made it up, or the host lost it.
             other => Self::Trap(other.into()),

@@ -23,6 +23,8 @@ struct Seen {
     /// The first of each, in words.
     host: Option<String>,
     server: Option<String>,
+    /// The last error of a port that the runner got, as it got it.
+    last_of_port: Option<String>,
     /// The kinds of errors that a runner got by the fault of a server or of its task, and may pass on.
     passed_on: Vec<(PortErrorKind, Blame)>,
 }
@@ -59,6 +61,7 @@ impl RunTrouble {
         if !seen.passed_on.contains(&met) {
             seen.passed_on.push(met);
         }
+        seen.last_of_port = Some(one_line(&error.text, MAX_TEXT));
         drop(seen);
         match error.blame {
             Blame::Host => self.saw_host(error.text.clone()),
@@ -81,6 +84,25 @@ impl RunTrouble {
     /// saw is added. A limit that the runner reached, and a failure that names the task, stay what they are. An error of
     /// a port that the runner passes on is the fault of whoever the port blamed.
     pub(crate) fn blame(&self, failure: RunFailure) -> RunFailure {
+        self.with_last_of_port(self.blamed(failure))
+    }
+
+    /// Adds to the end of a runner that gave up without a reason the last error that a port gave it: most likely that is
+    /// what it did not handle.
+    fn with_last_of_port(&self, failure: RunFailure) -> RunFailure {
+        if !matches!(failure.kind, FailureKind::Trap | FailureKind::Exit) {
+            return failure;
+        }
+        match &self.seen().last_of_port {
+            Some(said) => {
+                let reason = with(&failure.reason, "the last error that a port gave to it", said);
+                RunFailure { reason, ..failure }
+            }
+            None => failure,
+        }
+    }
+
+    fn blamed(&self, failure: RunFailure) -> RunFailure {
         let passed_on = self.passed_on(&failure);
         let mends = match failure.kind {
             // What a runner says, does or passes on after something failed around it.
@@ -212,6 +234,25 @@ mod tests {
         assert!(blamed.reason.contains("the node's disk is full"), "{}", blamed.reason);
         let limit = RunFailure::new(FailureKind::Limit, "reached");
         assert_eq!(trouble.blame(limit.clone()), limit, "a limit is the runner's own");
+    }
+
+    #[test]
+    fn a_trap_is_told_with_the_error_of_a_port_that_was_not_handled() {
+        let trouble = RunTrouble::default();
+        let trap = RunFailure::new(FailureKind::Trap, "the runner trapped: unreachable");
+        assert_eq!(trouble.blame(trap.clone()), trap);
+        trouble.saw_port(&PortError::denied("first"));
+        trouble.saw_port(&PortError::not_found("there is no input \"a\"").blamed_on(Blame::Task));
+        let told = trouble.blame(trap.clone());
+        assert_eq!(
+            told.reason,
+            "the runner trapped: unreachable; the last error that a port gave to it: there is no input \"a\""
+        );
+        assert_eq!(told.blame, Blame::Runner, "it need not trap");
+        let in_its_words = RunFailure { reason: "panicked: there is no input \"a\"".to_owned(), ..trap };
+        assert_eq!(trouble.blame(in_its_words.clone()), in_its_words, "said once");
+        let returned = RunFailure::new(FailureKind::InvalidTask, "invalid task: no");
+        assert_eq!(trouble.blame(returned.clone()), returned, "a runner that gives a reason has given it");
     }
 
     #[test]

@@ -132,8 +132,9 @@ pub enum LoadError {
     },
     /// An instance needs more memory than the runner may have before it says a word.
     #[error(
-        "{path} needs {needed} bytes of memory to start with, and its limit `memory_bytes` is {}; raise it in \
-         NAME.toml, [limits], or build the runner with less",
+        "{path} needs {needed} bytes of memory to start with, and its limit `memory_bytes` is {}; its author asks for more by \
+         `requests.memory-bytes` in `describe` or builds it with less, the operator sets it in NAME.toml, [limits], up to \
+         RUNNER_MAX_MEMORY_BYTES",
         ByteSize(*limit)
     )]
     StartMemory {

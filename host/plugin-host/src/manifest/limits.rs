@@ -363,10 +363,11 @@ impl LimitReached {
 impl fmt::Display for LimitReached {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the runner reached its limit `{}` of {}; ", self.limit, self.in_words())?;
-        if let Some(request) = self.limit.request() {
-            write!(f, "its author asks for more by `{request}` in `describe`, ")?;
+        match self.limit.request() {
+            Some(request) => write!(f, "its author asks for more by `{request}` in `describe`, ")?,
+            None => f.write_str("`describe` has no way to ask for more, ")?,
         }
-        f.write_str("the operator sets it in NAME.toml, [limits]")
+        write!(f, "the operator sets it in NAME.toml, [limits], up to {}", self.limit.variable())
     }
 }
 

@@ -24,7 +24,7 @@ pub(crate) fn limit_in_describe(reached: &LimitReached) -> String {
     let setting = match limit {
         Limit::DeadlineMs | Limit::CpuTimeMs => "DESCRIBE_TIMEOUT_SECS",
         Limit::MemoryBytes | Limit::TableElements | Limit::Instances | Limit::Handles => {
-            "NAME.toml, [limits]"
+            "NAME.toml, [limits], and nothing that the runner says: it is asked here what it needs"
         }
         _ => "nothing: it is fixed for `describe`",
     };
