@@ -78,6 +78,21 @@ async fn files_go_in_the_job_is_waited_for_and_its_artifacts_come_back() {
     assert!(listed.contains(id), "{listed}");
     let none = text(&job(&scene, dir.path(), &["list", "--status", "failed"]).await.stdout);
     assert_eq!(none.trim(), "no jobs");
+    let odd = job(&scene, dir.path(), &["list", "--status", "done"]).await;
+    assert_eq!(odd.status.code(), Some(2), "a word that no job server knows");
+    assert!(text(&odd.stderr).contains("completed"), "{}", text(&odd.stderr));
+
+    // Where the first can't be written, the second is fetched all the same, and both by another try.
+    std::fs::create_dir_all(dir.path().join("later/0-0.bin/in the way")).expect("a folder");
+    let part = job(&scene, dir.path(), &["fetch", id, "--out", "later"]).await;
+    let said = text(&part.stderr);
+    assert_eq!(part.status.code(), Some(1), "{said}");
+    assert!(said.contains("later/0-0.bin") && said.contains("1 of 2 artifacts were not fetched"), "{said}");
+    assert_eq!(std::fs::read(dir.path().join("later/1-0.bin")).expect("the second"), b"small");
+    std::fs::remove_dir_all(dir.path().join("later/0-0.bin")).expect("removed");
+    let rest = job(&scene, dir.path(), &["fetch", id, "--out", "later"]).await;
+    assert!(rest.status.success(), "{}", text(&rest.stderr));
+    assert!(std::fs::read(dir.path().join("later/0-0.bin")).expect("the first") == large);
     let again = job(&scene, dir.path(), &["cancel", id]).await;
     assert_eq!(again.status.code(), Some(1));
     assert!(text(&again.stderr).contains("409"), "{}", text(&again.stderr));
@@ -119,6 +134,8 @@ async fn what_is_missing_is_said_before_anything_is_sent() {
     let dir = tempfile::tempdir().expect("a folder");
     for (args, wanted) in [
         (vec!["submit", "--capability", NOOP, "--input", "nothing.ply"], "no such file"),
+        (vec!["submit", "--capability", NOOP, "--input", "."], "it is a folder; name the files in it"),
+        (vec!["submit", "--capability", NOOP, "--input", "/dev/zero"], "it is a device"),
         (vec!["submit", "--capability", NOOP, "--meta", "{"], "--meta is not JSON"),
         (vec!["list", "--dms", "http://dms.example/v1"], "unencrypted"),
         (vec!["show", "00000000-0000-0000-0000-000000000000"], "404"),

@@ -5,6 +5,7 @@
 
 mod args;
 mod commands;
+mod input_arg;
 mod meta_arg;
 mod node_api;
 mod output;

@@ -180,8 +180,8 @@ impl Case {
     /// # Errors
     /// When a file is missing, can't be read, or is no valid JSON of its kind.
     pub fn read(dir: &Path) -> Result<Self, CaseError> {
-        let task: CaseTask = json(&dir.join("task.json"))?;
-        let found = files_below(&dir.join("inputs"))?;
+        let task: CaseTask = json(&own(dir.join("task.json"))?)?;
+        let found = files_below(&own(dir.join("inputs"))?)?;
         let mut inputs: BTreeMap<String, Vec<PathBuf>> =
             found.into_iter().map(|(cid, path)| (cid, vec![path])).collect();
         for (cid, files) in &task.files {
@@ -195,8 +195,8 @@ impl Case {
             }
             inputs.insert(cid.clone(), paths);
         }
-        let expected_dir = dir.join("expected");
-        let failure = expected_dir.join("failure.json");
+        let expected_dir = own(dir.join("expected"))?;
+        let failure = own(expected_dir.join("failure.json"))?;
         let expected = if failure.is_file() {
             Expected::Failure(json(&failure)?)
         } else {
@@ -228,8 +228,20 @@ fn json<T: DeserializeOwned>(path: &Path) -> Result<T, CaseError> {
     serde_json::from_str(&text).map_err(|error| case_error(path, error))
 }
 
+/// The path, unless it is a link: a case is what lies in its folder, whoever has written it, and what it reads from elsewhere it
+/// names in `files`.
+fn own(path: PathBuf) -> Result<PathBuf, CaseError> {
+    match path.symlink_metadata() {
+        Ok(found) if found.is_symlink() => Err(case_error(
+            &path,
+            "it is a link, and a case is read from its own folder alone; put the file here, or name it in `files` of task.json",
+        )),
+        _ => Ok(path),
+    }
+}
+
 /// The files below a folder with their relative paths; none if there is no such folder. Ignores `.gitkeep`,
-/// which keeps an empty folder in version control.
+/// which keeps an empty folder in version control. Links are refused.
 fn files_below(dir: &Path) -> Result<Vec<(String, PathBuf)>, CaseError> {
     let mut files = Vec::new();
     let mut folders = vec![(String::new(), dir.to_owned())];
@@ -242,10 +254,11 @@ fn files_below(dir: &Path) -> Result<Vec<(String, PathBuf)>, CaseError> {
         for entry in entries {
             let entry = entry.map_err(|error| case_error(&folder, error))?;
             let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
-            if entry.path().is_dir() {
-                folders.push((format!("{name}/"), entry.path()));
+            let path = own(entry.path())?;
+            if path.is_dir() {
+                folders.push((format!("{name}/"), path));
             } else if !name.ends_with(".gitkeep") {
-                files.push((name, entry.path()));
+                files.push((name, path));
             }
         }
     }
@@ -257,6 +270,38 @@ fn files_below(dir: &Path) -> Result<Vec<(String, PathBuf)>, CaseError> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_link_leads_no_case_out_of_its_folder() {
+        use std::os::unix::fs::symlink;
+
+        let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        std::fs::write(elsewhere.path().join("secret"), "{}").unwrap();
+        for link in
+            ["inputs/a", "inputs/deep/a", "inputs", "expected/a.json", "expected/failure.json", "task.json"]
+        {
+            let case = dir.path().join(link.replace('/', "-"));
+            for folder in ["inputs/deep", "expected"] {
+                std::fs::create_dir_all(case.join(folder)).unwrap();
+            }
+            std::fs::write(case.join("task.json"), "{}").unwrap();
+            std::fs::write(case.join("inputs/plain"), "").unwrap();
+            Case::read(&case).unwrap();
+            let (at, target) = (case.join(link), elsewhere.path().join("secret"));
+            match link {
+                "inputs" => {
+                    std::fs::remove_dir_all(&at).unwrap();
+                    symlink(elsewhere.path(), &at).unwrap();
+                }
+                _ => {
+                    let _ = std::fs::remove_file(&at);
+                    symlink(target, &at).unwrap();
+                }
+            }
+            let error = Case::read(&case).unwrap_err().to_string();
+            assert!(error.contains("it is a link") && error.contains(link), "{link}: {error}");
+        }
+    }
 
     #[test]
     fn an_input_has_a_file_or_one_for_each_part() {

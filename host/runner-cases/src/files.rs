@@ -8,16 +8,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use posemesh_domain_data::name;
+use posemesh_domain_data::{cid, name};
 use posemesh_files::open_regular;
 use posemesh_runner_api::ports::{
     Artifact, ArtifactSpec, ArtifactWriter, InputPort, OutputPort, PartInfo, PartStream, PortError,
 };
+use posemesh_text::one_line;
 use sha2::{Digest as _, Sha256};
 use tempfile::{Builder, TempPath};
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::spawn_blocking;
+
+/// How much of an id that is refused is shown, in bytes.
+const MAX_SHOWN: usize = 80;
 
 /// Inputs that are files: each file is a part. The only part of an input is named after its CID, one of several after its
 /// file.
@@ -141,6 +145,16 @@ struct FileArtifact {
 #[async_trait]
 impl OutputPort for FileOutputs {
     async fn create(&self, spec: ArtifactSpec) -> Result<Box<dyn ArtifactWriter>, PortError> {
+        // What a node refuses is refused here, too, and in the same words.
+        let named = [("name", &spec.name), ("data type", &spec.data_type)];
+        for (what, text) in named {
+            let Some(text) = text else { continue };
+            name::check(what, text).map_err(|error| PortError::invalid(error.to_string()))?;
+        }
+        if let Some(id) = spec.existing_id.as_deref().filter(|id| cid::hyphenated_uuid(id).is_none()) {
+            let id = one_line(id, MAX_SHOWN);
+            return Err(PortError::invalid(format!("the artifact's existing id `{id}` is not a UUID")));
+        }
         let target = self.dir.join(&spec.path);
         let failed = |error| PortError::other(format!("making {}: {error}", target.display()));
         let folder = target.parent().unwrap_or(&self.dir).to_owned();
@@ -192,5 +206,41 @@ impl ArtifactWriter for FileArtifact {
         finished.retain(|earlier| earlier.logical_path != artifact.logical_path);
         finished.push(artifact.clone());
         Ok(artifact)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_node_refuses_of_an_artifact_is_refused_here() {
+        let dir = tempfile::tempdir().unwrap();
+        let outputs = FileOutputs::new(dir.path().to_owned(), None, "task".to_owned());
+        let spec = |name: &str, data_type: &str, id: Option<&str>| ArtifactSpec {
+            path: "a.json".to_owned(),
+            name: Some(name.to_owned()),
+            data_type: Some(data_type.to_owned()),
+            existing_id: id.map(str::to_owned),
+            ..ArtifactSpec::default()
+        };
+        let long = "x".repeat(name::MAX_NAME_BYTES + 1);
+        for (wrong, said) in [
+            (spec("a/b", "json", None), "name holds '/'"),
+            (spec("", "json", None), "name is empty"),
+            (spec(&long, "json", None), "129 bytes"),
+            (spec("a", "js*n", None), "data type holds '*'"),
+            (spec("a", "json", Some("7")), "existing id `7` is not a UUID"),
+        ] {
+            let error = outputs.create(wrong).await.err().unwrap().to_string();
+            assert!(error.contains(said), "{error}");
+        }
+        outputs.create(spec("a name", "json", None)).await.unwrap();
+        assert_eq!(
+            std::fs::read_dir(dir.path()).unwrap().count(),
+            0,
+            "nothing of it was begun, or it was given up"
+        );
     }
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use posemesh_tests::guests::COPY;
+use posemesh_tests::guests::{COPY, PORTS};
 use posemesh_tests::node_binary;
 use tempfile::TempDir;
 
@@ -85,4 +85,26 @@ fn what_a_run_shows_is_written_down_if_wanted() {
     assert!(output.status.success() && !said.contains("wrote"), "there is nothing left to write: {said}");
     let (output, said) = test(dir.path(), &["--filter", "demanding", "--update"]);
     assert_eq!(output.status.code(), Some(1), "nobody can write down what was not said: {said}");
+}
+
+#[test]
+fn an_artifact_that_was_never_finished_is_a_warning_and_cases_come_in_their_order() {
+    let dir = tempfile::tempdir().expect("a folder");
+    fs::write(dir.path().join("copy.wasm"), PORTS.bytes()).expect("a component");
+    for name in ["c", "a", "b"] {
+        let case = dir.path().join("cases").join(name);
+        for folder in ["inputs", "expected"] {
+            fs::create_dir_all(case.join(folder)).expect("a folder");
+        }
+        fs::write(case.join("task.json"), "{}").expect("a task");
+        fs::write(case.join("inputs/a.txt"), "hello").expect("an input");
+    }
+    let (_, said) = test(dir.path(), &["--jobs", "3"]);
+    assert!(
+        said.contains("    warning: artifact ") && said.contains("was begun and never finished"),
+        "{said}"
+    );
+    let order: Vec<&str> =
+        said.lines().filter_map(|line| line.strip_prefix("case copy/")?.get(..1)).collect();
+    assert_eq!(order, ["a", "b", "c"], "{said}");
 }

@@ -152,7 +152,17 @@ fn warnings_are_errors_if_wanted_and_programs_read_json() {
         .iter()
         .filter_map(|one| one["level"].as_str())
         .collect();
-    assert!(levels.contains(&"ok") && levels.contains(&"warning") && !levels.contains(&"error"), "{answer}");
-    assert_eq!(output.status.code(), Some(0), "it names no licence, which is no error");
+    assert!(levels.contains(&"ok") && levels.contains(&"note") && !levels.contains(&"error"), "{answer}");
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(
+        check(&["--strict"]).status.code(),
+        Some(0),
+        "it names no licence: a note, as of a fresh project"
+    );
+    // A policy for what the runner never asks for.
+    fs::write(dir.path().join("panic.toml"), "environment = [\"MODEL\"]\n").expect("a policy");
+    let output = check(&[]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && said.contains("warning"), "{said}");
     assert_eq!(check(&["--strict"]).status.code(), Some(1));
 }

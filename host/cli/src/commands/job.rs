@@ -26,6 +26,10 @@ pub(crate) enum JobCommand {
     List(list::ListArgs),
     /// Show a job with its tasks.
     Show(show::ShowArgs),
+    /// Fetch what a job has stored.
+    ///
+    /// One artifact that can't be fetched keeps none of the others; the exit code is 1 then.
+    Fetch(fetch::FetchArgs),
     /// Cancel a job: its running task is told with its next heartbeat.
     Cancel(cancel::CancelArgs),
 }
@@ -39,6 +43,7 @@ pub(crate) async fn run(command: JobCommand) -> Result<ExitCode> {
         JobCommand::Submit(args) => submit::run(args).await,
         JobCommand::List(args) => list::run(&args).await,
         JobCommand::Show(args) => show::run(&args).await,
+        JobCommand::Fetch(args) => fetch::run(&args).await,
         JobCommand::Cancel(args) => cancel::run(&args).await,
     }
 }

@@ -1,23 +1,105 @@
-//! Fetches what a job has stored in its domain.
+//! `job fetch`, and what `job submit --out` ends with: fetches what a job has stored in its domain.
 
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
+use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
+use clap::Args;
+use posemesh_node_core::shutdown::{EarlySignals, Shutdown, Signals};
 use posemesh_runner_api::ports::{InputPort, PartStream};
 use posemesh_text::{escaped, one_line};
 use serde_json::Value;
 use tempfile::Builder;
 use tokio::io::AsyncWriteExt as _;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
+use crate::commands::job::domain::OpenDomain;
 use crate::commands::job::job_view::{Job, Receipt};
+use crate::commands::job::server::{Network, NetworkArgs, persist};
 use crate::commands::job::transfer::Transfer;
-use crate::output::out;
+use crate::output::{out, tell};
 
 /// Bytes that are fetched at a time.
 const CHUNK: usize = 4 << 20;
 /// The longest path of an artifact that is taken over, in bytes.
 const MAX_PATH: usize = 512;
+
+#[derive(Debug, Args)]
+pub(crate) struct FetchArgs {
+    /// The job.
+    #[arg(value_name = "JOB")]
+    job: Uuid,
+    /// Folder for the artifacts.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    #[command(flatten)]
+    network: NetworkArgs,
+}
+
+/// Fetches the artifacts of a job; exit code 1 if one can't be fetched.
+///
+/// # Errors
+/// When there is no such job, or a server refuses.
+pub(crate) async fn run(args: &FetchArgs) -> Result<ExitCode> {
+    let network = Network::new(&args.network)?;
+    let shutdown = Shutdown::new();
+    let _listening = EarlySignals::catch()
+        .and_then(Signals::install)
+        .context("installing signal handlers")?
+        .pass_on(&shutdown);
+    let stop = shutdown.stopping();
+    let job = persist(|| network.job(args.job)).await?;
+    let stored = artifacts(&job);
+    if !job.job.has_ended() {
+        tell!("the job has not ended ({}); this is what it has stored so far", escaped(&job.job.status));
+    }
+    if stored.is_empty() {
+        tell!("the job has no artifacts");
+    }
+    tokio::select! {
+        fetched = fetch_all(&network, &job, &stored, &args.out, stop) => fetched,
+        () = stop.cancelled() => {
+            tell!("stopped; what was fetched whole is there");
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+/// Fetches artifacts into a folder; exit code 1 if some can't be, which are told each.
+///
+/// # Errors
+/// When the folder can't be made, or the domain can't be opened.
+pub(super) async fn fetch_all(
+    network: &Network,
+    job: &Job,
+    stored: &[Stored],
+    folder: &Path,
+    stop: &CancellationToken,
+) -> Result<ExitCode> {
+    let shown = folder.display().to_string();
+    tokio::fs::create_dir_all(folder)
+        .await
+        .with_context(|| format!("creating the folder {}", escaped(&shown)))?;
+    if stored.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    // Opened anew: what was opened for the inputs may have expired while the job was worked on.
+    let opened = OpenDomain::open(network, job.job.domain_id, stop.clone()).await?;
+    let failed = fetch(stored, &*opened.ports.inputs, folder).await;
+    opened.close().await;
+    if failed == 0 {
+        return Ok(ExitCode::SUCCESS);
+    }
+    tell!(
+        "{failed} of {} artifacts were not fetched; they stay in the domain: `posemesh-node job fetch {} --out DIR` tries \
+         again",
+        stored.len(),
+        job.job.id
+    );
+    Ok(ExitCode::FAILURE)
+}
 
 /// An artifact of a job.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,27 +133,38 @@ fn harmless(path: &str) -> Option<PathBuf> {
     (plain && printable && path.file_name().is_some()).then(|| path.to_owned())
 }
 
-/// Writes them below a folder and prints where each is.
-///
-/// # Errors
-/// At the first that can't be fetched or written.
-pub(super) async fn fetch(stored: &[Stored], inputs: &dyn InputPort, folder: &Path) -> Result<()> {
-    let mut taken = BTreeSet::new();
+/// Writes them below a folder and prints where each is. One that can't be fetched or written is told and keeps none of the
+/// others; how many there are of those.
+async fn fetch(stored: &[Stored], inputs: &dyn InputPort, folder: &Path) -> usize {
+    let (mut taken, mut failed) = (BTreeSet::new(), 0);
     for artifact in stored {
-        let id = one_line(&artifact.id, 200);
-        let mut parts = inputs.open(&artifact.id).await.with_context(|| format!("fetching artifact {id}"))?;
-        while let Some(part) = parts.next_part().await.with_context(|| format!("fetching artifact {id}"))? {
-            let named = || harmless(&format!("{}.{}", part.name.replace('/', "_"), part.data_type));
-            let path = artifact.path.clone().or_else(named).unwrap_or_else(|| PathBuf::from("artifact"));
-            let path = folder.join(free(path, &mut taken));
-            let shown = escaped(&path.display().to_string()).to_string();
-            let transfer = Transfer::begin(format!("fetching {shown}"), part.size);
-            let bytes = write(parts.as_mut(), &path, &transfer)
-                .await
-                .with_context(|| format!("fetching artifact {id} to {shown}"))?;
-            transfer.end(bytes);
-            out!("{shown}  {bytes} bytes");
+        if let Err(error) = fetch_one(artifact, inputs, folder, &mut taken).await {
+            tell!("error: {}", escaped(&format!("{error:#}")));
+            failed += 1;
         }
+    }
+    failed
+}
+
+async fn fetch_one(
+    artifact: &Stored,
+    inputs: &dyn InputPort,
+    folder: &Path,
+    taken: &mut BTreeSet<PathBuf>,
+) -> Result<()> {
+    let id = one_line(&artifact.id, 200);
+    let mut parts = inputs.open(&artifact.id).await.with_context(|| format!("fetching artifact {id}"))?;
+    while let Some(part) = parts.next_part().await.with_context(|| format!("fetching artifact {id}"))? {
+        let named = || harmless(&format!("{}.{}", part.name.replace('/', "_"), part.data_type));
+        let path = artifact.path.clone().or_else(named).unwrap_or_else(|| PathBuf::from("artifact"));
+        let path = folder.join(free(path, taken));
+        let shown = escaped(&path.display().to_string()).to_string();
+        let transfer = Transfer::begin(format!("fetching {shown}"), part.size);
+        let bytes = write(parts.as_mut(), &path, &transfer)
+            .await
+            .with_context(|| format!("fetching artifact {id} to {shown}"))?;
+        transfer.end(bytes);
+        out!("{shown}  {bytes} bytes");
     }
     Ok(())
 }

@@ -3,16 +3,16 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::commands::job::server::{Network, NetworkArgs, persist};
 use crate::output::{self, out};
 
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {
-    /// Only jobs with this status: pending, running, completed, failed, canceled.
-    #[arg(long, value_name = "STATUS")]
-    status: Option<String>,
+    /// Only jobs with this status.
+    #[arg(long, value_enum)]
+    status: Option<Status>,
     /// Only jobs with a task that asks for this capability.
     #[arg(long, value_name = "CAPABILITY")]
     capability: Option<String>,
@@ -26,6 +26,29 @@ pub(crate) struct ListArgs {
     network: NetworkArgs,
 }
 
+/// What a job server says of a job (protocol 3.7).
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Status {
+    Pending,
+    Running,
+    Completed,
+    Failed,
+    #[value(alias = "cancelled")]
+    Canceled,
+}
+
+impl Status {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Canceled => "canceled",
+        }
+    }
+}
+
 /// Prints them, the newest first.
 ///
 /// # Errors
@@ -33,7 +56,7 @@ pub(crate) struct ListArgs {
 pub(crate) async fn run(args: &ListArgs) -> Result<ExitCode> {
     let network = Network::new(&args.network)?;
     let mut query = vec![("limit", args.limit.to_string())];
-    query.extend(args.status.clone().map(|status| ("status", status)));
+    query.extend(args.status.map(|status| ("status", status.as_str().to_owned())));
     query.extend(args.capability.clone().map(|capability| ("capabilities", capability)));
     let page = persist(|| network.jobs(&query)).await?;
     if args.json {

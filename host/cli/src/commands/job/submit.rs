@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use clap::Args;
 use posemesh_node_core::shutdown::{EarlySignals, Shutdown, Signals};
 use posemesh_text::escaped;
@@ -13,9 +13,10 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::commands::job::domain::OpenDomain;
-use crate::commands::job::fetch::{artifacts, fetch};
+use crate::commands::job::fetch::{artifacts, fetch_all};
 use crate::commands::job::follow::follow;
 use crate::commands::job::server::{Network, NetworkArgs, persist};
+use crate::input_arg::check_input;
 use crate::meta_arg;
 use crate::output::{out, tell};
 
@@ -65,11 +66,8 @@ pub(crate) struct SubmitArgs {
 pub(crate) async fn run(args: SubmitArgs) -> Result<ExitCode> {
     let meta: Value = serde_json::from_str(&meta_arg::text(&args.meta)?).context("--meta is not JSON")?;
     // Before the first is stored: one that is not there would be found after minutes of sending.
-    if let Some(missing) = args.inputs.iter().find(|path| !path.is_file()) {
-        bail!(
-            "--input {}: there is no such file, or it is no regular one",
-            escaped(&missing.display().to_string())
-        );
+    for path in &args.inputs {
+        check_input(path).with_context(|| format!("--input {}", escaped(&path.display().to_string())))?;
     }
     if let Some(folder) = &args.out {
         std::fs::create_dir_all(folder)
@@ -104,9 +102,12 @@ pub(crate) async fn run(args: SubmitArgs) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     tokio::select! {
-        ended = finish(&network, domain, id, &args, &stop) => ended,
+        ended = finish(&network, id, &args, &stop) => ended,
         () = stop.cancelled() => {
-            tell!("no longer waiting; the job goes on: `posemesh-node job show {id}` shows it, `job cancel {id}` ends it");
+            tell!(
+                "no longer waiting; the job goes on: `posemesh-node job show {id}` shows it, `job cancel {id}` ends it, `job \
+                 fetch {id} --out DIR` gets its artifacts"
+            );
             Ok(ExitCode::FAILURE)
         }
     }
@@ -142,7 +143,6 @@ async fn store(
 /// Waits for the job and fetches its artifacts.
 async fn finish(
     network: &Network,
-    domain: Uuid,
     id: Uuid,
     args: &SubmitArgs,
     stop: &CancellationToken,
@@ -159,12 +159,8 @@ async fn finish(
     }
     let artifacts = artifacts(&job);
     tell!("completed in {took:.1?}, {} artifacts", artifacts.len());
-    if let Some(folder) = &args.out {
-        // Opened anew: what was opened for the inputs may have expired while the job was worked on.
-        let opened = OpenDomain::open(network, domain, stop.clone()).await?;
-        let fetched = fetch(&artifacts, &*opened.ports.inputs, folder).await;
-        opened.close().await;
-        fetched?;
+    match &args.out {
+        Some(folder) => fetch_all(network, &job, &artifacts, folder, stop).await,
+        None => Ok(ExitCode::SUCCESS),
     }
-    Ok(ExitCode::SUCCESS)
 }

@@ -33,6 +33,8 @@ pub(crate) struct Ended {
     pub(crate) differences: Vec<String>,
     /// What was written to `expected/` and removed from it.
     pub(crate) updated: Vec<String>,
+    /// What the host has remarked on what the runner did, such as an artifact that it never finished.
+    pub(crate) remarks: Vec<String>,
 }
 
 /// Runs the cases in these folders, prints each, and returns them, in the order of the folders. Dropping the future ends the
@@ -86,6 +88,7 @@ async fn run_one(runner: &Generation, folder: &Path, out: &Path, may_update: boo
         took: Duration::ZERO,
         differences: Vec::new(),
         updated: Vec::new(),
+        remarks: Vec::new(),
     };
     let read = {
         let folder = folder.to_owned();
@@ -115,6 +118,7 @@ async fn run_one(runner: &Generation, folder: &Path, out: &Path, may_update: boo
         }
     };
     ended.took = observed.took;
+    ended.remarks = observed.remarks().map(str::to_owned).collect();
     let out = out.to_owned();
     // Artifacts and what they are compared with may be large.
     let compared = tokio::task::spawn_blocking(move || {
@@ -143,6 +147,7 @@ fn read_again(case: &Case) -> std::io::Result<Case> {
 fn show(runner: &str, case: &Ended) {
     let word = if case.differences.is_empty() { "ok" } else { "FAILED" };
     out!("case {}/{} ... {word} ({:.2?})", escaped(runner), escaped(&case.name), case.took);
+    case.remarks.iter().for_each(|line| out!("    warning: {}", escaped(line)));
     case.updated.iter().for_each(|line| out!("    {}", escaped(line)));
     case.differences.iter().for_each(|line| out!("    {}", escaped(line)));
 }

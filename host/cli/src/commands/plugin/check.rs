@@ -25,7 +25,7 @@ pub(crate) struct CheckArgs {
     /// The component.
     #[arg(value_name = "FILE")]
     component: PathBuf,
-    /// Warnings are errors.
+    /// Warnings are errors; notes are not.
     #[arg(long)]
     strict: bool,
     /// Print JSON.

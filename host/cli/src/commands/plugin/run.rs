@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use self::printed::Printed;
 use self::shown::show_until_end;
+use crate::input_arg::check_input;
 use crate::meta_arg;
 use crate::output::{out, tell};
 use crate::runner_loading::load;
@@ -106,9 +107,7 @@ fn parse_inputs(inputs: &[String]) -> Result<(Vec<String>, InputFiles)> {
                 (name.to_string_lossy().into_owned(), path)
             }
         };
-        if !path.is_file() {
-            bail!("--input {input}: there is no file {}", path.display());
-        }
+        check_input(&path).with_context(|| format!("--input {input}: {}", path.display()))?;
         match files.get_mut(&cid) {
             Some(parts) if is_named => parts.push(path),
             Some(_) => bail!(
@@ -146,7 +145,8 @@ mod tests {
 
         let twice = parse_inputs(&[path.clone(), path.clone()]).expect_err("the same CID twice").to_string();
         assert!(twice.contains("two inputs have the CID scan.ply"), "{twice}");
-        let missing = parse_inputs(&["nothing.ply".to_owned()]).expect_err("no such file").to_string();
-        assert!(missing.contains("no file nothing.ply"), "{missing}");
+        let missing = parse_inputs(&["nothing.ply".to_owned()]).expect_err("no such file");
+        let missing = format!("{missing:#}");
+        assert!(missing.contains("nothing.ply: there is no such file"), "{missing}");
     }
 }

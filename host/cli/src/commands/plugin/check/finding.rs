@@ -13,6 +13,8 @@ use crate::output::out;
 pub(super) enum Level {
     /// As it should be.
     Ok,
+    /// Something that its author alone decides.
+    Note,
     /// It works, and somebody may be surprised.
     Warning,
     /// It can't work.
@@ -23,6 +25,7 @@ impl Display for Level {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Ok => "ok",
+            Self::Note => "note",
             Self::Warning => "warning",
             Self::Error => "error",
         })
@@ -47,6 +50,10 @@ pub(super) struct Findings {
 impl Findings {
     pub(super) fn ok(&mut self, about: &'static str, text: impl Display) {
         self.add(Level::Ok, about, text, "");
+    }
+
+    pub(super) fn note(&mut self, about: &'static str, text: impl Display, cure: impl Display) {
+        self.add(Level::Note, about, text, cure);
     }
 
     pub(super) fn warning(&mut self, about: &'static str, text: impl Display, cure: impl Display) {

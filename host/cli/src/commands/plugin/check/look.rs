@@ -104,7 +104,8 @@ pub(super) fn description(runner: &Generation, findings: &mut Findings) {
         );
     }
     if about.license.is_none() {
-        findings.warning(
+        // No warning: a project that was just made has none either, and which one it gets is nobody else's to choose.
+        findings.note(
             "describe",
             "it names no licence",
             "say one (SPDX), such as MIT: operators look for it",

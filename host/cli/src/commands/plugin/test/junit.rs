@@ -53,6 +53,7 @@ mod tests {
             took: Duration::from_millis(1500),
             differences: differences.iter().map(|one| (*one).to_owned()).collect(),
             updated: Vec::new(),
+            remarks: Vec::new(),
         };
         let cases = [case("good", &[]), case("bad", &["a < \"b\" & \u{1b}[2J", "second"])];
         let xml = report("runner", &cases, Duration::from_secs(2));
