@@ -146,7 +146,7 @@ fn examples_in(folder: &Path) -> Result<Vec<Guest>> {
 }
 
 /// The paths in `folder`, sorted; none if there is no such folder.
-fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+pub(crate) fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     if folder.is_dir() {
         for entry in folder.read_dir().with_context(|| format!("read {}", folder.display()))? {

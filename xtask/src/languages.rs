@@ -1,11 +1,12 @@
-//! Toolchains of other languages than Rust, for what `plugin new` writes: each in a folder of its own below the target
-//! directory, in the version that the template names, and installed once.
+//! Toolchains of other languages than Rust, for our runners in them and for what `plugin new` writes: each in a folder of its own
+//! below the target directory, in the version that the template names, and installed once.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use wasi_preview1_component_adapter_provider::WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER;
 
 use crate::debian;
 use crate::process::Cmd;
@@ -130,6 +131,20 @@ fn packages(project: &Project, language: &str) -> Result<PathBuf> {
             .run()
     })?;
     Ok(folder.join("node_modules"))
+}
+
+/// The file that turns WASI 0.1, which C and Go speak, into WASI 0.2. `plugin new` writes the same into its projects.
+///
+/// # Errors
+/// If it can't be written.
+pub(crate) fn adapter(project: &Project) -> Result<PathBuf> {
+    let file = project.target.join("languages/wasi_snapshot_preview1.reactor.wasm");
+    // Left alone if it is the same: make builds anew what is older than it.
+    if !fs::read(&file).is_ok_and(|found| found == WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER) {
+        fs::write(&file, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER)
+            .with_context(|| format!("write {}", file.display()))?;
+    }
+    Ok(file)
 }
 
 /// Makes sure that a folder has what `from`, a file with pinned versions, names.

@@ -25,6 +25,7 @@ mod process;
 mod progress;
 mod project;
 mod report;
+mod runners;
 mod sbom;
 mod setup;
 mod simulate;
@@ -60,8 +61,12 @@ enum Task {
     /// fails, installs Debian's packages and uses their compiler. The other commands do this by themselves.
     /// POSEMESH_GUEST_TOOLCHAIN=rustup or =debian forces one of the two.
     Setup,
-    /// Build every runner in plugins/ into target/plugins/NAME.wasm
-    Plugins,
+    /// Build every runner in plugins/ that is written in Rust into target/plugins/NAME.wasm
+    Plugins {
+        /// Also those in other languages, into target/language-plugins/NAME.wasm
+        #[arg(long)]
+        languages: bool,
+    },
     /// Build all and run every test
     ///
     /// Builds the runners, the test guests, the node, the reference node and the reference domain client,
@@ -71,7 +76,7 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
-    /// Build the runners and run the test cases of each (plugins/NAME/cases), and try what `plugin new` writes
+    /// Build the runners of all languages and run the test cases of each (plugins/NAME/cases), and try what `plugin new` writes
     TestPlugins,
     /// See the node work: a local network, a node with all runners, and one scan through them
     ///
@@ -189,9 +194,13 @@ fn run(task: Task) -> Result<()> {
             languages::python(&project, Need::Optional)?;
             return languages::javascript(&project, Need::Optional).map(|_| ());
         }
-        Task::Plugins => {
+        Task::Plugins { languages } => {
             let toolchain = setup::toolchain()?;
-            return guests::runners(&project, &toolchain).map(|_| ());
+            guests::runners(&project, &toolchain)?;
+            if !languages {
+                return Ok(());
+            }
+            suites::language_runners(&project, &mut report, Need::Optional);
         }
         Task::Demo { args } => return demo::demo(&project, &args),
         Task::Bench { args } => return bench::bench(&project, &args),

@@ -38,6 +38,12 @@ impl Project {
         self.target.join("plugins")
     }
 
+    /// The built runners in other languages than Rust. Apart from the others: a node needs seconds to compile an interpreter,
+    /// which neither the demo nor a test should wait for.
+    pub(crate) fn language_plugins(&self) -> PathBuf {
+        self.target.join("language-plugins")
+    }
+
     /// The built guests that only tests load.
     pub(crate) fn test_guests(&self) -> PathBuf {
         self.target.join("test-guests")

@@ -1,6 +1,7 @@
 //! `test` and `test-plugins`: builds what is tested and runs the suites and the runners' test cases.
 
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
@@ -11,6 +12,7 @@ use crate::node;
 use crate::process::Cmd;
 use crate::project::Project;
 use crate::report::Report;
+use crate::runners::{self, Language};
 use crate::setup::{self, Toolchain};
 use crate::templates;
 use crate::testing;
@@ -30,43 +32,68 @@ pub(crate) fn test(project: &Project, report: &mut Report, args: &[OsString], ne
     deploy::tools_for_tests(project);
     report.step("tests", || run(project, args));
     cases(project, report, &components);
-    new_projects(project, report, &toolchain, need);
+    other_languages(project, report, &toolchain, need);
 }
 
-/// Builds the runners and the node, then runs the test cases of every runner, and of what `plugin new` writes.
+/// Builds the runners and the node, then runs the test cases of every runner, in whatever language, and of what `plugin new`
+/// writes.
 pub(crate) fn test_plugins(project: &Project, report: &mut Report, need: Need) {
     let Some(toolchain) = report.step("set-up", setup::toolchain) else { return };
     let components = report.step("runners", || guests::runners(project, &toolchain));
     let node = report.step("node", || node::build(project));
     if let (Some(components), Some(())) = (components, node) {
         cases(project, report, &components);
-        new_projects(project, report, &toolchain, need);
+        other_languages(project, report, &toolchain, need);
     }
 }
 
-/// Makes a project in each language, and does with it what an author would.
-fn new_projects(project: &Project, report: &mut Report, toolchain: &Toolchain, need: Need) {
+/// Makes a project in each language, and does with it what an author would; builds and tests our runners in other languages than
+/// Rust with the same toolchains.
+fn other_languages(project: &Project, report: &mut Report, toolchain: &Toolchain, need: Need) {
     report.step("a new project in Rust", || templates::rust(project, toolchain));
-    report.step("a new project in Python", || match languages::python(project, need)? {
-        Some(componentize) => templates::python(project, &componentize),
-        None => Ok(()),
-    });
-    report.step("a new project in JavaScript", || match languages::javascript(project, need)? {
-        Some(componentize) => templates::javascript(project, &componentize),
-        None => Ok(()),
-    });
     report.step("a new project in TypeScript", || match languages::typescript(project, need)? {
         Some(modules) => templates::typescript(project, &modules),
         None => Ok(()),
     });
-    report.step("a new project in C", || match languages::c(project, need)? {
-        Some(tools) => templates::made_with_make(project, "c", &tools),
-        None => Ok(()),
-    });
-    report.step("a new project in Go", || match languages::go(project, need)? {
-        Some(tools) => templates::made_with_make(project, "go", &tools),
-        None => Ok(()),
-    });
+    for language in Language::ALL {
+        let Some(tool) = tool(project, report, language, need) else { continue };
+        report.step(format!("a new project in {}", language.name()), || match language {
+            Language::Python => templates::python(project, &tool),
+            Language::JavaScript => templates::javascript(project, &tool),
+            Language::Go => templates::made_with_make(project, "go", &tool),
+            Language::C => templates::made_with_make(project, "c", &tool),
+        });
+        let components = built(project, report, language, &tool);
+        cases(project, report, &components);
+    }
+}
+
+/// Tests and builds our runners in other languages than Rust.
+pub(crate) fn language_runners(project: &Project, report: &mut Report, need: Need) {
+    for language in Language::ALL {
+        if let Some(tool) = tool(project, report, language, need) {
+            built(project, report, language, &tool);
+        }
+    }
+}
+
+/// The toolchain of a language; none if it is missing, which is an error where it is needed.
+fn tool(project: &Project, report: &mut Report, language: Language, need: Need) -> Option<PathBuf> {
+    report
+        .step(format!("a toolchain for {}", language.name()), || language.toolchain(project, need))
+        .flatten()
+}
+
+/// Our runners in a language, tested and built, but for those that fail.
+fn built(project: &Project, report: &mut Report, language: Language, tool: &Path) -> Vec<Component> {
+    let found =
+        report.step(format!("runners in {}", language.name()), || runners::in_language(project, language));
+    let mut components = Vec::new();
+    for runner in found.unwrap_or_default() {
+        let step = format!("{}, in {}", runner.name, language.name());
+        components.extend(report.step(step, || runners::build(project, &runner, tool)));
+    }
+    components
 }
 
 /// Runs the test cases of each runner that has some.

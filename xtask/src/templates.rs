@@ -94,13 +94,13 @@ pub(crate) fn typescript(project: &Project, modules: &Path) -> Result<()> {
 pub(crate) fn made_with_make(project: &Project, language: &str, tools: &Path) -> Result<()> {
     let folder = made(project, language)?;
     let component = format!("{}.wasm", NAME.replace('-', "_"));
-    make(project, tools, &folder, "test")?;
-    make(project, tools, &folder, &component)?;
+    make(project, tools, &folder, "test").run()?;
+    make(project, tools, &folder, &component).run()?;
     cases(project, &folder.join(component), &folder)
 }
 
-/// Makes a target of a project with a Makefile.
-fn make(project: &Project, tools: &Path, folder: &Path, target: &str) -> Result<()> {
+/// Makes a target of a project with a Makefile; `tools` is the folder with its compiler.
+pub(crate) fn make(project: &Project, tools: &Path, folder: &Path, target: &str) -> Cmd {
     // What a compiler builds of its own library stays for the next time.
     let cache = project.target.join("languages/cache");
     Cmd::new("make")
@@ -110,7 +110,6 @@ fn make(project: &Project, tools: &Path, folder: &Path, target: &str) -> Result<
         .env_hidden("ZIG_GLOBAL_CACHE_DIR", &cache)
         .env_hidden("ZIG_LOCAL_CACHE_DIR", &cache)
         .env_hidden("GOCACHE", &cache)
-        .run()
 }
 
 /// The folder of a new project.
@@ -123,7 +122,7 @@ fn made(project: &Project, language: &str) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// Runs the test cases that come with a project.
-fn cases(project: &Project, component: &Path, folder: &Path) -> Result<()> {
+/// Runs the test cases in a folder.
+pub(crate) fn cases(project: &Project, component: &Path, folder: &Path) -> Result<()> {
     Cmd::new(project.node()).args(["plugin", "test"]).arg(component).arg(folder.join("cases")).run()
 }
