@@ -199,6 +199,14 @@ class TaskTest(unittest.TestCase):
         ElementTree.fromstring(image)
         self.assertNotIn("<script>", image)
 
+    def test_an_interpreter_without_memory_names_the_limit_and_who_can_raise_it(self):
+        def full(task):
+            raise MemoryError
+
+        outcome = run(full)
+        self.assertEqual(outcome.case, "Failed")
+        self.assertRegex(outcome.reason, r"`memory_bytes` of 512 MiB; its author asks for more by `memory_mib`.*NAME.toml")
+
     def test_many_columns_are_drawn_up_to_a_number(self):
         header = ",".join(f"c{n}" for n in range(30))
         outcome = run(app.run, {"a.csv": header + "\n" + ",".join(["1"] * 30) + "\n"})

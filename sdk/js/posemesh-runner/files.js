@@ -5,6 +5,8 @@ import { decode, encode } from './text.js';
 
 /** Bytes that are read or written in one call of the node. */
 const CHUNK = 1 << 20;
+/** The longest line. */
+const MAX_LINE = 16 << 20;
 const LINE_END = 10;
 const RETURN = 13;
 
@@ -38,7 +40,8 @@ export class Part {
     }
   }
 
-  /** Its lines, as text without their ends. Text that is no UTF-8 is `InvalidInput`, with the line. */
+  /** Its lines, as text without their ends. Text that is no UTF-8, or a line of more than 16 MiB, is `InvalidInput` with the
+   * line. */
   *lines() {
     let number = 0;
     const text = (bytes) => {
@@ -57,6 +60,7 @@ export class Part {
         from = end + 1;
       }
       rest = bytes.slice(from);
+      if (rest.length > MAX_LINE) throw new InvalidInput(`line ${number + 1}: it has more than ${MAX_LINE >> 20} MiB`);
     }
     if (rest.length > 0) yield text(rest);
   }

@@ -56,8 +56,22 @@ export function runOn(host, made, given) {
     }
     return undefined;
   } catch (error) {
-    return { error, ...caseOf(error) };
+    return { error, ...(ranOutOfMemory(error) ? memoryLimit(host) : caseOf(error)) };
   }
+}
+
+/** Whether an error is the engine's, which has no memory left. */
+function ranOutOfMemory(error) {
+  return error?.name === 'InternalError' && error.message === 'out of memory';
+}
+
+/** The engine's words name no limit, and nobody who could set it. */
+function memoryLimit(host) {
+  const mib = Math.floor(Number(host.getBudget().memoryBytes) / (1024 * 1024));
+  const text =
+    `out of memory: the runner reached its limit \`memory_bytes\` of ${mib} MiB; its author asks for more by \`memoryMib\` in ` +
+    'the description, the operator sets it in NAME.toml, [limits]';
+  return { tag: 'failed', text };
 }
 
 /** The case of the contract that an error is, and its text. */

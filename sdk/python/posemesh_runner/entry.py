@@ -107,6 +107,18 @@ def case_of(error):
     return "Failed", text + _where(error)
 
 
+def told(error, host):
+    """The case and the text of the error that a runner ended with, as the node hears them."""
+    if not isinstance(error, MemoryError):
+        return case_of(error)
+    # The interpreter's words name no limit, and nobody who could set it.
+    mib = host.budget().memory_bytes // _MIB
+    return "Failed", (
+        f"out of memory: the runner reached its limit `memory_bytes` of {mib} MiB; its author asks for more by `memory_mib` of "
+        "`@runner`, the operator sets it in NAME.toml, [limits]"
+    )
+
+
 def run_registered(given, host):
     """Runs the registered runner; the case and the text of its error, or None."""
     if _registered is None:
@@ -114,7 +126,7 @@ def run_registered(given, host):
     try:
         _registered[0](Task(given, host))
     except (Exception, Cancelled) as error:
-        case, text = case_of(error)
+        case, text = told(error, host)
         if case == "Failed":
             # The node keeps the last lines of it.
             traceback.print_exception(error, file=sys.stderr)

@@ -12,7 +12,7 @@ import json
 
 from types import SimpleNamespace
 
-from .entry import case_of
+from .entry import told
 from .errors import Cancelled
 from .memory import Host
 from .task import Task
@@ -24,7 +24,7 @@ class Outcome:
 
     def __init__(self, error, host):
         self.error = error
-        self.case, self.reason = (None, None) if error is None else case_of(error)
+        self.case, self.reason = (None, None) if error is None else told(error, host)
         self.artifacts, self.unfinished = host.artifacts, host.unfinished
         self.progress, self.events, self.log = host.told, host.events, host.lines
 

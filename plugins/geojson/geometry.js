@@ -1,0 +1,141 @@
+// Geometries of GeoJSON (RFC 7946), made valid: what has one meaning is corrected, anything else is an error with its place.
+
+import { cutAtAntimeridian, distance, problemOf, simplified } from './earth.js';
+import { isObject } from './params.js';
+
+/** What is wrong, and where: `coordinates[3][0]`. */
+export class BadGeometry extends Error {}
+
+/** Collections in collections. */
+const DEEPEST = 8;
+
+/** Makes geometries valid, simple, rounded and with the longitude first, and counts what they have. `tick` is called now and then. */
+export class Geometries {
+  #params;
+  #scale;
+  #box;
+  #tick;
+  positionsIn = 0;
+  positionsOut = 0;
+  length = 0;
+
+  constructor(params, box, tick) {
+    this.#params = params;
+    this.#scale = 10 ** params.precision;
+    this.#box = box;
+    this.#tick = tick;
+  }
+
+  /** The geometry of one that is in a file; null stays null. */
+  of(given, where, depth = 0) {
+    if (given === null || given === undefined) return null;
+    if (!isObject(given)) throw new BadGeometry(`${where} is no JSON object`);
+    const { type, coordinates } = given;
+    const at = `${where}.coordinates`;
+    switch (type) {
+      case 'Point':
+        return { type, coordinates: this.#written(this.#position(coordinates, at)) };
+      case 'MultiPoint':
+        return { type, coordinates: list(coordinates, at).map((one, index) => this.#written(this.#position(one, `${at}[${index}]`))) };
+      case 'LineString':
+        return this.line(this.#positions(coordinates, at, 2));
+      case 'MultiLineString': {
+        const lines = list(coordinates, at).map((one, index) => this.line(this.#positions(one, `${at}[${index}]`, 2)));
+        return { type, coordinates: lines.flatMap((line) => (line.type === 'LineString' ? [line.coordinates] : line.coordinates)) };
+      }
+      case 'Polygon':
+        return { type, coordinates: this.#polygon(coordinates, at) };
+      case 'MultiPolygon':
+        return { type, coordinates: list(coordinates, at).map((one, index) => this.#polygon(one, `${at}[${index}]`)) };
+      case 'GeometryCollection': {
+        if (depth === DEEPEST) throw new BadGeometry(`${where}: collections are more than ${DEEPEST} deep`);
+        const parts = list(given.geometries, `${where}.geometries`);
+        return { type, geometries: parts.map((one, index) => this.of(one, `${where}.geometries[${index}]`, depth + 1)) };
+      }
+      default:
+        throw new BadGeometry(`${where}.type is ${JSON.stringify(type) ?? 'missing'}, which is no geometry`);
+    }
+  }
+
+  /** A line of positions that are valid already: in several pieces if it crosses the antimeridian. */
+  line(positions) {
+    for (let index = 1; index < positions.length; index += 1) this.length += distance(positions[index - 1], positions[index]);
+    const pieces = cutAtAntimeridian(simplified(positions, this.#params.simplify_m, this.#tick));
+    const written = pieces.map((piece) => piece.map((position) => this.#written(position)));
+    if (written.length === 1) return { type: 'LineString', coordinates: written[0] };
+    return { type: 'MultiLineString', coordinates: written };
+  }
+
+  /** A point of a position that is valid already. */
+  point(position) {
+    return { type: 'Point', coordinates: this.#written(position) };
+  }
+
+  #polygon(given, where) {
+    return list(given, where).map((ring, index) => this.#ring(ring, `${where}[${index}]`, index === 0));
+  }
+
+  #ring(given, where, isOuter) {
+    const ring = this.#positions(given, where, 3);
+    if (!same(ring[0], ring.at(-1))) ring.push(ring[0]);
+    if (ring.length < 4) throw new BadGeometry(`${where} has ${ring.length - 1} positions; a ring has three at least`);
+    for (let index = 1; index < ring.length; index += 1) this.length += distance(ring[index - 1], ring[index]);
+    const simple = simplified(ring, this.#params.simplify_m, this.#tick);
+    // One that would be no area any more stays as it is.
+    const kept = simple.length < 4 ? ring : simple;
+    // Counter-clockwise outside, clockwise inside.
+    if (area(kept) > 0 !== isOuter) kept.reverse();
+    return kept.map((position) => this.#written(position));
+  }
+
+  #positions(given, where, least) {
+    const positions = list(given, where);
+    if (positions.length < least) throw new BadGeometry(`${where} has ${positions.length} positions; it needs ${least}`);
+    return positions.map((position, index) => this.#position(position, `${where}[${index}]`));
+  }
+
+  #position(given, where) {
+    const values = list(given, where);
+    if (values.length < 2 || !values.every((value) => typeof value === 'number' && Number.isFinite(value))) {
+      throw new BadGeometry(`${where} is no position: two numbers, or three with an altitude`);
+    }
+    this.positionsIn += 1;
+    const [first, second, ...others] = values;
+    const position = this.#params.coordinate_order === 'lat-lon' ? [second, first] : [first, second];
+    const problem = problemOf(...position);
+    if (problem !== undefined) throw new BadGeometry(`${where}: ${problem}`);
+    // What stands behind the altitude means nothing (RFC 7946 3.1.1).
+    return [...position, ...others.slice(0, 1)];
+  }
+
+  #written([longitude, latitude, altitude]) {
+    this.positionsOut += 1;
+    const position = [this.#rounded(longitude), this.#rounded(latitude)];
+    this.#box.add(position);
+    // Millimetres.
+    if (altitude !== undefined) position.push(Math.round(altitude * 1000) / 1000);
+    return position;
+  }
+
+  #rounded(degrees) {
+    return Math.round(degrees * this.#scale) / this.#scale;
+  }
+}
+
+function list(value, where) {
+  if (!Array.isArray(value)) throw new BadGeometry(`${where} is ${value === undefined ? 'missing' : 'no list'}`);
+  return value;
+}
+
+function same(one, other) {
+  return one[0] === other[0] && one[1] === other[1];
+}
+
+/** Twice the area of a ring in square degrees; positive if it is counter-clockwise. */
+function area(ring) {
+  let sum = 0;
+  for (let index = 1; index < ring.length; index += 1) {
+    sum += (ring[index - 1][0] - ring[0][0]) * (ring[index][1] - ring[0][1]) - (ring[index][0] - ring[0][0]) * (ring[index - 1][1] - ring[0][1]);
+  }
+  return sum;
+}
