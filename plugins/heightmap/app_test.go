@@ -73,6 +73,22 @@ func TestAGridIsSeenFromAbove(t *testing.T) {
 	}
 }
 
+func TestAPreviewIsSmallAndHasNoHolesWhereThereAreNeighbours(t *testing.T) {
+	var field strings.Builder
+	for x := range 3000 {
+		fmt.Fprintf(&field, "%d %d %d\n", x, x%7, x%2)
+	}
+	picture, err := png.Decode(bytes.NewReader(succeeds(t, field.String(), object{"cell_size": 1}).Artifacts["preview.png"]))
+	if err != nil || picture.Bounds().Dx() != 1000 || picture.Bounds().Dy() != 1 {
+		t.Fatalf("preview.png: %v", err)
+	}
+	for x := range 1000 {
+		if _, _, _, alpha := picture.At(x, 0).RGBA(); alpha == 0 {
+			t.Fatalf("pixel %d is empty", x)
+		}
+	}
+}
+
 func TestTheStatisticOfACellCounts(t *testing.T) {
 	for statistic, want := range map[string]string{"max": "5", "min": "1", "mean": "3"} {
 		outcome := succeeds(t, "0 1 0\n0 5 0\n0 3 0\n", object{"cell_size": 1, "statistic": statistic})

@@ -94,12 +94,11 @@ var colours = [...][3]float64{{44, 123, 182}, {120, 190, 170}, {215, 225, 150}, 
 
 // Writes the grid as an image: colours for heights, lit from the north-west.
 func writePreview(task *posemesh.Task, g *grid, least, greatest float32) error {
-	// Every n-th cell of a large grid; a small one as it is.
-	every := (max(g.width, g.height) + previewSide - 1) / previewSide
-	picture := image.NewNRGBA(image.Rect(0, 0, (g.width+every-1)/every, (g.height+every-1)/every))
+	g = g.smaller((max(g.width, g.height) + previewSide - 1) / previewSide)
+	picture := image.NewNRGBA(image.Rect(0, 0, g.width, g.height))
 	for y := range picture.Rect.Max.Y {
 		for x := range picture.Rect.Max.X {
-			value := g.at(x*every, y*every)
+			value := g.at(x, y)
 			if value != value {
 				continue
 			}
@@ -107,7 +106,7 @@ func writePreview(task *posemesh.Task, g *grid, least, greatest float32) error {
 			if greatest > least {
 				share = float64(value-least) / float64(greatest-least)
 			}
-			picture.SetNRGBA(x, y, shaded(share, g.light(x*every, y*every)))
+			picture.SetNRGBA(x, y, shaded(share, g.light(x, y)))
 		}
 	}
 	var data bytes.Buffer
@@ -116,6 +115,28 @@ func writePreview(task *posemesh.Task, g *grid, least, greatest float32) error {
 	}
 	_, err := task.Write("preview.png", data.Bytes())
 	return err
+}
+
+// A grid whose cells are the means of so many by so many.
+func (g *grid) smaller(every int) *grid {
+	made := &grid{width: (g.width + every - 1) / every, height: (g.height + every - 1) / every, size: g.size * float64(every)}
+	made.cells = make([]float32, made.width*made.height)
+	for row := range made.height {
+		for column := range made.width {
+			sum, count := 0.0, 0
+			for y := row * every; y < (row+1)*every; y++ {
+				for x := column * every; x < (column+1)*every; x++ {
+					if value := g.at(x, y); value == value {
+						sum += float64(value)
+						count++
+					}
+				}
+			}
+			// Without any, 0 by 0 is NaN.
+			made.cells[row*made.width+column] = float32(sum / float64(count))
+		}
+	}
+	return made
 }
 
 // How bright a cell is, from 0.4 to 1, by the slope towards the north-west.
