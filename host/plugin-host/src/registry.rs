@@ -9,7 +9,7 @@
 //! it through the stages side by side into the `table`, whose `slot`s hold the generations of one name, each under the
 //! operator's `terms` of today; `claims` decide between several that want the same capability, and `memory` between those
 //! that served it before and newcomers; `trial`, `comparison` and `counters` judge a new generation by its tasks, `breaker`
-//! the live one by its latest; a `handle` is a generation that a task holds.
+//! the live one by its latest (`setbacks` is what of it a restart does not undo); a `handle` is a generation that a task holds.
 
 pub(crate) mod breaker;
 pub(crate) mod claims;
@@ -26,6 +26,7 @@ pub(crate) mod memory;
 pub(crate) mod memory_file;
 pub(crate) mod scan;
 pub(crate) mod seen;
+pub(crate) mod setbacks;
 pub(crate) mod slot;
 pub(crate) mod table;
 pub(crate) mod table_state;
@@ -45,7 +46,7 @@ use std::time::Duration;
 use posemesh_runner_api::runner::{Runner, RunnerNeeds, Runners};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, watch as channel};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::load::loader::Loader;
@@ -70,6 +71,8 @@ const RESCAN_INTERVAL: Duration = Duration::from_secs(5);
 const START_QUIET: Duration = Duration::from_millis(300);
 /// How long it waits for all of these.
 const START_LONGEST: Duration = Duration::from_secs(1);
+/// How long somebody waits until what is to be remembered is written.
+const SAVE_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a file must stay the same before it is loaded.
 const UNCHANGED_FOR: Duration = Duration::from_millis(200);
 
@@ -159,8 +162,8 @@ impl Registry {
     }
 
     /// Takes the newest generation of a runner back: a canary, or the live one, whose place the previous
-    /// one takes. What is taken back stays for another rollback, until its file changes or the node
-    /// starts anew. Answers with the label of what serves now.
+    /// one takes. What is taken back stays for another rollback until its file changes, and is not live again by a restart.
+    /// Answers with the label of what serves now.
     ///
     /// # Errors
     /// When there is no such runner or nothing to go back to.
@@ -174,6 +177,13 @@ impl Registry {
     /// When there is no such runner, or it has no breaker.
     pub fn close_breaker(&self, name: &str) -> Result<bool, String> {
         self.table.close_breaker(name)
+    }
+
+    /// Waits until what the next process is to know is written, for a second at most: a rollback, say, that holds over
+    /// restarts. It is written soon in any case, while [`Registry::watch`] runs.
+    pub async fn remember(&self) {
+        // A file system that does not answer holds up neither a call nor a stop.
+        let _ = timeout(SAVE_TIMEOUT, self.scanner.save()).await;
     }
 
     /// Scans the directory once, and waits until no load goes on any more. Each runner is live as soon as it is ready.
@@ -203,6 +213,8 @@ impl Registry {
             () = self.scanner.keep_memory() => {}
         }
         self.scanner.stop();
+        // What was learned last.
+        self.remember().await;
     }
 
     async fn watch_directory(&self, stop: CancellationToken) {

@@ -75,6 +75,12 @@ pub trait Runner: Send + Sync {
         self.label()
     }
 
+    /// SHA-256 of the file that it was made from, in hex; none if there is no such file. By it the same code is found again
+    /// after a restart.
+    fn digest(&self) -> Option<String> {
+        None
+    }
+
     /// The most that one task may use: the runner's limits.
     fn needs(&self) -> RunnerNeeds {
         RunnerNeeds::default()

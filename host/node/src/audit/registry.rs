@@ -27,7 +27,7 @@ impl RegistryObserver for AuditLog {
                     ("not_granted", text(grant.not_granted.join("; "))),
                 ],
             ),
-            RegistryEvent::Stage { generation, stage } => {
+            RegistryEvent::Stage { generation, stage, .. } => {
                 self.record("generation", [("stage", stage.as_str().into()), ("runner", runner(generation))]);
             }
             RegistryEvent::Refused { runner, number, passed, reason } => self.record(

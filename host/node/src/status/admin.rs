@@ -116,7 +116,11 @@ pub(super) async fn reload(State(sources): State<StatusSources>) -> Response {
 
 pub(super) async fn rollback(State(sources): State<StatusSources>, Path(name): Path<String>) -> Response {
     match sources.registry.roll_back(&name) {
-        Ok(live) => Json(json!({"live": live})).into_response(),
+        Ok(live) => {
+            // Before the answer: what somebody was told holds, whatever becomes of the node.
+            sources.registry.remember().await;
+            Json(json!({"live": live})).into_response()
+        }
         Err(reason) => error(StatusCode::CONFLICT, reason),
     }
 }
@@ -221,7 +225,10 @@ pub(super) async fn close_breaker(
     Path(name): Path<String>,
 ) -> Response {
     match sources.registry.close_breaker(&name) {
-        Ok(closed) => Json(json!({"closed": closed})).into_response(),
+        Ok(closed) => {
+            sources.registry.remember().await;
+            Json(json!({"closed": closed})).into_response()
+        }
         Err(reason) => error(StatusCode::CONFLICT, reason),
     }
 }

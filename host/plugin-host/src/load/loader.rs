@@ -221,6 +221,17 @@ impl Loader {
         Ok(LoadedComponent { code, footprint: priced?, digest, bytes: size, cached })
     }
 
+    /// A component whose file is not there any more, if the cache still has its machine code.
+    pub(crate) async fn kept(
+        &self,
+        digest: &str,
+        bytes: u64,
+        footprint: Footprint,
+    ) -> Option<LoadedComponent> {
+        let code = self.cached(digest).await?;
+        Some(LoadedComponent { code, footprint, digest: digest.to_owned(), bytes, cached: true })
+    }
+
     /// Maps code into this process and links it, where guests run in it.
     ///
     /// # Errors

@@ -183,6 +183,23 @@ impl Breaker {
         !was_closed
     }
 
+    /// Is open as it was in an earlier process, for as long as was left then; half open if that time is over. False if
+    /// there is no breaker.
+    pub(crate) fn reopen(&mut self, left: Duration, openings: u32, reason: OpenReason, now: Instant) -> bool {
+        if !self.policy.enabled {
+            return false;
+        }
+        // The clock may have been set meanwhile.
+        let left = left.min(self.policy.longest_open());
+        self.openings = openings.max(1);
+        self.opened = Some(reason);
+        self.phase = match left.is_zero() {
+            true => Phase::HalfOpen { trial: None },
+            false => Phase::Open { until: now + left },
+        };
+        true
+    }
+
     /// Where it stands, unless there is none.
     pub(crate) fn status(&self) -> Option<BreakerStatus<'_>> {
         self.policy.enabled.then(|| BreakerStatus {

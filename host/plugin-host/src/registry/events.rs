@@ -66,6 +66,8 @@ pub enum RegistryEvent<'a> {
         generation: &'a GenerationId,
         /// How far it is.
         stage: LoadStage,
+        /// Why, in words.
+        why: &'a str,
     },
     /// The newest file of a runner does not serve.
     Refused {
@@ -143,9 +145,9 @@ impl RegistryEvents {
     }
 
     /// The generation of this label has come to a stage.
-    pub(crate) fn stage(&mut self, label: &str, stage: LoadStage) {
+    pub(crate) fn stage(&mut self, label: &str, stage: LoadStage, why: &str) {
         if let Some(generation) = self.known.get(label) {
-            self.tell(&RegistryEvent::Stage { generation, stage });
+            self.tell(&RegistryEvent::Stage { generation, stage, why });
         }
         if stage == LoadStage::Gone {
             self.known.remove(label);

@@ -45,6 +45,8 @@ pub struct Generation {
     pub bytes: u64,
     /// Whether its code came from the cache.
     pub cached: bool,
+    /// What an instance costs before it runs.
+    pub(crate) footprint: Footprint,
     pub(crate) counters: RunCounters,
     /// What the operator allows it today.
     terms: RwLock<Arc<Terms>>,
@@ -67,9 +69,28 @@ impl Generation {
         environment: &(dyn Fn(&str) -> Option<String> + Sync),
         reached: Reached<'_>,
     ) -> Result<Self, LoadError> {
+        // Before anything is compiled for it.
+        check_directories(loader, path, policy).await?;
+        let loaded = loader.load(path, reached).await?;
+        Self::of(loader, path, loaded, number, policy, environment, reached).await
+    }
+
+    /// Takes code through the stages that is compiled already.
+    ///
+    /// # Errors
+    /// As [`Generation::load`].
+    pub(crate) async fn of(
+        loader: &Loader,
+        path: &Path,
+        loaded: LoadedComponent,
+        number: u64,
+        policy: &Policy,
+        environment: &(dyn Fn(&str) -> Option<String> + Sync),
+        reached: Reached<'_>,
+    ) -> Result<Self, LoadError> {
         // `describe` reaches none of them; they are opened now so that the process need not be started again for a task.
         let folders = check_directories(loader, path, policy).await?;
-        let LoadedComponent { code, footprint, digest, bytes, cached } = loader.load(path, reached).await?;
+        let LoadedComponent { code, footprint, digest, bytes, cached } = loaded;
         // Before the first instance: no description could get it more than this.
         let ceiling = policy.limits.memory_bytes.unwrap_or(u64::MAX).min(loader.maximum().memory_bytes);
         check_start(path, &footprint, ceiling)?;
@@ -93,6 +114,7 @@ impl Generation {
             digest,
             bytes,
             cached,
+            footprint,
             counters: RunCounters::default(),
             terms: RwLock::new(Arc::new(terms)),
             guests,
@@ -147,6 +169,10 @@ impl Runner for Generation {
     fn label(&self) -> String {
         // The version is checked; the name is that of a file, which may have been made anywhere.
         format!("{} {} #{}", one_line(&self.name, MAX_NAME), self.description.version, self.number)
+    }
+
+    fn digest(&self) -> Option<String> {
+        Some(self.digest.clone())
     }
 
     fn needs(&self) -> RunnerNeeds {

@@ -47,6 +47,10 @@ impl Runner for GenerationHandle {
         self.name.clone()
     }
 
+    fn digest(&self) -> Option<String> {
+        self.generation.as_ref().and_then(|generation| generation.digest())
+    }
+
     fn needs(&self) -> RunnerNeeds {
         self.generation.as_ref().map(|generation| generation.needs()).unwrap_or_default()
     }

@@ -21,6 +21,7 @@ use crate::registry::fingerprint::{FileFingerprint, FileLook, contents};
 use crate::registry::generation::Generation;
 use crate::registry::granted_folders::check_directories;
 use crate::registry::seen::{InFlight, SeenFiles};
+use crate::registry::setbacks::KeptCode;
 use crate::registry::slot::{LoadRefusal, RetryWhen};
 use crate::registry::table::RunnerTable;
 use crate::registry::terms::Terms;
@@ -67,7 +68,8 @@ pub(crate) struct LoadCandidate {
 }
 
 enum LoadOutcome {
-    Ready(Arc<Generation>, Option<CanaryPolicy>),
+    /// Ready, and what serves in its place if it was taken back before the node was started anew.
+    Ready(Arc<Generation>, Option<CanaryPolicy>, Option<Arc<Generation>>),
     Disabled,
 }
 
@@ -193,7 +195,7 @@ async fn take_through(context: Arc<LoadContext>, candidate: LoadCandidate, batch
     };
     let lane = context.lanes.enter(candidate.fingerprint.bytes()).await;
     let (contents, loaded) = context.lanes.work(lane, || true, work).await;
-    if let Ok(LoadOutcome::Ready(generation, _)) = &loaded {
+    if let Ok(LoadOutcome::Ready(generation, ..)) = &loaded {
         context.wait_for_turn(generation, &candidate.name, batch).await;
     }
     context.finish(candidate, contents, loaded).await;
@@ -245,7 +247,38 @@ impl LoadContext {
             Terms::new(&policy, &kept.description, &self.loader, &value)
         });
         let generation = Generation::load(&self.loader, &path, *number, &policy, &value, &reached).await?;
-        Ok(LoadOutcome::Ready(Arc::new(generation), policy.canary))
+        let kept = self.load_kept(candidate, &generation.digest, &policy, &value).await;
+        Ok(LoadOutcome::Ready(Arc::new(generation), policy.canary, kept))
+    }
+
+    /// The version that served in place of this code, if that was taken back before the node was started anew: from the
+    /// cache, since its file is gone.
+    async fn load_kept(
+        &self,
+        candidate: &LoadCandidate,
+        digest: &str,
+        policy: &Policy,
+        environment: &(dyn Fn(&str) -> Option<String> + Sync),
+    ) -> Option<Arc<Generation>> {
+        let name = &candidate.name;
+        let KeptCode { digest, bytes, footprint } = self.table.kept_for(name, digest)?;
+        let Some(loaded) = self.loader.kept(&digest, bytes, footprint).await else {
+            tracing::warn!(
+                runner = name,
+                sha256 = digest,
+                "the version that served before is not in CACHE_DIR any more (or the cache is off, or this node has another \
+                 engine): nothing of this runner serves until there is another file"
+            );
+            return None;
+        };
+        let number = self.seen().next_number();
+        let path = self.component(name);
+        let kept = Generation::of(&self.loader, &path, loaded, number, policy, environment, &|_| ()).await;
+        kept.map(Arc::new)
+            .inspect_err(|error| {
+                tracing::warn!(runner = name, %error, "the version that served before can't be used any more");
+            })
+            .ok()
     }
 
     async fn policy(&self, name: &str) -> Result<Policy, PolicyError> {
@@ -303,13 +336,14 @@ impl LoadContext {
             seen.no_trouble(&name);
         }
         match loaded {
-            Ok(LoadOutcome::Ready(generation, canary)) => {
+            Ok(LoadOutcome::Ready(generation, canary, kept)) => {
                 // Only a warning: a runner may do without, and the operator can read here what it lacks.
                 for asked in &generation.terms().grant.not_granted {
                     tracing::warn!(runner = %generation.label(), "asked for and not granted: {asked}");
                 }
-                if let Err(refusal) = self.table.arrive(&name, generation, canary, is_new_code) {
-                    self.table.refuse(&name, refusal);
+                match self.table.arrive(&name, generation, canary, is_new_code) {
+                    Ok(()) => kept.into_iter().for_each(|kept| self.table.serve_kept(&name, kept)),
+                    Err(refusal) => self.table.refuse(&name, refusal),
                 }
             }
             Ok(LoadOutcome::Disabled) => {

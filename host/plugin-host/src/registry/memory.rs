@@ -1,4 +1,5 @@
-//! What is remembered of runners beyond the process: who served which capability, and how each component described itself.
+//! What is remembered of runners beyond the process: who served which capability, how each component described itself, and
+//! what was decided against it.
 //!
 //! **Invariant:** a capability that a runner served stays that runner's for as long as its file is there and enabled, also
 //! while it is not loaded yet or can't be: no other runner of the same priority gets its tasks by being faster. And the same
@@ -12,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::manifest::description::Description;
 use crate::registry::claims::{Claim, owner};
+use crate::registry::setbacks::Setbacks;
 
 /// The most capabilities and the most descriptions that are remembered.
 const MAX_ENTRIES: usize = 4096;
@@ -30,6 +32,9 @@ pub(crate) struct RunnerMemory {
     descriptions: BTreeMap<String, Seen>,
     /// Counts what was described, so that the oldest goes first.
     described: u64,
+    /// What was decided against runners.
+    #[serde(default)]
+    pub(crate) setbacks: Setbacks,
 }
 
 /// Who served a capability last.
@@ -74,6 +79,7 @@ impl RunnerMemory {
             self.incumbents.pop_last();
         }
         self.forget_oldest();
+        self.setbacks.adopt();
         self
     }
 

@@ -151,7 +151,7 @@ impl Scanner {
     }
 
     /// Writes what is to be remembered, if the file has something else.
-    async fn save(&self) {
+    pub(crate) async fn save(&self) {
         let Some(file) = &self.memory_file else { return };
         let mut remembered = self.remembered.lock().await;
         let memory = self.context().table.memory();

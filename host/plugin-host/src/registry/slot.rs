@@ -133,6 +133,28 @@ impl RunnerSlot {
         changes
     }
 
+    /// A generation whose code was taken back before the node was started anew: it is kept for whoever wants it after all,
+    /// and gets no task.
+    pub(crate) fn hold_back(&mut self, generation: Arc<Generation>, why: String) -> Vec<StageChange> {
+        let mut changes = self.drop_canary();
+        changes.push((generation.label(), LoadStage::Previous));
+        self.refuse(generation.number, LoadStage::Live, why);
+        if let Some(older) = self.previous.replace(generation) {
+            changes.push(self.drain(&older));
+        }
+        changes
+    }
+
+    /// The code that was kept from an earlier process serves in place of one that was taken back.
+    pub(crate) fn serve_kept(&mut self, generation: Arc<Generation>) -> Vec<StageChange> {
+        self.go_live(generation)
+    }
+
+    /// The newest generation that may get a task: what a rollback takes back.
+    pub(crate) fn newest(&self) -> Option<&Arc<Generation>> {
+        self.canary.as_ref().map(|canary| &canary.generation).or(self.live.as_ref())
+    }
+
     /// What is to become of the canary, if enough is known.
     pub(crate) fn verdict(&self) -> Option<CanaryVerdict> {
         let canary = self.canary.as_ref()?;

@@ -18,10 +18,10 @@ use crate::registry::claims::{Claim, owner, served};
 use crate::registry::events::RegistryObserver;
 use crate::registry::generation::{Generation, claim_under};
 use crate::registry::memory::RunnerMemory;
-use crate::registry::slot::{LoadRefusal, Picked, RetryWhen, RunnerSlot, StageChange};
+use crate::registry::setbacks::KeptCode;
+use crate::registry::slot::{LoadRefusal, Picked, RetryWhen, RunnerSlot};
 use crate::registry::table_state::TableState;
 use crate::registry::terms::Terms;
-use crate::registry::trial::CanaryVerdict;
 use crate::registry::view::RunnerView;
 
 /// The longest reason of a refusal, in bytes.
@@ -157,18 +157,7 @@ impl RunnerTable {
     /// See [`Registry::roll_back`](crate::registry::Registry::roll_back).
     pub(crate) fn roll_back(&self, name: &str) -> Result<String, String> {
         let mut state = self.state();
-        let Some(slot) = state.slots.get(name) else { return Err(state.unknown(name)) };
-        // The previous one may claim what somebody else has taken over meanwhile.
-        let returning = slot.previous.as_ref().filter(|_| slot.canary.is_none()).map(|old| old.claim(name));
-        if let Some(clash) = returning.and_then(|claim| state.blocked(&claim)) {
-            return Err(format!("rolling {name} back: {clash}"));
-        }
-        let slot = state.slot(name);
-        let changes = slot.roll_back().map_err(|reason| format!("rolling {name} back: {reason}"))?;
-        let now = slot.live.as_ref().map(|live| live.label()).unwrap_or_default();
-        tracing::warn!(runner = name, now, "rolled back by the operator");
-        state.events.rolled_back(name, "by the operator");
-        state.note(name, changes);
+        let now = state.roll_back(name)?;
         self.publish(&mut state);
         Ok(now)
     }
@@ -181,12 +170,14 @@ impl RunnerTable {
         // The names are copied because the loop removes slots from the map and notes changes in the same state.
         let names: Vec<String> = state.slots.keys().cloned().collect();
         for name in names {
-            let judged = conclude_trial(&mut state, &name);
+            let judged = state.conclude_trial(&name);
             let slot = state.slot(&name);
-            let mut changes = slot.sweep();
+            let gone = slot.sweep();
             let empty = slot.is_empty();
-            changes.extend(judged);
-            state.note(&name, changes);
+            state.note(&name, gone, "its last task has ended");
+            if let Some((changes, why)) = judged {
+                state.note(&name, changes, &why);
+            }
             if empty {
                 state.slots.remove(&name);
             }
@@ -209,16 +200,11 @@ impl RunnerTable {
         loading.map_or(LoadStage::Found, |(_, stage)| stage)
     }
 
-    /// Notes whose files are there. Who is gone has left what it served.
+    /// Notes whose files are there. Of who is gone nothing is remembered.
     pub(crate) fn files_there(&self, names: BTreeSet<String>) {
         let mut state = self.state();
-        let gone: Vec<String> = state.memory.incumbents().difference(&names).cloned().collect();
-        for name in gone {
-            if state.memory.forget(&name) {
-                self.learned.notify_one();
-            }
-        }
-        state.there = names;
+        state.files_there(names);
+        self.publish(&mut state);
     }
 
     /// Whether a runner is live, whatever becomes of the load that goes on.
@@ -243,7 +229,7 @@ impl RunnerTable {
 
     /// Takes over what an earlier process has remembered.
     pub(crate) fn recall(&self, memory: RunnerMemory) {
-        self.state().memory = memory;
+        self.state().recall(memory);
     }
 
     /// What is to be remembered.
@@ -311,11 +297,31 @@ impl RunnerTable {
             let (number, retry) = (generation.number, RetryWhen::Unclaimed(claim));
             return Err(LoadRefusal { number, passed: LoadStage::Probed, reason, retry });
         }
-        state.events.granted(&generation);
-        let changes = state.slot(name).arrive(generation, canary, is_new_code);
-        state.note(name, changes);
+        state.arrive(name, generation, canary, is_new_code);
         self.publish(&mut state);
+        // It may be open since an earlier process.
+        self.breaker_opened.notify_one();
         Ok(())
+    }
+
+    /// What serves in place of this code of a runner, if that was taken back before the node was started anew, and nothing of
+    /// the runner is live.
+    pub(crate) fn kept_for(&self, name: &str, digest: &str) -> Option<KeptCode> {
+        let state = self.state();
+        let is_live = state.slots.get(name).is_some_and(|slot| slot.live.is_some());
+        if is_live { None } else { state.memory.setbacks.kept(name, digest) }
+    }
+
+    /// The code that served in place of one that was taken back does so again.
+    pub(crate) fn serve_kept(&self, name: &str, generation: Arc<Generation>) {
+        let mut state = self.state();
+        if let Some(clash) = state.blocked(&generation.claim(name)) {
+            tracing::error!(runner = name, "the version before can't serve: {clash}");
+            return;
+        }
+        state.serve_kept(name, generation);
+        self.publish(&mut state);
+        self.breaker_opened.notify_one();
     }
 
     /// Notes and logs why a load does not serve; what serves goes on.
@@ -336,6 +342,7 @@ impl RunnerTable {
     /// `refusal` is what is shown in its place.
     pub(crate) fn withdraw(&self, name: &str, why: &str, refusal: Option<LoadRefusal>) {
         let mut state = self.state();
+        let is_disabled = refusal.is_some();
         let slot = state.slot(name);
         let changes = slot.withdraw();
         slot.refused = refusal;
@@ -343,10 +350,13 @@ impl RunnerTable {
             tracing::info!(runner = name, "runner withdrawn: {why}; tasks that it has go on");
             state.events.withdrawn(name, why);
         }
-        state.note(name, changes);
-        // It has left of its own accord or by the operator's word: whoever comes next may have what it served.
-        if state.memory.forget(name) {
-            self.learned.notify_one();
+        state.note(name, changes, why);
+        // It has left of its own accord or by the operator's word: whoever comes next may have what it served. A file that is
+        // only disabled is the same when it comes back.
+        if is_disabled {
+            state.leave(name);
+        } else {
+            state.forget(name);
         }
         self.publish(&mut state);
     }
@@ -380,34 +390,5 @@ impl RunnerTable {
     fn state(&self) -> MutexGuard<'_, TableState> {
         // A panic elsewhere must not take every runner out of service with it.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Ends the trial of a runner's canary, if enough is known of it.
-fn conclude_trial(state: &mut TableState, name: &str) -> Vec<StageChange> {
-    let Some(verdict) = state.slot(name).verdict() else { return Vec::new() };
-    // It was alone with its claims when it came, and others may have come since.
-    let claim = state.slot(name).canary.as_ref().map(|canary| canary.generation.claim(name));
-    let blocked = claim.and_then(|claim| Some((state.blocked(&claim)?, claim)));
-    let slot = state.slot(name);
-    match (verdict, blocked) {
-        (CanaryVerdict::Open, _) => Vec::new(),
-        // The verdict is logged before the changes that it causes, so that the log reads in order.
-        (CanaryVerdict::RollBack(why), _) => {
-            tracing::error!(runner = name, "canary rolled back: {why}");
-            let changes = slot.reject(&why, RetryWhen::Requested);
-            state.events.rolled_back(name, &why);
-            changes
-        }
-        (CanaryVerdict::GoLive, Some((clash, claim))) => {
-            tracing::error!(runner = name, "the canary has passed its trial and can't go live: {clash}");
-            let changes = slot.reject(&clash, RetryWhen::Unclaimed(claim));
-            state.events.rolled_back(name, &clash);
-            changes
-        }
-        (CanaryVerdict::GoLive, None) => {
-            tracing::info!(runner = name, "the canary has passed its trial");
-            slot.promote()
-        }
     }
 }

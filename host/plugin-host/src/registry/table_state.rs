@@ -1,18 +1,24 @@
 //! What a table of runners knows: the slots by name, and what follows from all of them together.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use posemesh_runner_api::failure::{Blame, RunFailure};
+use posemesh_runner_api::runner::Runner as _;
 use posemesh_text::one_line;
 use tokio::time::Instant;
 
 use crate::load::error::MAX_CAUSE;
 use crate::load::stage::LoadStage;
+use crate::manifest::canary::CanaryPolicy;
 use crate::registry::breaker::{BreakerChange, Judgement, OpenReason, Trial};
 use crate::registry::claims::{Claim, conflict};
 use crate::registry::events::RegistryEvents;
+use crate::registry::generation::Generation;
 use crate::registry::memory::{IncumbentState, RunnerMemory};
-use crate::registry::slot::{RunnerSlot, StageChange};
+use crate::registry::setbacks::OpenBreaker;
+use crate::registry::slot::{RetryWhen, RunnerSlot, StageChange};
+use crate::registry::trial::CanaryVerdict;
 use crate::registry::view::BreakerView;
 
 /// How much of a name that somebody asked for is shown, in bytes.
@@ -29,8 +35,12 @@ pub(crate) struct TableState {
     pub(crate) events: RegistryEvents,
     /// Whose files were there at the last look.
     pub(crate) there: BTreeSet<String>,
-    /// Who served what, and how components described themselves.
+    /// Who served what, how components described themselves, and what was decided against runners.
     pub(crate) memory: RunnerMemory,
+    /// Breakers that were open in an earlier process, of runners that are not live yet.
+    recalled: BTreeMap<String, OpenBreaker>,
+    /// Something is to be remembered that `remember` does not see by itself.
+    learned: bool,
 }
 
 impl TableState {
@@ -56,8 +66,160 @@ impl TableState {
         let (claims, mut memory) = (self.claims(), std::mem::take(&mut self.memory));
         let digest = |name: &str| Some(self.slots.get(name)?.live.as_ref()?.digest.clone());
         let changed = memory.observe(&claims, digest, |name| self.incumbent_state(name));
+        let breakers = memory.setbacks.observe(self.slots.iter(), |name| self.recalled.contains_key(name));
         self.memory = memory;
-        changed
+        changed || breakers || std::mem::take(&mut self.learned)
+    }
+
+    /// Takes over what an earlier process has remembered.
+    pub(crate) fn recall(&mut self, memory: RunnerMemory) {
+        self.recalled = memory.setbacks.breakers();
+        self.memory = memory;
+    }
+
+    /// Notes whose files are there. Of who is gone nothing is remembered.
+    pub(crate) fn files_there(&mut self, names: BTreeSet<String>) {
+        let known = self.memory.incumbents();
+        let gone = known.iter().chain(self.memory.setbacks.names()).filter(|name| !names.contains(*name));
+        for name in gone.cloned().collect::<BTreeSet<String>>() {
+            self.forget(&name);
+        }
+        self.there = names;
+    }
+
+    /// A runner has left with its file: nothing of it is remembered.
+    pub(crate) fn forget(&mut self, name: &str) {
+        self.recalled.remove(name);
+        let setbacks = self.memory.setbacks.forget(name);
+        self.learned |= self.memory.forget(name) || setbacks;
+    }
+
+    /// A runner has left, and its file is there: what it served is free.
+    pub(crate) fn leave(&mut self, name: &str) {
+        self.learned |= self.memory.forget(name);
+    }
+
+    /// A generation that has passed every stage takes its place. Why it does not serve, if its code was taken back before.
+    pub(crate) fn arrive(
+        &mut self,
+        name: &str,
+        generation: Arc<Generation>,
+        canary: Option<CanaryPolicy>,
+        is_new_code: bool,
+    ) {
+        let held = self.memory.setbacks.held_back(name, &generation.digest);
+        self.events.granted(&generation);
+        let slot = self.slots.entry(name.to_owned()).or_default();
+        if let Some(why) = held.clone().filter(|_| slot.live.is_none()) {
+            tracing::error!(
+                runner = name,
+                generation = generation.label(),
+                "the newest file does not serve: {why}"
+            );
+            let changes = slot.hold_back(generation, why.clone());
+            return self.note(name, changes, &why);
+        }
+        // The same bytes once more are no new code.
+        let is_new_code = is_new_code && held.is_none();
+        let changes = slot.arrive(generation, canary, is_new_code);
+        let why = if is_new_code { "a file that is new has passed" } else { "it was loaded again" };
+        self.note(name, changes, why);
+        if held.is_none() {
+            self.learned |= self.memory.setbacks.accept(name);
+        }
+        self.reopen(name);
+    }
+
+    /// The code that served in place of one that was taken back does so again, from the cache.
+    pub(crate) fn serve_kept(&mut self, name: &str, generation: Arc<Generation>) {
+        self.events.granted(&generation);
+        let slot = self.slot(name);
+        if slot.live.is_some() {
+            return;
+        }
+        let changes = slot.serve_kept(generation);
+        self.note(name, changes, "the newest file was rolled back before the node was started anew");
+        self.reopen(name);
+    }
+
+    /// The breaker of a runner that has just gone live is open if it was when an earlier process ended.
+    fn reopen(&mut self, name: &str) {
+        let Some(slot) = self.slots.get_mut(name) else { return };
+        let Some(live) = &slot.live else { return };
+        let Some(breaker) = self.recalled.remove(name).filter(|breaker| breaker.is_of(live)) else { return };
+        let (left, reason) = (breaker.left(), breaker.reason());
+        if slot.breaker.reopen(left, breaker.openings, reason.clone(), Instant::now()) {
+            let why = format!("{} (before the node was started anew)", reason.why);
+            let opened = BreakerChange::Opened(left, OpenReason { why, ..reason });
+            log_breaker(name, &opened);
+            self.events.breaker(name, &opened);
+        }
+    }
+
+    /// Takes the newest generation of a runner back. See [`Registry::roll_back`](crate::registry::Registry::roll_back).
+    pub(crate) fn roll_back(&mut self, name: &str) -> Result<String, String> {
+        let Some(slot) = self.slots.get(name) else { return Err(self.unknown(name)) };
+        // The previous one may claim what somebody else has taken over meanwhile.
+        let returning = slot.previous.as_ref().filter(|_| slot.canary.is_none()).map(|old| old.claim(name));
+        if let Some(clash) = returning.and_then(|claim| self.blocked(&claim)) {
+            return Err(format!("rolling {name} back: {clash}"));
+        }
+        let slot = self.slot(name);
+        let back = slot.newest().cloned();
+        let changes = slot.roll_back().map_err(|reason| format!("rolling {name} back: {reason}"))?;
+        if back.is_none() {
+            // It was held back, and now it serves.
+            slot.refused = None;
+        }
+        let live = slot.live.clone();
+        let now = live.as_ref().map(|live| live.label()).unwrap_or_default();
+        tracing::warn!(runner = name, now, "rolled back by the operator");
+        self.events.rolled_back(name, "by the operator");
+        self.note(name, changes, "rolled back by the operator");
+        match back {
+            Some(back) => self.took_back(name, &back, live.as_deref(), "by the operator"),
+            None => self.learned |= self.memory.setbacks.accept(name),
+        }
+        Ok(now)
+    }
+
+    fn took_back(&mut self, name: &str, back: &Generation, serves: Option<&Generation>, why: &str) {
+        self.memory.setbacks.roll_back(name, back, serves, why);
+        self.learned = true;
+    }
+
+    /// Ends the trial of a runner's canary, if enough is known of it. What changes, and why.
+    pub(crate) fn conclude_trial(&mut self, name: &str) -> Option<(Vec<StageChange>, String)> {
+        let verdict = self.slots.get(name)?.verdict()?;
+        // It was alone with its claims when it came, and others may have come since.
+        let canary = self.slots.get(name)?.canary.as_ref().map(|canary| canary.generation.clone());
+        let claim = canary.as_ref().map(|canary| canary.claim(name));
+        let blocked = claim.and_then(|claim| Some((self.blocked(&claim)?, claim)));
+        let slot = self.slot(name);
+        match (verdict, blocked) {
+            (CanaryVerdict::Open, _) => None,
+            // The verdict is logged before the changes that it causes, so that the log reads in order.
+            (CanaryVerdict::RollBack(why), _) => {
+                tracing::error!(runner = name, "canary rolled back: {why}");
+                let changes = slot.reject(&why, RetryWhen::Requested);
+                let live = slot.live.clone();
+                self.events.rolled_back(name, &why);
+                if let Some(canary) = canary {
+                    self.took_back(name, &canary, live.as_deref(), &why);
+                }
+                Some((changes, why))
+            }
+            (CanaryVerdict::GoLive, Some((clash, claim))) => {
+                tracing::error!(runner = name, "the canary has passed its trial and can't go live: {clash}");
+                let changes = slot.reject(&clash, RetryWhen::Unclaimed(claim));
+                self.events.rolled_back(name, &clash);
+                Some((changes, clash))
+            }
+            (CanaryVerdict::GoLive, None) => {
+                tracing::info!(runner = name, "the canary has passed its trial");
+                Some((slot.promote(), "it has passed its trial".to_owned()))
+            }
+        }
     }
 
     fn incumbent_state(&self, name: &str) -> IncumbentState {
@@ -97,12 +259,12 @@ impl TableState {
         *self.transitions.entry(stage).or_default() += 1;
     }
 
-    /// Counts and logs changes of stages.
-    pub(crate) fn note(&mut self, name: &str, changes: Vec<StageChange>) {
+    /// Counts and logs changes of stages; `why` they came about.
+    pub(crate) fn note(&mut self, name: &str, changes: Vec<StageChange>, why: &str) {
         for (generation, stage) in changes {
             self.count(stage);
             tracing::info!(runner = name, generation, %stage, "runner {stage}");
-            self.events.stage(&generation, stage);
+            self.events.stage(&generation, stage, why);
         }
     }
 

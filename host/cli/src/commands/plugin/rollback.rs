@@ -26,7 +26,8 @@ pub(crate) struct RollbackArgs {
 pub(crate) async fn run(args: &RollbackArgs) -> Result<ExitCode> {
     let live = NodeApi::new(&args.node)?.roll_back(&runner_name(&args.name)).await?;
     out!(
-        "{} is live again. PLUGINS_DIR still contains the newer file: replace it before the node is restarted",
+        "{} is live again, and stays so over restarts. PLUGINS_DIR still contains the newer file: replace it, or roll back once \
+         more to have it after all",
         escaped(&live)
     );
     Ok(ExitCode::SUCCESS)

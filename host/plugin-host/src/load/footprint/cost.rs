@@ -1,7 +1,9 @@
 //! The cost of an instance, in bytes.
 
+use serde::{Deserialize, Serialize};
+
 /// What one instance needs at least.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Footprint {
     /// Bytes that the host holds beside linear memories and tables, which the limiter sees by itself.
     pub(crate) host_bytes: u64,
