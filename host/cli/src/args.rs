@@ -22,6 +22,7 @@ use crate::commands::plugin::PluginCommand;
 use crate::commands::reload::ReloadArgs;
 use crate::commands::run::RunArgs;
 use crate::commands::status::StatusArgs;
+use crate::commands::tasks::TasksArgs;
 
 #[cfg(feature = "devnet")]
 const AFTER_HELP: &str = "Exit codes: 0 success, 1 failure (also if the output finds no room), 2 wrong arguments or configuration.\n\n\
@@ -55,6 +56,8 @@ pub(crate) enum Command {
     ///
     /// The same is on the node's page, http://STATUS_ADDR/. Exit code 1 if the node is not ready.
     Status(StatusArgs),
+    /// List the tasks that the node has worked on, over its restarts; the node need not run.
+    Tasks(TasksArgs),
     /// Pack what somebody else needs to help into one file: settings, state, metrics, the end of the log.
     ///
     /// Secrets are masked.

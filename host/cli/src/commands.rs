@@ -17,3 +17,4 @@ pub(crate) mod plugin;
 pub(crate) mod reload;
 pub(crate) mod run;
 pub(crate) mod status;
+pub(crate) mod tasks;

@@ -5,6 +5,7 @@
 
 mod args;
 mod commands;
+mod history;
 mod input_arg;
 mod meta_arg;
 mod node_api;
@@ -26,7 +27,7 @@ use posemesh_node_core::shutdown::EarlySignals;
 
 use crate::args::{Cli, Command};
 use crate::commands::{
-    completions, config, diag, doctor, drain, job, key, log_level, manual, plugin, reload, run, status,
+    completions, config, diag, doctor, drain, job, key, log_level, manual, plugin, reload, run, status, tasks,
 };
 #[cfg(feature = "devnet")]
 use crate::commands::{demo, devnet};
@@ -71,6 +72,7 @@ fn run(cli: Cli, early: Option<io::Result<EarlySignals>>, unprotected: Vec<Strin
         #[cfg(feature = "devnet")]
         Command::Devnet(args) => block_on(devnet::run(args)),
         Command::Status(args) => block_on(status::run(args)),
+        Command::Tasks(args) => block_on(tasks::run(args)),
         Command::Diag(args) => block_on(diag::run(args)),
         Command::LogLevel(args) => block_on(async move { log_level::run(&args).await }),
         Command::Reload(args) => block_on(async move { reload::run(&args).await }),

@@ -9,6 +9,7 @@ mod env_file;
 mod environment;
 mod given;
 mod handover;
+mod history;
 mod identity;
 mod loader;
 mod log;
@@ -38,6 +39,7 @@ use std::time::Duration;
 
 use ::url::Url;
 
+use crate::archive::ArchiveSettings;
 use crate::control::SocketPlace;
 use crate::folders::{self, Folders};
 use crate::lease::LeaseSettings;
@@ -100,6 +102,7 @@ pub struct Config {
     pub(crate) storage: DomainSettings,
     pub(crate) noop: NoopSettings,
     pub(crate) paths: Paths,
+    pub(crate) archive: ArchiveSettings,
     pub(crate) loader: LoaderSettings,
     pub(crate) status: StatusSettings,
     /// Where the routes of protocol 1.10 are served; nowhere if none.
@@ -158,6 +161,9 @@ impl Config {
                 config.env_file = environment.env_file().map(Path::to_owned);
                 config.settings_file = environment.settings_file().map(Path::to_owned);
                 config.loader.private = loader::private_folders(&config.paths, environment);
+                if let Some(folder) = &config.archive.folder {
+                    config.loader.private = std::mem::take(&mut config.loader.private).closed(folder);
+                }
                 if let SocketPlace::At(path) = &config.status.socket {
                     config.loader.private = std::mem::take(&mut config.loader.private).holder_of(path);
                 }
@@ -222,7 +228,12 @@ impl Config {
             SocketPlace::At(path) => Some(path.as_path()),
             SocketPlace::Own | SocketPlace::Off => None,
         };
-        obstacles::find(&self.paths, [("LOG_FILE", log), ("CONTROL_SOCKET", socket)], addresses)
+        obstacles::find(
+            &self.paths,
+            self.archive.folder.as_deref(),
+            [("LOG_FILE", log), ("CONTROL_SOCKET", socket)],
+            addresses,
+        )
     }
 
     /// What the node starts with all the same and should not, a line each.
@@ -243,7 +254,7 @@ impl Config {
     /// The folders that others should not be able to change.
     pub(crate) fn folders(&self) -> Folders {
         let Paths { plugins, cache, work, .. } = self.paths.clone();
-        Folders { plugins, cache, work }
+        Folders { plugins, cache, work, data: self.archive.folder.clone() }
     }
 
     pub(crate) fn noop_check(&self) -> NoopCheck {
@@ -274,6 +285,7 @@ impl Config {
         let servers = servers::read(reader);
         let identity = identity::read(reader);
         let paths = paths::read(reader);
+        let archive = history::read(reader);
         let network = network::read(reader);
         let request_timeout = servers::read_request_timeout(reader);
         let node_version = membership::read_version(reader);
@@ -318,6 +330,7 @@ impl Config {
             storage,
             noop,
             paths: paths?,
+            archive,
             loader,
             status,
             legacy_http_addr,

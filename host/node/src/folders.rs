@@ -25,6 +25,8 @@ pub(crate) struct Folders {
     pub(crate) plugins: PathBuf,
     pub(crate) cache: PathBuf,
     pub(crate) work: PathBuf,
+    /// `DATA_DIR`, if a history is kept.
+    pub(crate) data: Option<PathBuf>,
 }
 
 /// What is open to others, in words, with what helps. Nothing is made or changed. Blocks.
@@ -49,8 +51,22 @@ pub(crate) fn warnings(paths: &Folders) -> Vec<String> {
         let why = "so no compiled runner is kept or taken from there, and each is compiled at every start";
         told("CACHE_DIR", &paths.cache, &found, why)
     });
+    let data = paths.data.as_ref().map(|data| {
+        let found = look_at(data)?;
+        Ok(told(
+            "DATA_DIR",
+            data,
+            &found,
+            "whoever can change it can change what the history says, or take it away",
+        ))
+    });
     // What can't be looked at is said by whoever uses it.
-    [plugins, work, cache].into_iter().filter_map(Result::ok).flatten().collect()
+    [Some(plugins), Some(work), Some(cache), data]
+        .into_iter()
+        .flatten()
+        .filter_map(Result::ok)
+        .flatten()
+        .collect()
 }
 
 /// The same off the runtime's threads, for as long as a file system may take; also logged.
@@ -118,16 +134,22 @@ mod tests {
     fn what_others_may_change_is_told_with_what_it_means() {
         let root = tempfile::tempdir().unwrap();
         let at = |name: &str| root.path().join(name);
-        let paths = Folders { plugins: at("plugins"), cache: at("cache/compiled"), work: at("work/deep") };
+        let paths = Folders {
+            plugins: at("plugins"),
+            cache: at("cache/compiled"),
+            work: at("work/deep"),
+            data: Some(at("data")),
+        };
         let chmod = |name: &str, mode| fs::set_permissions(at(name), Permissions::from_mode(mode)).unwrap();
         fs::create_dir(at("plugins")).unwrap();
         fs::create_dir(at("work")).unwrap();
         fs::create_dir(at("cache")).unwrap();
+        fs::create_dir(at("data")).unwrap();
         for file in ["plugins/a.wasm", "plugins/a.toml", "plugins/note"] {
             fs::write(at(file), "").unwrap();
             chmod(file, 0o644);
         }
-        for dir in ["plugins", "work", "cache"] {
+        for dir in ["plugins", "work", "cache", "data"] {
             chmod(dir, 0o755);
         }
         assert_eq!(warnings(&paths), [""; 0]);
@@ -155,5 +177,8 @@ mod tests {
         chmod("work", 0o1777);
         chmod("cache", 0o1777);
         assert_eq!(warnings(&paths).len(), 1, "what is sticky may be shared on the way");
+        chmod("data", 0o770);
+        let told = warnings(&paths);
+        assert!(told[1].starts_with("DATA_DIR") && told[1].contains("its group (mode 0770"), "{told:?}");
     }
 }

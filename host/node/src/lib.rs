@@ -24,6 +24,8 @@
 #![cfg_attr(not(feature = "plugins"), allow(dead_code, unreachable_pub, unused_imports))]
 
 mod admission;
+#[cfg(feature = "plugins")]
+pub mod archive;
 mod audit;
 pub mod auth;
 #[cfg(feature = "plugins")]

@@ -2,6 +2,7 @@
 
 mod error;
 mod limits;
+mod observers;
 mod serving;
 mod wishes;
 
@@ -18,8 +19,8 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::admission::{Admission, LiveBudget, TroubleBoard};
+use crate::archive::Archive;
 use crate::audit::AuditLog;
-use crate::auth::identity::Identity;
 use crate::config::Config;
 use crate::control::ControlSocket;
 use crate::dms::DmsClient;
@@ -46,7 +47,8 @@ use posemesh_runner_api::runner::Runners as _;
 use posemesh_text::one_line;
 
 use error::StartFailure;
-use limits::{limits_of_machine, memory_file};
+use limits::{limits_of_machine, memory_file, who};
+use observers::Observers;
 use serving::{
     control_socket, follow_registration, register_after, serve_control, serve_legacy, serve_status,
 };
@@ -97,6 +99,7 @@ pub struct Node {
     board: TroubleBoard,
     domains: Arc<DomainClient>,
     audit: AuditLog,
+    archive: Archive,
     /// Which folders are open to other users.
     folder_warnings: Vec<String>,
 }
@@ -132,7 +135,10 @@ impl Node {
             environment: config.noop.environment(),
             memory: Some(memory),
         };
-        let registry = Registry::new(Arc::new(loader), settings).observed_by(Arc::new(audit.clone()));
+        let archive = Archive::start(config.archive.clone(), who(&config));
+        orphans.iter().for_each(|orphan| archive.orphan(orphan.task_id));
+        let observers = Observers { audit: audit.clone(), archive: archive.clone() };
+        let registry = Registry::new(Arc::new(loader), settings).observed_by(Arc::new(observers));
         let registry = Arc::new(registry);
         let domains = Arc::new(DomainClient::new(config.storage.clone())?);
         let board = TroubleBoard::default();
@@ -153,6 +159,7 @@ impl Node {
             board,
             domains,
             audit,
+            archive,
             folder_warnings,
         })
     }
@@ -219,7 +226,9 @@ impl Node {
         let (membership, membership_task) = self.membership()?;
         let (status_server, control) = (self.status_server.take(), self.control.take());
         let legacy_server = self.legacy_server(&membership).await?;
+        let archive = self.archive.clone();
         let records = TaskRecords::with_logs(self.work_dirs.logs());
+        let records = records.listened_by(move |event| archive.lease(event));
         let registered = watch::Sender::new(false);
         let admission = Arc::new(Admission::new(
             self.budget.clone(),
@@ -277,7 +286,7 @@ impl Node {
             serve_legacy(legacy_server, stop.clone()),
         );
         self.audit.record("node_ended", []);
-        self.audit.flush().await;
+        tokio::join!(self.audit.flush(), self.archive.end());
         totals
     }
 
@@ -343,6 +352,7 @@ impl Node {
     ) -> StatusSources {
         let (token, of_registration) = (membership.clone(), membership.clone());
         let (of_reload, by_call, shown) = (reload.clone(), reload.clone(), reload.clone());
+        let of_archive = self.archive.clone();
         let readiness = Readiness {
             registration: membership.status(),
             registration_error: Arc::new(move || of_registration.registration_error()),
@@ -357,6 +367,7 @@ impl Node {
             reload_warnings: Arc::new(move || of_reload.warnings()),
             noop: self.config.noop_check(),
             folders: self.folder_warnings.clone().into(),
+            history: Arc::new(move || of_archive.view().warnings()),
         };
         StatusSources {
             identity: NodeIdentity::of(&self.config.paths.plugins, self.config.status.addr),
@@ -375,6 +386,7 @@ impl Node {
             admin_token: self.config.status.admin_token.clone(),
             status_token: self.config.status.status_token.clone(),
             audit: self.audit.clone(),
+            archive: self.archive.clone(),
             streams: Streams::default(),
             stop: stop.clone(),
         }
@@ -387,10 +399,7 @@ impl Node {
         let config = &self.config;
         let link = |url: &Url| Link { url: url.to_string(), through: peer(url) };
         About {
-            who: match &config.membership.identity {
-                Identity::Wallet { wallet, .. } => wallet.address().to_owned(),
-                Identity::Robot { .. } => "robot".to_owned(),
-            },
+            who: who(config),
             host: host_name::host_name(),
             started_at: OffsetDateTime::now_utc(),
             started: Instant::now(),

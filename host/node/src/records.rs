@@ -1,6 +1,7 @@
 //! What the node has done lately, for people who look: the last tasks, and how leases ended.
 
 mod history;
+mod listener;
 mod measures;
 mod outcome;
 mod record;
@@ -8,6 +9,8 @@ mod store;
 mod totals;
 
 pub(crate) use history::MinuteView;
+#[cfg_attr(not(feature = "plugins"), allow(unused_imports))]
+pub(crate) use listener::{EndedTask, LeaseEvent};
 pub(crate) use measures::RunnerMeasures;
 pub(crate) use outcome::LeaseOutcome;
 pub(crate) use record::{RecordState, TaskRecord};

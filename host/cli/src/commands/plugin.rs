@@ -5,6 +5,7 @@
 mod cases;
 mod check;
 mod close_breaker;
+mod history;
 mod list;
 mod name;
 mod new;
@@ -36,6 +37,8 @@ pub(crate) enum PluginCommand {
     /// Make the running node give a runner tasks again that it has left out because it failed again and again: close
     /// its circuit breaker.
     CloseBreaker(close_breaker::CloseBreakerArgs),
+    /// List which generations of runners the node had, and why they came and went, over its restarts.
+    History(history::PluginHistoryArgs),
     /// Show a runner's description and what it would be granted.
     Show(show::ShowArgs),
     /// Run a runner once, with files as inputs.
@@ -68,6 +71,7 @@ pub(crate) async fn run(command: PluginCommand) -> Result<ExitCode> {
         PluginCommand::Rescan(args) => rescan::run(&args).await,
         PluginCommand::Rollback(args) => rollback::run(&args).await,
         PluginCommand::CloseBreaker(args) => close_breaker::run(&args).await,
+        PluginCommand::History(args) => history::run(args).await,
         PluginCommand::Show(args) => show::run(&args).await,
         PluginCommand::Run(args) => run::run(args).await,
         PluginCommand::Test(args) => test::run(&args).await,

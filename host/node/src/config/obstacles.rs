@@ -43,6 +43,7 @@ type Fault = (String, &'static str);
 /// addresses of this machine, so it may block.
 pub(super) fn find(
     paths: &Paths,
+    data: Option<&Path>,
     files: [(&'static str, Option<&Path>); 2],
     addresses: [(&'static str, Option<SocketAddr>); 2],
 ) -> Vec<Obstacle> {
@@ -59,7 +60,9 @@ pub(super) fn find(
         "LOG_FILE" => file(path).or_else(|| rotated(path)),
         _ => file(path),
     };
-    let of_paths = folders.into_iter().chain(files.map(|(name, path)| (name, path, fault(name, path))));
+    let data = data.map(|path| ("DATA_DIR", path, folder(path).or_else(|| of_another(path))));
+    let of_paths =
+        folders.into_iter().chain(data).chain(files.map(|(name, path)| (name, path, fault(name, path))));
     let of_paths = of_paths.filter_map(|(variable, path, fault)| {
         let (what, cure) = fault?;
         Some(Obstacle { variable, value: one_line(path.display(), SHOWN_BYTES), what, cure })

@@ -45,7 +45,7 @@ const CLOSING: &str = "
 
 | Read by | Variable | Meaning |
 | --- | --- | --- |
-| the node | `XDG_CACHE_HOME`, `HOME` | Where `CACHE_DIR` and `WORK_DIR` are unless they are set. `XDG_CACHE_HOME` counts if it is an absolute path. |
+| the node | `XDG_CACHE_HOME`, `XDG_DATA_HOME`, `HOME` | Where `CACHE_DIR`, `WORK_DIR` and `DATA_DIR` are unless they are set. The first two count if they are absolute paths. |
 | the node, `plugin show`, `run`, `test` and `check` | names in `environment` of a runner's `NAME.toml` | Handed to that runner if it asks for them. From the real environment only; never a secret of the node. |
 | every command | `POSEMESH_CONFIG` | The settings file, unless `--config` names another one. |
 | `posemesh-node job` | `TOKEN`, `DOMAIN_ID` | The bearer of an application, and the domain that its jobs work on; `DMS_BASE_URL`, `DDS_BASE_URL` and `ALLOW_INSECURE_HTTP` count for it as for the node. |

@@ -130,7 +130,7 @@ impl LeaseSession {
         let label = runner.label();
         info!(runner = label, "running");
         record.run_by(runner.name());
-        record.running(label, reports.clone(), ports.traffic);
+        record.running(label, runner.digest(), reports.clone(), ports.traffic);
         let call = RunnerCall {
             task: lease.task.clone(),
             inputs: ports.inputs,

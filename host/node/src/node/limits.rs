@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::task::spawn_blocking;
 
 use crate::admission::{MemoryBudget, scratch_share};
+use crate::auth::identity::Identity;
 use crate::config::Config;
 use crate::workdir::WorkDirs;
 
@@ -47,4 +48,12 @@ pub(super) async fn limits_of_machine(
         "what tasks may use"
     );
     (budget, loader)
+}
+
+/// The wallet's address, or that it is a robot.
+pub(super) fn who(config: &Config) -> String {
+    match &config.membership.identity {
+        Identity::Wallet { wallet, .. } => wallet.address().to_owned(),
+        Identity::Robot { .. } => "robot".to_owned(),
+    }
 }

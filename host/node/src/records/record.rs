@@ -60,6 +60,8 @@ pub(crate) struct TaskRecord {
     pub(crate) capability: String,
     /// Name, version and generation of the runner, once it is started.
     pub(crate) runner: Option<String>,
+    /// SHA-256 of the runner's file, in hex.
+    pub(crate) sha256: Option<String>,
     pub(crate) state: RecordState,
     /// The latest progress that the runner reported; of a task that has ended only if it is no longer than
     /// [`KEPT_PROGRESS`].
@@ -88,6 +90,7 @@ impl TaskRecord {
             // As long as the lease had it.
             capability: one_line(&lease.task.capability, KEPT_NAME),
             runner: None,
+            sha256: None,
             state: RecordState::Starting,
             progress: JsonText::default(),
             leased_at: OffsetDateTime::now_utc(),
@@ -107,9 +110,10 @@ impl TaskRecord {
         self.traffic = traffic.view();
     }
 
-    /// Notes that the runner of this label works.
-    pub(super) fn run_by(&mut self, runner: &str) {
+    /// Notes that the runner of this label works; `sha256` is that of its file.
+    pub(super) fn run_by(&mut self, runner: &str, sha256: Option<String>) {
         self.runner = Some(one_line(runner, KEPT_NAME));
+        self.sha256 = sha256;
         self.state = RecordState::Running;
     }
 

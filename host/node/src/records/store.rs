@@ -10,11 +10,13 @@ use posemesh_domain_client::Traffic;
 use posemesh_runner_api::failure::{Blame, FailureKind, RunFailure};
 use posemesh_runner_api::reports::Reports;
 use posemesh_text::one_line;
+use time::OffsetDateTime;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::dms::Lease;
 use crate::records::history::{History, MinuteView};
+use crate::records::listener::{EndedTask, LeaseEvent, LeaseListener};
 use crate::records::measures::{Measures, MeasuresView};
 use crate::records::outcome::LeaseOutcome;
 use crate::records::record::{RecordState, TaskRecord};
@@ -49,6 +51,8 @@ struct RecordStore {
     aborted_runs: usize,
     /// By the number of the lease, from 1; leases that are worked on are never forgotten.
     records: BTreeMap<u64, StoredRecord>,
+    /// Is told of each lease.
+    listener: Option<LeaseListener>,
 }
 
 #[derive(Debug)]
@@ -101,6 +105,13 @@ impl TaskRecords {
         Self { shared: Arc::new(Mutex::new(RecordStore { logs: Some(dir), ..RecordStore::default() })) }
     }
 
+    /// Tells `listener` of each lease from now on. It must not wait.
+    #[cfg_attr(not(feature = "plugins"), allow(dead_code))]
+    pub(crate) fn listened_by(self, listener: impl Fn(LeaseEvent) + Send + Sync + 'static) -> Self {
+        self.store().listener = Some(LeaseListener::new(listener));
+        self
+    }
+
     /// Opens the record of a lease; the oldest record that has ended is forgotten if there are too many.
     pub(crate) fn begin(&self, lease: &Lease) -> OpenRecord {
         let mut store = self.store();
@@ -116,13 +127,23 @@ impl TaskRecords {
         // The number keeps logs apart: a task can be leased more than once.
         let log_file = store.logs.as_ref().map(|dir| dir.join(format!("{}-{number}.log", lease.task.id)));
         let record = TaskRecord::new(number, lease, log_file);
+        let told = store.listener.clone().map(|listener| (listener, Box::new(record.clone())));
         store
             .records
             .insert(number, StoredRecord { record, began: Instant::now(), runner: None, sources: None });
         drop(store);
+        if let Some((listener, record)) = told {
+            listener.tell(LeaseEvent::Began(record));
+        }
         // Stands unless `end` replaces it: a session that panics or is aborted closes its record all the same.
         let reason = "the node stopped before the final report was delivered".to_owned();
-        OpenRecord { records: self.clone(), number, outcome: LeaseOutcome::Lost { reason }, failure: None }
+        OpenRecord {
+            records: self.clone(),
+            number,
+            outcome: LeaseOutcome::Lost { reason },
+            failure: None,
+            blame: None,
+        }
     }
 
     /// All records, oldest first, with the progress of this moment.
@@ -209,10 +230,15 @@ impl TaskRecords {
 
     /// Counts a lease of which no more than the task's id could be read, and how it ends. No record is made: there is
     /// nothing to show but an id.
-    pub(crate) fn begin_unreadable(&self) -> UnreadableLease {
-        self.store().totals.leased += 1;
+    pub(crate) fn begin_unreadable(&self, task_id: Uuid) -> UnreadableLease {
+        let mut store = self.store();
+        store.totals.leased += 1;
+        let number = store.totals.leased;
+        drop(store);
         let reason = "the node stopped before the final report was delivered".to_owned();
-        UnreadableLease { records: self.clone(), outcome: LeaseOutcome::Lost { reason } }
+        let (leased_at, began) = (OffsetDateTime::now_utc(), Instant::now());
+        let outcome = LeaseOutcome::Lost { reason };
+        UnreadableLease { records: self.clone(), number, task_id, leased_at, began, outcome }
     }
 
     fn store(&self) -> MutexGuard<'_, RecordStore> {
@@ -225,6 +251,10 @@ impl TaskRecords {
 #[derive(Debug)]
 pub(crate) struct UnreadableLease {
     records: TaskRecords,
+    number: u64,
+    task_id: Uuid,
+    leased_at: OffsetDateTime,
+    began: Instant,
     /// Counted when this is dropped.
     outcome: LeaseOutcome,
 }
@@ -238,7 +268,15 @@ impl UnreadableLease {
 
 impl Drop for UnreadableLease {
     fn drop(&mut self) {
-        self.records.store().totals.count(&self.outcome);
+        let mut store = self.records.store();
+        store.totals.count(&self.outcome);
+        let listener = store.listener.clone();
+        drop(store);
+        let Self { number, task_id, leased_at, .. } = *self;
+        let (took, outcome) = (self.began.elapsed(), self.outcome.clone());
+        if let Some(listener) = listener {
+            listener.tell(LeaseEvent::Unreadable { number, task_id, leased_at, took, outcome });
+        }
     }
 }
 
@@ -251,6 +289,8 @@ pub(crate) struct OpenRecord {
     outcome: LeaseOutcome,
     /// How its run failed, if it did.
     failure: Option<FailureKind>,
+    /// Whose fault that was.
+    blame: Option<Blame>,
 }
 
 impl OpenRecord {
@@ -268,10 +308,16 @@ impl OpenRecord {
         store.measures.ran(runner.unwrap_or_default(), failure);
     }
 
-    /// Notes that the runner is started.
-    pub(crate) fn running(&self, runner: String, reports: Reports, traffic: Arc<Traffic>) {
+    /// Notes that the runner is started; `sha256` is that of its file.
+    pub(crate) fn running(
+        &self,
+        runner: String,
+        sha256: Option<String>,
+        reports: Reports,
+        traffic: Arc<Traffic>,
+    ) {
         self.change(|stored| {
-            stored.record.run_by(&runner);
+            stored.record.run_by(&runner, sha256);
             stored.sources = Some((reports, traffic));
         });
     }
@@ -316,6 +362,7 @@ impl OpenRecord {
         if let Some(blame) = blame {
             self.records.store().measures.failed(self.failure, blame);
         }
+        self.blame = blame;
         // `drop` does the rest: however a record is left, it is closed once and in one way.
         self.outcome = outcome;
     }
@@ -328,8 +375,8 @@ impl OpenRecord {
 impl Drop for OpenRecord {
     fn drop(&mut self) {
         // Under one lock: what leaves the sources is in the totals before anybody looks.
-        let mut store = self.records.store();
-        let store = &mut *store;
+        let mut locked = self.records.store();
+        let store = &mut *locked;
         let ended = store.records.get_mut(&self.number).map(|stored| {
             // A last look, then they are let go: a record must not keep the reports of a finished run alive.
             if let Some(sources) = stored.sources.take() {
@@ -348,5 +395,14 @@ impl Drop for OpenRecord {
         store.totals.bytes_in += bytes_in;
         store.totals.bytes_out += bytes_out;
         store.totals.count(&self.outcome);
+        let told = store.listener.clone().and_then(|listener| {
+            let record = store.records.get(&self.number)?.record.clone();
+            Some((listener, record))
+        });
+        drop(locked);
+        if let Some((listener, record)) = told {
+            let (outcome, kind, blame) = (self.outcome.clone(), self.failure, self.blame);
+            listener.tell(LeaseEvent::Ended(Box::new(EndedTask { record, outcome, kind, blame })));
+        }
     }
 }

@@ -17,7 +17,7 @@ async fn a_record_shows_progress_while_it_runs_and_keeps_the_last() {
     let open = records.begin(&lease("cap"));
     assert_eq!(records.list().pop().unwrap().state, RecordState::Starting);
     let reports = Reports::new(ReportLimits::default());
-    open.running("runner 1.0.0 #1".to_owned(), reports.clone(), Default::default());
+    open.running("runner 1.0.0 #1".to_owned(), None, reports.clone(), Default::default());
     reports.progress(json!({"percent": 50}));
     tokio::time::advance(Duration::from_secs(2)).await;
     let record = records.list().pop().unwrap();
@@ -34,7 +34,7 @@ async fn little_is_kept_of_large_reports_and_reasons() {
     let records = TaskRecords::default();
     let open = records.begin(&lease(&"c".repeat(1 << 20)));
     let reports = Reports::new(ReportLimits::default());
-    open.running("r".repeat(1 << 20), reports.clone(), Default::default());
+    open.running("r".repeat(1 << 20), None, reports.clone(), Default::default());
     let large = json!({ "z": 1, "a": "x".repeat(64 << 10) });
     reports.progress(large.clone());
     assert_eq!(records.list()[0].progress, large.into(), "whole while it runs");

@@ -19,6 +19,7 @@ use super::identity::NodeIdentity;
 use super::sources::StatusSources;
 use super::tasks::{ShownTask, shown};
 use crate::admission::{available_memory, free_descriptors, free_space};
+use crate::archive::HistoryView;
 use crate::records::MinuteView;
 use crate::registration::RegistrationStatus;
 use crate::telemetry;
@@ -60,6 +61,7 @@ pub(super) struct Overview {
     plugins: Vec<RunnerView>,
     sandbox: SandboxView,
     log: LogView,
+    history: HistoryView,
 }
 
 #[derive(Serialize)]
@@ -184,6 +186,7 @@ impl Overview {
             plugins: sources.registry.view(),
             sandbox: sources.registry.sandbox(),
             log: LogView { filter: telemetry::filter(), dropped_lines: telemetry::dropped_lines() },
+            history: sources.archive.view(),
         }
     }
 }

@@ -44,6 +44,8 @@ pub(crate) struct Readiness {
     pub(crate) noop: NoopCheck,
     /// Which folders are open to other users, in words.
     pub(crate) folders: Arc<[String]>,
+    /// Says what is wrong with the history of tasks.
+    pub(crate) history: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
 }
 
 /// One thing that is missing.
@@ -144,6 +146,7 @@ impl Readiness {
         noop.into_iter()
             .chain(folders)
             .chain((self.reload_warnings)())
+            .chain((self.history)())
             .chain(self.runners.suspended().into_iter().take(SUSPENDED_SHOWN))
             .collect()
     }
@@ -205,6 +208,7 @@ mod tests {
             reload_warnings: Arc::new(Vec::new),
             noop: NoopCheck::new(NoopSettings::default(), Path::new("/nowhere")),
             folders: Arc::new([]),
+            history: Arc::new(Vec::new),
         }
     }
 

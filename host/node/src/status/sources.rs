@@ -11,6 +11,7 @@ use super::identity::NodeIdentity;
 use super::readiness::Readiness;
 use super::streams::Streams;
 use crate::admission::LiveBudget;
+use crate::archive::Archive;
 use crate::audit::AuditLog;
 use crate::records::TaskRecords;
 use crate::shutdown::Shutdown;
@@ -47,6 +48,8 @@ pub(crate) struct StatusSources {
     pub(crate) status_token: Option<Secret>,
     /// Where they are recorded.
     pub(crate) audit: AuditLog,
+    /// What is kept beyond the process.
+    pub(crate) archive: Archive,
     /// Who follows it.
     pub(crate) streams: Streams,
     /// Fires when the server is to end; streams end with it.

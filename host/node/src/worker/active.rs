@@ -125,7 +125,7 @@ impl ActiveLeases {
     pub(super) fn fail_unreadable(&mut self, task_id: Uuid, error: String) {
         self.supersede(task_id);
         // Before the task: a stop may end it before it has begun.
-        let (context, lease) = (self.context.clone(), self.records.begin_unreadable());
+        let (context, lease) = (self.context.clone(), self.records.begin_unreadable(task_id));
         let superseded = CancellationToken::new();
         let silent = superseded.clone();
         // Beside the sessions, so that it takes a slot and a shutdown waits for it.

@@ -58,6 +58,10 @@ catalog! {
         STATUS_CONNECTIONS Gauge "posemesh_node_status_connections" []
             "Open connections to the node's own HTTP servers";
         LOG_LINES_DROPPED Counter "posemesh_node_log_lines_dropped_total" [] "Log lines that could not be written";
+        HISTORY_LOST Counter "posemesh_node_history_entries_lost_total" []
+            "Leases and changes of runners that could not be written to the history";
+        HISTORY_FAILING Gauge "posemesh_node_history_failing" []
+            "Whether the history can't be written to now (1) or can, or none is kept (0)";
         AUDIT_LINES_LOST Counter "posemesh_node_audit_lines_lost_total" []
             "Lines of the audit log that could not be written";
     }

@@ -1,8 +1,8 @@
 //! The node itself: whether it can work, and why not.
 
 use super::catalog::{
-    AUDIT_LINES_LOST, BUILD_INFO, DRAINING, LEASING_PAUSED, LOG_LINES_DROPPED, NOT_READY, READY, REGISTERED,
-    STATUS_CONNECTIONS,
+    AUDIT_LINES_LOST, BUILD_INFO, DRAINING, HISTORY_FAILING, HISTORY_LOST, LEASING_PAUSED, LOG_LINES_DROPPED,
+    NOT_READY, READY, REGISTERED, STATUS_CONNECTIONS,
 };
 use super::text::MetricsText;
 use crate::admission::Cause;
@@ -34,4 +34,7 @@ pub(super) fn write(out: &mut MetricsText, sources: &StatusSources) {
     out.one(&STATUS_CONNECTIONS, meters::CONNECTIONS.now());
     out.one(&LOG_LINES_DROPPED, crate::telemetry::dropped_lines());
     out.one(&AUDIT_LINES_LOST, sources.audit.lost_lines());
+    let history = sources.archive.view();
+    out.one(&HISTORY_LOST, history.lost);
+    out.one(&HISTORY_FAILING, u64::from(history.error.is_some()));
 }
