@@ -54,6 +54,7 @@ async fn what_is_done_to_the_node_and_what_it_decides_is_recorded_a_line_each() 
     assert_eq!((&live["stage"], &live["runner"]), (&json!("live"), &granted["runner"]));
     let refused = wait_for(&path, "refused", of("broken"), &node).await;
     assert!(refused["reason"].as_str().is_some_and(|why| why.contains("not a WebAssembly")), "{refused}");
+    assert_eq!(refused["runner"]["sha256"].as_str().map(str::len), Some(64), "{refused}");
 
     // A runner that is ended at its deadline, with the task that it had.
     let capability = SPIN.capability;

@@ -16,8 +16,9 @@ impl RegistryObserver for Archive {
     fn observe(&self, event: &RegistryEvent<'_>) {
         let entry = match event {
             RegistryEvent::Stage { generation, stage, why } => of_generation(generation, stage.as_str(), why),
-            RegistryEvent::Refused { runner, number, passed, reason } => GenerationEntry {
+            RegistryEvent::Refused { runner, number, sha256, passed, reason } => GenerationEntry {
                 number: Some(*number),
+                sha256: sha256.map(str::to_owned),
                 ..of_runner(runner, "refused", &format!("after `{}`: {reason}", passed.as_str()))
             },
             RegistryEvent::RolledBack { runner, why } => of_runner(runner, "rolled_back", why),

@@ -30,10 +30,13 @@ impl RegistryObserver for AuditLog {
             RegistryEvent::Stage { generation, stage, .. } => {
                 self.record("generation", [("stage", stage.as_str().into()), ("runner", runner(generation))]);
             }
-            RegistryEvent::Refused { runner, number, passed, reason } => self.record(
+            RegistryEvent::Refused { runner, number, sha256, passed, reason } => self.record(
                 "refused",
                 [
-                    ("runner", json!({"name": one_line(runner, MAX_NAME), "number": number})),
+                    (
+                        "runner",
+                        json!({"name": one_line(runner, MAX_NAME), "number": number, "sha256": sha256}),
+                    ),
                     ("passed", passed.as_str().into()),
                     ("reason", text(reason)),
                 ],

@@ -75,6 +75,8 @@ pub enum RegistryEvent<'a> {
         runner: &'a str,
         /// Counts the loads of this node.
         number: u64,
+        /// SHA-256 of its file, in hex; none if the file could not be read.
+        sha256: Option<&'a str>,
         /// The last stage that it passed.
         passed: LoadStage,
         /// Why, in words.
@@ -154,8 +156,10 @@ impl RegistryEvents {
         }
     }
 
-    pub(crate) fn refused(&self, runner: &str, LoadRefusal { number, passed, reason, .. }: &LoadRefusal) {
-        self.tell(&RegistryEvent::Refused { runner, number: *number, passed: *passed, reason });
+    pub(crate) fn refused(&self, runner: &str, refusal: &LoadRefusal) {
+        let LoadRefusal { number, digest, passed, reason, .. } = refusal;
+        let (number, sha256, passed) = (*number, digest.as_deref(), *passed);
+        self.tell(&RegistryEvent::Refused { runner, number, sha256, passed, reason });
     }
 
     pub(crate) fn rolled_back(&self, runner: &str, why: &str) {

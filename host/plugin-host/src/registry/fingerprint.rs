@@ -84,9 +84,20 @@ impl FileStamp {
     }
 }
 
-/// SHA-256 of what a component and its policy have in them, of each no more than `most` bytes. Blocks.
-pub(crate) fn contents(component: &Path, most: u64) -> io::Result<[u8; 32]> {
+/// What a component and its policy have in them, as SHA-256.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Contents {
+    /// Of both.
+    both: [u8; 32],
+    /// Of the component alone.
+    pub(crate) component: [u8; 32],
+}
+
+/// What a component and its policy have in them, of each no more than `most` bytes. Blocks.
+pub(crate) fn contents(component: &Path, most: u64) -> io::Result<Contents> {
     let mut digest = Sha256::new();
+    // The last file is the component.
+    let mut of_file = Sha256::new();
     for path in [component.with_extension("toml"), component.to_owned()] {
         let mut file = match open_regular(&path) {
             Ok(file) => file.take(most.saturating_add(1)),
@@ -94,6 +105,7 @@ pub(crate) fn contents(component: &Path, most: u64) -> io::Result<[u8; 32]> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(error),
         };
+        of_file.reset();
         let mut bytes: u64 = 0;
         let mut piece = vec![0; 64 << 10];
         loop {
@@ -103,13 +115,15 @@ pub(crate) fn contents(component: &Path, most: u64) -> io::Result<[u8; 32]> {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
             };
-            digest.update(piece.get(..read).unwrap_or_default());
+            let read_now = piece.get(..read).unwrap_or_default();
+            digest.update(read_now);
+            of_file.update(read_now);
             bytes += read as u64;
         }
         // Where one file ends, so that no byte can move from one to the other unseen.
         digest.update(bytes.to_le_bytes());
     }
-    Ok(digest.finalize().into())
+    Ok(Contents { both: digest.finalize().into(), component: of_file.finalize().into() })
 }
 
 /// The components of a directory: `NAME.wasm`, unless the name begins with a dot. Blocks.

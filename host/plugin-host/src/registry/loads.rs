@@ -17,7 +17,7 @@ use crate::load::loader::{Loader, READ_TIMEOUT};
 use crate::load::stage::LoadStage;
 use crate::manifest::canary::CanaryPolicy;
 use crate::manifest::policy::{Policy, PolicyError};
-use crate::registry::fingerprint::{FileFingerprint, FileLook, contents};
+use crate::registry::fingerprint::{Contents, FileFingerprint, FileLook, contents};
 use crate::registry::generation::Generation;
 use crate::registry::granted_folders::check_directories;
 use crate::registry::seen::{InFlight, SeenFiles};
@@ -214,7 +214,7 @@ impl LoadContext {
     ///
     /// # Errors
     /// What the file system says.
-    pub(crate) async fn contents(&self, name: &str) -> io::Result<[u8; 32]> {
+    pub(crate) async fn contents(&self, name: &str) -> io::Result<Contents> {
         let most = self.loader.component_bytes();
         let read = move |component: &Path| contents(component, most);
         self.loader.files().make(&self.component(name), READ_TIMEOUT, read).await
@@ -308,7 +308,7 @@ impl LoadContext {
     async fn finish(
         &self,
         candidate: LoadCandidate,
-        contents: io::Result<[u8; 32]>,
+        contents: io::Result<Contents>,
         loaded: Result<LoadOutcome, LoadError>,
     ) {
         let LoadCandidate { name, number, fingerprint, is_new_code } = candidate;
@@ -327,6 +327,7 @@ impl LoadContext {
             seen.loaded.remove(&name);
             return;
         }
+        let digest = contents.as_ref().ok().map(|contents| hex::encode(contents.component));
         match contents {
             Ok(contents) => drop(seen.contents.insert(name.clone(), contents)),
             // The load says why.
@@ -348,7 +349,7 @@ impl LoadContext {
             }
             Ok(LoadOutcome::Disabled) => {
                 let reason = "disabled by its policy".to_owned();
-                let refusal = LoadRefusal { number, passed, reason, retry: RetryWhen::Requested };
+                let refusal = LoadRefusal { number, digest, passed, reason, retry: RetryWhen::Requested };
                 // Unlike a failed load, this takes the live generation out: the operator has said so.
                 self.table.withdraw(&name, "its policy says enabled = false", Some(refusal));
             }
@@ -359,7 +360,8 @@ impl LoadContext {
                     // What this machine lacked may be there later.
                     false => RetryWhen::After(Instant::now() + seen.trouble(&name)),
                 };
-                self.table.refuse(&name, LoadRefusal { number, passed, reason: error.to_string(), retry });
+                self.table
+                    .refuse(&name, LoadRefusal { number, digest, passed, reason: error.to_string(), retry });
             }
         }
     }

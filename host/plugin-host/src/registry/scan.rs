@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::load::loader::{Loader, READ_TIMEOUT};
 use crate::load::stage::LoadStage;
-use crate::registry::fingerprint::{FileFingerprint, FileLook, find_components};
+use crate::registry::fingerprint::{Contents, FileFingerprint, FileLook, find_components};
 use crate::registry::loads::{LOOK_TIMEOUT, LoadCandidate, LoadContext, Loads};
 use crate::registry::memory::RunnerMemory;
 use crate::registry::memory_file::MemoryFile;
@@ -188,7 +188,7 @@ impl Scanner {
     /// Forgets the fingerprints of files that have other contents than when they were loaded: somebody asks for a look
     /// that no clock and no size can deceive.
     async fn compare_contents(&self, found: &BTreeMap<String, FileFingerprint>) {
-        let unchanged: Vec<(String, [u8; 32])> = {
+        let unchanged: Vec<(String, Contents)> = {
             let seen = self.context().seen();
             let same =
                 found.iter().filter(|(name, fingerprint)| seen.loaded.get(*name) == Some(*fingerprint));

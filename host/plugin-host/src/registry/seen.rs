@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::task::AbortHandle;
 
-use crate::registry::fingerprint::FileFingerprint;
+use crate::registry::fingerprint::{Contents, FileFingerprint};
 
 /// Wait before a runner is loaded again that this machine could not load; each time twice as long.
 const RETRY_DELAY: Duration = Duration::from_secs(30);
@@ -20,7 +20,7 @@ pub(crate) struct SeenFiles {
     /// The fingerprint of a changed one at the last scan.
     pub(crate) pending: BTreeMap<String, FileFingerprint>,
     /// What was in the files of each when they were last taken through the stages.
-    pub(crate) contents: BTreeMap<String, [u8; 32]>,
+    pub(crate) contents: BTreeMap<String, Contents>,
     /// How often in a row this machine could not load it.
     troubles: BTreeMap<String, u32>,
     /// The loads that go on.

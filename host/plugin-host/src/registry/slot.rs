@@ -78,12 +78,21 @@ pub(crate) struct DrainingGeneration {
 pub(crate) struct LoadRefusal {
     /// Which load.
     pub(crate) number: u64,
+    /// SHA-256 of its file, in hex; none if the file could not be read.
+    pub(crate) digest: Option<String>,
     /// The last stage that it passed.
     pub(crate) passed: LoadStage,
     /// In words.
     pub(crate) reason: String,
     /// What may change that without a change of the file.
     pub(crate) retry: RetryWhen,
+}
+
+impl LoadRefusal {
+    /// Of a generation that was loaded.
+    pub(crate) fn of(generation: &Generation, passed: LoadStage, reason: String, retry: RetryWhen) -> Self {
+        Self { number: generation.number, digest: Some(generation.digest.clone()), passed, reason, retry }
+    }
 }
 
 /// When a refused file is loaded again, though it has not changed.
@@ -138,7 +147,7 @@ impl RunnerSlot {
     pub(crate) fn hold_back(&mut self, generation: Arc<Generation>, why: String) -> Vec<StageChange> {
         let mut changes = self.drop_canary();
         changes.push((generation.label(), LoadStage::Previous));
-        self.refuse(generation.number, LoadStage::Live, why);
+        self.refuse(&generation, LoadStage::Live, why);
         if let Some(older) = self.previous.replace(generation) {
             changes.push(self.drain(&older));
         }
@@ -173,12 +182,12 @@ impl RunnerSlot {
     /// The canary is taken back. Kept as a refusal, so that whoever looks at the runner sees why its newest file does not
     /// serve.
     pub(crate) fn reject(&mut self, why: &str, retry: RetryWhen) -> Vec<StageChange> {
-        let Some(number) = self.canary.as_ref().map(|canary| canary.generation.number) else {
+        let Some(generation) = self.canary.as_ref().map(|canary| canary.generation.clone()) else {
             return Vec::new();
         };
         let changes = self.drop_canary();
         let reason = format!("rolled back: {why}");
-        self.refused = Some(LoadRefusal { number, passed: LoadStage::Canary, reason, retry });
+        self.refused = Some(LoadRefusal::of(&generation, LoadStage::Canary, reason, retry));
         changes
     }
 
@@ -214,19 +223,17 @@ impl RunnerSlot {
     /// When there is nothing to go back to.
     pub(crate) fn roll_back(&mut self) -> Result<Vec<StageChange>, String> {
         // A canary is the newest; taking it back leaves the live generation and the previous one as they were.
-        if let Some(canary) = &self.canary {
-            let number = canary.generation.number;
+        if let Some(canary) = self.canary.as_ref().map(|canary| canary.generation.clone()) {
             let changes = self.drop_canary();
-            self.refuse(number, LoadStage::Canary, "rolled back by the operator".to_owned());
+            self.refuse(&canary, LoadStage::Canary, "rolled back by the operator".to_owned());
             return Ok(changes);
         }
         // Taken first, since `go_live` puts the generation that it replaces into this place.
         let Some(previous) = self.previous.take() else {
             return Err("it has no previous generation to go back to".to_owned());
         };
-        if let Some(live) = &self.live {
-            let number = live.number;
-            self.refuse(number, LoadStage::Live, "rolled back by the operator".to_owned());
+        if let Some(live) = self.live.clone() {
+            self.refuse(&live, LoadStage::Live, "rolled back by the operator".to_owned());
         }
         Ok(self.go_live(previous))
     }
@@ -242,8 +249,8 @@ impl RunnerSlot {
     }
 
     /// Notes why a generation that has passed every stage does not serve.
-    fn refuse(&mut self, number: u64, passed: LoadStage, reason: String) {
-        self.refused = Some(LoadRefusal { number, passed, reason, retry: RetryWhen::Requested });
+    fn refuse(&mut self, generation: &Generation, passed: LoadStage, reason: String) {
+        self.refused = Some(LoadRefusal::of(generation, passed, reason, RetryWhen::Requested));
     }
 
     /// What the live generation claims, under the name of its file.

@@ -286,16 +286,15 @@ impl RunnerTable {
             Ok(true) => self.learned.notify_one(),
             Err(what) => {
                 let reason = format!("{}: {what}", generation.path.display());
-                let (number, retry) = (generation.number, RetryWhen::Requested);
-                return Err(LoadRefusal { number, passed: LoadStage::Linked, reason, retry });
+                return Err(LoadRefusal::of(&generation, LoadStage::Linked, reason, RetryWhen::Requested));
             }
         }
         let claim = generation.claim(name);
         // Checked under the lock that lets it in: two that load at the same time can't both pass.
         if let Some(reason) = state.blocked(&claim) {
             // Nothing is wrong with the file, so it is loaded again as soon as the other claim is gone.
-            let (number, retry) = (generation.number, RetryWhen::Unclaimed(claim));
-            return Err(LoadRefusal { number, passed: LoadStage::Probed, reason, retry });
+            let retry = RetryWhen::Unclaimed(claim);
+            return Err(LoadRefusal::of(&generation, LoadStage::Probed, reason, retry));
         }
         state.arrive(name, generation, canary, is_new_code);
         self.publish(&mut state);
