@@ -354,5 +354,18 @@ async fn a_server_that_can_not_be_reached_is_named_with_its_port() {
     let status = until(&addr, "an error of DMS", |status| error(status).is_some()).await;
     let error = error(&status).expect("an error");
     assert!(error.contains("could not connect to 127.0.0.1:1: ") && error.contains("refused"), "{error}");
+    let servers = status["servers"].as_array().expect("servers").clone();
+    let of =
+        |kind: &str| servers.iter().find(|server| server["kind"] == kind).cloned().expect("it was asked");
+    let (dds, dms) = (of("dds"), of("dms"));
+    assert_eq!(
+        (&dds["failed"], &dds["error"], &dds["failed_secs_ago"]),
+        (&json!(0), &json!(null), &json!(null))
+    );
+    assert!(dds["requests"].as_u64() > Some(0) && dds["succeeded_secs_ago"].is_u64(), "{dds}");
+    assert!(dds["clock_ahead_secs"].is_number(), "{dds}");
+    assert!(dms["failed"].as_u64() > Some(0) && dms["failed"] == dms["requests"], "{dms}");
+    assert!(dms["error"].as_str().is_some_and(|error| error.contains("refused")), "{dms}");
+    assert_eq!(dms["through"], "127.0.0.1:1");
     node.wait_for_log("could not connect to 127.0.0.1:1").await;
 }

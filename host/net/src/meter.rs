@@ -1,6 +1,8 @@
 //! What the node's requests to its servers are like, for metrics: how many, how they ended, how long they took, and what
 //! time the servers think it is. One account for the process, as for [`network`](crate::network).
 
+mod hosts;
+
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -9,6 +11,8 @@ use time::OffsetDateTime;
 
 use crate::clock::server_date;
 use crate::histogram::{Histogram, HistogramView, Tally};
+
+pub use hosts::{HostView, servers};
 
 /// Times of requests, in seconds.
 const BOUNDS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
@@ -154,7 +158,16 @@ pub async fn send(peer: Peer, request: RequestBuilder) -> reqwest::Result<Respon
     let sent = Instant::now();
     // A caller that stops waiting drops this: there was no answer either.
     let unanswered = CountedAtEnd(&account.results);
-    let result = request.send().await;
+    let (client, request) = request.build_split();
+    let result = match request {
+        Ok(request) => {
+            let host = crate::http::peer(request.url());
+            let result = client.execute(request).await;
+            hosts::ended(peer, host, failure(&result));
+            result
+        }
+        Err(error) => Err(error),
+    };
     std::mem::forget(unanswered);
     match &result {
         Ok(response) => account.answered(response, sent),
@@ -162,6 +175,18 @@ pub async fn send(peer: Peer, request: RequestBuilder) -> reqwest::Result<Respon
         Err(_) => account.results.count("no_answer"),
     }
     result
+}
+
+/// Why an answer, or none, says that its server or this node is in trouble. A refusal of what a task asks for does not.
+fn failure(result: &reqwest::Result<Response>) -> Option<String> {
+    match result {
+        Ok(response) => {
+            let status = response.status();
+            let is_trouble = status.is_server_error() || matches!(status.as_u16(), 401 | 403 | 408 | 429);
+            is_trouble.then(|| format!("answered {status}"))
+        }
+        Err(error) => Some(crate::http::cause(error)),
+    }
 }
 
 /// Counts a request that nobody waits for any more.

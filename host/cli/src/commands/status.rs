@@ -48,6 +48,7 @@ struct Overview {
     uptime_secs: u64,
     dds: Dds,
     dms: Dms,
+    servers: Vec<Server>,
     capacity: Capacity,
     tasks: Vec<Task>,
     totals: Totals,
@@ -65,6 +66,16 @@ struct Dds {
 struct Dms {
     through: String,
     answered_secs_ago: Option<u64>,
+    error: Option<String>,
+}
+
+/// How a server did in the last five minutes.
+#[derive(Deserialize)]
+struct Server {
+    through: String,
+    requests: u64,
+    failed: u64,
+    failed_secs_ago: Option<u64>,
     error: Option<String>,
 }
 
@@ -186,6 +197,17 @@ fn write(text: &mut String, node: &Overview) -> std::fmt::Result {
         .map_or_else(|| "has not answered yet".to_owned(), |ago| format!("answered {} ago", span(ago)));
     let error = node.dms.error.as_deref().map(|error| format!("; {}", short(error))).unwrap_or_default();
     writeln!(text, "DMS       {}: {answered}{error}", short(&node.dms.through))?;
+    // Those that are well are not worth a line.
+    for server in node.servers.iter().filter(|server| server.failed > 0) {
+        let Server { through, requests, failed, failed_secs_ago, error } = server;
+        let error = short(error.as_deref().unwrap_or_default());
+        let ago = span(failed_secs_ago.unwrap_or_default());
+        writeln!(
+            text,
+            "requests  {}: {failed} of {requests} failed in five minutes, the last {ago} ago: {error}",
+            short(through)
+        )?;
+    }
     let Capacity { slots, running, memory_available, folders } = &node.capacity;
     write!(text, "capacity  {running} of {slots} tasks")?;
     if let Some(memory) = memory_available {

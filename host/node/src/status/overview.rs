@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
+use posemesh_net::meter::{self, HostView, Peer};
 use posemesh_plugin_host::registry::RunnerView;
 use posemesh_plugin_host::sandbox::SandboxView;
 use posemesh_runner_api::failure::Blame;
@@ -50,6 +51,7 @@ pub(super) struct Overview {
     settings: Vec<[String; 3]>,
     dds: DdsView,
     dms: DmsView,
+    servers: Vec<ServerView>,
     capacity: Capacity,
     /// Newest first; those that are worked on, and the last that ended.
     tasks: Vec<ShownTask>,
@@ -86,6 +88,41 @@ struct DmsView {
     answered_secs_ago: Option<u64>,
     /// How the last request for work failed, if it did.
     error: Option<String>,
+}
+
+/// A server that was asked lately.
+#[derive(Serialize)]
+struct ServerView {
+    /// `dds`, `dms` or `domain_server`.
+    kind: &'static str,
+    /// Host and port, and the proxy in between.
+    through: String,
+    /// Requests of the last five minutes, and those that failed.
+    requests: u64,
+    failed: u64,
+    succeeded_secs_ago: Option<u64>,
+    failed_secs_ago: Option<u64>,
+    /// How the last one that failed did.
+    error: Option<String>,
+    /// By how many seconds its clock is ahead; of domain servers that of the last one that answered.
+    clock_ahead_secs: Option<f64>,
+}
+
+impl ServerView {
+    fn of(view: HostView) -> Self {
+        let peer = Peer::ALL.into_iter().find(|peer| peer.as_str() == view.peer);
+        let (failed_secs_ago, error) = view.failed_ago.map(|(ago, error)| (ago.as_secs(), error)).unzip();
+        Self {
+            kind: view.peer,
+            through: view.host,
+            requests: view.requests,
+            failed: view.failed,
+            succeeded_secs_ago: view.succeeded_ago.map(|ago| ago.as_secs()),
+            failed_secs_ago,
+            error,
+            clock_ahead_secs: peer.and_then(|peer| meter::view(peer).skew_seconds),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -163,6 +200,7 @@ impl Overview {
                 answered_secs_ago: records.since_answer().map(|silence| silence.as_secs()),
                 error: records.poll_error(),
             },
+            servers: meter::servers().into_iter().map(ServerView::of).collect(),
             capacity: Capacity {
                 slots: readiness.slots(),
                 running: totals.running(),
