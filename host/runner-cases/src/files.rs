@@ -123,13 +123,38 @@ pub struct FileOutputs {
     prefix: Option<String>,
     task_id: String,
     finished: Arc<Mutex<Vec<Artifact>>>,
+    /// Which path has which name and type: as in a domain, one of them stands for one artifact of the task.
+    named: Arc<Mutex<BTreeMap<(String, String), String>>>,
 }
 
 impl FileOutputs {
     /// Stores below `dir`, an existing folder. The prefix and the id of the task go into the names of the
     /// artifacts as on a domain server, not into the paths of the files.
     pub fn new(dir: PathBuf, prefix: Option<String>, task_id: String) -> Self {
-        Self { dir, prefix, task_id, finished: Arc::default() }
+        Self { dir, prefix, task_id, finished: Arc::default(), named: Arc::default() }
+    }
+
+    /// Checks what the runner has chosen itself by the rules of a domain and of its node, so that nothing passes here that a
+    /// node refuses, and in the same words.
+    fn check(&self, spec: &ArtifactSpec) -> Result<(), PortError> {
+        for (what, text) in [("name", &spec.name), ("data type", &spec.data_type)] {
+            let Some(text) = text else { continue };
+            name::check(what, text).map_err(|error| PortError::invalid(error.to_string()))?;
+        }
+        if let Some(id) = spec.existing_id.as_deref().filter(|id| cid::hyphenated_uuid(id).is_none()) {
+            let id = one_line(id, MAX_SHOWN);
+            return Err(PortError::invalid(format!("the artifact's existing id `{id}` is not a UUID")));
+        }
+        let Some(name) = &spec.name else { return Ok(()) };
+        let data_type = spec.data_type.clone().unwrap_or_else(|| name::data_type(&spec.path));
+        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        let owner = named.entry((name.clone(), data_type)).or_insert_with(|| spec.path.clone());
+        if *owner != spec.path {
+            return Err(PortError::invalid(format!(
+                "the artifact `{owner}` of this task has the name `{name}` and the same type already"
+            )));
+        }
+        Ok(())
     }
 }
 
@@ -145,16 +170,7 @@ struct FileArtifact {
 #[async_trait]
 impl OutputPort for FileOutputs {
     async fn create(&self, spec: ArtifactSpec) -> Result<Box<dyn ArtifactWriter>, PortError> {
-        // What a node refuses is refused here, too, and in the same words.
-        let named = [("name", &spec.name), ("data type", &spec.data_type)];
-        for (what, text) in named {
-            let Some(text) = text else { continue };
-            name::check(what, text).map_err(|error| PortError::invalid(error.to_string()))?;
-        }
-        if let Some(id) = spec.existing_id.as_deref().filter(|id| cid::hyphenated_uuid(id).is_none()) {
-            let id = one_line(id, MAX_SHOWN);
-            return Err(PortError::invalid(format!("the artifact's existing id `{id}` is not a UUID")));
-        }
+        self.check(&spec)?;
         let target = self.dir.join(&spec.path);
         let failed = |error| PortError::other(format!("making {}: {error}", target.display()));
         let folder = target.parent().unwrap_or(&self.dir).to_owned();
@@ -236,6 +252,14 @@ mod tests {
             let error = outputs.create(wrong).await.err().unwrap().to_string();
             assert!(error.contains(said), "{error}");
         }
+        outputs.create(spec("a name", "json", None)).await.unwrap();
+        let other = ArtifactSpec { path: "b.json".to_owned(), ..spec("a name", "json", None) };
+        let error = outputs.create(other).await.err().unwrap().to_string();
+        assert!(
+            error.contains("`a.json` of this task has the name `a name` and the same type already"),
+            "{error}"
+        );
+        outputs.create(spec("a name", "csv", None)).await.unwrap();
         outputs.create(spec("a name", "json", None)).await.unwrap();
         assert_eq!(
             std::fs::read_dir(dir.path()).unwrap().count(),
