@@ -44,6 +44,7 @@ use clap::{Parser, Subcommand};
 use languages::Need;
 use project::Project;
 use report::Report;
+use runners::Language;
 
 /// Builds, tries and tests posemesh-node.
 #[derive(Parser)]
@@ -59,7 +60,8 @@ enum Task {
     ///
     /// Looks for a Rust toolchain for wasm32-wasip2. If there is none, adds the target with rustup; if that
     /// fails, installs Debian's packages and uses their compiler. The other commands do this by themselves.
-    /// POSEMESH_GUEST_TOOLCHAIN=rustup or =debian forces one of the two.
+    /// POSEMESH_GUEST_TOOLCHAIN=rustup or =debian forces one of the two. Then installs toolchains of other languages, some
+    /// 900 MB below target/languages; those that can't be had are said.
     Setup,
     /// Build every runner in plugins/ that is written in Rust into target/plugins/NAME.wasm
     Plugins {
@@ -191,8 +193,10 @@ fn run(task: Task) -> Result<()> {
     match task {
         Task::Setup => {
             setup::toolchain()?;
-            languages::python(&project, Need::Optional)?;
-            return languages::javascript(&project, Need::Optional).map(|_| ());
+            for language in Language::ALL {
+                language.toolchain(&project, Need::Optional)?;
+            }
+            return languages::typescript(&project, Need::Optional).map(|_| ());
         }
         Task::Plugins { languages } => {
             let toolchain = setup::toolchain()?;
