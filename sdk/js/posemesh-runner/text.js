@@ -35,8 +35,16 @@ export function encode(text) {
   return bytes.slice(0, at);
 }
 
+/** Anything but ASCII. */
+const OTHER = /[^\x00-\x7f]/;
+
 /** The text of bytes; undefined if they are no UTF-8. */
 export function decode(bytes) {
+  // Mostly it is ASCII, which the engine turns into text much faster than a loop does.
+  if (bytes.length <= BATCH) {
+    const ascii = String.fromCharCode.apply(null, bytes);
+    if (!OTHER.test(ascii)) return ascii;
+  }
   let text = '';
   let codes = [];
   for (let at = 0; at < bytes.length; ) {
