@@ -185,8 +185,11 @@ async fn a_hang_up_makes_the_node_read_its_settings_again() {
     node.wait_for_log("settings were read again and are wrong; nothing has changed").await;
     fs::write(&path, text).expect("written");
     node.signal("HUP").await;
-    let status = until(&addr, &node, "the old settings", |status| status["capacity"]["slots"] == 1).await;
-    assert!(!status["warnings"].to_string().contains("settings"), "{status}");
+    // What is in force is shown a moment before what is said of it.
+    let mended = |status: &Value| {
+        status["capacity"]["slots"] == 1 && !status["warnings"].to_string().contains("settings")
+    };
+    let status = until(&addr, &node, "the old settings", mended).await;
     assert_eq!(status["capacity"]["running"], 2, "what runs goes on");
 }
 

@@ -3,6 +3,7 @@
 mod error;
 mod limits;
 mod observers;
+mod pause_file;
 mod serving;
 mod wishes;
 
@@ -49,6 +50,7 @@ use posemesh_text::one_line;
 use error::StartFailure;
 use limits::{limits_of_machine, memory_file, who};
 use observers::Observers;
+use pause_file::PauseFile;
 use serving::{
     control_socket, follow_registration, register_after, serve_control, serve_legacy, serve_status,
 };
@@ -238,6 +240,9 @@ impl Node {
             self.domains.servers().clone(),
         ));
         let worker = self.worker(admission.clone(), &membership, records.clone(), registered.subscribe())?;
+        let pause = PauseFile::new(self.work_dirs.pause_file());
+        let worker = worker.recalling(pause.read().await);
+        let pause_note = worker.pause_note();
         // Token, status and the watch on the runners outlive the work: its last heartbeats need them.
         let stop = CancellationToken::new();
         let reload = Reload::new(
@@ -267,8 +272,9 @@ impl Node {
                 stop.cancel();
                 totals
             };
-            let (totals, _, (), (), (), (), ()) = tokio::join!(
+            let (totals, (), _, (), (), (), (), ()) = tokio::join!(
                 work,
+                pause.follow(pause_note, stop.clone()),
                 stop.run_until_cancelled(shutdown.end_pauses()),
                 record_wishes(self.audit.clone(), shutdown, stop.clone()),
                 admission.watch(stop.clone()),

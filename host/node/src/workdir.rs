@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! WORK_DIR/                               locked while a process sweeps and makes its own directory
+//! WORK_DIR/pause-<owner>.json             a pause of the node's own, which outlives its process
 //! WORK_DIR/node-<pid>-<random>/           locked for as long as the process lives
 //! WORK_DIR/node-<pid>-<random>/task-<number>/  of tasks that have use for one
 //! WORK_DIR/node-<pid>-<random>/guests/    the folders of sandbox processes, with what runners write
@@ -58,6 +59,8 @@ pub(crate) struct WorkDirs {
     journal: Arc<FileJournal>,
     /// How many tasks had a place for a directory.
     tasks: AtomicU64,
+    /// Stands for the identity and the job server of the node.
+    owner: String,
 }
 
 /// What can be wrong with `WORK_DIR`.
@@ -79,17 +82,15 @@ impl WorkDirs {
     pub(crate) async fn open(root: PathBuf, owner: &str) -> Result<(Self, Vec<OrphanedLease>), WorkDirError> {
         let at = root.clone();
         let digest = hex::encode(Sha256::digest(owner));
-        let journal_name = format!("{JOURNAL}{}", digest.get(..16).unwrap_or_default());
+        let owner = digest.get(..16).unwrap_or_default().to_owned();
         // The lock may be waited for as long as another process sweeps, and a sweep removes whole trees.
-        spawn_blocking(move || Self::open_blocking(root, journal_name)).await.unwrap_or_else(|error| {
+        spawn_blocking(move || Self::open_blocking(root, owner)).await.unwrap_or_else(|error| {
             Err(WorkDirError { what: "could not prepare", path: at, source: io::Error::other(error) })
         })
     }
 
-    fn open_blocking(
-        root: PathBuf,
-        journal_name: String,
-    ) -> Result<(Self, Vec<OrphanedLease>), WorkDirError> {
+    fn open_blocking(root: PathBuf, owner: String) -> Result<(Self, Vec<OrphanedLease>), WorkDirError> {
+        let journal_name = format!("{JOURNAL}{owner}");
         // Held until this returns, so that nobody sweeps the new directory before it is locked.
         let _root_lock = lock_root(&root)?;
         let own = make_private(&root, &format!("{PROCESS_PREFIX}{}-", std::process::id()))
@@ -113,7 +114,7 @@ impl WorkDirs {
         for dir in dead {
             remove_dead(&dir);
         }
-        Ok((Self { root, own, held: Mutex::new(held), journal, tasks: AtomicU64::new(0) }, orphans))
+        Ok((Self { root, own, held: Mutex::new(held), journal, tasks: AtomicU64::new(0), owner }, orphans))
     }
 
     /// Whether the directory works: that it is there (it is made again if it went), and that a directory and a file
@@ -162,6 +163,12 @@ impl WorkDirs {
     /// Where the Unix socket of this process is.
     pub(crate) fn control_socket(&self) -> PathBuf {
         self.own.join(CONTROL_SOCKET)
+    }
+
+    /// Where a pause of this identity at this job server is noted beyond the process.
+    #[cfg_attr(not(feature = "plugins"), allow(dead_code))]
+    pub(crate) fn pause_file(&self) -> PathBuf {
+        self.root.join(format!("pause-{}.json", self.owner))
     }
 
     /// Where sandbox processes have their folders; made when the first one starts.

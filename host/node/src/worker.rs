@@ -14,6 +14,8 @@ mod stop;
 mod withdrawal;
 
 pub(crate) use lease_loop::{Worker, WorkerParts};
+#[cfg_attr(not(feature = "plugins"), allow(unused_imports))]
+pub(crate) use pause::PauseNote;
 pub(crate) use settings::WorkerSettings;
 
 #[cfg(test)]

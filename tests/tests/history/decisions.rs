@@ -1,6 +1,7 @@
-//! What was decided against a runner outlives the node: a rollback, and an open circuit breaker.
+//! What was decided outlives the node: a rollback and an open circuit breaker of a runner, and a pause of the node's own.
 
-use posemesh_devnet::TaskStatus;
+use posemesh_devnet::{Endpoint, TaskStatus};
+use posemesh_tests::guests::DATA;
 use posemesh_tests::versions::{Does, capability, put, versioned};
 use posemesh_tests::{NodeProcess, Scene, TIMEOUT};
 use serde_json::{Value, json};
@@ -59,9 +60,8 @@ async fn rolled_back(scene: &Scene) -> NodeProcess {
 /// What the node notes of its runners.
 fn remembered(scene: &Scene) -> String {
     let entries = std::fs::read_dir(&scene.variables["WORK_DIR"]).expect("a folder").flatten();
-    let is_it = |path: &std::path::PathBuf| path.extension().is_some_and(|ending| ending == "json");
-    let file = entries.map(|entry| entry.path()).find(is_it);
-    file.and_then(|file| std::fs::read_to_string(file).ok()).unwrap_or_default()
+    let mut file = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("runners-"));
+    file.next().and_then(|file| std::fs::read_to_string(file.path()).ok()).unwrap_or_default()
 }
 
 #[tokio::test]
@@ -196,4 +196,50 @@ async fn a_breaker_whose_time_is_over_before_the_restart_lets_one_task_decide() 
     assert_eq!(worked_on_by(&scene, &node).await, "1.0.1000001");
     swap_once(&node, "closed", |swap| swap["breaker"]["state"] == "closed").await;
     assert_eq!(node.terminate().await, 0);
+}
+
+#[tokio::test]
+async fn a_pause_after_a_failure_of_the_nodes_own_goes_on_after_a_kill() {
+    let scene = scene().await.serving(DATA);
+    let models = scene.work().join("models");
+    std::fs::create_dir(&models).expect("a folder");
+    put(&scene.plugins(), "data.toml", format!("[directories]\nmodels = {models:?}\n").as_bytes());
+    let mut node = scene.node();
+    scene.wait_for_work_wanted(&node).await;
+    // What was granted is there no more when the task comes, which is the node's own fault.
+    std::fs::remove_dir(&models).expect("it is empty");
+    std::os::unix::fs::symlink("/proc", &models).expect("a link");
+    let task = json!({"capability": "/posemesh/test/data/v1", "meta": {}, "max_attempts": 1});
+    let failed = scene.wait_for_end(scene.submit_task(task), &node).await;
+    assert_eq!(failed.status, TaskStatus::Failed, "{failed:?}");
+    node.wait_for_log("a task failed by this node's own fault").await;
+    let deadline = Instant::now() + TIMEOUT;
+    while !paused(&scene) {
+        assert!(Instant::now() < deadline, "it is never noted: {}", node.log());
+        sleep(Duration::from_millis(20)).await;
+    }
+    node.kill().await;
+    let asked = scene.requests(Endpoint::Lease).len();
+    let mut node = scene.node();
+    let task = scene.submit_noop(Duration::from_millis(1));
+    let told = node.wait_for_log("a task failed by this node's own fault");
+    told.await;
+    if paused(&scene) {
+        // As long as it is noted, the node has not asked, or has just asked for the task that decides.
+        let since = scene.requests(Endpoint::Lease).len() - asked;
+        assert!(since <= 1, "{since} requests: {}", node.log());
+    }
+    assert_eq!(scene.wait_for_end(task, &node).await.status, TaskStatus::Completed, "one is tried after it");
+    let deadline = Instant::now() + TIMEOUT;
+    while paused(&scene) {
+        assert!(Instant::now() < deadline, "it is over: {}", node.log());
+        sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(node.terminate().await, 0);
+}
+
+/// Whether a pause is noted.
+fn paused(scene: &Scene) -> bool {
+    let mut entries = std::fs::read_dir(&scene.variables["WORK_DIR"]).expect("a folder").flatten();
+    entries.any(|entry| entry.file_name().to_string_lossy().starts_with("pause-"))
 }

@@ -4,10 +4,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use posemesh_devnet::TaskStatus;
-use posemesh_tests::{NodeProcess, Scene};
+use posemesh_devnet::{DevnetConfig, TaskStatus};
+use posemesh_tests::{NodeProcess, Scene, leases_of};
 
-use crate::fixture::{assert_whole, command, database, get, json, printed, scene, tasks_once};
+use crate::fixture::{assert_whole, command, database, get, json, printed, scene, tasks_once, with};
 
 #[tokio::test]
 async fn tasks_and_runners_are_told_of_over_restarts_while_a_node_runs_and_without_one() {
@@ -61,7 +61,9 @@ async fn tasks_and_runners_are_told_of_over_restarts_while_a_node_runs_and_witho
 
 #[tokio::test]
 async fn a_node_that_is_killed_in_the_middle_of_writing_leaves_a_whole_history() {
-    let scene = scene().await.set("MAX_CONCURRENCY", 4);
+    // A lease of which no process has heard, since it was killed in that moment, has to expire.
+    let config = DevnetConfig { leases_per_node: 4, ..leases_of(Duration::from_secs(4)) };
+    let scene = with(config).await.set("MAX_CONCURRENCY", 4);
     for round in 0..4_u64 {
         let mut node = scene.node();
         let tasks: Vec<_> = (0..40).map(|_| scene.submit_noop(Duration::from_millis(1))).collect();

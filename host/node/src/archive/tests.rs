@@ -327,6 +327,66 @@ async fn a_folder_or_file_that_can_not_be_used_costs_the_history_alone_and_what_
     assert_eq!(off.view(), HistoryView::default());
 }
 
+/// A small file system of its own, for as long as this lives.
+struct Disk(tempfile::TempDir);
+
+impl Disk {
+    /// None where this user may not mount anything.
+    fn new() -> Option<Self> {
+        let dir = tempfile::tempdir().unwrap();
+        let mut mount = std::process::Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"]).arg(dir.path());
+        mount.output().is_ok_and(|output| output.status.success()).then(|| Self(dir))
+    }
+
+    fn remount(&self, how: &str) {
+        let mut mount = std::process::Command::new("mount");
+        assert!(mount.args(["-o", how]).arg(self.0.path()).status().unwrap().success());
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}
+
+#[tokio::test]
+async fn a_disk_that_is_full_and_one_that_is_read_only_are_told_and_cost_nothing_that_can_wait() {
+    let Some(disk) = Disk::new() else {
+        eprintln!("skipped: a file system can be mounted by the administrator only");
+        return;
+    };
+    let (now, folder) = (OffsetDateTime::now_utc(), disk.0.path().join("data"));
+    let archive = start(&folder, "a");
+    archive.put(|| ended(1, "completed", now));
+    archive.settle().await;
+    assert_eq!(archive.view().error, None);
+    // Somebody else fills it.
+    let filler = disk.0.path().join("filler");
+    let _ = fs::write(&filler, vec![1; 4 << 20]);
+    for number in 2..200 {
+        archive.put(|| ended(number, "failed", now));
+    }
+    archive.settle().await;
+    let view = archive.view();
+    assert!(view.error.as_deref().is_some_and(|error| error.contains("full")), "{view:?}");
+    fs::remove_file(&filler).unwrap();
+    archive.settle().await;
+    assert_eq!((archive.view().error, archive.view().lost), (None, 0));
+    assert_eq!(tasks(&folder, &all()).len(), 199, "what has waited is there, and nothing went for it");
+    archive.end().await;
+    disk.remount("remount,ro");
+    let archive = start(&folder, "a");
+    archive.put(|| ended(1, "completed", now));
+    archive.settle().await;
+    assert!(archive.view().error.is_some(), "{:?}", archive.view());
+    assert_eq!(tasks(&folder, &all()).len(), 199, "it can be read");
+    disk.remount("remount,rw");
+    archive.end().await;
+    assert_eq!((archive.view().error, tasks(&folder, &all()).len()), (None, 200));
+}
+
 #[tokio::test]
 async fn more_than_can_wait_is_counted_as_lost() {
     let dir = tempfile::tempdir().unwrap();

@@ -20,7 +20,7 @@ use crate::shutdown::{AfterDrain, Shutdown};
 use crate::workdir::TaskDirs;
 use crate::worker::active::{ActiveEnd, ActiveLeases};
 use crate::worker::pacing::PollPacing;
-use crate::worker::pause::{Pause, Wait};
+use crate::worker::pause::{Pause, PauseNote, Wait};
 use crate::worker::poll::{Poll, PollAnswer, PollResult};
 use crate::worker::settings::WorkerSettings;
 use crate::worker::stop::stop;
@@ -118,6 +118,21 @@ impl Worker {
     pub(crate) fn with_slots(mut self, slots: watch::Receiver<usize>) -> Self {
         self.slots = LastValue::new(slots);
         self
+    }
+
+    /// Goes on with a pause of the process before this one.
+    #[cfg_attr(not(feature = "plugins"), allow(dead_code))]
+    pub(crate) fn recalling(mut self, pause: Option<PauseNote>) -> Self {
+        if let Some(note) = pause {
+            self.pause.recall(note);
+        }
+        self
+    }
+
+    /// What the next process is to know of a pause, as it changes.
+    #[cfg_attr(not(feature = "plugins"), allow(dead_code))]
+    pub(crate) fn pause_note(&self) -> watch::Receiver<Option<PauseNote>> {
+        self.pause.note()
     }
 
     /// Takes leases until the node is to stop, then ends what is running within the grace time; or until it has

@@ -4,24 +4,44 @@
 //! asked for during a time that grows; then one task is tried, and its end decides. A shortage may leave room for some
 //! tasks and not for more, so each failure also lowers how many run at the same time, to what ran beside the one that
 //! failed; that bound rises again by one for each five minutes without such a failure.
+//!
+//! A pause outlives the process by a note of it: a restart is nobody's word that the machine is well.
 
 use std::time::Duration;
 
 use posemesh_net::retry::{Backoff, Jitter};
 use posemesh_runner_api::failure::Blame;
 use posemesh_text::one_line;
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::admission::{Cause, Trouble, TroubleBoard};
 use crate::lease::SessionEnd;
+use crate::millis::millis;
+use crate::wall_clock;
 
 /// The first pause is up to this long; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(10);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+/// More pauses in a row than it takes to reach the longest one.
+const MAX_PAUSES: u32 = 10;
 /// The longest reason that is shown.
 const MAX_REASON: usize = 300;
+
+/// A pause as the next process is told of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PauseNote {
+    /// When a task is tried, in milliseconds since 1970.
+    until_ms: u64,
+    /// Pauses in a row, each longer than the one before.
+    pauses: u32,
+    /// Why the last task failed, on one line.
+    reason: String,
+}
 
 /// Whether a lease may be asked for, as far as the node's own failures go.
 #[derive(Debug)]
@@ -29,6 +49,10 @@ pub(super) struct Pause {
     board: TroubleBoard,
     /// Grows with failed trials in a row.
     backoff: Backoff,
+    /// How often it has grown.
+    pauses: u32,
+    /// What the next process is to know.
+    note: watch::Sender<Option<PauseNote>>,
     /// The end of the pause; none without a failure since the last task that got on.
     until: Option<Instant>,
     /// The task that is tried.
@@ -53,7 +77,33 @@ pub(super) enum Wait {
 impl Pause {
     pub(super) fn new(board: TroubleBoard) -> Self {
         let backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE, Jitter::UPPER_HALF);
-        Self { board, backoff, until: None, trial: None, ceiling: usize::MAX, changed: Instant::now() }
+        Self {
+            board,
+            backoff,
+            pauses: 0,
+            note: watch::Sender::new(None),
+            until: None,
+            trial: None,
+            ceiling: usize::MAX,
+            changed: Instant::now(),
+        }
+    }
+
+    /// What the next process is to know, as it changes.
+    pub(super) fn note(&self) -> watch::Receiver<Option<PauseNote>> {
+        self.note.subscribe()
+    }
+
+    /// The process before this one paused: what was left of that goes on, and one task is tried after it.
+    pub(super) fn recall(&mut self, note: PauseNote) {
+        // The clock may have been set meanwhile.
+        let left = Duration::from_millis(note.until_ms.saturating_sub(now_ms())).min(LONGEST_PAUSE);
+        self.until = Some(Instant::now() + left);
+        for _ in 0..note.pauses.min(MAX_PAUSES) {
+            self.grow();
+        }
+        self.show(&note.reason);
+        self.note.send_replace(Some(note));
     }
 
     pub(super) fn wait(&self) -> Wait {
@@ -94,6 +144,7 @@ impl Pause {
             // A task that ran before the failure says nothing of what is there for a further one.
             if was_trial {
                 self.until = None;
+                self.note.send_replace(None);
                 self.board.set(&[Cause::Host], &[]);
             }
         }
@@ -104,6 +155,7 @@ impl Pause {
             self.changed = Instant::now();
             self.ceiling = self.ceiling.saturating_add(1);
             self.backoff.reset();
+            self.pauses = 0;
         }
     }
 
@@ -118,8 +170,20 @@ impl Pause {
         self.changed = Instant::now();
         // Tasks that ran at the same time fail together: they count as one.
         if self.until.is_none_or(|until| until <= Instant::now()) {
-            self.until = Some(Instant::now() + self.backoff.next_delay());
+            let pause = self.grow();
+            self.until = Some(Instant::now() + pause);
+            let (until_ms, reason) = (now_ms().saturating_add(millis(pause)), one_line(reason, MAX_REASON));
+            self.note.send_replace(Some(PauseNote { until_ms, pauses: self.pauses, reason }));
         }
+        self.show(reason);
+    }
+
+    fn grow(&mut self) -> Duration {
+        self.pauses = self.pauses.saturating_add(1);
+        self.backoff.next_delay()
+    }
+
+    fn show(&self, reason: &str) {
         let text = format!(
             "a task failed by this node's own fault ({}); one at a time is tried, after growing pauses",
             one_line(reason, MAX_REASON)
@@ -128,7 +192,12 @@ impl Pause {
     }
 }
 
+fn now_ms() -> u64 {
+    u64::try_from(wall_clock::now().unix_timestamp_nanos() / 1_000_000).unwrap_or_default()
+}
+
 #[cfg(test)]
+#[allow(clippy::panic)]
 mod tests {
     use super::*;
     use crate::records::LeaseOutcome;
@@ -170,6 +239,42 @@ mod tests {
         pause.ended(&end(None), 0);
         assert_eq!(pause.wait(), Wait::Not);
         assert_eq!(pause.board.list(), []);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_goes_on_in_the_next_process_and_one_task_decides_there_too() {
+        let mut pause = Pause::new(TroubleBoard::default());
+        let note = pause.note();
+        assert_eq!(*note.borrow(), None);
+        for _ in 0..4 {
+            pause.ended(&end(Some(Blame::Host)), 0);
+            tokio::time::advance(LONGEST_PAUSE).await;
+        }
+        let noted = note.borrow().clone();
+        let Some(noted) = noted else { panic!("nothing is noted") };
+
+        let mut next = Pause::new(TroubleBoard::default());
+        next.recall(noted.clone());
+        // The fourth pause is from 40 to 80 s.
+        assert!(seconds(&next).is_some_and(|wait| (35..=80).contains(&wait)), "{:?}", next.wait());
+        assert!(next.board.list().iter().any(|trouble| trouble.text.contains("no space left")));
+        assert_eq!(*next.note().borrow(), Some(noted.clone()), "the one after it is told, too");
+        tokio::time::advance(80 * SECOND).await;
+        next.leased(Uuid::nil());
+        assert_eq!(next.wait(), Wait::ForTrial);
+        next.ended(&end(Some(Blame::Host)), 0);
+        assert!(seconds(&next).is_some_and(|wait| (79..160).contains(&wait)), "it grows: {:?}", next.wait());
+        tokio::time::advance(160 * SECOND).await;
+        next.leased(Uuid::nil());
+        next.ended(&end(None), 0);
+        assert_eq!((next.wait(), next.note().borrow().clone()), (Wait::Not, None));
+
+        // One whose time is over, or whose clock was wrong.
+        for (until_ms, most) in [(0, 0), (u64::MAX, LONGEST_PAUSE.as_secs())] {
+            let mut next = Pause::new(TroubleBoard::default());
+            next.recall(PauseNote { until_ms, pauses: u32::MAX, ..noted.clone() });
+            assert_eq!(seconds(&next), Some(most));
+        }
     }
 
     #[tokio::test(start_paused = true)]
