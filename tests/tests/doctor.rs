@@ -114,15 +114,23 @@ async fn a_set_up_that_works_is_told_apart_from_one_that_was_never_started() {
     let output = doctor(&scene, None).await;
     assert_golden("runs", &told(&scene, &output, &[]));
     let said = String::from_utf8_lossy(&output.stdout);
-    for part in
-        ["the node runs: process ", "DMS takes the token", "noop 0.1.0: serves", "and gives it a token"]
-    {
+    for part in [
+        "the node runs: process ",
+        "DMS takes the token",
+        "noop 0.1.0: serves",
+        "takes REG_SECRET is seen at a registration only",
+    ] {
         assert!(said.contains(part), "{part:?} is not in {said}");
     }
     for secret in [&scene.variables["REG_SECRET"], &scene.variables["SECP256K1_PRIVHEX"]] {
         assert!(!said.contains(secret.as_str()), "{said}");
     }
     assert_eq!(node.terminate().await, 0);
+    // Whatever stands there answers 404 to any path, as a job server does to a task that nobody has.
+    let url = format!("{}/elsewhere", scene.devnet.dms_url());
+    let scene = scene.set("STATUS_ADDR", "off").set("DMS_BASE_URL", url);
+    let output = doctor(&scene, None).await;
+    assert_golden("dms_path_wrong", &told(&scene, &output, &[]));
     // Another network's job server takes no token of this one's.
     let other = Devnet::start(DevnetConfig::default()).await.expect("a devnet");
     let scene = scene.set("DMS_BASE_URL", other.dms_url()).set("STATUS_ADDR", "off");

@@ -254,7 +254,9 @@ impl Config {
     /// The folders that others should not be able to change.
     pub(crate) fn folders(&self) -> Folders {
         let Paths { plugins, cache, work, .. } = self.paths.clone();
-        Folders { plugins, cache, work, data: self.archive.folder.clone() }
+        let settings = [("the `.env` file", &self.env_file), ("the settings file", &self.settings_file)];
+        let settings = settings.into_iter().filter_map(|(what, file)| Some((what, file.clone()?))).collect();
+        Folders { plugins, cache, work, data: self.archive.folder.clone(), settings }
     }
 
     pub(crate) fn noop_check(&self) -> NoopCheck {

@@ -2,6 +2,7 @@
 //! it is granted; whoever may write to WORK_DIR reaches the files of tasks. The plugin host looks after CACHE_DIR itself.
 
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ pub(crate) struct Folders {
     pub(crate) work: PathBuf,
     /// `DATA_DIR`, if a history is kept.
     pub(crate) data: Option<PathBuf>,
+    /// The files that settings came from, and what they are called.
+    pub(crate) settings: Vec<(&'static str, PathBuf)>,
 }
 
 /// What is open to others, in words, with what helps. Nothing is made or changed. Blocks.
@@ -60,13 +63,29 @@ pub(crate) fn warnings(paths: &Folders) -> Vec<String> {
             "whoever can change it can change what the history says, or take it away",
         ))
     });
+    let settings = paths.settings.iter().map(|(what, file)| {
+        let mut found = exposures(file)?;
+        // Of the file itself that is said where it is read.
+        found.retain(|exposure| !(exposure.is_end && everybody_writes(file)));
+        Ok(told(
+            what,
+            file,
+            &found,
+            "whoever can change it decides what the node does and with which servers it talks",
+        ))
+    });
     // What can't be looked at is said by whoever uses it.
     [Some(plugins), Some(work), Some(cache), data]
         .into_iter()
         .flatten()
+        .chain(settings)
         .filter_map(Result::ok)
         .flatten()
         .collect()
+}
+
+fn everybody_writes(file: &Path) -> bool {
+    file.metadata().is_ok_and(|found| found.permissions().mode() & 0o002 != 0)
 }
 
 /// The same off the runtime's threads, for as long as a file system may take; also logged.
@@ -125,10 +144,8 @@ fn open_files(plugins: &Path) -> Vec<Exposure> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
-    use std::fs::{self, Permissions};
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
+    use std::fs::{self, Permissions};
 
     #[test]
     fn what_others_may_change_is_told_with_what_it_means() {
@@ -139,17 +156,21 @@ mod tests {
             cache: at("cache/compiled"),
             work: at("work/deep"),
             data: Some(at("data")),
+            settings: vec![("the settings file", at("etc/node.toml"))],
         };
         let chmod = |name: &str, mode| fs::set_permissions(at(name), Permissions::from_mode(mode)).unwrap();
         fs::create_dir(at("plugins")).unwrap();
         fs::create_dir(at("work")).unwrap();
         fs::create_dir(at("cache")).unwrap();
         fs::create_dir(at("data")).unwrap();
+        fs::create_dir(at("etc")).unwrap();
+        fs::write(at("etc/node.toml"), "").unwrap();
+        chmod("etc/node.toml", 0o644);
         for file in ["plugins/a.wasm", "plugins/a.toml", "plugins/note"] {
             fs::write(at(file), "").unwrap();
             chmod(file, 0o644);
         }
-        for dir in ["plugins", "work", "cache", "data"] {
+        for dir in ["plugins", "work", "cache", "data", "etc"] {
             chmod(dir, 0o755);
         }
         assert_eq!(warnings(&paths), [""; 0]);
@@ -180,5 +201,16 @@ mod tests {
         chmod("data", 0o770);
         let told = warnings(&paths);
         assert!(told[1].starts_with("DATA_DIR") && told[1].contains("its group (mode 0770"), "{told:?}");
+        // Whoever may write to a folder may put another file in the place of one in it.
+        chmod("etc", 0o777);
+        let told = warnings(&paths);
+        assert!(
+            told[2].starts_with("the settings file") && told[2].contains("etc can be changed by everybody"),
+            "{told:?}"
+        );
+        chmod("etc", 0o755);
+        chmod("etc/node.toml", 0o664);
+        let told = warnings(&paths);
+        assert!(told[2].contains("node.toml can be changed by its group"), "{told:?}");
     }
 }

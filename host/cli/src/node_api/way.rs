@@ -80,8 +80,8 @@ impl Way {
                     Some(addr) => Self::by_address(*addr),
                     None => bail!(
                         "STATUS_ADDR=off: this node can't be asked by an address, and no control socket of a running node is \
-                         found{}; give the WORK_DIR of the node, its socket with --socket PATH, or another node's address with \
-                         --status-addr IP:PORT",
+                         found{}; give the WORK_DIR with which the node was started (the one in its file may have changed since), its socket \
+                         with --socket PATH, or another node's address with --status-addr IP:PORT",
                         below(work_dir.as_deref())
                     ),
                 }
