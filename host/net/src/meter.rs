@@ -2,6 +2,7 @@
 //! time the servers think it is. One account for the process, as for [`network`](crate::network).
 
 mod hosts;
+mod peer;
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Instant;
@@ -13,6 +14,7 @@ use crate::clock::server_date;
 use crate::histogram::{Histogram, HistogramView, Tally};
 
 pub use hosts::{HostView, servers};
+pub use peer::Peer;
 
 /// Times of requests, in seconds.
 const BOUNDS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
@@ -53,30 +55,7 @@ const RESULTS: [&str; 31] = [
 /// Differs from every clock.
 const UNKNOWN_SKEW: i64 = i64::MIN;
 
-/// A kind of server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Peer {
-    /// The discovery service.
-    Dds,
-    /// The job server.
-    Dms,
-    /// Domain servers, all of them: their number is not ours to bound.
-    DomainServer,
-}
-
 impl Peer {
-    /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Dds, Self::Dms, Self::DomainServer];
-
-    /// The peer as one word, the label of metrics.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Dds => "dds",
-            Self::Dms => "dms",
-            Self::DomainServer => "domain_server",
-        }
-    }
-
     fn account(self) -> &'static Account {
         static ACCOUNTS: [Account; 3] = [const { Account::new() }; 3];
         let [dds, dms, domain_server] = &ACCOUNTS;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use posemesh_text::one_line;
 
-use super::Peer;
+use super::peer::Peer;
 
 /// How many servers are remembered; the one that was not asked for longest goes.
 const MAX_HOSTS: usize = 32;
