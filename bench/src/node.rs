@@ -4,17 +4,17 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use posemesh_devnet::{Devnet, DevnetConfig, Endpoint, TaskStatus};
-use posemesh_tests::{NOOP, NodeProcess, node_binary, plugin, variables};
+use posemesh_devnet::TaskStatus;
+use posemesh_tests::NOOP;
 use serde_json::json;
-use tempfile::TempDir;
 
 use crate::cpu::{cost, descendants};
 use crate::memory::field;
 use crate::sample::{Sample, ThreeDigits};
+use crate::scene::Scene;
 
 /// How long anything here may take.
-const TIMEOUT: Duration = Duration::from_secs(300);
+const TIMEOUT: Duration = crate::scene::TIMEOUT;
 /// After its start, a node has things to do that it does once.
 const SETTLE: Duration = Duration::from_secs(10);
 
@@ -39,49 +39,8 @@ pub(crate) async fn measure(options: &Options) -> Result<()> {
     sleepers(options.sleepers).await
 }
 
-/// A devnet, and folders for a node with the runners `noop` and `pointcloud`.
-struct Site {
-    dir: TempDir,
-    devnet: Devnet,
-}
-
-impl Site {
-    async fn new(leases_per_node: usize) -> Result<Self> {
-        let dir = tempfile::tempdir().context("making a folder")?;
-        let plugins = dir.path().join("plugins");
-        std::fs::create_dir(&plugins).context("making a folder")?;
-        for name in ["noop", "pointcloud"] {
-            std::fs::copy(plugin(name), plugins.join(name).with_extension("wasm"))
-                .with_context(|| format!("copying the runner `{name}`"))?;
-        }
-        let config = DevnetConfig { leases_per_node, ..DevnetConfig::default() };
-        Ok(Self { dir, devnet: Devnet::start(config).await.context("starting a devnet")? })
-    }
-
-    fn path(&self, name: &str) -> std::path::PathBuf {
-        self.dir.path().join(name)
-    }
-
-    /// Starts a node with these settings beside the usual ones, and waits until it asks for work.
-    async fn start(&self, settings: &[(&str, String)]) -> Result<(NodeProcess, Duration)> {
-        let mut variables = variables(&self.devnet, &self.path("plugins"), &self.path("node"));
-        variables.insert("ENABLE_NOOP".to_owned(), "true".to_owned());
-        for (name, value) in settings {
-            variables.insert((*name).to_owned(), value.clone());
-        }
-        let before = self.devnet.requests().len() as u64;
-        let began = Instant::now();
-        let process = NodeProcess::start(&node_binary(), &["run"], &variables);
-        let asked = self.devnet.wait_for_request(TIMEOUT, |request| {
-            request.endpoint == Some(Endpoint::Lease) && request.bearer_valid && request.seq >= before
-        });
-        let asked = asked.await.with_context(|| format!("starting a node: {}", process.log()))?;
-        Ok((process, asked.at.duration_since(began)))
-    }
-}
-
 async fn starts(count: usize) -> Result<()> {
-    let site = Site::new(1).await?;
+    let site = Scene::new(1).await?;
     // The first compiles.
     let (mut first, cold) = site.start(&[]).await?;
     first.terminate().await;
@@ -100,7 +59,7 @@ async fn starts(count: usize) -> Result<()> {
 }
 
 async fn idle(time: Duration) -> Result<()> {
-    let site = Site::new(1).await?;
+    let site = Scene::new(1).await?;
     // As often as it asks for work without settings: tests let it ask more often.
     let usual = [("POLL_BACKOFF_MS_MIN", String::new()), ("POLL_BACKOFF_MS_MAX", String::new())];
     let (mut node, _) = site.start(&usual).await?;
@@ -122,7 +81,7 @@ async fn idle(time: Duration) -> Result<()> {
 }
 
 async fn sleepers(count: usize) -> Result<()> {
-    let site = Site::new(count).await?;
+    let site = Scene::new(count).await?;
     let settings = [
         ("MAX_CONCURRENCY", count.to_string()),
         // They are promised what their limits allow, and use little of it.

@@ -11,9 +11,11 @@ mod policy;
 mod sender;
 mod spacing;
 mod state;
+mod times;
 
 pub(crate) use clock::{DEFAULT_TTL, LeaseClock};
 pub(crate) use driver::Heartbeats;
 pub(crate) use policy::HeartbeatPolicy;
 pub(crate) use sender::{HeartbeatResult, HeartbeatSender};
 pub(crate) use state::LeaseState;
+pub(crate) use times::LeaseTimes;

@@ -44,10 +44,12 @@ async fn another_policy_for_the_same_code_needs_no_trial() {
     folder.put("swap", "swap", 1);
     let registry = folder.registry().await;
     scan(&registry).await;
-    folder.policy("swap", "priority = 7\n[canary]\nshare = 0.5\n");
+    folder.policy("swap", "priority = 7\ninputs = \"domain\"\n[canary]\nshare = 0.5\n");
     scan(&registry).await;
     assert_eq!(live(&registry, "swap").map(|live| (live.priority, live.number)), Some((7, 2)));
-    assert_eq!(view(&registry, "swap").generations.len(), 1, "nothing is on trial, nothing to go back to");
+    let seen = view(&registry, "swap");
+    assert_eq!(seen.generations.len(), 1, "nothing is on trial, nothing to go back to");
+    assert_eq!(seen.generations[0].granted, ["any data of its domain: reads"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -14,6 +14,7 @@ use crate::heartbeat::policy::{HeartbeatPolicy, MIN_SPACING};
 use crate::heartbeat::sender::{HeartbeatResult, HeartbeatSender};
 use crate::heartbeat::spacing::ReportSpacing;
 use crate::heartbeat::state::LeaseState;
+use crate::heartbeat::times::LeaseTimes;
 use crate::millis::millis;
 
 /// How long the last reports may hold up the result of a task, unless the server asked to be left alone for longer; at
@@ -31,6 +32,7 @@ pub(crate) struct Heartbeats {
     flushes: mpsc::Sender<oneshot::Sender<()>>,
     state: watch::Receiver<LeaseState>,
     task_id: watch::Receiver<Uuid>,
+    times: watch::Receiver<LeaseTimes>,
     _task: AbortOnDropHandle<()>,
 }
 
@@ -48,9 +50,12 @@ impl Heartbeats {
         let (flushes, flush_requests) = mpsc::channel(1);
         let (state_tx, state) = watch::channel(LeaseState::Active);
         let (task_id_tx, task_id) = watch::channel(sender.task_id());
+        // Counted from the request, like the lease itself: a slow set-up must not put the renewal off.
+        let renewal = sender.clock().granted() + policy.renewal(sender.clock().ttl());
+        let lease_ends = sender.clock().deadline();
+        let (times_tx, times) = watch::channel(LeaseTimes { lease_ends, next_heartbeat: renewal });
         let driver = HeartbeatDriver {
-            // Counted from the request, like the lease itself: a slow set-up must not put the renewal off.
-            renewal: sender.clock().granted() + policy.renewal(sender.clock().ttl()),
+            renewal,
             sender,
             policy,
             early: None,
@@ -62,9 +67,15 @@ impl Heartbeats {
             last: Instant::now(),
             state: state_tx,
             task_id: task_id_tx,
+            times: times_tx,
         };
         let task = tokio::spawn(driver.run(flush_requests, superseded).in_current_span());
-        Self { flushes, state, task_id, _task: AbortOnDropHandle::new(task) }
+        Self { flushes, state, task_id, times, _task: AbortOnDropHandle::new(task) }
+    }
+
+    /// When the lease ends and the next heartbeat is due, now and later.
+    pub(crate) fn times(&self) -> watch::Receiver<LeaseTimes> {
+        self.times.clone()
     }
 
     /// Whether the lease still belongs to this node.
@@ -119,6 +130,7 @@ struct HeartbeatDriver {
     last: Instant,
     state: watch::Sender<LeaseState>,
     task_id: watch::Sender<Uuid>,
+    times: watch::Sender<LeaseTimes>,
 }
 
 impl HeartbeatDriver {
@@ -141,6 +153,8 @@ impl HeartbeatDriver {
         let reports = self.sender.reports().clone();
         let token = self.sender.token().clone();
         while self.is_active() {
+            let (lease_ends, next_heartbeat) = (self.sender.clock().deadline(), self.due());
+            self.times.send_replace(LeaseTimes { lease_ends, next_heartbeat });
             tokio::select! {
                 biased;
                 // First: once the lease is over nothing more may be sent, however much is due.

@@ -141,6 +141,7 @@ impl LeaseSession {
         };
         // Before the runner starts: the set-up has used some of the lease, and the run may outlast the rest.
         let heartbeats = Heartbeats::start(sender, context.settings.heartbeat, superseded);
+        record.beating(heartbeats.times());
         let guest = info_span!(target: TARGET, "guest", runner = runner.name());
         let end = run(runner, call, context.settings.stop_grace, &context.release).instrument(guest).await;
         record.finishing();

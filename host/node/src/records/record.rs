@@ -13,6 +13,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::dms::Lease;
+use crate::heartbeat::LeaseTimes;
 use crate::records::outcome::LeaseOutcome;
 
 /// The longest progress that is kept of a task that has ended, and that a list shows, in bytes.
@@ -69,6 +70,8 @@ pub(crate) struct TaskRecord {
     pub(crate) leased_at: OffsetDateTime,
     /// How long the lease took, or has taken so far.
     pub(crate) took: Duration,
+    /// When its lease ends and the next heartbeat is due, while its runner works.
+    pub(crate) times: Option<LeaseTimes>,
     /// How much the run used of its limits.
     pub(crate) usage: Vec<LimitUse>,
     /// Events that were dropped because they were too many or came too fast.
@@ -95,6 +98,7 @@ impl TaskRecord {
             progress: JsonText::default(),
             leased_at: OffsetDateTime::now_utc(),
             took: Duration::ZERO,
+            times: None,
             usage: Vec::new(),
             dropped_events: 0,
             traffic: TrafficView::default(),

@@ -11,10 +11,12 @@ use posemesh_runner_api::failure::{Blame, FailureKind, RunFailure};
 use posemesh_runner_api::reports::Reports;
 use posemesh_text::one_line;
 use time::OffsetDateTime;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::dms::Lease;
+use crate::heartbeat::LeaseTimes;
 use crate::records::history::{History, MinuteView};
 use crate::records::listener::{EndedTask, LeaseEvent, LeaseListener};
 use crate::records::measures::{Measures, MeasuresView};
@@ -63,6 +65,8 @@ struct StoredRecord {
     runner: Option<String>,
     /// Where progress and traffic are read while the task runs.
     sources: Option<(Reports, Arc<Traffic>)>,
+    /// Where the times of its lease are read meanwhile.
+    times: Option<watch::Receiver<LeaseTimes>>,
 }
 
 /// Some of the records.
@@ -85,6 +89,7 @@ impl StoredRecord {
         }
         if !record.has_ended() {
             record.took = self.began.elapsed();
+            record.times = self.times.as_ref().map(|times| *times.borrow());
         }
         record
     }
@@ -128,9 +133,10 @@ impl TaskRecords {
         let log_file = store.logs.as_ref().map(|dir| dir.join(format!("{}-{number}.log", lease.task.id)));
         let record = TaskRecord::new(number, lease, log_file);
         let told = store.listener.clone().map(|listener| (listener, Box::new(record.clone())));
-        store
-            .records
-            .insert(number, StoredRecord { record, began: Instant::now(), runner: None, sources: None });
+        store.records.insert(
+            number,
+            StoredRecord { record, began: Instant::now(), runner: None, sources: None, times: None },
+        );
         drop(store);
         if let Some((listener, record)) = told {
             listener.tell(LeaseEvent::Began(record));
@@ -322,6 +328,11 @@ impl OpenRecord {
         });
     }
 
+    /// Notes where the times of its lease are read from now on.
+    pub(crate) fn beating(&self, times: watch::Receiver<LeaseTimes>) {
+        self.change(|stored| stored.times = Some(times));
+    }
+
     /// The file for what the runner prints.
     pub(crate) fn log_file(&self) -> Option<PathBuf> {
         self.change(|stored| stored.record.log_file.clone()).flatten()
@@ -382,6 +393,7 @@ impl Drop for OpenRecord {
             if let Some(sources) = stored.sources.take() {
                 stored.record.update(&sources);
             }
+            stored.times = None;
             stored.record.took = stored.began.elapsed();
             stored.record.end(self.outcome.clone());
             if let Some(runner) = &stored.runner {

@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use super::answer::error;
 use super::sources::StatusSources;
+use crate::millis::millis;
 use crate::records::{LeaseOutcome, RecordPage, RecordState, TaskRecord};
 
 /// How much of a log's end is shown with its task.
@@ -63,6 +64,9 @@ pub(super) struct ShownTask {
     progress: JsonText,
     leased_at: Option<String>,
     took_ms: u64,
+    /// Time until its lease ends unless it is extended, and until that is tried; while its runner works.
+    lease_ends_in_ms: Option<u64>,
+    next_heartbeat_in_ms: Option<u64>,
     limits: Vec<LimitUse>,
     dropped_events: u64,
     traffic: TrafficView,
@@ -137,6 +141,7 @@ impl From<TaskRecord> for ShownTask {
             }
             _ => None,
         };
+        let (lease_ends, next_heartbeat) = record.times.map(|times| times.left()).unzip();
         Self {
             id: record.task_id,
             number: record.number,
@@ -148,7 +153,9 @@ impl From<TaskRecord> for ShownTask {
             reason,
             progress: record.progress,
             leased_at: record.leased_at.format(&Rfc3339).ok(),
-            took_ms: u64::try_from(record.took.as_millis()).unwrap_or(u64::MAX),
+            took_ms: millis(record.took),
+            lease_ends_in_ms: lease_ends.map(millis),
+            next_heartbeat_in_ms: next_heartbeat.map(millis),
             limits: record.usage,
             dropped_events: record.dropped_events,
             traffic: record.traffic,

@@ -5,11 +5,16 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::load::stage::LoadStage;
+use crate::manifest::data_scope::DataScope;
+use crate::manifest::host_rule::HostRule;
+use crate::manifest::policy::Grant;
 use crate::registry::breaker::BreakerPhase;
 use crate::registry::counters::{FailureCounts, RunCounts};
 use crate::registry::generation::Generation;
 use crate::registry::slot::RunnerSlot;
 
+/// How much of a kind of grants is shown, in bytes.
+const MAX_GRANT: usize = 500;
 /// How much of a name is shown in a sentence, in bytes.
 const MAX_NAME: usize = 80;
 
@@ -92,6 +97,9 @@ pub struct GenerationView {
     pub bytes: u64,
     /// Whether its code came from the cache.
     pub cached: bool,
+    /// What it may have of the machine beyond its inputs and limits, in words.
+    #[serde(default)]
+    pub granted: Vec<String>,
     /// What it asked for and did not get, in words.
     pub not_granted: Vec<String>,
     /// How its runs ended.
@@ -207,8 +215,27 @@ impl GenerationView {
             sha256: generation.digest.clone(),
             bytes: generation.bytes,
             cached: generation.cached,
+            granted: granted(&terms.grant),
             not_granted: terms.grant.not_granted.clone(),
             tasks: generation.counters.counts(),
         }
     }
+}
+
+/// What a grant has beyond a task's own inputs and the limits, a line for each kind.
+fn granted(grant: &Grant) -> Vec<String> {
+    let Grant { environment, network_hosts, private_network_hosts, directories, inputs, replace, .. } = grant;
+    let hosts = |rules: &[HostRule]| rules.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let folders = directories.iter().map(|(name, folder)| format!("/data/{name} = {}", folder.display()));
+    let scopes = [("reads", inputs), ("replaces", replace)];
+    let domain = scopes.into_iter().filter(|(_, scope)| **scope == DataScope::Domain);
+    let kinds = [
+        ("variables", environment.clone()),
+        ("hosts", hosts(network_hosts)),
+        ("hosts at any address", hosts(private_network_hosts)),
+        ("folders", folders.collect()),
+        ("any data of its domain", domain.map(|(verb, _)| verb.to_owned()).collect()),
+    ];
+    let given = kinds.into_iter().filter(|(_, names)| !names.is_empty());
+    given.map(|(kind, names)| one_line(format_args!("{kind}: {}", names.join(", ")), MAX_GRANT)).collect()
 }

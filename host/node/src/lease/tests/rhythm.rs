@@ -36,6 +36,30 @@ async fn renewals_keep_their_rhythm_and_are_the_only_heartbeats_of_a_silent_runn
 }
 
 #[tokio::test(start_paused = true)]
+async fn people_see_when_the_lease_ends_and_the_next_heartbeat_is_due_while_the_runner_works() {
+    let fixture = LeaseFixture::new(|_| async {
+        sleep(100 * SECOND).await;
+        Ok(())
+    })
+    .await;
+    let records = fixture.records.clone();
+    let looks = async {
+        let mut seen = Vec::new();
+        for _ in 0..9 {
+            sleep(10 * SECOND).await;
+            seen.push(records.list()[0].times.expect("it works").left());
+        }
+        seen
+    };
+    let (_, seen) = tokio::join!(fixture.work(lease(CAPABILITY)), looks);
+    for (lease_ends, next_heartbeat) in seen {
+        assert!(lease_ends > 30 * SECOND && lease_ends <= 60 * SECOND, "{lease_ends:?}");
+        assert!(next_heartbeat <= 21 * SECOND && next_heartbeat < lease_ends, "{next_heartbeat:?}");
+    }
+    assert_eq!(fixture.records.list()[0].times, None, "it is over");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_wall_clock_two_hours_off_changes_nothing() {
     for skew in [-7200_i64, 7200] {
         let fixture = LeaseFixture::new(|_| async {
