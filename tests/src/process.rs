@@ -17,7 +17,7 @@ use crate::built::{node_binary, root};
 const KEY: &str = "0101010101010101010101010101010101010101010101010101010101010101";
 
 /// How long a process may take to print a text or to exit, on a loaded machine.
-const EVENT_TIMEOUT: Duration = Duration::from_secs(150);
+const EVENT_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// The environment of a node that works for this devnet.
 pub fn variables(devnet: &Devnet, plugins_dir: &Path, work_dir: &Path) -> BTreeMap<String, String> {

@@ -16,7 +16,7 @@ use crate::process::{NodeProcess, variables};
 pub const NOOP: &str = "/posemesh/noop/v1";
 
 /// How long a test waits for one event: far more than it takes, since the machine may be loaded.
-pub const TIMEOUT: Duration = Duration::from_secs(60);
+pub const TIMEOUT: Duration = Duration::from_secs(180);
 
 /// A token that the admin API accepts: long enough.
 pub const ADMIN_TOKEN: &str = "an-admin-token-of-some-length-0123";

@@ -78,7 +78,10 @@ mod tests {
     #[test]
     fn times_are_read_as_people_type_them() {
         assert_eq!(since("1970-01-01T00:00:07Z").unwrap().unix_timestamp(), 7);
-        let ago = |typed| (OffsetDateTime::now_utc() - since(typed).unwrap()).whole_minutes();
+        let ago = |typed| {
+            let at = since(typed).unwrap();
+            (OffsetDateTime::now_utc() - at).whole_minutes()
+        };
         assert_eq!((ago("90m"), ago("2h"), ago("7d"), ago("60s")), (90, 120, 7 * 24 * 60, 1));
         for wrong in ["", "h", "-1h", "12", "1y", "yesterday", "99999999999999999d", "é"] {
             assert!(since(wrong).is_err(), "{wrong}");

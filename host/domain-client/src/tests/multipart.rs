@@ -102,7 +102,7 @@ async fn so_many_parts_are_in_flight_as_the_settings_say() {
     .await;
     let bench = bench(mock.address(), changed(small_buffer(), |settings| settings.uploads.parallelism = 3));
     let bytes = noise(9 * 100);
-    tokio::time::timeout(Duration::from_secs(10), bench.put("a", &bytes, 50))
+    tokio::time::timeout(Duration::from_secs(60), bench.put("a", &bytes, 50))
         .await
         .expect("three at once")
         .unwrap();
