@@ -40,10 +40,12 @@ def panel(column):
     numbers = column.numbers
     bars = numbers.histogram.bars()
     low, high = bars[0][0], bars[-1][1]
-    # A column of one value: it stands in the middle.
-    if low == high:
-        low, high = low - 0.5, high + 0.5
-        bars = [(low + 0.4, high - 0.4, bars[0][2])]
+    # A column of one value, or of values that are no different when they are halved: it stands in the middle.
+    if high / 2 - low / 2 <= 0:
+        # Wide enough that a large number and its margin are not the same.
+        value, margin = low, max(0.5, abs(low) * 1e-9)
+        low, high = value - margin, value + margin
+        bars = [(value - margin / 5, value + margin / 5, sum(count for _, _, count in bars))]
     inner, tall = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
     span, most = high / 2 - low / 2, max(count for _, _, count in bars)
     base = HEIGHT - BOTTOM

@@ -29,6 +29,12 @@ def reason(data, meta=None, **options):
 
 
 class ReportTest(unittest.TestCase):
+    def test_a_column_of_one_large_number_has_a_panel_too(self):
+        for value in ["1700000000000000000", "1e16", "9007199254740993", "-1e300", "1.7e308", "0", "5e-324"]:
+            told = report(f"id,v\n{value},1\n{value},2\n")
+            self.assertEqual(told["columns"][0]["numbers"]["min"], float(value))
+        self.assertEqual(report("v\n0\n5e-324\n")["columns"][0]["numbers"]["max"], 5e-324)
+
     def test_numbers_and_texts_are_told_apart(self):
         told = report(POINTS)
         name, height = told["columns"]

@@ -183,9 +183,10 @@ impl<'a> SettingsReader<'a> {
         [other, one]
     }
 
-    /// Adds a problem. The value of a secret is masked, and so is one that may have a password before an `@`.
+    /// Adds a problem. The value of a secret is masked, and so is one that may have a password before an `@`, or a key in a
+    /// query.
     pub(super) fn problem(&mut self, variable: &Variable, value: Option<&str>, message: String) {
-        let value = value.map(|value| match variable.secret || value.contains('@') {
+        let value = value.map(|value| match variable.secret || value.contains(['@', '?']) {
             true => REDACTED.to_owned(),
             false => one_line(value, SHOWN_BYTES),
         });

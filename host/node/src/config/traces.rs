@@ -22,6 +22,11 @@ pub(super) fn read(reader: &mut SettingsReader<'_>) -> Option<TraceSettings> {
     );
     let endpoint = reader.optional(&variable, "off", ALLOWED, |text| {
         let url = Url::parse(text).map_err(|error| format!("{error}; allowed: {ALLOWED}"))?;
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(format!(
+                "an address without query and fragment; a key is for OTEL_EXPORTER_OTLP_HEADERS; {ALLOWED}"
+            ));
+        }
         match (url.scheme(), url.has_host(), url.username(), url.password()) {
             ("http" | "https", true, "", None) if url.port() == Some(GRPC_PORT) => {
                 Err(format!("{GRPC_PORT} is the port for gRPC; traces go by HTTP, mostly to 4318"))

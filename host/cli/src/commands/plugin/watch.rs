@@ -21,6 +21,8 @@ use posemesh_node_core::config::{Config, Environment};
 use posemesh_node_core::shutdown::{EarlySignals, Shutdown, Signals};
 use posemesh_node_core::telemetry::{self, LogFormat, LogSettings};
 use posemesh_text::escaped;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::task::AbortOnDropHandle;
 
 #[cfg(feature = "devnet")]
 use self::network::LocalNetwork;
@@ -74,6 +76,14 @@ pub(crate) struct WatchArgs {
     settings: SettingsArgs,
 }
 
+/// A hang-up is the end of the terminal, and ends the watch with its build and its node.
+async fn stop_when_hung_up(shutdown: Shutdown) {
+    if let Ok(mut hang_up) = signal(SignalKind::hangup()) {
+        hang_up.recv().await;
+        shutdown.stop();
+    }
+}
+
 /// Watches until a signal ends it; the exit code is 0 then.
 ///
 /// # Errors
@@ -85,6 +95,8 @@ pub(crate) async fn run(args: WatchArgs) -> Result<ExitCode> {
         .and_then(Signals::install)
         .context("installing signal handlers")?
         .pass_on(&shutdown);
+    // Unlike a node, it has no use without whoever looks at it.
+    let _hung_up = AbortOnDropHandle::new(tokio::spawn(stop_when_hung_up(shutdown.clone())));
     let _log = telemetry::init(&LogSettings {
         format: LogFormat::Text,
         filter: if args.verbose { "info" } else { "error" }.to_owned(),
