@@ -87,18 +87,17 @@ pub(crate) async fn measure(options: &Options) -> Result<()> {
 }
 
 fn submit(scene: &Scene, noop: usize, pointcloud: usize, scan: &str) -> Result<Vec<Uuid>> {
-    let noop = (0..noop).map(|_| json!({"label": "noop", "stage": "noop", "capability": NOOP}));
+    // Faults cost attempts: whether a task is completed is not the question.
+    let noop =
+        (0..noop).map(|_| json!({"label": "noop", "stage": "noop", "capability": NOOP, "max_attempts": 20}));
     let thin = |_| {
         json!({
             "label": "thin", "stage": "thin", "capability": POINTCLOUD, "inputs_cids": [scan],
             "outputs_prefix": format!("soak-{}", Uuid::new_v4()), "meta": {"voxel_size": 0.01},
+            "max_attempts": 20,
         })
     };
-    let mut tasks: Vec<Value> = noop.chain((0..pointcloud).map(thin)).collect();
-    for task in &mut tasks {
-        // Faults cost attempts: whether a task is completed is not the question.
-        task["max_attempts"] = 20.into();
-    }
+    let tasks: Vec<Value> = noop.chain((0..pointcloud).map(thin)).collect();
     Ok(scene.devnet.submit_job(json!({"label": "soak", "tasks": tasks})).context("submitting a job")?.tasks)
 }
 
@@ -134,11 +133,11 @@ fn compare(scene: &Scene, settings: &[(&str, String)], ended: &BTreeMap<String, 
     let output = command.output().context("reading the history")?;
     let told: Value = serde_json::from_slice(&output.stdout)
         .with_context(|| format!("reading the history: {}", String::from_utf8_lossy(&output.stderr)))?;
-    let rows = told["tasks"].as_array().context("no tasks in the history")?;
+    let rows = told.get("tasks").and_then(Value::as_array).context("no tasks in the history")?;
     let mut by_task: BTreeMap<&str, BTreeMap<&str, usize>> = BTreeMap::new();
     for row in rows {
-        let (task, outcome) = (row["task"].as_str().unwrap_or_default(), row["outcome"].as_str());
-        *by_task.entry(task).or_default().entry(outcome.unwrap_or_default()).or_default() += 1;
+        let text = |name: &str| row.get(name).and_then(Value::as_str).unwrap_or_default();
+        *by_task.entry(text("task")).or_default().entry(text("outcome")).or_default() += 1;
     }
     let (mut completed, mut leases, mut wrong) = (0, 0, Vec::new());
     for (id, task) in ended {
