@@ -9,7 +9,6 @@ mod plugins;
 mod sample;
 mod scene;
 mod size;
-mod soak;
 mod storage;
 mod tasks;
 
@@ -32,8 +31,6 @@ enum What {
     Node(node::Options),
     /// The plugin host: time of a task, of loading and of swapping, memory
     Plugins,
-    /// Very many tasks, with faults: what a node has grown by, and whether its history is right
-    Soak(soak::Options),
     /// Storage: memory and throughput of a node that copies a large artifact, next to curl and to the
     /// reference node
     Storage(storage::Options),
@@ -47,7 +44,6 @@ async fn main() -> Result<()> {
         What::Inputs(options) => inputs::measure(&options).await,
         What::Node(options) => node::measure(&options).await,
         What::Plugins => plugins::measure().await,
-        What::Soak(options) => soak::measure(&options).await,
         What::Storage(options) => storage::measure(&options).await,
         What::Tasks(options) => tasks::measure(&options).await,
     }
