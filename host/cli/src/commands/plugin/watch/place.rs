@@ -39,6 +39,8 @@ impl Place {
 
     /// Whose policies count: those of the folder that a node has, or the project's.
     pub(super) fn policies<'a>(&'a self, project: &'a Path) -> &'a Path {
+        // Without the network of development there are only nodes' folders.
+        let _ = project;
         match self {
             Self::Folder(dir) => dir,
             #[cfg(feature = "devnet")]
