@@ -33,6 +33,8 @@ pub(crate) struct Lease {
     pub(crate) task: Task,
     /// The task token, for the domain server only.
     pub(crate) access_token: Option<Secret>,
+    /// The trace that the submitter wants the task to be part of (W3C Trace Context).
+    pub(crate) traceparent: Option<String>,
     /// When the lease ends, by the clock of DMS.
     pub(crate) lease_expires_at: Option<OffsetDateTime>,
     /// What the clock of DMS showed when it answered.

@@ -42,6 +42,7 @@ fn read_lease(body: &[u8], server_date: Option<OffsetDateTime>) -> Result<Lease,
         // Strict: storage needs it, and the reason of the failure should be the true one.
         task: read_task(&task, envelope.optional("domain_id")?)?,
         access_token: token(&envelope),
+        traceparent: task.raw("meta").and_then(parameters::traceparent),
         lease_expires_at: expiry.map(|at| at.0),
         server_date,
         sent: None,

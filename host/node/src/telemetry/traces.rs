@@ -20,11 +20,11 @@ pub(crate) use settings::TASK;
 pub use settings::TraceSettings;
 
 /// Makes a task's span part of the trace that `traceparent` names (W3C Trace Context). One that is none changes nothing.
-pub(crate) fn adopt(span: &Span, meta: &str) {
+pub(crate) fn adopt(span: &Span, traceparent: Option<&str>) {
     #[cfg(feature = "otel")]
-    export::adopt(span, meta);
+    export::adopt(span, traceparent);
     #[cfg(not(feature = "otel"))]
-    let _ = (span, meta);
+    let _ = (span, traceparent);
 }
 
 /// Adds to the trace of a task how it ended.

@@ -28,6 +28,7 @@ pub(crate) fn lease(capability: &str) -> Lease {
     Lease {
         task,
         access_token: Some(Secret::new("token-0")),
+        traceparent: None,
         lease_expires_at: Some(server_date() + TTL),
         server_date: Some(server_date()),
         sent: None,

@@ -168,7 +168,7 @@ fn task_span(lease: &Lease) -> Span {
         capability = one_line(&task.capability, MAX_CAPABILITY),
         domain_id = tracing::field::Empty,
     );
-    telemetry::adopt(&span, task.meta.as_str());
+    telemetry::adopt(&span, lease.traceparent.as_deref());
     if let Some(job_id) = task.job_id {
         span.record("job_id", tracing::field::display(job_id));
     }

@@ -7,18 +7,39 @@ use serde_json::value::RawValue;
 /// unknown field would fail at the second attempt.
 const ADDED_BY_DMS: [&str; 2] = ["progress", "events"];
 
-/// The parameters without what DMS has added. Everything else stays as it was written, byte for byte.
+/// What the submitter's trace is called in the same object (W3C Trace Context): the node's, and no parameter.
+const TRACEPARENT: &str = "traceparent";
+/// The longest one that is read, in bytes: version 00 has 55.
+const MAX_TRACEPARENT: usize = 256;
+
+/// The parameters without what DMS has added, and without the trace. Everything else stays as it was written, byte for byte.
 ///
 /// # Errors
 /// When they are nested too deep.
 pub(super) fn parameters(meta: &RawValue) -> Result<JsonText, JsonTextError> {
     let text = meta.get();
     let fields = object_fields(text);
-    let kept: Vec<&str> = fields.iter().filter(|field| !is_added(field)).copied().collect();
+    let is_kept = |field: &&&str| !is_added(field) && trace_of(field).is_none();
+    let kept: Vec<&str> = fields.iter().filter(is_kept).copied().collect();
     if kept.len() == fields.len() {
         return JsonText::new(meta);
     }
     JsonText::parse(&format!("{{{}}}", kept.join(",")))
+}
+
+/// The trace that the submitter wants the task to be part of, whatever its text says.
+pub(super) fn traceparent(meta: &RawValue) -> Option<String> {
+    object_fields(meta.get()).into_iter().find_map(trace_of)
+}
+
+/// The trace that a field names. A field of that name with anything else in it is a parameter.
+fn trace_of(field: &str) -> Option<String> {
+    let (name, value) = field.split_once(':')?;
+    let text = |json: &str| serde_json::from_str::<String>(json).ok();
+    if value.len() > 2 * MAX_TRACEPARENT || text(name)? != TRACEPARENT {
+        return None;
+    }
+    text(value).filter(|text| text.len() <= MAX_TRACEPARENT)
 }
 
 /// The fields of an object, each with its name and with the space around it; none if the text is no object, or
@@ -86,9 +107,27 @@ mod tests {
             ),
             (r#"{"progress":{},"events":[]}"#, "{}"),
             (r#"{"ev\u0065nts": [], "k": 1e2}"#, r#"{ "k": 1e2}"#),
+            (r#"{"a": 1, "tr\u0061ceparent" : "00-1-2-01"}"#, r#"{"a": 1}"#),
+            (
+                r#"{"traceparent": 7, "deep": {"traceparent": "x"}}"#,
+                r#"{"traceparent": 7, "deep": {"traceparent": "x"}}"#,
+            ),
             (r#"{"progress": 1, "progress": 2, "k": null }"#, r#"{ "k": null }"#),
         ] {
             assert_eq!(read(meta), want, "{meta}");
+        }
+    }
+
+    #[test]
+    fn the_trace_of_the_submitter_is_found_however_it_is_written() {
+        let of = |meta: &str| traceparent(serde_json::from_str(meta).unwrap());
+        assert_eq!(
+            of(r#"{"a": ":", "tr\u0061ceparent" : "00-1-2-\u0030\u0031"}"#).as_deref(),
+            Some("00-1-2-01")
+        );
+        let long = format!(r#"{{"traceparent": "{}"}}"#, "0".repeat(1000));
+        for none in ["{}", "[]", "7", r#"{"traceparent": null}"#, r#"{"a": {"traceparent": "x"}}"#, &long] {
+            assert_eq!(of(none), None, "{none}");
         }
     }
 

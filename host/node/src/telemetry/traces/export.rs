@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use opentelemetry::propagation::{Extractor, TextMapPropagator as _};
+use opentelemetry::propagation::TextMapPropagator as _;
 use opentelemetry::trace::{Status, TraceContextExt as _, TracerProvider as _};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_otlp::{SpanExporter, WithExportConfig as _, WithHttpConfig as _};
@@ -25,8 +25,6 @@ use crate::telemetry::error::TelemetryError;
 
 /// How long the end of the node waits for the spans that are left.
 const LAST_SPANS: Duration = Duration::from_secs(2);
-/// The longest `traceparent` that is read, in bytes: version 00 has 55.
-const MAX_TRACEPARENT: usize = 256;
 /// How much of a failure's text a span carries.
 const FAILURE_BYTES: usize = 500;
 
@@ -133,34 +131,9 @@ fn percent_decoded(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// The fields of a task's `meta` that carry a trace.
-struct Carrier(HashMap<&'static str, String>);
-
-impl Extractor for Carrier {
-    fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(key).map(String::as_str)
-    }
-
-    fn keys(&self) -> Vec<&str> {
-        self.0.keys().copied().collect()
-    }
-}
-
-pub(super) fn adopt(span: &Span, meta: &str) {
-    #[derive(serde::Deserialize)]
-    struct Meta<'a> {
-        #[serde(borrow)]
-        traceparent: Option<std::borrow::Cow<'a, str>>,
-    }
-    // Most tasks have none, and a `meta` may be large.
-    if span.is_disabled() || !meta.contains("traceparent") {
-        return;
-    }
-    let Ok(Meta { traceparent: Some(parent) }) = serde_json::from_str::<Meta<'_>>(meta) else { return };
-    if parent.len() > MAX_TRACEPARENT {
-        return;
-    }
-    let carrier = Carrier(HashMap::from([("traceparent", parent.into_owned())]));
+pub(super) fn adopt(span: &Span, traceparent: Option<&str>) {
+    let Some(parent) = traceparent.filter(|_| !span.is_disabled()) else { return };
+    let carrier = HashMap::from([("traceparent".to_owned(), parent.to_owned())]);
     let context = TraceContextPropagator::new().extract_with_context(&Context::new(), &carrier);
     if context.span().span_context().is_valid() {
         // An error means that nobody collects traces.
