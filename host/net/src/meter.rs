@@ -135,19 +135,14 @@ fn word(status: StatusCode) -> &'static str {
 pub async fn send(peer: Peer, request: RequestBuilder) -> reqwest::Result<Response> {
     let account = peer.account();
     let sent = Instant::now();
-    // A caller that stops waiting drops this: there was no answer either.
-    let unanswered = CountedAtEnd(&account.results);
     let (client, request) = request.build_split();
-    let result = match request {
-        Ok(request) => {
-            let host = crate::http::peer(request.url());
-            let result = client.execute(request).await;
-            hosts::ended(peer, host, failure(&result));
-            result
-        }
-        Err(error) => Err(error),
-    };
-    std::mem::forget(unanswered);
+    let request = request?;
+    // A caller that stops waiting drops this: there was no answer either.
+    let mut unanswered = CountedAtEnd { peer, host: Some(crate::http::peer(request.url())) };
+    let result = client.execute(request).await;
+    if let Some(host) = unanswered.host.take() {
+        hosts::ended(peer, host, failure(&result));
+    }
     match &result {
         Ok(response) => account.answered(response, sent),
         Err(error) if error.is_connect() => account.results.count("no_connection"),
@@ -169,11 +164,18 @@ fn failure(result: &reqwest::Result<Response>) -> Option<String> {
 }
 
 /// Counts a request that nobody waits for any more.
-struct CountedAtEnd(&'static Tally<31>);
+struct CountedAtEnd {
+    peer: Peer,
+    /// None once it has ended.
+    host: Option<String>,
+}
 
 impl Drop for CountedAtEnd {
     fn drop(&mut self) {
-        self.0.count("no_answer");
+        if let Some(host) = self.host.take() {
+            self.peer.account().results.count("no_answer");
+            hosts::ended(self.peer, host, Some("no answer for as long as somebody waited".to_owned()));
+        }
     }
 }
 
