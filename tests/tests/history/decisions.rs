@@ -243,3 +243,22 @@ fn paused(scene: &Scene) -> bool {
     let mut entries = std::fs::read_dir(&scene.variables["WORK_DIR"]).expect("a folder").flatten();
     entries.any(|entry| entry.file_name().to_string_lossy().starts_with("pause-"))
 }
+
+#[tokio::test]
+async fn a_file_that_was_rolled_back_and_is_put_there_again_is_not_live() {
+    let scene = scene().await;
+    let mut node = rolled_back(&scene).await;
+    // As a mount that is away for a moment, or a copy that deletes first.
+    std::fs::remove_file(scene.plugins().join("swap.wasm")).expect("it is there");
+    node.wait_for_log("runner withdrawn").await;
+    put(&scene.plugins(), "swap.wasm", &versioned(1_000_002, Does::Work, 3));
+    let swap = swap_once(&node, "was looked at", |swap| swap["refused"].is_object()).await;
+    let why = swap["refused"]["reason"].as_str().expect("a reason");
+    assert!(why.contains("it was rolled back"), "{swap:#?}");
+    assert_ne!(version(&swap, "live"), Some("1.0.1000002"), "{swap:#?}");
+    assert_eq!(worked_on_by(&scene, &node).await, "1.0.1000001");
+    // Another file is another matter.
+    put(&scene.plugins(), "swap.wasm", &versioned(1_000_003, Does::Work, 3));
+    swap_once(&node, "took the new one", |swap| version(swap, "live") == Some("1.0.1000003")).await;
+    assert_eq!(node.terminate().await, 0, "{}", node.log());
+}

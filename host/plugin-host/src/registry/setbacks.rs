@@ -121,7 +121,10 @@ impl Setbacks {
         why: &str,
     ) {
         if self.rolled_back.len() >= MAX_RUNNERS && !self.rolled_back.contains_key(name) {
-            return;
+            // The one that was decided first: of many its file has long gone.
+            let first = self.rolled_back.iter().min_by_key(|(_, one)| one.at_secs);
+            let first = first.map(|(name, _)| name.clone());
+            first.map(|name| self.rolled_back.remove(&name));
         }
         let kept = serves.map(|serves| KeptCode {
             digest: serves.digest.clone(),
@@ -154,15 +157,15 @@ impl Setbacks {
         self.breakers.clone()
     }
 
-    /// Forgets all that is said of a runner. Whether anything was.
+    /// Forgets the breaker of a runner whose file has gone. What was taken back stays: a file that is put there again, or a
+    /// folder that was away, is nobody's word that it is better. Whether anything was forgotten.
     pub(crate) fn forget(&mut self, name: &str) -> bool {
-        let forgotten = self.breakers.remove(name).is_some();
-        self.accept(name) || forgotten
+        self.breakers.remove(name).is_some()
     }
 
-    /// The names of all runners of which something is said.
+    /// The names of the runners that may have to be forgotten.
     pub(crate) fn names(&self) -> impl Iterator<Item = &String> {
-        self.rolled_back.keys().chain(self.breakers.keys())
+        self.breakers.keys()
     }
 
     /// Notes which breakers are open. What is said of a runner that is not live yet stays, if `is_awaited`. Whether anything has
