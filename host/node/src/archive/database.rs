@@ -4,7 +4,7 @@ use std::fs::{self, DirBuilder, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, Statement, Transaction, params};
 use time::OffsetDateTime;
@@ -21,6 +21,10 @@ pub(super) const BUSY: Duration = Duration::from_secs(5);
 const PAGE_BYTES: i64 = 4096;
 /// The log of changes is cut to this after each checkpoint.
 const JOURNAL_BYTES: i64 = 4 << 20;
+/// How many pages are given back to the file system at a time: whoever waits for the database waits for no more.
+const GIVEN_BACK: i64 = 1024;
+/// For how long that goes on when the database is opened; the rest goes while it is written to.
+const GIVING_BACK: Duration = Duration::from_millis(500);
 /// Of the entries, the share that goes when the database is full: 1 in this many.
 const SHARE: i64 = 10;
 /// How often the oldest entries go until the database is small enough, after somebody has made its bound smaller.
@@ -86,6 +90,8 @@ impl Database {
         connection.busy_timeout(BUSY)?;
         // What is in a file that somebody else made is not obeyed.
         connection.pragma_update(None, "trusted_schema", false)?;
+        // A log of changes (WAL), though its index is a mapped file, and whoever cuts that ends this process: without it each
+        // batch waits for the disk twice, and a SIGKILL takes what has come meanwhile.
         if is_new(&connection)? {
             connection.pragma_update(None, "page_size", PAGE_BYTES)?;
             // It gives back what is deleted.
@@ -223,12 +229,22 @@ impl Database {
         Ok(())
     }
 
-    /// Gives the pages of what was deleted back to the file system.
+    /// Gives the pages of what was deleted back to the file system, as far as there is time for it.
     fn give_back(&self) -> Result<(), DatabaseError> {
-        let mut freed = self.connection.prepare("PRAGMA incremental_vacuum")?;
+        let end = Instant::now() + GIVING_BACK;
+        while self.give_back_some()? && Instant::now() < end {}
+        Ok(())
+    }
+
+    /// Gives some pages back, in a transaction of its own. Whether there are more.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub(super) fn give_back_some(&self) -> Result<bool, DatabaseError> {
+        let mut freed = self.connection.prepare(&format!("PRAGMA incremental_vacuum({GIVEN_BACK})"))?;
         let mut rows = freed.query([])?;
         while rows.next()?.is_some() {}
-        Ok(())
+        Ok(self.pragma("freelist_count")? >= GIVEN_BACK)
     }
 }
 

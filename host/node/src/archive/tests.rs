@@ -437,3 +437,37 @@ async fn a_file_that_is_taken_away_is_made_again_and_a_process_that_opens_it_for
     let error = Locked::opening(dir.path(), Duration::ZERO).unwrap_err().to_string();
     assert!(error.contains("another process"), "{error}");
 }
+
+#[tokio::test]
+async fn a_history_whose_files_are_taken_away_or_written_over_is_begun_anew_at_the_latest_by_the_next_process()
+ {
+    let dir = tempfile::tempdir().unwrap();
+    let path = database_in(dir.path());
+    let archive = start(dir.path(), "a");
+    let now = OffsetDateTime::now_utc();
+    let mut number = 0;
+    let mut put = async |archive: &Archive| {
+        number += 1;
+        archive.put(|| ended(number, "completed", now));
+        archive.settle().await;
+        number
+    };
+    put(&archive).await;
+    let copy = fs::read(&path).unwrap();
+    // A cleaner takes away what lies beside it.
+    for ending in ["-shm", "-wal"] {
+        fs::remove_file(format!("{}{ending}", path.display())).unwrap();
+        put(&archive).await;
+    }
+    // Cut, and written over with a copy from before.
+    fs::write(&path, "").unwrap();
+    put(&archive).await;
+    fs::write(&path, &copy).unwrap();
+    put(&archive).await;
+    archive.end().await;
+    // Whatever became of it: the next process keeps a history.
+    let next = start(dir.path(), "a");
+    next.put(|| ended(1000, "completed", now));
+    next.end().await;
+    assert!(tasks(dir.path(), &all()).contains(&1000), "{:?}", next.view());
+}

@@ -34,6 +34,8 @@ const CLEANED: Duration = Duration::from_secs(600);
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 /// How many databases that could not be read lie there at most before somebody has to look at them.
 const MAX_ASIDE: usize = 8;
+/// What lies beside a database, of this program or of another that used it.
+const LOGS: [&str; 3] = ["-journal", "-wal", "-shm"];
 /// How much of a path or an error is logged, in bytes.
 const SHOWN_BYTES: usize = 400;
 
@@ -222,6 +224,8 @@ impl Place {
             database.write(self.waiting.iter().take(batch))?;
             self.waiting.drain(..batch);
         }
+        // A bound that was made much smaller leaves more than one start can give back.
+        database.give_back_some()?;
         if self.cleaned.is_none_or(|at| at.elapsed() >= CLEANED) {
             database.drop_old()?;
             self.cleaned = Some(Instant::now());
@@ -287,7 +291,7 @@ fn move_aside(path: &Path) -> io::Result<PathBuf> {
     let prefix = prefix.file_name().unwrap_or_default().as_encoded_bytes().to_owned();
     let is_aside = |name: &std::ffi::OsStr| {
         let name = name.as_encoded_bytes();
-        name.starts_with(&prefix) && !name.ends_with(b"-wal") && !name.ends_with(b"-shm")
+        name.starts_with(&prefix) && !LOGS.iter().any(|log| name.ends_with(log.as_bytes()))
     };
     if there.filter(|entry| is_aside(&entry.file_name())).count() >= MAX_ASIDE {
         return Err(io::Error::other(format!(
@@ -298,7 +302,7 @@ fn move_aside(path: &Path) -> io::Result<PathBuf> {
         return Err(io::Error::other("it can't be read, and there is no free name to move it to"));
     };
     std::fs::rename(path, &aside)?;
-    for ending in ["-wal", "-shm"] {
+    for ending in LOGS {
         // They belong to it; a new database must not find them.
         match std::fs::rename(named(path, ending), named(&aside, ending)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
