@@ -2,7 +2,7 @@
 //!
 //! [`open_regular`] opens a file only if it is one: a FIFO, a socket or a device with the same name can hold nobody
 //! up. [`remove_tree`] removes whatever lies in a folder, however deep and however odd. [`exposures`] tells who else may
-//! change what lies at a path; [`open_private`] opens what only this user can have written.
+//! change what lies at a path; [`open_private`] opens what only this user can have written; [`watcher`] tells of changes.
 //!
 //! ```
 //! use posemesh_files::{open_regular, remove_tree};
@@ -15,11 +15,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod changes;
 mod exposure;
 mod private;
 mod regular;
 mod remove;
 
+pub use changes::watcher;
 pub use exposure::{Exposure, exposures};
 pub use private::{open_private, write_private, write_private_new};
 pub use regular::{kind_name, open_regular, open_regular_with};

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use notify::event::{AccessKind, AccessMode, EventKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+use posemesh_files::watcher;
 use tokio::sync::Notify;
 
 /// A watch on the directory. Where the system can't give one, the clock has to do.
@@ -67,21 +67,7 @@ impl DirectoryWatch {
 }
 
 fn start(dir: &Path, changed: Arc<Notify>) -> notify::Result<RecommendedWatcher> {
-    // The watcher needs a thread, and panics as it is dropped if it could not start one.
-    let thread =
-        std::thread::Builder::new().name("watch".to_owned()).spawn(|| {}).map_err(notify::Error::io)?;
-    let _ = thread.join();
-    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        // Reading a file is an event as well, and we read them.
-        let is_change = match event.as_ref().map(|event| event.kind) {
-            Ok(EventKind::Access(AccessKind::Close(AccessMode::Write))) => true,
-            Ok(EventKind::Access(_)) => false,
-            Ok(_) | Err(_) => true,
-        };
-        if is_change {
-            changed.notify_one();
-        }
-    })?;
+    let mut watcher = watcher(move || changed.notify_one())?;
     // Runners lie directly in the directory; folders below it are never scanned.
     watcher.watch(dir, RecursiveMode::NonRecursive)?;
     Ok(watcher)

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use notify::event::{AccessKind, AccessMode, EventKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+use posemesh_files::watcher;
 use posemesh_text::escaped;
 use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
@@ -36,7 +36,8 @@ impl Changes {
     /// Watches nothing yet; the first look begins that.
     pub(super) fn new(sources: Sources) -> Self {
         let changed = Arc::new(Notify::new());
-        let watcher = start(changed.clone());
+        let told = changed.clone();
+        let watcher = watcher(move || told.notify_one());
         if let Err(error) = &watcher {
             tell!(
                 "warning: changes can't be watched ({}); files are looked at every {} s",
@@ -113,18 +114,4 @@ impl Changes {
         self.watched.clone_from(&snapshot.folders);
         is_new
     }
-}
-
-fn start(changed: Arc<Notify>) -> notify::Result<RecommendedWatcher> {
-    notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        // Reading a file is an event as well, and builds read all of them.
-        let is_change = match event.as_ref().map(|event| event.kind) {
-            Ok(EventKind::Access(AccessKind::Close(AccessMode::Write))) => true,
-            Ok(EventKind::Access(_)) => false,
-            Ok(_) | Err(_) => true,
-        };
-        if is_change {
-            changed.notify_one();
-        }
-    })
 }

@@ -171,7 +171,7 @@ impl Rounds {
         let staged =
             spawn_blocking(move || Staged::copy(&component, &policies)).await.context("copying")??;
         let generation = Arc::new(load_by(&self.loader, &staged.component).await?);
-        let folders = self.find_cases().await?;
+        let Some(folders) = self.find_cases().await? else { return Ok(Tried::Bad) };
         if !folders.is_empty() {
             let out = tempfile::tempdir().context("creating a folder for the artifacts")?;
             let how = HowToRun { jobs: 1, update: false };
@@ -183,23 +183,32 @@ impl Rounds {
         Ok(Tried::Good(Arc::new(staged), generation))
     }
 
-    /// The folders of the cases. A project need not have any.
-    async fn find_cases(&self) -> Result<Vec<PathBuf>> {
+    /// The folders of the cases. A project need not have any; none if there are some, and the filter matches none of them: then
+    /// nobody knows whether the version is good.
+    async fn find_cases(&self) -> Result<Option<Vec<PathBuf>>> {
         let (cases, filter) = (self.cases.clone(), self.filter.clone());
-        let find = move || -> Result<Vec<PathBuf>> {
+        let find = move || -> Result<(Vec<PathBuf>, usize)> {
             if !cases.exists() {
-                return Ok(Vec::new());
+                return Ok((Vec::new(), 0));
             }
             let mut folders = case::find(&cases)?;
+            let all = folders.len();
             folders
                 .retain(|folder| filter.as_ref().is_none_or(|filter| case::name_of(folder).contains(filter)));
-            Ok(folders)
+            Ok((folders, all))
         };
-        let found = spawn_blocking(find).await.context("looking for cases")??;
-        if found.is_empty() {
-            tell!("no case is run: there is none in {}", escaped(&self.cases.display().to_string()));
+        let (found, all) = spawn_blocking(find).await.context("looking for cases")??;
+        let place = self.cases.display().to_string();
+        let place = escaped(&place);
+        match (found.is_empty(), all) {
+            (true, 0) => tell!("no case is run: there is none in {place}"),
+            (true, _) => {
+                tell!("no version goes live: --filter matches none of the {all} cases in {place}");
+                return Ok(None);
+            }
+            _ => {}
         }
-        Ok(found)
+        Ok(Some(found))
     }
 
     async fn serve(

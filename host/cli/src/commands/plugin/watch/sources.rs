@@ -93,6 +93,8 @@ impl Sources {
             .require_git(false)
             .git_global(false)
             .git_exclude(false)
+            // A rule above the project, such as a home under version control that ignores all else, says nothing of it.
+            .parents(false)
             .filter_entry(|entry| {
                 let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
                 !is_folder || entry.depth() == 0 || !MADE.iter().any(|made| entry.file_name() == *made)
