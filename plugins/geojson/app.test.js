@@ -163,6 +163,20 @@ test('a download that breaks off is not the fault of the input, and a cancelled 
   assert.equal(failed(many, { geometry: 'points' }, { cancelAt: 0.3 })[0], 'cancelled');
 });
 
+test('rings are closed, turned and whole, across the antimeridian too', () => {
+  const ring = (coordinates, meta) => {
+    return geometryOf({ type: 'Polygon', coordinates: [coordinates] }, meta).coordinates[0];
+  };
+  const across = [[170, 0, 1], [-170, 0, 1], [-170, 10, 1], [170, 10, 1], [170, 0, 2]];
+  assert.deepEqual(ring(across), [[170, 0, 1], [-170, 0, 1], [-170, 10, 1], [170, 10, 1], [170, 0, 1]]);
+  assert.deepEqual(ring(across.toReversed())[1], [-170, 0, 1], 'turned');
+  assert.deepEqual(ring([[0, 0], [0, 1], [1, 1]]), [[0, 0], [1, 1], [0, 1], [0, 0]]);
+  const small = { type: 'Polygon', coordinates: [[[1, 1], [1.2, 1], [1.2, 1.2], [1, 1]]] };
+  assert.match(failed(JSON.stringify(small), { precision: 0 })[1], /no area any more with 0 decimals/);
+  const [high] = converted('lon,lat,alt\n1,2,1e306\n', { geometry: 'points' }).features;
+  assert.deepEqual(high.geometry.coordinates, [1, 2, 1e306]);
+});
+
 test('an engine without memory names the limit, and who can raise it', () => {
   const full = () => {
     throw Object.assign(new Error('out of memory'), { name: 'InternalError' });

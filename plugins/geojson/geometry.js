@@ -77,7 +77,9 @@ export class Geometries {
 
   #ring(given, where, isOuter) {
     const ring = this.#positions(given, where, 3);
-    if (!same(ring[0], ring.at(-1))) ring.push(ring[0]);
+    // The last position is the first one, with its altitude (RFC 7946 3.1.6).
+    if (same(ring[0], ring.at(-1))) ring.pop();
+    ring.push(ring[0]);
     if (ring.length < 4) throw new BadGeometry(`${where} has ${ring.length - 1} positions; a ring has three at least`);
     for (let index = 1; index < ring.length; index += 1) this.length += distance(ring[index - 1], ring[index]);
     const simple = simplified(ring, this.#params.simplify_m, this.#tick);
@@ -85,7 +87,11 @@ export class Geometries {
     const kept = simple.length < 4 ? ring : simple;
     // Counter-clockwise outside, clockwise inside.
     if (area(kept) > 0 !== isOuter) kept.reverse();
-    return kept.map((position) => this.#written(position));
+    const written = kept.map((position) => this.#written(position));
+    if (new Set(written.map(([longitude, latitude]) => `${longitude} ${latitude}`)).size < 3) {
+      throw new BadGeometry(`${where} is no area any more with ${this.#params.precision} decimals (precision)`);
+    }
+    return written;
   }
 
   #positions(given, where, least) {
@@ -112,8 +118,8 @@ export class Geometries {
     this.positionsOut += 1;
     const position = [this.#rounded(longitude), this.#rounded(latitude)];
     this.#box.add(position);
-    // Millimetres.
-    if (altitude !== undefined) position.push(Math.round(altitude * 1000) / 1000);
+    // Millimetres; a number that large has none.
+    if (altitude !== undefined) position.push(Math.abs(altitude) < 1e12 ? Math.round(altitude * 1000) / 1000 : altitude);
     return position;
   }
 
@@ -131,11 +137,19 @@ function same(one, other) {
   return one[0] === other[0] && one[1] === other[1];
 }
 
-/** Twice the area of a ring in square degrees; positive if it is counter-clockwise. */
+/** Twice the area of a ring in square degrees; positive if it is counter-clockwise. It may cross the antimeridian. */
 function area(ring) {
   let sum = 0;
+  // How often the antimeridian was crossed, to the east.
+  let turns = 0;
+  let before = 0;
   for (let index = 1; index < ring.length; index += 1) {
-    sum += (ring[index - 1][0] - ring[0][0]) * (ring[index][1] - ring[0][1]) - (ring[index][0] - ring[0][0]) * (ring[index - 1][1] - ring[0][1]);
+    const step = ring[index][0] - ring[index - 1][0];
+    if (step < -180) turns += 1;
+    if (step > 180) turns -= 1;
+    const east = ring[index][0] - ring[0][0] + 360 * turns;
+    sum += before * (ring[index][1] - ring[0][1]) - east * (ring[index - 1][1] - ring[0][1]);
+    before = east;
   }
   return sum;
 }

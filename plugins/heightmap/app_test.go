@@ -253,6 +253,31 @@ func TestPointsAsTextMayHaveAHead(t *testing.T) {
 	fails(t, "x y z\nnan 0 0\n", nil, posemesh.InvalidInput, "scan has no points; 1 have no position")
 }
 
+func TestColumnsAreFoundByTheirNames(t *testing.T) {
+	want := string(succeeds(t, square, object{"cell_size": 1}).Artifacts["heights.asc"])
+	var named strings.Builder
+	named.WriteString("\ufeff\"id\";Z;X;Y\n")
+	for i, line := range strings.Split(strings.TrimSpace(square), "\n") {
+		at := strings.Fields(line)
+		fmt.Fprintf(&named, "%d;%s;%s;%s\n", 1000+i, at[2], at[0], at[1])
+	}
+	if got := string(succeeds(t, named.String(), object{"cell_size": 1}).Artifacts["heights.asc"]); got != want {
+		t.Errorf("with names it is %s, not %s", got, want)
+	}
+	if got := string(succeeds(t, "\ufeff"+square, object{"cell_size": 1}).Artifacts["heights.asc"]); got != want {
+		t.Errorf("with a mark it is %s, not %s", got, want)
+	}
+	fails(t, "x y z\n1,5 2,5 3,5\n", nil, posemesh.InvalidInput, "commas for decimal points")
+	fails(t, "1 y z\n", nil, posemesh.InvalidInput, "line 1 of scan: \"y\" is no number")
+}
+
+func TestContoursFarFromTheOriginHaveAllTheirDigits(t *testing.T) {
+	written, err := json.Marshal([2]coordinate{5812345.053, 0.1 + 0.2})
+	if err != nil || string(written) != "[5812345.053,0.3]" {
+		t.Errorf("it is %s: %v", written, err)
+	}
+}
+
 func TestGzipThatIsCutOffOrDamagedSaysSo(t *testing.T) {
 	whole := packed(square)
 	fails(t, whole[:len(whole)-9], nil, posemesh.InvalidInput, "is cut off")

@@ -13,8 +13,15 @@ const maxPieces = 2_000_000
 
 // The lines of one height, each of places in the grid's coordinates. A closed one ends where it begins.
 type contour struct {
-	Height number        `json:"height"`
-	Lines  [][][2]number `json:"lines"`
+	Height number            `json:"height"`
+	Lines  [][][2]coordinate `json:"lines"`
+}
+
+// A place on the ground: far from the origin it has more digits than a float32.
+type coordinate float64
+
+func (c coordinate) MarshalJSON() ([]byte, error) {
+	return strconv.AppendFloat(nil, float64(c), 'g', 12, 64), nil
 }
 
 // A number that is written with as many digits as a float32 has: more would be noise.
@@ -115,16 +122,16 @@ func inSquare(g *grid, column, row int, corners [4]float64, height float64) []pi
 }
 
 // Joins pieces to lines: open ones first, in the order of their beginnings.
-func joined(g *grid, pieces []piece, height float64) [][][2]number {
+func joined(g *grid, pieces []piece, height float64) [][][2]coordinate {
 	meets := map[crossing][]int{}
 	for i, p := range pieces {
 		meets[p[0]] = append(meets[p[0]], i)
 		meets[p[1]] = append(meets[p[1]], i)
 	}
 	used := make([]bool, len(pieces))
-	var lines [][][2]number
+	var lines [][][2]coordinate
 	follow := func(from int, start crossing) {
-		line := [][2]number{g.crossed(start, height)}
+		line := [][2]coordinate{g.crossed(start, height)}
 		for at, next := start, from; next >= 0; {
 			used[next] = true
 			end := pieces[next][0]
@@ -157,12 +164,12 @@ func joined(g *grid, pieces []piece, height float64) [][][2]number {
 }
 
 // Where a contour crosses an edge.
-func (g *grid) crossed(at crossing, height float64) [2]number {
+func (g *grid) crossed(at crossing, height float64) [2]coordinate {
 	cell, down := at.edge/2, at.edge%2
 	column, row := cell%g.width, cell/g.width
 	from, to := float64(g.at(column, row)), float64(g.at(column+1-down, row+down))
 	share := (height - from) / (to - from)
 	east := g.west + (float64(column)+0.5+share*float64(1-down))*g.size
 	north := g.south + (float64(g.height-row)-0.5-share*float64(down))*g.size
-	return [2]number{number(east), number(north)}
+	return [2]coordinate{coordinate(east), coordinate(north)}
 }

@@ -3,14 +3,19 @@ package main
 import (
 	"bytes"
 	"strconv"
+	"strings"
 )
 
-// Points as text: three numbers in each line, and whatever comes behind them.
+// Points as text: three numbers in each line, and whatever comes behind them; or, if the first line names the columns, the
+// numbers below x, y and z.
 type xyz struct {
-	lines  *lineReader
-	packed bool
-	any    bool
+	lines   *lineReader
+	packed  bool
+	any     bool
+	columns [3]int
 }
+
+const separators = " \t,;"
 
 func (x *xyz) next() (point, error) {
 	for {
@@ -19,21 +24,38 @@ func (x *xyz) next() (point, error) {
 			return point{}, err
 		}
 		text := bytes.TrimSpace(line)
+		if !x.any {
+			text = bytes.TrimPrefix(text, []byte("\ufeff"))
+		}
 		if len(text) == 0 || text[0] == '#' || bytes.HasPrefix(text, []byte("//")) {
 			continue
 		}
-		found, count, wrong := numbers(text)
-		// The first line may have the names of the columns, or the number of points.
-		isHead := !x.any && (wrong != nil || count == 1)
-		x.any = true
-		if isHead {
-			continue
+		fields := bytes.FieldsFunc(text, func(letter rune) bool { return strings.ContainsRune(separators, letter) })
+		if !x.any {
+			x.any = true
+			x.columns = [3]int{0, 1, 2}
+			// It may have the names of the columns, or the number of points.
+			if _, err := valueIn(fields, 0); err != nil {
+				x.columns = columnsOf(fields)
+				continue
+			}
+			if len(fields) == 1 {
+				continue
+			}
 		}
-		if wrong != nil {
-			return point{}, x.lines.wrong("%q is no number in %q", shown(wrong.field), shown(text))
+		if hasDecimalCommas(text) {
+			return point{}, x.lines.wrong("%q seems to have commas for decimal points, which are not read: a comma parts numbers", shown(text))
 		}
-		if count < 3 {
-			return point{}, x.lines.wrong("%q has %d numbers; a point has three", shown(text), count)
+		var found [3]float64
+		for axis, column := range x.columns {
+			if column >= len(fields) {
+				return point{}, x.lines.wrong("%q has %d numbers; a point has three", shown(text), len(fields))
+			}
+			value, err := valueIn(fields, column)
+			if err != nil {
+				return point{}, x.lines.wrong("%q is no number in %q", shown(fields[column]), shown(text))
+			}
+			found[axis] = value
 		}
 		return point{found[0], found[1], found[2]}, nil
 	}
@@ -43,36 +65,48 @@ func (x *xyz) where() string { return "line " + strconv.Itoa(x.lines.number) }
 
 func (x *xyz) format() string { return packedName("xyz", x.packed) }
 
-// A field that is no number.
-type notANumber struct{ field []byte }
-
-// The first three numbers of a line, and how many there are, up to three.
-func numbers(line []byte) (found [3]float64, count int, wrong *notANumber) {
-	rest := line
-	for count < 3 {
-		rest = bytes.TrimLeft(rest, " \t,;")
-		if len(rest) == 0 {
-			return found, count, nil
-		}
-		end := bytes.IndexAny(rest, " \t,;")
-		if end < 0 {
-			end = len(rest)
-		}
-		value, err := strconv.ParseFloat(string(rest[:end]), 64)
-		if err != nil && !isRange(err) {
-			return found, count, &notANumber{rest[:end]}
-		}
-		found[count] = value
-		count++
-		rest = rest[end:]
+// The number in a column. One that is too large is infinite, and left out as such.
+func valueIn(fields [][]byte, column int) (float64, error) {
+	value, err := strconv.ParseFloat(string(fields[column]), 64)
+	if isRange(err) {
+		return value, nil
 	}
-	return found, count, nil
+	return value, err
 }
 
-// Whether a number is too large, and not something else: it is infinite then, and left out as such.
+// Whether a number is too large, and not something else.
 func isRange(err error) bool {
 	number, ok := err.(*strconv.NumError)
 	return ok && number.Err == strconv.ErrRange
+}
+
+// Where x, y and z are; the first three columns if they are not all named.
+func columnsOf(names [][]byte) [3]int {
+	columns := [3]int{-1, -1, -1}
+	for column, name := range names {
+		axis := strings.Index("xyz", strings.ToLower(strings.Trim(string(name), `"`)))
+		if len(bytes.Trim(name, `"`)) == 1 && axis >= 0 && columns[axis] < 0 {
+			columns[axis] = column
+		}
+	}
+	for _, column := range columns {
+		if column < 0 {
+			return [3]int{0, 1, 2}
+		}
+	}
+	return columns
+}
+
+// Whether a line is three numbers or more with a comma in each, as in `1,5 2,5 3,5`.
+func hasDecimalCommas(line []byte) bool {
+	fields := bytes.FieldsFunc(line, func(letter rune) bool { return strings.ContainsRune(" \t;", letter) })
+	for _, field := range fields {
+		before, after, found := bytes.Cut(field, []byte(","))
+		if !found || len(before) == 0 || len(after) == 0 || bytes.Contains(after, []byte(",")) {
+			return false
+		}
+	}
+	return len(fields) >= 3
 }
 
 func packedName(name string, packed bool) string {

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "mesh.h"
 
@@ -17,12 +18,23 @@ static uint32_t little_endian(const uint8_t *bytes) {
   return bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
 }
 
-static bool has_word(const char *text, size_t length, const char *word) {
-  size_t size = strlen(word);
-  for (size_t i = 0; i + size <= length; i++) {
-    if (memcmp(text + i, word, size) == 0) return true;
+/* What stands behind a word at the beginning of a text, whatever its case; NULL if it is another word. */
+static const char *behind(const char *text, const char *word) {
+  size_t length = strlen(word);
+  if (strncasecmp(text, word, length) != 0) return NULL;
+  return memchr(" \t\r\n", text[length], 5) != NULL ? text + length : NULL;
+}
+
+/* Whether a line of a text begins with one of these words of OBJ. The text ends with a zero. */
+static bool is_obj(const char *text) {
+  static const char *const words[] = {"v", "vt", "vn", "f", "g", "o", "s", "mtllib", "usemtl", NULL};
+  for (const char *line = text; line != NULL; line = strchr(line, '\n'), line = line == NULL ? NULL : line + 1) {
+    line += strspn(line, " \t");
+    for (const char *const *word = words; *word != NULL; word++) {
+      if (behind(line, *word) != NULL) return true;
+    }
   }
-  return false;
+  return text[0] == '#';
 }
 
 const char *format_of(source *source) {
@@ -33,13 +45,20 @@ const char *format_of(source *source) {
     return NULL;
   }
   const uint8_t *bytes = source->bytes + source->at;
-  const char *text = (const char *)bytes;
   if (there > SHOWN) there = SHOWN;
+  char text[SHOWN + 1];
+  memcpy(text, bytes, there);
+  text[there] = '\0';
+  /* Some programs begin a text with the mark of its encoding. */
+  bool has_mark = there >= 3 && memcmp(bytes, "\xef\xbb\xbf", 3) == 0;
+  const char *begin = text + (has_mark ? 3 : 0);
+  begin += strspn(begin, " \t\r\n");
   /* Binary files may begin with `solid` too: the size decides. */
   if (there >= HEADER && source->size == HEADER + RECORD * (uint64_t)little_endian(bytes + 80)) return "stl-binary";
   bool is_text = memchr(bytes, '\0', there) == NULL;
-  if (is_text && has_word(text, there < 32 ? there : 32, "solid")) return "stl-text";
-  if (is_text && (has_word(text, there, "v ") || has_word(text, there, "o ") || text[0] == '#')) return "obj";
+  if (is_text && has_mark) source_take(source, 3);
+  if (is_text && behind(begin, "solid") != NULL) return "stl-text";
+  if (is_text && is_obj(begin)) return "obj";
   if (!is_text && there >= HEADER) return "stl-binary";
   pm_fail(source->task, PM_INVALID_INPUT, "%s begins neither as STL nor as OBJ", source->name);
   return NULL;
@@ -127,13 +146,6 @@ bool three_numbers(const char *text, double found[3], const char **rest) {
   }
   *rest = text;
   return true;
-}
-
-/* What stands behind a word at the beginning of a line; NULL if it is another word. */
-static const char *behind(const char *line, const char *word) {
-  size_t length = strlen(word);
-  if (strncmp(line, word, length) != 0) return NULL;
-  return line[length] == '\0' || line[length] == ' ' || line[length] == '\t' ? line + length : NULL;
 }
 
 bool read_ascii_stl(reading *reading) {

@@ -125,6 +125,26 @@ static void a_grid_leaves_less_and_what_is_closed_closed(void) {
   free(text);
 }
 
+static void a_format_is_known_by_how_its_lines_begin(void) {
+  static const char FACET[] = "FACET NORMAL 0 0 1\nOUTER LOOP\nVERTEX 0 0 0\nVERTEX 1 0 0\nVERTEX 0 1 0\nENDLOOP\nENDFACET\nENDSOLID\n";
+  char text[1024];
+  const char *heads[] = {"SOLID X\n", "\xef\xbb\xbfsolid\n", " \n solid x\r\n"};
+  for (int i = 0; i < 3; i++) {
+    snprintf(text, sizeof text, "%s%s", heads[i], FACET);
+    pm_outcome outcome = run_text(text, NULL);
+    PM_CHECK_TEXT(outcome.reason, NULL);
+    PM_CHECK(contains(measures_of(&outcome), "\"stl-text\""));
+  }
+  const char *objects[] = {"# solid model\n", "g solidworks\n", "\xef\xbb\xbf# made by hand\n"};
+  for (int i = 0; i < 3; i++) {
+    snprintf(text, sizeof text, "%sv 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n", objects[i]);
+    pm_outcome outcome = run_text(text, NULL);
+    PM_CHECK_TEXT(outcome.reason, NULL);
+    PM_CHECK(contains(measures_of(&outcome), "\"obj\""));
+  }
+  PM_CHECK(fails(run_text("hello world to all\n", NULL), PM_INVALID_INPUT, "neither as STL nor as OBJ"));
+}
+
 static void files_that_are_cut_off_or_lie_say_so(void) {
   size_t length;
   uint8_t *bytes = stl(100, 100, &length);
@@ -207,6 +227,7 @@ int main(void) {
   what_is_written_can_be_read_and_is_the_same();
   a_hole_and_a_turned_face_are_noticed();
   a_grid_leaves_less_and_what_is_closed_closed();
+  a_format_is_known_by_how_its_lines_begin();
   files_that_are_cut_off_or_lie_say_so();
   lines_that_mean_nothing_are_told_with_their_number();
   parameters_out_of_range_are_the_fault_of_the_task();
