@@ -42,14 +42,6 @@ pub(crate) fn lint(project: &Project, report: &mut Report) {
         let binary = ["-p", "posemesh-node", "--no-default-features", "--all-targets"];
         project.cargo("clippy").args(binary).args(["--", "-D", "warnings"]).run()
     });
-    // No clippy of the fuzz targets: the tests of their crates include nearly all of their code.
-    report.step("fuzz targets' lock files", || {
-        FUZZ.iter().zip(project.fuzz_manifests()).try_for_each(|(folder, manifest)| {
-            let cargo = Cmd::cargo().dir(&project.root).args(["tree", "--locked", "--manifest-path"]);
-            let cure = format!("`cargo update --workspace` in {folder}, and commit Cargo.lock");
-            cargo.arg(manifest).cure(cure).output().map(|_| ())
-        })
-    });
     report.step("rustdoc", || {
         // With the private items, so that broken links between them are found too.
         project
@@ -62,6 +54,14 @@ pub(crate) fn lint(project: &Project, report: &mut Report) {
 
 /// Checks between crates and between files. They take seconds, because nothing is compiled.
 pub(crate) fn structure(project: &Project, report: &mut Report) {
+    // No clippy of the fuzz targets: the tests of their crates include nearly all of their code.
+    report.step("fuzz targets' lock files", || {
+        FUZZ.iter().zip(project.fuzz_manifests()).try_for_each(|(folder, manifest)| {
+            let cargo = Cmd::cargo().dir(&project.root).args(["tree", "--locked", "--manifest-path"]);
+            let cure = format!("`cargo update --workspace` in {folder}, and commit Cargo.lock");
+            cargo.arg(manifest).cure(cure).output().map(|_| ())
+        })
+    });
     report.step("layers", || layers::check(project));
     report.step("features", || features::check(project));
     report.step("circles", || structure::no_circles(project));
