@@ -8,7 +8,7 @@ mod active;
 mod lease_loop;
 mod pacing;
 mod pause;
-mod poll;
+mod polls;
 mod settings;
 mod stop;
 mod withdrawal;

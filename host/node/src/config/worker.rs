@@ -65,7 +65,7 @@ pub(super) fn read_max_concurrency(reader: &mut SettingsReader<'_>) -> usize {
         &Variable::new(Group::Work, "MAX_CONCURRENCY", "How many leases are worked on at the same time.")
             .section("4.1"),
         WorkerSettings::default().max_concurrency,
-        1..=256,
+        1..=4096,
     )
 }
 

@@ -21,10 +21,14 @@ use crate::workdir::TaskDirs;
 use crate::worker::active::{ActiveEnd, ActiveLeases};
 use crate::worker::pacing::PollPacing;
 use crate::worker::pause::{Pause, PauseNote, Wait};
-use crate::worker::poll::{Poll, PollAnswer, PollResult};
+use crate::worker::polls::{PollAnswer, PollResult, Polls};
 use crate::worker::settings::WorkerSettings;
 use crate::worker::stop::stop;
 use crate::worker::withdrawal::Withdrawal;
+
+/// The most requests for work at a time. One after the other, short tasks would end faster than leases come in: a request
+/// takes as long as such a task. More than one is sent only while there is work.
+const POLLS_AT_ONCE: usize = 4;
 
 /// What the worker works with.
 pub(crate) struct WorkerParts {
@@ -63,7 +67,7 @@ pub(crate) struct Worker {
     pacing: PollPacing,
     pause: Pause,
     active: ActiveLeases,
-    poll: Poll,
+    polls: Polls,
     /// How many leases are worked on at the same time.
     slots: LastValue<usize>,
 }
@@ -107,7 +111,7 @@ impl Worker {
             withdrawal: Withdrawal::default(),
             capabilities,
             pacing: PollPacing::new(settings.poll_backoff_min, settings.poll_backoff_max),
-            poll: Poll::default(),
+            polls: Polls::default(),
             // Nobody changes it, unless somebody is named who may.
             slots: LastValue::new(watch::Sender::new(settings.max_concurrency).subscribe()),
             settings,
@@ -143,7 +147,7 @@ impl Worker {
         loop {
             let draining = *drain.borrow();
             // A request that is under way may still bring a lease, which is worked on like the others.
-            let idle = self.active.is_empty() && !self.poll.is_under_way();
+            let idle = self.active.is_empty() && self.polls.is_empty();
             if draining == Some(AfterDrain::Stop) && idle {
                 info!("drained");
                 break;
@@ -161,7 +165,7 @@ impl Worker {
                 () = drain.changed() => {}
                 // Before the answer to a poll, which is judged by how many leases are worked on.
                 Some(ended) = self.active.next_end() => self.session_ended(ended),
-                result = self.poll.answer() => match result {
+                result = self.polls.answer() => match result {
                     PollResult::Refused(refusal) => self.refused(&refusal),
                     PollResult::Answered(answer) => self.answered(answer),
                 },
@@ -172,11 +176,11 @@ impl Worker {
                 () = self.slots.changed() => {}
                 // The fallback is never waited for: `select!` evaluates this even if the condition is false.
                 () = until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
-                    self.poll.start(self.server.clone(), self.admission.clone(), shutdown.clone());
+                    self.polls.start(self.server.clone(), self.admission.clone(), shutdown.clone());
                 }
             }
         }
-        stop(&mut self.active, &mut self.poll, &self.settings, shutdown).await;
+        stop(&mut self.active, &mut self.polls, &self.settings, shutdown).await;
         let totals = self.records.totals();
         info!(
             leased = totals.leased,
@@ -189,20 +193,22 @@ impl Worker {
         totals
     }
 
-    /// When to ask for work; none while work could not be started or a request is under way.
+    /// When to ask for work; none while work could not be started or enough requests are under way.
     fn poll_due(&self) -> Option<Instant> {
-        let may_ask = !self.poll.is_under_way()
-            && self.active.len() < (*self.slots.borrow()).max(1)
+        let (wait, flows) = match self.pause.wait() {
+            Wait::ForTrial => return None,
+            Wait::Until(moment) => (moment, false),
+            Wait::Not => (self.pacing.next(), self.pacing.flows()),
+        };
+        // Each request may bring a lease.
+        let taken = self.active.len() + self.polls.len();
+        let may_ask = self.polls.len() < if flows { POLLS_AT_ONCE } else { 1 }
+            && taken < (*self.slots.borrow()).max(1)
             && *self.registered.borrow()
             && !self.capabilities.borrow().is_empty()
             && self.orphans.is_empty()
             && !self.active.is_giving_back()
-            && !self.pause.is_full(self.active.len());
-        let wait = match self.pause.wait() {
-            Wait::ForTrial => return None,
-            Wait::Until(moment) => moment,
-            Wait::Not => self.pacing.next(),
-        };
+            && !self.pause.is_full(taken);
         let withdrawn = self.withdrawal.until(self.reported.borrow().as_ref());
         may_ask.then(|| self.pacing.next().max(wait).max(withdrawn.unwrap_or(wait)))
     }
@@ -233,7 +239,7 @@ impl Worker {
         match result.answer {
             Ok(LeaseAnswer::Lease(lease)) => {
                 match self.capabilities.borrow().contains(&lease.task.capability) {
-                    true => self.pacing.leased(),
+                    true => self.pacing.leased(result.sent),
                     // It is run if that can be, but the job server has not heard yet.
                     false => self.pacing.leased_withdrawn(),
                 }
@@ -257,7 +263,7 @@ impl Worker {
                 }
             }
             Err(error) => {
-                let retry_in = self.pacing.failed(error.retry_after());
+                let retry_in = self.pacing.failed(result.sent, error.retry_after());
                 self.records.poll_failed(&error.text);
                 warn!(%error, retry_in_ms = millis(retry_in), "could not ask for work");
             }

@@ -28,6 +28,14 @@ pub(super) struct PollPacing {
     next: Instant,
     /// Whether `next` must be kept even if a lease ends before.
     hold: bool,
+    /// When `next` was set.
+    set: Instant,
+    /// When a poll failed last, if none was answered well since.
+    failed: Option<Instant>,
+    /// The last answer brought a lease.
+    leased: bool,
+    /// No lease was worked on since one got nowhere.
+    got_nowhere: bool,
 }
 
 impl PollPacing {
@@ -46,6 +54,10 @@ impl PollPacing {
             looks,
             next: Instant::now(),
             hold: false,
+            set: Instant::now(),
+            failed: None,
+            leased: false,
+            got_nowhere: false,
         }
     }
 
@@ -54,17 +66,26 @@ impl PollPacing {
         self.next
     }
 
-    /// A lease was granted: if there is a slot for another, the next poll is due at once.
-    pub(super) fn leased(&mut self) {
-        self.errors.reset();
+    /// Whether polls bring leases that are worked on, so that more than one may be under way.
+    pub(super) fn flows(&self) -> bool {
+        self.leased && !self.got_nowhere
+    }
+
+    /// A lease was granted by a poll of this moment: if there is a slot for another, the next poll is due at once.
+    pub(super) fn leased(&mut self, sent: Instant) {
+        self.answered();
         self.looks.reset();
         self.withdrawn.reset();
-        self.set(Duration::ZERO, false);
+        self.leased = true;
+        // A lease that got nowhere since the poll was sent says more than that there was a further one.
+        if !(self.hold && sent < self.set) {
+            self.set(Duration::ZERO, false);
+        }
     }
 
     /// A lease was granted on a task for a capability that has gone: the next may be one as well, so the waits grow.
     pub(super) fn leased_withdrawn(&mut self) {
-        self.errors.reset();
+        self.answered();
         self.looks.reset();
         // Held: the end of that task must not lead straight to another one.
         let wait = self.withdrawn.next_delay();
@@ -73,7 +94,7 @@ impl PollPacing {
 
     /// The server has no work.
     pub(super) fn no_work(&mut self) {
-        self.errors.reset();
+        self.answered();
         // Random, so that idle nodes do not ask in step.
         let wait = uniform(self.min, self.max);
         self.set(wait, false);
@@ -82,25 +103,38 @@ impl PollPacing {
     /// The server says that the node holds a lease. If leases are worked on here, the end of one is the time
     /// to ask again; if not, the lease of an earlier process has to expire.
     pub(super) fn busy(&mut self, active: usize) {
-        self.errors.reset();
+        self.answered();
         // While leases are worked on, the end of one cuts the wait short (`progress`): it may be the longest.
         let wait = if active > 0 { self.max } else { uniform(self.min, self.max) };
         self.set(wait, false);
     }
 
-    /// The poll failed. Returns the wait.
-    pub(super) fn failed(&mut self, retry_after: Option<Duration>) -> Duration {
+    /// A poll of this moment failed. Returns the wait.
+    pub(super) fn failed(&mut self, sent: Instant, retry_after: Option<Duration>) -> Duration {
         let requested = retry_after.unwrap_or_default().min(MAX_RETRY_AFTER);
-        let wait = self.errors.next_delay().max(requested);
+        // Polls that were under way together fail together: they count as one.
+        let wait = match self.failed.is_some_and(|failed| sent < failed) {
+            true => self.next.saturating_duration_since(Instant::now()).max(requested),
+            false => self.errors.next_delay().max(requested),
+        };
+        self.failed = Some(Instant::now());
+        self.leased = false;
         // Held: the end of a lease says nothing about whether the server answers polls again.
         self.set(wait, true);
         wait
     }
 
+    /// The server has answered a poll, whatever it said.
+    fn answered(&mut self) {
+        self.errors.reset();
+        self.failed = None;
+        self.leased = false;
+    }
+
     /// A capability has gone: DDS is told at once, and hears of it within a moment.
     pub(super) fn withdrawn(&mut self) {
-        self.next = self.next.max(Instant::now() + WITHDRAWN_WAIT);
-        self.hold = true;
+        let wait = self.next.max(Instant::now() + WITHDRAWN_WAIT) - Instant::now();
+        self.set(wait, true);
     }
 
     /// No request was sent: what a task may need is not there. If leases are worked on here, the end of one may bring
@@ -113,6 +147,7 @@ impl PollPacing {
     /// A lease ended after its runner had worked: the next poll is due at once, unless polls fail.
     pub(super) fn progress(&mut self) {
         self.fruitless.reset();
+        self.got_nowhere = false;
         if !self.hold {
             self.next = Instant::now();
         }
@@ -121,16 +156,18 @@ impl PollPacing {
     /// A lease got nowhere: it could not be started, was cancelled already, can't be read or was lost. The
     /// next may be the same one, so the waits grow. Returns the wait.
     pub(super) fn no_progress(&mut self) -> Duration {
+        self.got_nowhere = true;
         let wait = self.fruitless.next_delay();
         // Never brought forward: a back-off after failed polls may be the longer wait.
-        self.next = self.next.max(Instant::now() + wait);
+        let longest = wait.max(self.next.saturating_duration_since(Instant::now()));
         // Held: the end of another lease must not lead straight back to the task that got nowhere.
-        self.hold = true;
+        self.set(longest, true);
         wait
     }
 
     fn set(&mut self, wait: Duration, hold: bool) {
-        self.next = Instant::now() + wait;
+        self.set = Instant::now();
+        self.next = self.set + wait;
         self.hold = hold;
     }
 }
@@ -175,14 +212,18 @@ mod tests {
     async fn errors_back_off_and_a_good_answer_forgives() {
         let mut pacing = pacing();
         for longest in [2, 4, 8, 16, 30, 30] {
-            assert!(pacing.failed(None) <= longest * SECOND);
+            assert!(pacing.failed(Instant::now(), None) <= longest * SECOND);
         }
         assert!(wait(&pacing) >= 15 * SECOND);
-        pacing.leased();
+        pacing.leased(Instant::now());
         assert_eq!(wait(&pacing), Duration::ZERO);
-        assert!(pacing.failed(None) <= 2 * SECOND, "the count starts over");
-        assert_eq!(pacing.failed(Some(77 * SECOND)), 77 * SECOND, "the server's Retry-After counts");
-        assert_eq!(pacing.failed(Some(99_999 * SECOND)), MAX_RETRY_AFTER, "within reason");
+        assert!(pacing.failed(Instant::now(), None) <= 2 * SECOND, "the count starts over");
+        assert_eq!(
+            pacing.failed(Instant::now(), Some(77 * SECOND)),
+            77 * SECOND,
+            "the server's Retry-After counts"
+        );
+        assert_eq!(pacing.failed(Instant::now(), Some(99_999 * SECOND)), MAX_RETRY_AFTER, "within reason");
     }
 
     #[tokio::test(start_paused = true)]
@@ -192,7 +233,7 @@ mod tests {
         assert_eq!(wait(&pacing), 30 * SECOND);
         pacing.progress();
         assert_eq!(wait(&pacing), Duration::ZERO);
-        let back_off = pacing.failed(None);
+        let back_off = pacing.failed(Instant::now(), None);
         pacing.progress();
         assert_eq!(wait(&pacing), back_off);
     }
@@ -205,7 +246,7 @@ mod tests {
             pacing.progress();
             assert!(wait(&pacing) >= low * SECOND && wait(&pacing) <= high * SECOND);
         }
-        pacing.leased();
+        pacing.leased(Instant::now());
         assert_eq!(wait(&pacing), Duration::ZERO);
     }
 
@@ -213,12 +254,53 @@ mod tests {
     async fn leases_that_get_nowhere_slow_the_node_down_more_and_more() {
         let mut pacing = pacing();
         for (low, high) in [(1, 2), (2, 4), (4, 8)] {
-            pacing.leased();
+            pacing.leased(Instant::now());
             pacing.no_progress();
             assert!(wait(&pacing) >= low * SECOND && wait(&pacing) <= high * SECOND);
         }
         pacing.progress();
-        pacing.leased();
+        pacing.leased(Instant::now());
         assert!(pacing.no_progress() <= 2 * SECOND, "work that was done forgives");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn polls_that_were_under_way_together_fail_as_one() {
+        let mut pacing = pacing();
+        let sent = Instant::now();
+        tokio::time::advance(SECOND).await;
+        let first = pacing.failed(sent, None);
+        for _ in 0..3 {
+            assert_eq!(pacing.failed(sent, None), first);
+        }
+        assert_eq!(pacing.failed(sent, Some(9 * SECOND)), 9 * SECOND, "the server's Retry-After counts");
+        tokio::time::advance(9 * SECOND).await;
+        let later = pacing.failed(Instant::now(), None);
+        assert!(later >= 2 * SECOND && later <= 4 * SECOND, "the second in a row, not {later:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn leases_flow_while_they_are_worked_on() {
+        let mut pacing = pacing();
+        assert!(!pacing.flows(), "nothing is known yet");
+        let sent = Instant::now();
+        pacing.leased(sent);
+        assert!(pacing.flows());
+        pacing.no_work();
+        assert!(!pacing.flows());
+        pacing.leased(sent);
+        pacing.failed(sent, None);
+        assert!(!pacing.flows());
+        pacing.leased(Instant::now());
+        assert!(pacing.flows());
+        tokio::time::advance(SECOND).await;
+        pacing.no_progress();
+        assert!(!pacing.flows());
+        let held = wait(&pacing);
+        pacing.leased(sent);
+        assert_eq!(wait(&pacing), held, "asked for before a lease got nowhere");
+        assert!(!pacing.flows(), "not before one gets on");
+        pacing.progress();
+        assert!(pacing.flows());
+        assert_eq!(wait(&pacing), held);
     }
 }

@@ -10,7 +10,7 @@ use crate::dms::LeaseAnswer;
 use crate::millis::millis;
 use crate::shutdown::Shutdown;
 use crate::worker::active::ActiveLeases;
-use crate::worker::poll::{Poll, PollAnswer, PollResult};
+use crate::worker::polls::{PollAnswer, PollResult, Polls};
 use crate::worker::settings::WorkerSettings;
 
 /// How long a request for work may hold up the end of an idle node. Dropped, the request might leave a
@@ -45,7 +45,7 @@ impl StopPlan {
 /// and at once when the node is killed.
 pub(super) async fn stop(
     active: &mut ActiveLeases,
-    poll: &mut Poll,
+    polls: &mut Polls,
     settings: &WorkerSettings,
     shutdown: &Shutdown,
 ) {
@@ -58,14 +58,14 @@ pub(super) async fn stop(
         "stopping: no more leases are taken"
     );
     let poll_end = (began + POLL_TIMEOUT).min(plan.end);
-    while !active.is_empty() || poll.is_under_way() {
+    while !active.is_empty() || !polls.is_empty() {
         tokio::select! {
             biased;
             // First: a second signal ends the node in any state, whatever else is ready.
             () = shutdown.killed().cancelled() => break,
             // How it ended is in the records already, and no further poll depends on it.
             Some(_) = active.next_end() => {}
-            result = poll.answer() => release(active, result),
+            result = polls.answer() => release(active, result),
             // The condition makes it happen once: a moment that has passed would be ready in every round.
             () = sleep_until(plan.release), if !active.are_released() => {
                 if !active.is_empty() {
@@ -73,9 +73,9 @@ pub(super) async fn stop(
                 }
                 active.release_all(plan.end);
             }
-            () = sleep_until(poll_end), if poll.is_under_way() && active.is_empty() => {
+            () = sleep_until(poll_end), if !polls.is_empty() && active.is_empty() => {
                 warn!("a request for work was not answered in time; it may have left a lease behind");
-                poll.abort();
+                polls.abort();
             }
             () = sleep_until(plan.end) => break,
         }

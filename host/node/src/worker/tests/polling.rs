@@ -38,6 +38,23 @@ async fn after_work_the_next_lease_is_asked_for_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn while_work_flows_several_requests_are_under_way_and_never_more_than_free_workers() {
+    for (max_concurrency, together) in [(1, 1), (2, 2), (8, 4)] {
+        let fixture = LeaseFixture::new(|_| async { Ok(()) }).await;
+        // The first is alone: nobody knows yet that there is more.
+        for _ in 0..1 + 10 * together {
+            fixture.server.on_lease(SECOND, work());
+        }
+        let settings = WorkerSettings { max_concurrency, ..WorkerSettings::default() };
+        let running = RunningWorker::start(fixture, settings);
+        running.fixture.server.saw("complete", 1 + 10 * together).await;
+        let took = running.began.elapsed();
+        assert!((11 * SECOND..12 * SECOND).contains(&took), "{max_concurrency} workers: {took:?}");
+        running.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn never_more_leases_than_workers() {
     let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let seen = most.clone();

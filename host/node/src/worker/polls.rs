@@ -1,19 +1,20 @@
-//! A request for work under way.
+//! The requests for work that are under way.
 
 use std::sync::Arc;
 
-use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::time::Instant;
 
 use crate::admission::{Admit, Promise, Refusal};
 use crate::dms::{JobServer, JobServerError, LeaseAnswer};
 use crate::shutdown::Shutdown;
 
-/// At most one request for work. A request that was sent is never dropped while the node runs: it might
-/// leave a lease behind that nobody works on (protocol 3.2).
+/// Requests for work. One that was sent is never dropped while the node runs: it might leave a lease behind that nobody
+/// works on (protocol 3.2).
 #[derive(Default)]
-pub(super) struct Poll(Option<BoxFuture<'static, PollResult>>);
+pub(super) struct Polls(FuturesUnordered<BoxFuture<'static, PollResult>>);
 
 /// What became of a request for work.
 pub(super) enum PollResult {
@@ -32,9 +33,14 @@ pub(super) struct PollAnswer {
     pub(super) promise: Promise,
 }
 
-impl Poll {
-    pub(super) fn is_under_way(&self) -> bool {
-        self.0.is_some()
+impl Polls {
+    /// How many requests are under way.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Sends a request if the node has what a task may need, and still takes leases when that is known.
@@ -56,23 +62,19 @@ impl Poll {
             let sent = Instant::now();
             PollResult::Answered(PollAnswer { sent, answer: server.request_lease().await, promise })
         };
-        self.0 = Some(request.boxed());
+        self.0.push(request.boxed());
     }
 
-    /// Waits for the answer of the request that is under way; forever if there is none. Dropping the wait
-    /// does not drop the request.
+    /// Waits for the next answer; forever if no request is under way. Dropping the wait drops no request.
     pub(super) async fn answer(&mut self) -> PollResult {
-        let result = match &mut self.0 {
-            Some(request) => request.await,
+        match self.0.next().await {
+            Some(result) => result,
             None => std::future::pending().await,
-        };
-        // Only now: a wait that is dropped before the answer must leave the request where it is.
-        self.0 = None;
-        result
+        }
     }
 
-    /// Drops the request that is under way.
+    /// Drops the requests that are under way.
     pub(super) fn abort(&mut self) {
-        self.0 = None;
+        self.0.clear();
     }
 }
