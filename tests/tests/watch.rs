@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -61,6 +62,10 @@ impl Project {
     }
 
     fn watch(&self, args: &[&str]) -> NodeProcess {
+        self.watch_in("project", &[&["--build", "sh build.sh"], args].concat())
+    }
+
+    fn watch_in(&self, folder: &str, args: &[&str]) -> NodeProcess {
         let path = |path: &str| self.at(path).display().to_string();
         let variables: BTreeMap<String, String> = [
             ("PATH", std::env::var("PATH").expect("a path")),
@@ -69,8 +74,8 @@ impl Project {
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into();
-        let project = path("project");
-        let mut all = vec!["plugin", "watch", &project, "--build", "sh build.sh"];
+        let project = path(folder);
+        let mut all = vec!["plugin", "watch", &project];
         all.extend(args);
         NodeProcess::start(&node_binary(), &all, &variables)
     }
@@ -212,6 +217,72 @@ async fn good_versions_go_into_a_folder_whose_policies_are_the_operators() {
         fs::read_dir(&into).expect("the folder").map(|entry| entry.expect("an entry").file_name()).collect();
     names.sort();
     assert_eq!(names, ["made.toml", "made.wasm"]);
+    node.signal("INT").await;
+    assert_eq!(node.wait().await, 0, "{}", node.log());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_command_its_tools_and_the_folder_may_change_while_it_watches() {
+    let project = Project::new();
+    // Where no path of PATH can lead.
+    let dir = project.at("with:colon");
+    let tools = dir.join("node_modules/.bin");
+    let tool = |is_there: bool| {
+        if !is_there {
+            return fs::remove_dir_all(dir.join("node_modules")).expect("it was there");
+        }
+        fs::create_dir_all(&tools).expect("a folder");
+        let copy = "#!/bin/sh\ncp \"$COMPONENTS/$1.wasm\" made.wasm.new && mv made.wasm.new made.wasm\n";
+        fs::write(tools.join("tool"), copy).expect("the tool");
+        fs::set_permissions(tools.join("tool"), fs::Permissions::from_mode(0o755)).expect("it can be run");
+    };
+    let package = |word: &str| {
+        let text = format!(r#"{{"scripts": {{"build": "tool {word}"}}}}"#);
+        fs::write(dir.join(".package.new"), text).expect("a file");
+        fs::rename(dir.join(".package.new"), dir.join("package.json")).expect("saved");
+    };
+    tool(true);
+    package("one");
+    let mut node = project.watch_in("with:colon", &[]);
+    node.wait_for_log("live: made 1.0.1000001 #1").await;
+    package("two");
+    node.wait_for_log("tool two` from now on").await;
+    node.wait_for_log("live: made 1.0.1000002 #2").await;
+
+    tool(false);
+    package("one");
+    node.wait_for_log("there is no node_modules in").await;
+    node.wait_for_log("its tools come with: npm ci").await;
+    node.wait_for_log("made 1.0.1000002 #2 stays live").await;
+
+    tool(true);
+    fs::rename(&dir, project.at("away")).expect("renamed");
+    node.wait_for_log("any more; it is built when it is there again").await;
+    fs::rename(project.at("away"), &dir).expect("renamed");
+    node.wait_for_log("live: made 1.0.1000001 #3").await;
+    node.signal("INT").await;
+    assert_eq!(node.wait().await, 0, "{}", node.log());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tool_that_is_missing_is_named_with_what_brings_it() {
+    let project = Project::new();
+    fs::create_dir(project.at("python")).expect("a folder");
+    fs::write(project.at("python/app.py"), "").expect("a source");
+    let mut node = project.watch_in("python", &[]);
+    node.wait_for_log("the build did not start: there is no program componentize-py").await;
+    node.wait_for_log("pip install -r requirements.txt").await;
+    node.wait_for_log("nothing is live yet").await;
+
+    // It comes, and is found by the next round.
+    let tools = project.at("python/.venv/bin");
+    fs::create_dir_all(&tools).expect("a folder");
+    let tool = tools.join("componentize-py");
+    fs::write(&tool, "#!/bin/sh\nfor last; do :; done; cp \"$COMPONENTS/one.wasm\" \"$last\"\n")
+        .expect("a tool");
+    fs::set_permissions(&tool, fs::Permissions::from_mode(0o755)).expect("it can be run");
+    fs::write(project.at("python/app.py"), "# saved").expect("a source");
+    node.wait_for_log("live: python 1.0.1000001 #1").await;
     node.signal("INT").await;
     assert_eq!(node.wait().await, 0, "{}", node.log());
 }

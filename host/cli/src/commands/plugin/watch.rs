@@ -2,6 +2,7 @@
 
 mod build;
 mod changes;
+mod dep_info;
 #[cfg(feature = "devnet")]
 mod network;
 mod place;
@@ -27,7 +28,7 @@ use tokio_util::task::AbortOnDropHandle;
 #[cfg(feature = "devnet")]
 use self::network::LocalNetwork;
 use self::place::Place;
-use self::project::Project;
+use self::project::Asked;
 use self::rounds::Rounds;
 use self::sources::Sources;
 use crate::output::out;
@@ -39,8 +40,8 @@ pub(crate) struct WatchArgs {
     /// Folder of the project.
     #[arg(value_name = "DIR", default_value = ".")]
     dir: PathBuf,
-    /// Command that builds it, for the shell, in the project's folder. Default: what its kind says: `cargo build` for the
-    /// release, the script `build` of package.json, `make`, or componentize-py.
+    /// Command that builds it, for the shell, in the project's folder. Default: what its kind says: `cargo build`, as for a
+    /// release but without link-time optimisation, the script `build` of package.json, `make`, or componentize-py.
     #[arg(long, value_name = "COMMAND")]
     build: Option<String>,
     /// The component that the build makes, relative to the project. Default: what Cargo says, or the only .wasm file.
@@ -103,8 +104,13 @@ pub(crate) async fn run(args: WatchArgs) -> Result<ExitCode> {
         ..LogSettings::default()
     })?;
     let environment = args.settings.environment()?;
-    let project = Project::find(&args.dir, args.build.as_deref(), args.component.as_deref())?;
-    let sources = Sources::new(&project.dir, &args.ignore).context("--ignore")?;
+    let mut asked =
+        Asked { dir: args.dir.clone(), build: args.build.clone(), component: args.component.clone() };
+    let project = asked.find()?;
+    // Another folder that a link leads to later is another project.
+    asked.dir.clone_from(&project.dir);
+    let sources =
+        Sources::new(&project.dir, &project.dir.join(&args.cases), &args.ignore).context("--ignore")?;
     // Of its own: what is compiled in haste is not for other nodes.
     let cache = tempfile::tempdir().context("making a folder for compiled runners")?;
     let mut settings = Config::loading(&environment)?;
@@ -114,7 +120,7 @@ pub(crate) async fn run(args: WatchArgs) -> Result<ExitCode> {
     let place = place(&args, cache.path(), &environment, &shutdown).await?;
     let (dir, how) = (project.dir.display().to_string(), &project.build.shown);
     out!("Watching {}; it is built by `{}`.", escaped(&dir), escaped(how));
-    let mut rounds = Rounds::new(project, loader, place, args.cases, args.filter);
+    let mut rounds = Rounds::new(asked, project, loader, place, args.cases, args.filter);
     let ended = rounds.run(sources, &shutdown).await;
     // Whatever has ended it, the node is asked to end before it is waited for.
     shutdown.stop();

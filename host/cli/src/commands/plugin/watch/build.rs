@@ -1,6 +1,6 @@
 //! One run of a project's build command, which ends with all that it has started.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
@@ -27,6 +27,8 @@ pub(super) enum Built {
     /// It says that it succeeded, and where the component is if it is Cargo.
     Succeeded(Option<PathBuf>),
     Failed(ExitStatus),
+    /// There is no such program.
+    NoProgram,
     Cancelled,
 }
 
@@ -40,7 +42,7 @@ pub(super) async fn build(project: &Project, cancel: &CancellationToken) -> Resu
     // Before it is started: its end must not be missed.
     let mut ended = signal(SignalKind::child()).context("listening to the end of the build")?;
     let output = || io::stderr().as_fd().try_clone_to_owned().map(Stdio::from);
-    let mut child = Command::new(&build.program)
+    let started = Command::new(&build.program)
         .args(&build.arguments)
         .envs(build.variables.iter().map(|(name, value)| (name, value)))
         .current_dir(&project.dir)
@@ -49,8 +51,14 @@ pub(super) async fn build(project: &Project, cancel: &CancellationToken) -> Resu
         .stderr(output()?)
         // A group of its own: it is ended as a whole, and a terminal's Ctrl-C is ours to pass on.
         .process_group(0)
-        .spawn()
-        .with_context(|| format!("starting the build, `{}`", build.shown))?;
+        .spawn();
+    let mut child = match started {
+        Ok(child) => child,
+        Err(error) if error.kind() == ErrorKind::NotFound && project.dir.is_dir() => {
+            return Ok(Built::NoProgram);
+        }
+        Err(error) => return Err(error).with_context(|| format!("starting the build, `{}`", build.shown)),
+    };
     let group = Group::of(&child);
     let listening =
         child.stdout.take().map(|pipe| tokio::spawn(component_of(pipe, project.dir.join("Cargo.toml"))));

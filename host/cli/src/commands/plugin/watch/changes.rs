@@ -16,8 +16,9 @@ use tokio::time::{Instant, timeout};
 use super::sources::{Counts, Snapshot, Sources};
 use crate::output::tell;
 
-/// How long nothing must happen before the sources are looked at: editors save by several steps.
-const QUIET: Duration = Duration::from_millis(40);
+/// How long nothing must happen before the sources are looked at: editors save by several steps. Short, since somebody waits;
+/// a step that comes later ends the round that has begun.
+const QUIET: Duration = Duration::from_millis(20);
 /// They are looked at after this time even if something goes on happening.
 const LONGEST_UNREST: Duration = Duration::from_secs(1);
 /// How often they are looked at when nothing is heard: the system's notifications can get lost, and some file systems have
@@ -85,6 +86,24 @@ impl Changes {
             // Heard or not, the next look tells.
             let _ = timeout(RESCAN_INTERVAL, self.changed.notified()).await;
         }
+    }
+
+    /// Watches these files too, which the build has read outside of the project, from now on and in place of those before;
+    /// `now` gets them as they are.
+    ///
+    /// # Errors
+    /// When the sources can't be looked at.
+    pub(super) async fn watch_outside(
+        &mut self,
+        files: BTreeSet<PathBuf>,
+        now: &mut Snapshot,
+    ) -> io::Result<()> {
+        let is_new = self.sources.lock().unwrap_or_else(PoisonError::into_inner).set_outside(files);
+        if is_new {
+            let seen = self.look().await?;
+            now.take_outside(&seen);
+        }
+        Ok(())
     }
 
     /// Waits until nothing has happened for a moment.

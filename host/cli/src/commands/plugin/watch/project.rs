@@ -1,6 +1,6 @@
 //! What kind of project a folder is, how it is built, and where its component is then.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +16,27 @@ const NAMED: usize = 8;
 /// How much of a name is shown, in bytes.
 const SHOWN_BYTES: usize = 400;
 
+/// The folder that is watched, and what its author has said of it. It is asked before each build: `package.json` changes, and a
+/// tool that was missing is installed.
+#[derive(Debug, Clone)]
+pub(super) struct Asked {
+    pub(super) dir: PathBuf,
+    /// A line for the shell in place of the command of the project's kind.
+    pub(super) build: Option<String>,
+    /// The file that a build makes, relative to the folder.
+    pub(super) component: Option<PathBuf>,
+}
+
+impl Asked {
+    /// What the folder is now. Blocks.
+    ///
+    /// # Errors
+    /// As [`Project::find`].
+    pub(super) fn find(&self) -> Result<Project> {
+        Project::find(&self.dir, self.build.as_deref(), self.component.as_deref())
+    }
+}
+
 /// A folder with a runner that is written.
 #[derive(Debug)]
 pub(super) struct Project {
@@ -25,6 +46,8 @@ pub(super) struct Project {
     component: ComponentPlace,
     /// What a fresh project lacks, by a path in it, and what helps: told when a build fails.
     lacks: Option<(&'static str, &'static str)>,
+    /// Whether the program of the build is what would be lacking: once it has started, nothing is.
+    is_tool: bool,
 }
 
 /// The program that builds a project; its working directory is the project's folder.
@@ -86,20 +109,26 @@ impl Project {
     }
 
     fn built_by(dir: &Path, build: BuildCommand) -> Self {
-        Self { dir: dir.to_owned(), build, component: ComponentPlace::Only, lacks: None }
+        Self { dir: dir.to_owned(), build, component: ComponentPlace::Only, lacks: None, is_tool: false }
     }
 
+    /// As a release but without link-time optimisation, which takes most of the time of a build that follows a small change.
     fn of_cargo(dir: &Path) -> Self {
-        let shown = "cargo build --release --target wasm32-wasip2";
+        let shown = "cargo build --target wasm32-wasip2, as --release but without link-time optimisation";
         let arguments = [
             "build",
-            "--release",
             "--target",
             "wasm32-wasip2",
             "--message-format",
             "json-render-diagnostics",
+            "--profile",
+            "watch",
         ];
         let mut build = command("cargo", &arguments, shown);
+        // A profile of its own: a release that was built stays as it is.
+        for setting in ["inherits = \"release\"", "lto = false", "incremental = true", "codegen-units = 16"] {
+            build.arguments.extend(["--config".into(), format!("profile.watch.{setting}").into()]);
+        }
         build.is_cargo = true;
         Self { component: ComponentPlace::Said, ..Self::built_by(dir, build) }
     }
@@ -117,9 +146,7 @@ impl Project {
             true => command("npm", &["run", "build"], "npm run build"),
             false => {
                 let mut build = shell(line, &format!("script `build` of package.json: {line}"));
-                let mut places = vec![dir.join("node_modules/.bin")];
-                places.extend(std::env::var_os("PATH").iter().flat_map(std::env::split_paths));
-                build.variables.push(("PATH", std::env::join_paths(places).unwrap_or_default()));
+                build.variables.push(("PATH", with_tools_of(dir, std::env::var_os("PATH").as_deref())));
                 build
             }
         };
@@ -139,7 +166,8 @@ impl Project {
         let build = BuildCommand { program, arguments, variables: Vec::new(), is_cargo: false, shown };
         Self {
             component: ComponentPlace::At(file),
-            lacks: Some((".venv", VENV)),
+            lacks: Some((".venv/bin/componentize-py", VENV)),
+            is_tool: true,
             ..Self::built_by(dir, build)
         }
     }
@@ -158,13 +186,27 @@ impl Project {
         }
     }
 
-    /// What a build that failed may lack, and what helps.
-    pub(super) fn hint(&self) -> Option<String> {
-        let (path, cure) = self.lacks?;
+    /// What a build that failed, or whose program was not even `started`, may lack, and what helps.
+    pub(super) fn hint(&self, started: bool) -> Option<String> {
+        let (path, cure) = self.lacks.filter(|_| !(started && self.is_tool))?;
         let is_missing = !self.dir.join(path).exists();
         is_missing
             .then(|| format!("there is no {path} in {}; its tools come with: {cure}", self.dir.display()))
     }
+}
+
+/// `PATH` of the scripts of a package: its own tools come first.
+fn with_tools_of(dir: &Path, path: Option<&OsStr>) -> OsString {
+    let mut own = dir.join("node_modules/.bin").into_os_string();
+    if own.as_encoded_bytes().contains(&b':') {
+        // Such a path can't stand there. The script begins in the folder.
+        own = "node_modules/.bin".into();
+    }
+    if let Some(path) = path.filter(|path| !path.is_empty()) {
+        own.push(":");
+        own.push(path);
+    }
+    own
 }
 
 /// What brings the tools of projects that have them in `requirements.txt`.
@@ -234,7 +276,11 @@ mod tests {
         let with_script = r#"{"scripts": {"build": "componentize-qjs --output x.wasm"}}"#;
         let with_hook = r#"{"scripts": {"build": "x", "prebuild": "y"}}"#;
         for (files, program, shown) in [
-            (&[("Cargo.toml", ""), ("Makefile", "")][..], "cargo", "cargo build --release"),
+            (
+                &[("Cargo.toml", ""), ("Makefile", "")][..],
+                "cargo",
+                "cargo build --target wasm32-wasip2, as --release",
+            ),
             (&[("package.json", with_script)], "sh", "script `build` of package.json: componentize-qjs"),
             (&[("package.json", with_hook)], "npm", "npm run build"),
             (&[("Makefile", ""), ("app.py", "")], "make", "make"),
@@ -264,6 +310,33 @@ mod tests {
         assert!(refusal(&project).contains("(a.wasm, b.wasm)"), "{}", refusal(&project));
         let named = Project::find(dir.path(), None, Some(Path::new("b.wasm"))).unwrap();
         assert_eq!(named.component(None).unwrap(), project.dir.join("b.wasm"));
-        assert!(project.hint().unwrap().contains("pip install"));
+        assert!(project.hint(true).unwrap().contains("pip install"));
+    }
+
+    #[test]
+    fn what_is_lacking_is_looked_for_before_each_build() {
+        let dir = folder(&[("app.py", "")]);
+        let asked = Asked { dir: dir.path().to_owned(), build: None, component: None };
+        let project = asked.find().unwrap();
+        assert!(
+            project.hint(false).unwrap().contains("no .venv/bin/componentize-py"),
+            "{:?}",
+            project.hint(false)
+        );
+        assert_eq!(project.hint(true), None, "it is elsewhere then");
+        std::fs::create_dir_all(dir.path().join(".venv/bin")).unwrap();
+        std::fs::write(dir.path().join(".venv/bin/componentize-py"), "").unwrap();
+        let project = asked.find().unwrap();
+        assert_eq!(project.build.program, project.dir.join(".venv/bin/componentize-py"));
+        assert_eq!(project.hint(false), None);
+    }
+
+    #[test]
+    fn tools_of_a_package_are_found_whatever_its_folder_is_called() {
+        let path = |dir: &str, path: Option<&str>| with_tools_of(Path::new(dir), path.map(OsStr::new));
+        assert_eq!(path("/a/b", Some("/usr/bin:/bin")), "/a/b/node_modules/.bin:/usr/bin:/bin");
+        assert_eq!(path("/a:b", Some("/bin")), "node_modules/.bin:/bin");
+        assert_eq!(path("/a", None), "/a/node_modules/.bin");
+        assert_eq!(path("/a", Some("")), "/a/node_modules/.bin");
     }
 }

@@ -1,5 +1,6 @@
 //! The rounds of a watch: build, load, try, let it serve. One that is outdated is given up for the next.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,8 +17,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::build::{Built, build};
 use super::changes::Changes;
+use super::dep_info::files_of;
 use super::place::Place;
-use super::project::Project;
+use super::project::{Asked, Project};
 use super::sources::{Counts, Sources};
 use super::staged::Staged;
 use crate::commands::plugin::cases::{HowToRun, run_all, sum_up};
@@ -33,6 +35,8 @@ const SUSPICIOUS: u32 = 3;
 
 /// What the rounds share.
 pub(super) struct Rounds {
+    asked: Asked,
+    /// What the folder was when it was looked at last.
     project: Project,
     loader: Loader,
     place: Place,
@@ -40,6 +44,8 @@ pub(super) struct Rounds {
     filter: Option<String>,
     /// What serves, if something does.
     live: Option<Live>,
+    /// The files that the last build has read, as far as it says so.
+    read: BTreeSet<PathBuf>,
 }
 
 /// The last good version.
@@ -59,6 +65,7 @@ enum Tried {
 
 impl Rounds {
     pub(super) fn new(
+        asked: Asked,
         project: Project,
         loader: Loader,
         place: Place,
@@ -66,7 +73,7 @@ impl Rounds {
         filter: Option<String>,
     ) -> Self {
         let cases = project.dir.join(cases);
-        Self { project, loader, place, cases, filter, live: None }
+        Self { asked, project, loader, place, cases, filter, live: None, read: BTreeSet::new() }
     }
 
     /// Goes round until somebody ends it.
@@ -81,7 +88,12 @@ impl Rounds {
         let (mut noticed, mut meanwhile) = (None, Meanwhile::default());
         loop {
             let cancel = stop.child_token();
-            let ended = {
+            let ended = if now.is_gone {
+                let dir = self.project.dir.display().to_string();
+                tell!("there is no folder {} any more; it is built when it is there again", escaped(&dir));
+                self.tell_what_is_live();
+                None
+            } else {
                 let mut round = std::pin::pin!(self.round(&cancel, noticed));
                 tokio::select! {
                     () = &mut round => None,
@@ -95,6 +107,7 @@ impl Rounds {
             if stop.is_cancelled() {
                 return Ok(());
             }
+            changes.watch_outside(self.read.clone(), &mut now).await.with_context(|| looking.clone())?;
             let is_outdated = ended.is_some();
             let (next, at) = match ended {
                 Some(changed) => changed,
@@ -104,9 +117,11 @@ impl Rounds {
                 },
             }
             .with_context(|| looking.clone())?;
-            let changed = now.differences(&next, Counts::All);
-            out!("\n{} {}", named(&changed), if is_outdated { "changed meanwhile" } else { "changed" });
-            meanwhile.note(is_outdated, &changed);
+            if !next.is_gone {
+                let changed = now.differences(&next, Counts::All);
+                out!("\n{} {}", named(&changed), if is_outdated { "changed meanwhile" } else { "changed" });
+                meanwhile.note(is_outdated, &changed);
+            }
             (now, noticed) = (next, Some(at));
         }
     }
@@ -135,33 +150,62 @@ impl Rounds {
             if let Some(error) = error {
                 tell!("error: {error:#}");
             }
-            match &self.live {
-                Some(live) => out!("{} stays live", live.label),
-                None => out!("nothing is live yet"),
-            }
+            self.tell_what_is_live();
         }
     }
 
-    async fn build_and_try(&self, cancel: &CancellationToken) -> Result<Tried> {
+    fn tell_what_is_live(&self) {
+        match &self.live {
+            Some(live) => out!("{} stays live", live.label),
+            None => out!("nothing is live yet"),
+        }
+    }
+
+    async fn build_and_try(&mut self, cancel: &CancellationToken) -> Result<Tried> {
         let began = Instant::now();
-        let said = match build(&self.project, cancel).await? {
+        self.look_at_the_project().await?;
+        let (project, hint) = (&self.project, |started| {
+            if let Some(hint) = self.project.hint(started) {
+                tell!("{}", escaped(&hint));
+            }
+        });
+        let said = match build(project, cancel).await? {
             Built::Succeeded(said) => said,
             Built::Cancelled => return Ok(Tried::GivenUp),
             Built::Failed(status) => {
                 tell!("the build failed ({status})");
-                if let Some(hint) = self.project.hint() {
-                    tell!("{}", escaped(&hint));
-                }
+                hint(true);
+                return Ok(Tried::Bad);
+            }
+            Built::NoProgram => {
+                let program = project.build.program.to_string_lossy();
+                tell!("the build did not start: there is no program {}", one_line(&program, SHOWN_BYTES));
+                hint(false);
                 return Ok(Tried::Bad);
             }
         };
         out!("built in {}", seconds(began.elapsed()));
+        if let Some(component) = said.clone() {
+            self.read =
+                spawn_blocking(move || files_of(&component)).await.context("looking at what was read")?;
+        }
         // Given up wherever it is: dropping it ends the compiler and the runs.
         tokio::select! {
             biased;
             () = cancel.cancelled() => Ok(Tried::GivenUp),
             tried = self.try_out(said) => tried,
         }
+    }
+
+    /// How it is built may have changed, and tools may have come.
+    async fn look_at_the_project(&mut self) -> Result<()> {
+        let asked = self.asked.clone();
+        let project = spawn_blocking(move || asked.find()).await.context("looking at the project")??;
+        if project.build.shown != self.project.build.shown {
+            out!("it is built by `{}` from now on", escaped(&project.build.shown));
+        }
+        self.project = project;
+        Ok(())
     }
 
     /// Loads what was built, and runs the cases.

@@ -1,7 +1,8 @@
 //! The files of a project that are written by people: what makes a build outdated when it changes.
 //!
 //! What `.gitignore` names is not among them, nor are hidden files, components, and the folders that toolchains put what they
-//! make into. A file counts by its contents: a build that writes one anew with what it had before has changed nothing.
+//! make into. A file counts by its contents: a build that writes one anew with what it had before has changed nothing. Links
+//! are followed, to files and folders, and what a build says that it has read elsewhere counts as well.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Metadata;
@@ -25,7 +26,11 @@ const MADE: [&str; 5] = ["target", "node_modules", "build", "dist", "__pycache__
 #[derive(Debug)]
 pub(super) struct Sources {
     dir: PathBuf,
+    /// The folder of the cases, if it lies elsewhere.
+    cases: Option<PathBuf>,
     ignored: Override,
+    /// Files elsewhere that the last build has read.
+    outside: BTreeSet<PathBuf>,
     /// What was read of each file, so that only what has changed is read again.
     known: BTreeMap<PathBuf, (Stamp, u64)>,
 }
@@ -33,10 +38,12 @@ pub(super) struct Sources {
 /// The sources at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Snapshot {
-    /// A hash of the contents of each, by its path in the project.
+    /// A hash of the contents of each, by its path in the project, or its whole path if it lies elsewhere.
     files: BTreeMap<PathBuf, u64>,
     /// The folders that they lie in.
     pub(super) folders: BTreeSet<PathBuf>,
+    /// Whether the project's folder itself is not there.
+    pub(super) is_gone: bool,
 }
 
 /// Which differences count.
@@ -69,16 +76,33 @@ impl Stamp {
 }
 
 impl Sources {
-    /// The sources of a folder, without what these patterns (as in `.gitignore`) name.
+    /// The sources of a folder and the cases, which may lie elsewhere, without what these patterns (as in `.gitignore`) name.
     ///
     /// # Errors
     /// When a pattern is wrong.
-    pub(super) fn new(dir: &Path, ignored: &[String]) -> Result<Self, ignore::Error> {
+    pub(super) fn new(dir: &Path, cases: &Path, ignored: &[String]) -> Result<Self, ignore::Error> {
         let mut overrides = OverrideBuilder::new(dir);
         for pattern in ignored.iter().map(String::as_str).chain(["*.wasm", "*~", "\\#*\\#"]) {
             overrides.add(&format!("!{pattern}"))?;
         }
-        Ok(Self { dir: dir.to_owned(), ignored: overrides.build()?, known: BTreeMap::new() })
+        // Not there yet, or not at all: what is made later is seen if it lies in the project.
+        let cases = cases.canonicalize().ok().filter(|cases| !cases.starts_with(dir));
+        Ok(Self {
+            dir: dir.to_owned(),
+            cases,
+            ignored: overrides.build()?,
+            outside: BTreeSet::new(),
+            known: BTreeMap::new(),
+        })
+    }
+
+    /// Names the files outside of the project that count, in place of those before. Whether one is new.
+    pub(super) fn set_outside(&mut self, files: BTreeSet<PathBuf>) -> bool {
+        let files: BTreeSet<PathBuf> =
+            files.into_iter().filter(|file| !file.starts_with(&self.dir)).take(MAX_FILES).collect();
+        let is_new = !files.is_subset(&self.outside);
+        self.outside = files;
+        is_new
     }
 
     /// Looks at them now. Reads what has changed since the last time.
@@ -89,6 +113,7 @@ impl Sources {
         let mut snapshot = Snapshot::default();
         let mut walk = WalkBuilder::new(&self.dir);
         walk.overrides(self.ignored.clone())
+            .follow_links(true)
             // A project need not be under version control.
             .require_git(false)
             .git_global(false)
@@ -99,14 +124,13 @@ impl Sources {
                 let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
                 !is_folder || entry.depth() == 0 || !MADE.iter().any(|made| entry.file_name() == *made)
             });
+        if let Some(cases) = &self.cases {
+            walk.add(cases);
+        }
         for entry in walk.build() {
             let entry = match entry {
                 Ok(entry) => entry,
-                Err(error)
-                    if error.io_error().is_some_and(|error| error.kind() == io::ErrorKind::NotFound) =>
-                {
-                    continue;
-                }
+                Err(error) if is_of_no_source(&error) => continue,
                 Err(error) => return Err(io::Error::other(error)),
             };
             let path = entry.path().to_owned();
@@ -114,23 +138,39 @@ impl Sources {
                 snapshot.folders.insert(path);
                 continue;
             }
-            if snapshot.files.len() == MAX_FILES {
-                return Err(io::Error::other(format!(
-                    "there are more than {MAX_FILES} files; leave out those of others with --ignore PATTERN or .gitignore"
-                )));
+            if entry.path_is_symlink() {
+                // What it leads to is changed there.
+                let folder = path.canonicalize().ok().and_then(|file| file.parent().map(Path::to_owned));
+                snapshot.folders.extend(folder);
             }
-            // Gone, or not to be read: a build says so, if it needs it.
-            let Ok(contents) = self.contents(&path) else { continue };
-            let path = path.strip_prefix(&self.dir).unwrap_or(&path).to_owned();
-            snapshot.files.insert(path, contents);
+            self.add(&path, &mut snapshot)?;
         }
+        for path in self.outside.clone() {
+            snapshot.folders.extend(path.parent().filter(|folder| folder.is_dir()).map(Path::to_owned));
+            self.add(&path, &mut snapshot)?;
+        }
+        snapshot.is_gone = !snapshot.folders.contains(&self.dir);
         let dir = &self.dir;
         self.known.retain(|path, _| snapshot.files.contains_key(path.strip_prefix(dir).unwrap_or(path)));
         Ok(snapshot)
     }
 
+    fn add(&mut self, path: &Path, snapshot: &mut Snapshot) -> io::Result<()> {
+        if snapshot.files.len() == MAX_FILES {
+            return Err(io::Error::other(format!(
+                "there are more than {MAX_FILES} files, with those that links lead to; leave out those of others with --ignore \
+                 PATTERN or .gitignore"
+            )));
+        }
+        // Gone, or not to be read: a build says so, if it needs it.
+        if let Ok(contents) = self.contents(path) {
+            snapshot.files.insert(path.strip_prefix(&self.dir).unwrap_or(path).to_owned(), contents);
+        }
+        Ok(())
+    }
+
     fn contents(&mut self, path: &Path) -> io::Result<u64> {
-        let found = std::fs::symlink_metadata(path)?;
+        let found = std::fs::metadata(path)?;
         let stamp = Stamp::of(&found);
         if let Some((known, contents)) = self.known.get(path)
             && *known == stamp
@@ -138,10 +178,7 @@ impl Sources {
             return Ok(*contents);
         }
         let mut hasher = DefaultHasher::new();
-        if found.is_symlink() {
-            // Where it leads is not the project's.
-            hasher.write(std::fs::read_link(path)?.as_os_str().as_encoded_bytes());
-        } else if found.is_file() && stamp.bytes <= MAX_READ {
+        if found.is_file() && stamp.bytes <= MAX_READ {
             let mut file = open_regular(path)?.take(MAX_READ);
             let mut buffer = vec![0; 64 << 10];
             loop {
@@ -160,7 +197,28 @@ impl Sources {
     }
 }
 
+/// Whether a walk can go on without what it could not look at: it is gone, somebody else's, or a link to a folder above.
+fn is_of_no_source(error: &ignore::Error) -> bool {
+    match error {
+        ignore::Error::Loop { .. } => true,
+        ignore::Error::WithPath { err, .. }
+        | ignore::Error::WithDepth { err, .. }
+        | ignore::Error::WithLineNumber { err, .. } => is_of_no_source(err),
+        ignore::Error::Io(error) => {
+            matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied)
+        }
+        _ => false,
+    }
+}
+
 impl Snapshot {
+    /// Takes those files over that lie outside of the project, as a later look has seen them.
+    pub(super) fn take_outside(&mut self, seen: &Self) {
+        self.files.retain(|path, _| path.is_relative());
+        let outside = seen.files.iter().filter(|(path, _)| path.is_absolute());
+        self.files.extend(outside.map(|(path, contents)| (path.clone(), *contents)));
+    }
+
     /// The files that differ in a later one, by their paths in the project.
     pub(super) fn differences(&self, other: &Self, counts: Counts) -> Vec<PathBuf> {
         let differs = |path: &&PathBuf| {
@@ -194,7 +252,7 @@ mod tests {
         }
         fs::write(dir.join(".gitignore"), "/out\n").unwrap();
         fs::write(dir.join("src/lib.rs"), "one").unwrap();
-        let mut sources = Sources::new(dir, &["notes".to_owned()]).unwrap();
+        let mut sources = Sources::new(dir, &dir.join("cases"), &["notes".to_owned()]).unwrap();
         for (path, counts) in [
             ("src/lib.rs", true),
             ("cases/a/inputs/new.csv", true),
@@ -228,5 +286,46 @@ mod tests {
         let folder = |dir: &Path| fs::create_dir(dir.join("src/new")).unwrap();
         assert!(differences(dir, &mut sources, folder).is_empty(), "an empty folder is no source");
         assert!(sources.look().unwrap().folders.contains(&dir.join("src/new")), "but it is watched");
+    }
+
+    #[test]
+    fn what_links_lead_to_counts_and_what_a_build_has_read_elsewhere() {
+        let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (dir, elsewhere) = (dir.path().canonicalize().unwrap(), elsewhere.path().canonicalize().unwrap());
+        for folder in ["folder", "library", "cases/a"] {
+            fs::create_dir_all(elsewhere.join(folder)).unwrap();
+        }
+        for file in ["file", "folder/deep", "library/lib.rs", "cases/a/task.json"] {
+            fs::write(elsewhere.join(file), "one").unwrap();
+        }
+        let link = |to: &Path, name: &str| std::os::unix::fs::symlink(to, dir.join(name)).unwrap();
+        link(&elsewhere.join("file"), "file");
+        link(&elsewhere.join("folder"), "folder");
+        link(&dir, "again");
+        link(Path::new("nowhere"), "broken");
+        let mut sources = Sources::new(&dir, &elsewhere.join("cases"), &[]).unwrap();
+        let library = elsewhere.join("library/lib.rs");
+        let mut before = sources.look().unwrap();
+        assert!(sources.set_outside([library.clone(), dir.join("file")].into()));
+        assert!(!sources.set_outside([library.clone()].into()), "it is known");
+        let seen = sources.look().unwrap();
+        assert_eq!(before.differences(&seen, Counts::All), [library.as_path()], "not yet");
+        before.take_outside(&seen);
+        assert!(before.differences(&seen, Counts::All).is_empty());
+        for folder in [elsewhere.clone(), dir.join("folder"), elsewhere.join("library")] {
+            assert!(seen.folders.contains(&folder), "{} is to be watched", folder.display());
+        }
+        for (file, called) in [
+            ("file", PathBuf::from("file")),
+            ("folder/deep", PathBuf::from("folder/deep")),
+            ("library/lib.rs", library),
+            ("cases/a/task.json", elsewhere.join("cases/a/task.json")),
+        ] {
+            let write = |_: &Path| fs::write(elsewhere.join(file), "two").unwrap();
+            assert_eq!(differences(&dir, &mut sources, write), [called]);
+        }
+        assert!(!sources.look().unwrap().is_gone);
+        fs::rename(&dir, elsewhere.join("moved")).unwrap();
+        assert!(sources.look().unwrap().is_gone);
     }
 }
