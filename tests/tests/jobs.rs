@@ -99,6 +99,29 @@ async fn files_go_in_the_job_is_waited_for_and_its_artifacts_come_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_with_one_name_are_the_parts_of_one_input() {
+    let scene = Scene::new().await.serving(COPY);
+    let node = scene.node();
+    let dir = tempfile::tempdir().expect("a folder");
+    for (file, contents) in [("a", "one"), ("b", "two"), ("c", "three")] {
+        std::fs::create_dir(dir.path().join(file)).expect("a folder");
+        std::fs::write(dir.path().join(file).join("points.txt"), contents).expect("a file");
+    }
+    let inputs = ["both=a/points.txt", "both=b/points.txt", "single=c/points.txt"];
+    let submit = ["submit", "--capability", COPY.capability, "--out", "results", "--input"];
+    let output = job(&scene, dir.path(), &[&submit[..], &inputs[..]].concat()).await;
+    let said = text(&output.stderr);
+    assert!(output.status.success(), "{said}\n{}", node.log());
+    for (artifact, contents) in [("0-0.bin", "one"), ("0-1.bin", "two"), ("1-0.bin", "three")] {
+        let fetched = std::fs::read_to_string(dir.path().join("results").join(artifact));
+        assert_eq!(fetched.expect("an artifact"), contents, "{artifact}\n{said}");
+    }
+    let unclear = ["submit", "--capability", COPY.capability, "--input", "a/points.txt", "b/points.txt"];
+    let unclear = text(&job(&scene, dir.path(), &unclear).await.stderr);
+    assert!(unclear.contains("two inputs have the name points.txt"), "{unclear}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_that_fails_is_told_with_its_reason_and_by_the_exit_code() {
     let scene = Scene::new().await.serving(PANIC);
     let node = scene.node();

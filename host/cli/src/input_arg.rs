@@ -1,16 +1,66 @@
-//! Files that are inputs, as arguments of commands.
+//! Files that are inputs, as arguments of commands: `--input [NAME=]FILE`, in each command the same.
 
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use posemesh_files::kind_name;
+use posemesh_text::one_line;
+
+/// How much of an argument is shown, in bytes.
+const SHOWN_BYTES: usize = 400;
+
+/// One input: a file, or several that are its parts.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Input {
+    /// What stands before `=`, or the file's name.
+    pub(crate) name: String,
+    /// At least one.
+    pub(crate) parts: Vec<PathBuf>,
+}
+
+/// Reads `[NAME=]FILE`, each: the inputs in the order given. Files with the same name before `=` are the parts of one input.
+/// What has a `/` before its first `=` is a path.
+///
+/// # Errors
+/// When a file can't be an input, a name is missing, or two inputs have the same.
+pub(crate) fn parse_inputs(arguments: &[String]) -> Result<Vec<Input>> {
+    let mut inputs: Vec<(bool, Input)> = Vec::new();
+    for argument in arguments {
+        let shown = || format!("--input {}", one_line(argument, SHOWN_BYTES));
+        let named = argument.split_once('=').filter(|(name, _)| !name.contains('/'));
+        let (name, path) = match named {
+            Some(("", _)) => {
+                bail!("{}: there is no name before `=`; a file of that name is ./{argument}", shown())
+            }
+            Some((name, path)) => (name.to_owned(), PathBuf::from(path)),
+            None => {
+                let path = PathBuf::from(argument);
+                let name = path.file_name().with_context(|| format!("{}: not a file", shown()))?;
+                (name.to_string_lossy().into_owned(), path)
+            }
+        };
+        check_input(&path).with_context(shown)?;
+        match inputs.iter_mut().find(|(_, input)| input.name == name) {
+            // Whoever names both means parts.
+            Some((true, input)) if named.is_some() => input.parts.push(path),
+            Some(_) => bail!(
+                "{}: two inputs have the name {}; name one as NAME=FILE, or both with the same NAME if they are the parts of \
+                 one input",
+                shown(),
+                one_line(&name, SHOWN_BYTES)
+            ),
+            None => inputs.push((named.is_some(), Input { name, parts: vec![path] })),
+        }
+    }
+    Ok(inputs.into_iter().map(|(_, input)| input).collect())
+}
 
 /// Checks that a path is a file that can be an input, before anything is begun.
 ///
 /// # Errors
 /// When there is none, or it is something else; the text says what it is and what helps.
-pub(crate) fn check_input(path: &Path) -> Result<()> {
+fn check_input(path: &Path) -> Result<()> {
     let found = match path.metadata() {
         Ok(found) => found,
         Err(error) if error.kind() == ErrorKind::NotFound => bail!("there is no such file"),
@@ -48,6 +98,44 @@ mod tests {
         ] {
             let error = format!("{:#}", check_input(path).unwrap_err());
             assert!(error.contains(said), "{}: {error}", path.display());
+        }
+    }
+
+    #[test]
+    fn inputs_are_named_by_their_file_or_before_the_equals_sign() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["scan.ply", "a=b.csv"] {
+            std::fs::write(dir.path().join(name), "").unwrap();
+        }
+        let path = |name: &str| dir.path().join(name);
+        let text = |name: &str| path(name).display().to_string();
+        let parsed = |arguments: &[String]| parse_inputs(arguments).unwrap();
+        let input = |name: &str, parts: Vec<PathBuf>| Input { name: name.to_owned(), parts };
+
+        let (scan, odd) = (text("scan.ply"), text("a=b.csv"));
+        assert_eq!(
+            parsed(&[scan.clone(), format!("second={scan}"), odd]),
+            [
+                input("scan.ply", vec![path("scan.ply")]),
+                input("second", vec![path("scan.ply")]),
+                input("a=b.csv", vec![path("a=b.csv")])
+            ]
+        );
+        let twice = [format!("scan={scan}"), format!("scan={scan}")];
+        assert_eq!(parsed(&twice), [input("scan", vec![path("scan.ply"), path("scan.ply")])]);
+
+        let named = format!("scan.ply={scan}");
+        for (arguments, said) in [
+            (vec![scan.clone(), scan.clone()], "two inputs have the name scan.ply"),
+            (vec![scan.clone(), named.clone()], "two inputs have the name scan.ply"),
+            (vec![named, scan.clone()], "two inputs have the name scan.ply"),
+            (vec![format!("={scan}")], "there is no name before `=`"),
+            (vec!["nothing.ply".to_owned()], "--input nothing.ply: there is no such file"),
+            (vec!["x=".to_owned()], "--input x=: there is no such file"),
+            (vec!["..".to_owned()], "--input ..: not a file"),
+        ] {
+            let error = format!("{:#}", parse_inputs(&arguments).unwrap_err());
+            assert!(error.contains(said), "{error}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The domain that a job works on, reached as an application does: files go in, artifacts come out, each as a stream.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -27,6 +28,8 @@ const MAX_NAME: usize = 100;
 pub(super) struct OpenDomain {
     client: DomainClient,
     pub(super) ports: DomainPorts,
+    /// The names that were stored: the second of a name would replace the first.
+    names: BTreeSet<String>,
     /// What waits to be sent and has no room in memory.
     _disk: TempDir,
 }
@@ -62,18 +65,19 @@ impl OpenDomain {
             disk: TaskDisk::new(disk.path()),
             stop,
         });
-        Ok(Self { client, ports, _disk: disk })
+        Ok(Self { client, ports, names: BTreeSet::new(), _disk: disk })
     }
 
-    /// Stores a file, of any size; its data id.
+    /// Stores a file, of any size, under this name or its own; its data id.
     ///
     /// # Errors
     /// When it can't be read or stored.
-    pub(super) async fn store(&self, path: &Path) -> Result<String> {
+    pub(super) async fn store(&mut self, path: &Path, name: Option<&str>) -> Result<String> {
         let reading = || format!("reading {}", escaped(&path.display().to_string()));
         let mut file = File::open(path).await.with_context(reading)?;
         let size = file.metadata().await.with_context(reading)?.len();
-        let spec = ArtifactSpec { path: plain_name(path), size_hint: Some(size), ..ArtifactSpec::default() };
+        let name = self.unlike_others(plain_name(name.map_or(path, Path::new)));
+        let spec = ArtifactSpec { path: name, size_hint: Some(size), ..ArtifactSpec::default() };
         let mut artifact = self.ports.outputs.create(spec).await?;
         let shown = Transfer::begin(format!("storing {}", escaped(&path.display().to_string())), size);
         loop {
@@ -93,9 +97,19 @@ impl OpenDomain {
         })
     }
 
+    fn unlike_others(&mut self, name: String) -> String {
+        let mut unlike = name.clone();
+        let mut number = 1;
+        while !self.names.insert(unlike.clone()) {
+            number += 1;
+            unlike = format!("{number}-{name}");
+        }
+        unlike
+    }
+
     /// Waits until uploads that were broken off are aborted at the server.
     pub(super) async fn close(self) {
-        let Self { client, ports, _disk } = self;
+        let Self { client, ports, _disk, .. } = self;
         drop(ports);
         client.close().await;
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use posemesh_node_core::shutdown::{EarlySignals, Shutdown, Signals};
 use posemesh_text::escaped;
@@ -16,18 +16,22 @@ use crate::commands::job::domain::OpenDomain;
 use crate::commands::job::fetch::{artifacts, fetch_all};
 use crate::commands::job::follow::follow;
 use crate::commands::job::server::{Network, NetworkArgs, persist};
-use crate::input_arg::check_input;
+use crate::input_arg::{Input, parse_inputs};
 use crate::meta_arg;
 use crate::output::{out, tell};
+
+/// The most ids that one CID may list: what nodes of this program take.
+const MAX_IDS: usize = 100;
 
 #[derive(Debug, Args)]
 pub(crate) struct SubmitArgs {
     /// The capability that the task asks for.
     #[arg(long, value_name = "CAPABILITY")]
     capability: String,
-    /// Input files, of any size: each is stored in the domain. Can be repeated.
-    #[arg(long = "input", value_name = "FILE", num_args = 1..)]
-    inputs: Vec<PathBuf>,
+    /// Input files, of any size: each is stored in the domain, under its name or NAME. Files with the same NAME before `=` are
+    /// the parts of one input, under the names of the files. Can be repeated.
+    #[arg(long = "input", value_name = "[NAME=]FILE", num_args = 1..)]
+    inputs: Vec<String>,
     /// Inputs that are in the domain already: data ids or data URLs. They come after those of `--input`.
     #[arg(long = "input-id", value_name = "ID", num_args = 1..)]
     input_ids: Vec<String>,
@@ -66,8 +70,10 @@ pub(crate) struct SubmitArgs {
 pub(crate) async fn run(args: SubmitArgs) -> Result<ExitCode> {
     let meta: Value = serde_json::from_str(&meta_arg::text(&args.meta)?).context("--meta is not JSON")?;
     // Before the first is stored: one that is not there would be found after minutes of sending.
-    for path in &args.inputs {
-        check_input(path).with_context(|| format!("--input {}", escaped(&path.display().to_string())))?;
+    let inputs = parse_inputs(&args.inputs)?;
+    if let Some(input) = inputs.iter().find(|input| input.parts.len() > MAX_IDS) {
+        let (name, parts) = (escaped(&input.name), input.parts.len());
+        bail!("the input {name} has {parts} parts, and {MAX_IDS} are allowed: make several inputs of them");
     }
     if let Some(folder) = &args.out {
         std::fs::create_dir_all(folder)
@@ -82,7 +88,7 @@ pub(crate) async fn run(args: SubmitArgs) -> Result<ExitCode> {
         .pass_on(&shutdown);
     let stop = shutdown.stopping().clone();
 
-    let mut cids = store(&network, domain, &args.inputs, &stop).await?;
+    let mut cids = store(&network, domain, &inputs, &stop).await?;
     cids.extend(args.input_ids.iter().cloned());
     let mut task = json!({
         "label": args.label, "stage": "only", "capability": args.capability, "inputs_cids": cids, "meta": meta,
@@ -113,31 +119,46 @@ pub(crate) async fn run(args: SubmitArgs) -> Result<ExitCode> {
     }
 }
 
-/// Stores the files, one after the other; their ids.
+/// Stores the files, one after the other; the CIDs of the inputs.
 async fn store(
     network: &Network,
     domain: Uuid,
-    files: &[PathBuf],
+    inputs: &[Input],
     stop: &CancellationToken,
 ) -> Result<Vec<String>> {
-    if files.is_empty() {
+    if inputs.is_empty() {
         return Ok(Vec::new());
     }
-    let opened = OpenDomain::open(network, domain, stop.clone()).await?;
-    let mut ids = Vec::new();
+    let mut opened = OpenDomain::open(network, domain, stop.clone()).await?;
+    let mut cids = Vec::new();
     let mut failed = None;
-    for path in files {
-        match opened.store(path).await {
-            Ok(id) => ids.push(id),
+    for input in inputs {
+        match store_input(&mut opened, domain, input).await {
+            Ok(cid) => cids.push(cid),
             Err(error) => {
-                failed = Some(error.context(format!("storing {}", escaped(&path.display().to_string()))));
+                failed = Some(error);
                 break;
             }
         }
     }
     // What was begun is aborted before the process ends.
     opened.close().await;
-    failed.map_or(Ok(ids), Err)
+    failed.map_or(Ok(cids), Err)
+}
+
+/// Stores an input: its CID is the id of its only part, or a data URL with those of all (protocol 6.4).
+async fn store_input(opened: &mut OpenDomain, domain: Uuid, input: &Input) -> Result<String> {
+    let mut ids = Vec::new();
+    for path in &input.parts {
+        // As in `plugin run`.
+        let name = (input.parts.len() == 1).then_some(input.name.as_str());
+        let stored = opened.store(path, name).await;
+        ids.push(stored.with_context(|| format!("storing {}", escaped(&path.display().to_string())))?);
+    }
+    Ok(match ids.as_slice() {
+        [only] => only.clone(),
+        several => format!("/api/v1/domains/{domain}/data?ids={}", several.join(",")),
+    })
 }
 
 /// Waits for the job and fetches its artifacts.
