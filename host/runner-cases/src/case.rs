@@ -178,8 +178,26 @@ impl Case {
     /// Reads the case in a folder.
     ///
     /// # Errors
-    /// When a file is missing, can't be read, or is no valid JSON of its kind.
+    /// When a file is missing, can't be read, or is no valid JSON of its kind, or when nothing is expected.
     pub fn read(dir: &Path) -> Result<Self, CaseError> {
+        let case = Self::read_to_update(dir)?;
+        match &case.expected {
+            Expected::Artifacts(artifacts) if artifacts.is_empty() && !dir.join("expected").is_dir() => {
+                Err(case_error(
+                    dir,
+                    "it expects nothing: put the artifacts or a failure.json into expected/, or let `plugin test --update` \
+                     write what a run shows",
+                ))
+            }
+            _ => Ok(case),
+        }
+    }
+
+    /// Reads the case in a folder, which need not expect anything yet: [`update`](crate::update::update) writes that.
+    ///
+    /// # Errors
+    /// When a file is missing, can't be read, or is no valid JSON of its kind.
+    pub fn read_to_update(dir: &Path) -> Result<Self, CaseError> {
         let task: CaseTask = json(&own(dir.join("task.json"))?)?;
         let found = files_below(&own(dir.join("inputs"))?)?;
         let mut inputs: BTreeMap<String, Vec<PathBuf>> =
@@ -204,12 +222,6 @@ impl Case {
                 files_below(&expected_dir)?.into_iter().map(|(name, path)| (name, Some(path))).collect();
             for path in task.compare.keys() {
                 artifacts.entry(path.clone()).or_insert(None);
-            }
-            if artifacts.is_empty() && !expected_dir.is_dir() {
-                return Err(case_error(
-                    dir,
-                    "it expects nothing: put the artifacts or a failure.json into expected/",
-                ));
             }
             Expected::Artifacts(artifacts)
         };

@@ -83,6 +83,19 @@ fn what_a_run_shows_is_written_down_if_wanted() {
     assert!(!expected.join("gone.bin").exists());
     let (output, said) = test(dir.path(), &["--filter", "changed", "--update"]);
     assert!(output.status.success() && !said.contains("wrote"), "there is nothing left to write: {said}");
+
+    // A case that was just begun: a task and its input.
+    fs::create_dir_all(dir.path().join("cases/begun/inputs")).expect("a folder");
+    fs::write(dir.path().join("cases/begun/task.json"), "{}").expect("a task");
+    fs::write(dir.path().join("cases/begun/inputs/a.txt"), "new").expect("an input");
+    let (output, said) = test(dir.path(), &["--filter", "begun"]);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("it expects nothing") && said.contains("`plugin test --update`"), "{said}");
+    let (output, said) = test(dir.path(), &["--filter", "begun", "--update"]);
+    assert!(output.status.success() && said.contains("wrote expected/0-0.bin"), "{said}");
+    let (output, said) = test(dir.path(), &["--filter", "begun"]);
+    assert!(output.status.success(), "{said}");
+
     let (output, said) = test(dir.path(), &["--filter", "demanding", "--update"]);
     assert_eq!(output.status.code(), Some(1), "nobody can write down what was not said: {said}");
 }

@@ -92,7 +92,8 @@ async fn run_one(runner: &Generation, folder: &Path, out: &Path, may_update: boo
     };
     let read = {
         let folder = folder.to_owned();
-        tokio::task::spawn_blocking(move || Case::read(&folder)).await
+        let read = if may_update { Case::read_to_update } else { Case::read };
+        tokio::task::spawn_blocking(move || read(&folder)).await
     };
     let case = match read {
         Ok(Ok(case)) => case,
@@ -124,7 +125,8 @@ async fn run_one(runner: &Generation, folder: &Path, out: &Path, may_update: boo
     let compared = tokio::task::spawn_blocking(move || {
         let mut differences = observed.differences(&case, &out);
         let mut updated = Vec::new();
-        if may_update && !differences.is_empty() {
+        // A new case expects nothing yet, which is no artifacts only once it says so.
+        if may_update && (!differences.is_empty() || !case.dir.join("expected").is_dir()) {
             match update(&case, &observed, &out).and_then(|changed| Ok((changed, read_again(&case)?))) {
                 // What nothing can be written for, such as what must be in the log, still differs.
                 Ok((changed, case)) => (updated, differences) = (changed, observed.differences(&case, &out)),
