@@ -3,6 +3,7 @@
 import { InvalidInput, runner } from '../../sdk/js/posemesh-runner/index.js';
 import { Box } from './earth.js';
 import { BadGeometry, Geometries } from './geometry.js';
+import { parseJson, writtenJson } from './numbers.js';
 import { SCHEMA, isObject, paramsOf } from './params.js';
 import { Positions } from './positions.js';
 import { BadRow, csvRows, jsonRows } from './rows.js';
@@ -234,7 +235,7 @@ class Collection {
 
   add(feature) {
     this.#file ??= this.#task.create('features.geojson', { dataType: 'geojson' });
-    this.#file.write(`${this.count === 0 ? '{"type":"FeatureCollection","features":[' : ','}\n${JSON.stringify(feature)}`);
+    this.#file.write(`${this.count === 0 ? '{"type":"FeatureCollection","features":[' : ','}\n${writtenJson(feature)}`);
     this.count += 1;
   }
 
@@ -263,7 +264,7 @@ function formatOf(line) {
 
 function parsed(text, name) {
   try {
-    const value = JSON.parse(text.replace(/^\ufeff/, ''));
+    const value = parseJson(text.replace(/^\ufeff/, ''));
     if (isObject(value)) return value;
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import test from 'node:test';
 
-import { runner } from '../../sdk/js/posemesh-runner/index.js';
+import { InvalidTask, runner } from '../../sdk/js/posemesh-runner/index.js';
 import { run } from '../../sdk/js/posemesh-runner/testing.js';
 import app from './app.js';
+import { cutPolygon } from './antimeridian.js';
 import { cutAtAntimeridian, distance, simplified } from './earth.js';
 import { SCHEMA, paramsOf } from './params.js';
 
@@ -168,13 +169,110 @@ test('rings are closed, turned and whole, across the antimeridian too', () => {
     return geometryOf({ type: 'Polygon', coordinates: [coordinates] }, meta).coordinates[0];
   };
   const across = [[170, 0, 1], [-170, 0, 1], [-170, 10, 1], [170, 10, 1], [170, 0, 2]];
-  assert.deepEqual(ring(across), [[170, 0, 1], [-170, 0, 1], [-170, 10, 1], [170, 10, 1], [170, 0, 1]]);
-  assert.deepEqual(ring(across.toReversed())[1], [-170, 0, 1], 'turned');
+  const halves = [
+    [[180, 10, 1], [170, 10, 1], [170, 0, 1], [180, 0, 1], [180, 10, 1]],
+    [[-180, 0, 1], [-170, 0, 1], [-170, 10, 1], [-180, 10, 1], [-180, 0, 1]],
+  ];
+  for (const given of [across, [...across.slice(0, -1), across[0]].toReversed()]) {
+    const cut = geometryOf({ type: 'Polygon', coordinates: [given] });
+    assert.equal(cut.type, 'MultiPolygon');
+    assert.deepEqual(cut.coordinates.map(([outer]) => outer), halves);
+  }
   assert.deepEqual(ring([[0, 0], [0, 1], [1, 1]]), [[0, 0], [1, 1], [0, 1], [0, 0]]);
   const small = { type: 'Polygon', coordinates: [[[1, 1], [1.2, 1], [1.2, 1.2], [1, 1]]] };
   assert.match(failed(JSON.stringify(small), { precision: 0 })[1], /no area any more with 0 decimals/);
   const [high] = converted('lon,lat,alt\n1,2,1e306\n', { geometry: 'points' }).features;
   assert.deepEqual(high.geometry.coordinates, [1, 2, 1e306]);
+});
+
+test('a polygon across the antimeridian is cut with its holes, and round a pole it goes over that', () => {
+  const box = (west, south, east, north) => [[west, south], [east, south], [east, north], [west, north], [west, south]];
+  const hole = (...edges) => box(...edges).toReversed();
+  const spans = (polygon) => polygon.map((ring) => {
+    const values = (axis) => ring.map((position) => position[axis]);
+    return [Math.min(...values(0)), Math.min(...values(1)), Math.max(...values(0)), Math.max(...values(1))];
+  });
+  const onLeft = (polygon) => polygon.forEach((ring, index) => assert.ok(areaOf(ring) > 0 === (index === 0), `${ring}`));
+  // A hole on either side, and one that is cut itself.
+  const cut = cutPolygon([box(170, 0, -170, 10), hole(172, 1, 174, 2), hole(-176, 1, -174, 2), hole(178, 4, -178, 6)]);
+  cut.forEach(onLeft);
+  assert.deepEqual(cut.map(spans), [
+    [[170, 0, 180, 10], [172, 1, 174, 2]],
+    [[-180, 0, -170, 10], [-176, 1, -174, 2]],
+  ]);
+  // 20 by 10 degrees without the holes.
+  const whole = cut.flat().reduce((sum, ring) => sum + areaOf(ring), 0) / 2;
+  assert.ok(Math.abs(whole - (200 - 2 - 2 - 8)) < 1e-9, `${whole}`);
+
+  // One that crosses twice has two parts on one side.
+  const comb = [[170, 0], [-170, 0], [-170, 2], [175, 2], [175, 8], [-170, 8], [-170, 10], [170, 10], [170, 0]];
+  const parts = cutPolygon([comb]);
+  parts.forEach(onLeft);
+  assert.deepEqual(parts.map((part) => spans(part)[0]), [[170, 0, 180, 10], [-180, 0, -170, 2], [-180, 8, -170, 10]]);
+
+  for (const [latitude, pole] of [[70, 90], [-70, -90]]) {
+    const round = [0, 90, 180, -90, 0].map((longitude) => [longitude, latitude]);
+    for (const given of [round, round.toReversed()]) {
+      const [cap, ...none] = cutPolygon([given]);
+      assert.deepEqual([none, spans(cap)], [[], [[-180, Math.min(latitude, pole), 180, Math.max(latitude, pole)]]]);
+      onLeft(cap);
+      assert.ok(Math.abs(areaOf(cap[0]) / 2 - 360 * 20) < 1e-9);
+    }
+  }
+  // A box has what lies between positions too.
+  const shelf = { type: 'Polygon', coordinates: [[[-60, -78], [60, -70], [170, -72], [-130, -76], [-60, -78]]] };
+  assert.deepEqual(converted(JSON.stringify(shelf)).bbox, [-180, -90, 180, -70]);
+  assert.deepEqual(converted('lon,lat\n-100,0\n-20,0\n60,0\n120,0\n').bbox, [-100, 0, 120, 0]);
+  // What goes along the antimeridian was cut before.
+  for (const cutBefore of [[box(-180, -90, 180, 90)], [box(170, 0, 180, 10)]]) assert.deepEqual(cutPolygon(cutBefore), [cutBefore]);
+  // A part that is nothing any more with the decimals that are written goes; the other one stays.
+  const sliver = geometryOf({ type: 'Polygon', coordinates: [box(170, 0, -179.9999, 10)] }, { precision: 2 });
+  assert.deepEqual([sliver.type, sliver.coordinates[0].length], ['Polygon', 5]);
+});
+
+function areaOf(ring) {
+  return ring.slice(1).reduce((sum, [x, y], index) => sum + ring[index][0] * y - x * ring[index][1], 0);
+}
+
+test('numbers that the engine does not have keep their digits', () => {
+  const text = (data, meta) => {
+    const outcome = run(app, { inputs: { data }, meta });
+    assert.equal(outcome.tag, undefined, outcome.text);
+    return new TextDecoder().decode(outcome.artifacts['features.geojson'].data ?? outcome.artifacts['features.geojson']);
+  };
+  const large = '9007199254740993';
+  const csv = text(`id,lon,lat,size\n${large},13.40495400000000012,52,1e999\n1,2,3,0.1\n`, { geometry: 'points' });
+  assert.ok(csv.includes(`"id":${large},"size":1e999}`) && csv.includes('[13.404954,52]') && csv.includes('"size":0.1}'), csv);
+  const feature = `{"type":"Feature","id":${large},"geometry":{"type":"Point","coordinates":[1.00000000000000001,2]},"properties":{"a\\"12345678901234567890":[-1e-400,"${large}"]}}`;
+  for (const data of [feature, `{"type":"FeatureCollection","features":[\n${feature}]}`]) {
+    const written = text(data);
+    assert.ok(written.includes(`"id":${large}`) && written.includes(`{"a\\"12345678901234567890":[-1e-400,"${large}"]}`), written);
+    assert.ok(written.includes('"coordinates":[1,2]'), written);
+  }
+  // Two groups that would be one.
+  const { features } = converted('track,lon,lat\n9007199254740992,1,1\n9007199254740993,2,2\n');
+  assert.equal(features.length, 2);
+  assert.match(failed('lon,lat\n1e999,2\n')[1], /1e999 in lon is no number/);
+  assert.match(failed('{"type":"Point","coordinates":[1e999,2]}')[1], /is no position/);
+});
+
+test('parameters that are out of range are told with their range', () => {
+  for (const [meta, wanted] of [
+    ['{"simplify_m": -1}', 'simplify_m is -1; it is a number from 0 to 10000000'],
+    ['{"simplify_m": 1e999}', 'simplify_m is Infinity; it is a number from 0 to 10000000'],
+    ['{"simplify_m": "1"}', 'simplify_m is "1"; it is a number from 0 to 10000000'],
+    ['{"precision": 1.5}', 'precision is 1.5; it is a whole number from 0 to 12'],
+    ['{"precision": 13}', 'precision is 13; it is a whole number from 0 to 12'],
+    ['{"precision": -1}', 'precision is -1; it is a whole number from 0 to 12'],
+    ['{"origin": {"latitude": 1}}', 'longitude is missing; it is a number from -180 to 180'],
+    ['{"origin": {"longitude": 181, "latitude": 1}}', 'longitude is 181; it is a number from -180 to 180'],
+    ['{"origin": {"longitude": 1, "latitude": 90}}', 'latitude is 90; it is a number from -89 to 89'],
+    ['{"origin": {"longitude": 1, "latitude": 1, "heading": 1e999}}', 'heading is Infinity; it is a number from -360 to 360'],
+    ['{"origin": {"longitude": 1, "latitude": 1, "altitude": -1e6}}', 'altitude is -1000000; it is a number from -100000 to 100000'],
+  ]) {
+    // Not by a run: the test would write its parameters as JSON, which has no such number.
+    assert.throws(() => paramsOf({ params: JSON.parse(meta) }), new InvalidTask(wanted));
+  }
 });
 
 test('an engine without memory names the limit, and who can raise it', () => {

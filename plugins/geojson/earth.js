@@ -141,6 +141,13 @@ export class Box {
   #plain = [Infinity, -Infinity];
   #shifted = [Infinity, -Infinity];
   #latitudes = [Infinity, -Infinity];
+  #goesOverZero = false;
+
+  /** Takes what lies between the positions of a line or a ring, which are in it already and do not cross the antimeridian. */
+  addBetween(positions) {
+    const [west, east] = positions.reduce(([least, most], [longitude]) => [Math.min(least, longitude), Math.max(most, longitude)], [0, 0]);
+    this.#goesOverZero ||= west < 0 && east > 0;
+  }
 
   add([longitude, latitude]) {
     grow(this.#plain, longitude);
@@ -153,7 +160,8 @@ export class Box {
     const [south, north] = this.#latitudes;
     if (south === Infinity) return undefined;
     let [west, east] = this.#plain;
-    if (this.#shifted[1] - this.#shifted[0] < east - west) {
+    // What goes over the meridian of Greenwich is in one piece from west to east alone.
+    if (!this.#goesOverZero && this.#shifted[1] - this.#shifted[0] < east - west) {
       const back = (longitude) => (longitude > 180 ? longitude - 360 : longitude);
       [west, east] = this.#shifted.map(back);
     }

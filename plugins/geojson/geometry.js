@@ -1,6 +1,8 @@
 // Geometries of GeoJSON (RFC 7946), made valid: what has one meaning is corrected, anything else is an error with its place.
 
+import { cutPolygon } from './antimeridian.js';
 import { cutAtAntimeridian, distance, problemOf, simplified } from './earth.js';
+import { nearest } from './numbers.js';
 import { isObject } from './params.js';
 
 /** What is wrong, and where: `coordinates[3][0]`. */
@@ -44,9 +46,9 @@ export class Geometries {
         return { type, coordinates: lines.flatMap((line) => (line.type === 'LineString' ? [line.coordinates] : line.coordinates)) };
       }
       case 'Polygon':
-        return { type, coordinates: this.#polygon(coordinates, at) };
+        return polygons(this.#polygon(coordinates, at), false);
       case 'MultiPolygon':
-        return { type, coordinates: list(coordinates, at).map((one, index) => this.#polygon(one, `${at}[${index}]`)) };
+        return polygons(list(coordinates, at).flatMap((one, index) => this.#polygon(one, `${at}[${index}]`)), true);
       case 'GeometryCollection': {
         if (depth === DEEPEST) throw new BadGeometry(`${where}: collections are more than ${DEEPEST} deep`);
         const parts = list(given.geometries, `${where}.geometries`);
@@ -61,7 +63,7 @@ export class Geometries {
   line(positions) {
     for (let index = 1; index < positions.length; index += 1) this.length += distance(positions[index - 1], positions[index]);
     const pieces = cutAtAntimeridian(simplified(positions, this.#params.simplify_m, this.#tick));
-    const written = pieces.map((piece) => piece.map((position) => this.#written(position)));
+    const written = pieces.map((piece) => this.#between(piece));
     if (written.length === 1) return { type: 'LineString', coordinates: written[0] };
     return { type: 'MultiLineString', coordinates: written };
   }
@@ -71,8 +73,22 @@ export class Geometries {
     return { type: 'Point', coordinates: this.#written(position) };
   }
 
+  /** The coordinates of the polygons that one is: two or more if it crosses the antimeridian. */
   #polygon(given, where) {
-    return list(given, where).map((ring, index) => this.#ring(ring, `${where}[${index}]`, index === 0));
+    const rings = list(given, where).map((ring, index) => this.#ring(ring, `${where}[${index}]`, index === 0));
+    if (rings.length === 0) return [rings];
+    const parts = cutPolygon(rings);
+    // A sliver beyond the antimeridian may have no area with so few decimals.
+    const wide = parts.length === 1 ? parts : parts.filter(([outer]) => this.#isArea(outer));
+    return wide.map((part) => {
+      const kept = part.filter((ring, index) => index === 0 || parts.length === 1 || this.#isArea(ring));
+      return kept.map((ring) => this.#between(ring));
+    });
+  }
+
+  /** Whether a ring has three positions at least with the decimals that are written. */
+  #isArea(ring) {
+    return new Set(ring.map(([longitude, latitude]) => `${this.#rounded(longitude)} ${this.#rounded(latitude)}`)).size >= 3;
   }
 
   #ring(given, where, isOuter) {
@@ -87,11 +103,10 @@ export class Geometries {
     const kept = simple.length < 4 ? ring : simple;
     // Counter-clockwise outside, clockwise inside.
     if (area(kept) > 0 !== isOuter) kept.reverse();
-    const written = kept.map((position) => this.#written(position));
-    if (new Set(written.map(([longitude, latitude]) => `${longitude} ${latitude}`)).size < 3) {
+    if (!this.#isArea(kept)) {
       throw new BadGeometry(`${where} is no area any more with ${this.#params.precision} decimals (precision)`);
     }
-    return written;
+    return kept;
   }
 
   #positions(given, where, least) {
@@ -101,7 +116,7 @@ export class Geometries {
   }
 
   #position(given, where) {
-    const values = list(given, where);
+    const values = list(given, where).map(nearest);
     if (values.length < 2 || !values.every((value) => typeof value === 'number' && Number.isFinite(value))) {
       throw new BadGeometry(`${where} is no position: two numbers, or three with an altitude`);
     }
@@ -112,6 +127,13 @@ export class Geometries {
     if (problem !== undefined) throw new BadGeometry(`${where}: ${problem}`);
     // What stands behind the altitude means nothing (RFC 7946 3.1.1).
     return [...position, ...others.slice(0, 1)];
+  }
+
+  /** The positions of a line or a ring, as they are written. */
+  #between(positions) {
+    const written = positions.map((position) => this.#written(position));
+    this.#box.addBetween(written);
+    return written;
   }
 
   #written([longitude, latitude, altitude]) {
@@ -126,6 +148,10 @@ export class Geometries {
   #rounded(degrees) {
     return Math.round(degrees * this.#scale) / this.#scale;
   }
+}
+
+function polygons(coordinates, isMany) {
+  return isMany || coordinates.length > 1 ? { type: 'MultiPolygon', coordinates } : { type: 'Polygon', coordinates: coordinates[0] };
 }
 
 function list(value, where) {

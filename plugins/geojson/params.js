@@ -27,15 +27,17 @@ export const SCHEMA = `{
       "additionalProperties": false,
       "required": ["longitude", "latitude"],
       "properties": {
-        "longitude": { "type": "number" }, "latitude": { "type": "number" },
-        "altitude": { "type": "number" }, "heading": { "type": "number" }
+        "longitude": { "type": "number", "minimum": -180, "maximum": 180 },
+        "latitude": { "type": "number", "minimum": -89, "maximum": 89 },
+        "altitude": { "type": "number", "minimum": -1e5, "maximum": 1e5, "default": 0 },
+        "heading": { "type": "number", "minimum": -360, "maximum": 360, "default": 0 }
       }
     },
     "coordinate_order": {
       "description": "The order in the input's GeoJSON; the output always has the longitude first",
       "enum": ["lon-lat", "lat-lon"], "default": "lon-lat"
     },
-    "simplify_m": { "description": "How far, in metres, a line may be from where it was", "type": "number", "minimum": 0, "default": 0 },
+    "simplify_m": { "description": "How far, in metres, a line may be from where it was", "type": "number", "minimum": 0, "maximum": 1e7, "default": 0 },
     "precision": { "description": "Decimals of degrees", "type": "integer", "minimum": 0, "maximum": 12, "default": 7 },
     "bad_rows": { "enum": ["fail", "skip"], "default": "fail" }
   }
@@ -54,10 +56,9 @@ export function paramsOf(task) {
     origin: originOf(given.origin),
     coordinate_order: oneOf(given, 'coordinate_order', ['lon-lat', 'lat-lon']),
     simplify_m: number(given, 'simplify_m', 0, 0, 1e7),
-    precision: number(given, 'precision', 7, 0, 12),
+    precision: number(given, 'precision', 7, 0, 12, 'whole number'),
     bad_rows: oneOf(given, 'bad_rows', ['fail', 'skip']),
   };
-  if (!Number.isInteger(params.precision)) throw new InvalidTask(`precision is ${params.precision}; it is a whole number`);
   onlyKnown(given, Object.keys(params), "the task's meta");
   return params;
 }
@@ -80,10 +81,13 @@ function oneOf(given, name, values) {
   return value;
 }
 
-function number(given, name, otherwise, least, greatest) {
+function number(given, name, otherwise, least, greatest, kind = 'number') {
   const value = given[name] ?? otherwise;
-  if (typeof value !== 'number' || !(value >= least && value <= greatest)) {
-    throw new InvalidTask(`${name} is ${JSON.stringify(value)}; it is a number from ${least} to ${greatest}`);
+  const isOne = typeof value === 'number' && (kind === 'number' || Number.isInteger(value));
+  if (!isOne || !(value >= least && value <= greatest)) {
+    // One that is too large for the engine would be null in JSON.
+    const shown = typeof value === 'number' ? String(value) : JSON.stringify(value) ?? 'missing';
+    throw new InvalidTask(`${name} is ${shown}; it is a ${kind} from ${least} to ${greatest}`);
   }
   return value;
 }

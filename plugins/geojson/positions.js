@@ -2,6 +2,7 @@
 
 import { BadRow } from './rows.js';
 import { localFrame, problemOf } from './earth.js';
+import { nearest, writtenJson } from './numbers.js';
 
 /** What people call the fields, besides what we call them. */
 const NAMES = {
@@ -69,8 +70,14 @@ export class Positions {
 }
 
 function numberOf(fields, name, isOptional) {
-  const value = name === undefined ? undefined : fields.get(name);
+  const value = name === undefined ? undefined : nearest(fields.get(name));
   if (isOptional && (value === undefined || value === null || value === '')) return undefined;
   if (typeof value === 'number' && Number.isFinite(value)) return value;
-  throw new BadRow(`${value === undefined ? 'nothing' : JSON.stringify(value)} in ${name} is no number`);
+  throw new BadRow(`${value === undefined ? 'nothing' : shown(fields.get(name))} in ${name} is no number`);
+}
+
+/** As it stands in the file. */
+function shown(value) {
+  const text = writtenJson(value);
+  return text.length > 60 ? `${text.slice(0, 60)}...` : text;
 }

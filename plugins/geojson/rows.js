@@ -1,6 +1,7 @@
 // Rows of CSV and of JSON Lines: fields with names, and the line that each is in.
 
 import { InvalidInput } from '../../sdk/js/posemesh-runner/index.js';
+import { numberOf, parseJson } from './numbers.js';
 import { isObject } from './params.js';
 
 /** A row that can't be used. */
@@ -76,7 +77,7 @@ function fieldsOf(text, delimiter) {
 /** A number if it is written as JSON writes one: `007` is a name. */
 function typed(text) {
   const trimmed = text.trim();
-  return NUMBER.test(trimmed) ? Number(trimmed) : trimmed;
+  return NUMBER.test(trimmed) ? numberOf(trimmed) : trimmed;
 }
 
 /** `{ line, fields }` of each line of JSON, or `{ line, feature }` of GeoJSON, or `{ line, problem }`. */
@@ -89,7 +90,7 @@ export function* jsonRows(lines) {
     if (text.trim() === '') continue;
     let value;
     try {
-      value = JSON.parse(text);
+      value = parseJson(text);
     } catch (error) {
       if (!(error instanceof SyntaxError)) throw error;
       yield { line: number, problem: 'it is no JSON' };
