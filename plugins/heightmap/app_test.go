@@ -299,6 +299,20 @@ func TestParametersThatMeanNothingAreTheFaultOfTheTask(t *testing.T) {
 	}
 }
 
+func TestParametersOutOfRangeAreToldWithTheirRange(t *testing.T) {
+	size, fill := "a number from 1e-09 to 1e+09", "a whole number from 0 to 64"
+	for _, name := range []string{"cell_size", "contour_interval"} {
+		for _, value := range []string{"0", "-1", "0.0", "1e-10", "1e10", "1e999", "-1e999", `"1"`, "true"} {
+			fails(t, square, object{name: json.RawMessage(value)}, posemesh.InvalidTask, name+" is "+value+"; it can be "+size)
+		}
+	}
+	for _, value := range []string{"-1", "65", "0.5", "1e999", `"2"`} {
+		fails(t, square, object{"fill": json.RawMessage(value)}, posemesh.InvalidTask, "fill is "+value+"; it can be "+fill)
+	}
+	succeeds(t, square, object{"cell_size": nil, "contour_interval": nil, "fill": nil})
+	succeeds(t, square, object{"cell_size": 1e9, "fill": 64})
+}
+
 func TestABrokenDownloadAndACancelledTaskStoreNothing(t *testing.T) {
 	down := posemesh.Errorf(posemesh.Unavailable, "it answers 503")
 	for _, data := range []string{square, packed(square), plyOf("ascii", []byte("3 0 1 1\n255 0 1 0\n255 1 2 0\n"))} {

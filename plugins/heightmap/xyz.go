@@ -13,8 +13,11 @@ type xyz struct {
 	packed  bool
 	any     bool
 	columns [3]int
+	// Of the line before: a list for each would be much to collect.
+	fields [][]byte
 }
 
+// What parts the fields of a line.
 const separators = " \t,;"
 
 func (x *xyz) next() (point, error) {
@@ -30,7 +33,8 @@ func (x *xyz) next() (point, error) {
 		if len(text) == 0 || text[0] == '#' || bytes.HasPrefix(text, []byte("//")) {
 			continue
 		}
-		fields := bytes.FieldsFunc(text, func(letter rune) bool { return strings.ContainsRune(separators, letter) })
+		x.fields = fieldsOf(text, separators, x.fields[:0])
+		fields := x.fields
 		if !x.any {
 			x.any = true
 			x.columns = [3]int{0, 1, 2}
@@ -59,6 +63,24 @@ func (x *xyz) next() (point, error) {
 		}
 		return point{found[0], found[1], found[2]}, nil
 	}
+}
+
+// Appends the fields of a line, parted by one or several of these letters.
+func fieldsOf(line []byte, separators string, fields [][]byte) [][]byte {
+	start := -1
+	for at, letter := range line {
+		switch isSeparator := strings.IndexByte(separators, letter) >= 0; {
+		case isSeparator && start >= 0:
+			fields = append(fields, line[start:at])
+			start = -1
+		case !isSeparator && start < 0:
+			start = at
+		}
+	}
+	if start >= 0 {
+		fields = append(fields, line[start:])
+	}
+	return fields
 }
 
 func (x *xyz) where() string { return "line " + strconv.Itoa(x.lines.number) }
@@ -99,7 +121,10 @@ func columnsOf(names [][]byte) [3]int {
 
 // Whether a line is three numbers or more with a comma in each, as in `1,5 2,5 3,5`.
 func hasDecimalCommas(line []byte) bool {
-	fields := bytes.FieldsFunc(line, func(letter rune) bool { return strings.ContainsRune(" \t;", letter) })
+	if bytes.IndexByte(line, ',') < 0 {
+		return false
+	}
+	fields := fieldsOf(line, " \t;", nil)
 	for _, field := range fields {
 		before, after, found := bytes.Cut(field, []byte(","))
 		if !found || len(before) == 0 || len(after) == 0 || bytes.Contains(after, []byte(",")) {

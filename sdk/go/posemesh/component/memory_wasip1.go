@@ -11,10 +11,13 @@ import (
 // it would trap. So nothing is collected by itself, but between calls of the node.
 func init() { debug.SetGCPercent(-1) }
 
-// How much is allocated between two looks at the heap, and how large the heap may grow before it is collected.
+// How much is allocated between two looks at the heap, and how large the heap may grow before it is collected. What the program
+// allocates between two calls is not known: each call counts as if it were so much. A program that reads what is packed makes much
+// of little.
 const (
 	lookEvery  = 8 << 20
 	firstLimit = 32 << 20
+	eachCall   = 256 << 10
 )
 
 var (
@@ -26,7 +29,7 @@ var (
 // collected when there is much of it. Whoever holds it still has it.
 func safePoint(bytes uint64) {
 	witRuntime.Unpin()
-	sinceLook += bytes + 1024
+	sinceLook += bytes + eachCall
 	if sinceLook < lookEvery {
 		return
 	}
