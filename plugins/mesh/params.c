@@ -24,16 +24,18 @@ static bool only_known(pm_task *task) {
 bool read_params(pm_task *task, params *params) {
   double cells;
   if (!only_known(task) || !pm_number_param_or(task, "scale", 1, &params->scale) ||
-      !pm_number_param_or(task, "cells", 0, &cells) || !pm_text_param_or(task, "origin", "keep", &params->origin)) {
+      !pm_number_param_or(task, "cells", NAN, &cells) || !pm_text_param_or(task, "origin", "keep", &params->origin)) {
     return false;
   }
   if (!(params->scale >= 1e-12 && params->scale <= 1e12)) {
-    return pm_fail(task, PM_INVALID_TASK, "scale is %g; it can be from 1e-12 to 1e12", params->scale);
+    return pm_fail(task, PM_INVALID_TASK, "scale is %.12g; it can be a number from 1e-12 to 1e12", params->scale);
   }
-  if (cells != 0 && !(cells >= 2 && cells <= MOST_CELLS && cells == floor(cells))) {
-    return pm_fail(task, PM_INVALID_TASK, "cells is %g; it can be a whole number from 2 to %d", cells, MOST_CELLS);
+  /* JSON has no such number: none was given. */
+  bool thins = !isnan(cells);
+  if (thins && !(cells >= 2 && cells <= MOST_CELLS && cells == floor(cells))) {
+    return pm_fail(task, PM_INVALID_TASK, "cells is %.12g; it can be a whole number from 2 to %d", cells, MOST_CELLS);
   }
-  params->cells = (int)cells;
+  params->cells = thins ? (int)cells : 0;
   if (strcmp(params->origin, "keep") != 0 && strcmp(params->origin, "centre") != 0 && strcmp(params->origin, "floor") != 0) {
     return pm_fail(task, PM_INVALID_TASK, "origin is %.60s; it can be keep, centre or floor", params->origin);
   }

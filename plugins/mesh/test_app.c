@@ -200,11 +200,22 @@ static void lines_that_mean_nothing_are_told_with_their_number(void) {
 }
 
 static void parameters_out_of_range_are_the_fault_of_the_task(void) {
-  const char *metas[] = {"{\"cells\": 1}", "{\"cells\": 2.5}", "{\"cells\": 1e9}", "{\"scale\": 0}",       "{\"scale\": -1}",
-                         "{\"scale\": \"1\"}", "{\"origin\": \"top\"}", "[1]",    "{\"unknown\": true}"};
-  for (size_t i = 0; i < sizeof metas / sizeof *metas; i++) {
-    pm_outcome outcome = run_text(CUBE, metas[i]);
-    PM_CHECK(outcome.kind == PM_INVALID_TASK && outcome.reason != NULL);
+  const char *scale = "it can be a number from 1e-12 to 1e12", *cells = "it can be a whole number from 2 to 2048";
+  struct {
+    const char *meta, *value, *range;
+  } cases[] = {
+      {"{\"scale\": 0}", "scale is 0;", scale},         {"{\"scale\": -1}", "scale is -1;", scale},
+      {"{\"scale\": 1e-13}", "scale is 1e-13;", scale}, {"{\"scale\": 1e999}", "", ""},
+      {"{\"scale\": 1e300}", "scale is 1e+300;", scale}, {"{\"scale\": \"1\"}", "scale", ""},
+      {"{\"cells\": 0}", "cells is 0;", cells},         {"{\"cells\": -0.0}", "cells is -0;", cells},
+      {"{\"cells\": 1}", "cells is 1;", cells},         {"{\"cells\": -2}", "cells is -2;", cells},
+      {"{\"cells\": 2.5}", "cells is 2.5;", cells},     {"{\"cells\": 2049}", "cells is 2049;", cells},
+      {"{\"cells\": 1e300}", "cells is 1e+300;", cells}, {"{\"origin\": \"top\"}", "origin is top", ""},
+      {"[1]", "no JSON object", ""},                    {"{\"unknown\": true}", "unknown", ""},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    pm_outcome outcome = run_text(CUBE, cases[i].meta);
+    PM_CHECK(fails(outcome, PM_INVALID_TASK, cases[i].value) && fails(outcome, PM_INVALID_TASK, cases[i].range));
   }
 }
 

@@ -1,7 +1,20 @@
 //! The parameters of a task: its `meta`.
 
+use std::ops::RangeInclusive;
+
 use serde::Deserialize;
-use serde_json::Number;
+use serde_json::value::RawValue;
+
+/// What a voxel size can be, in the scan's units.
+const SIZES: RangeInclusive<f64> = 1e-9..=1e9;
+/// How many points can be asked for.
+const COUNTS: RangeInclusive<f64> = 1.0..=4_294_967_295.0;
+/// How many neighbours can be looked at.
+const NEIGHBOURS: RangeInclusive<f64> = 1.0..=256.0;
+/// How many standard deviations can be allowed.
+const RATIOS: RangeInclusive<f64> = 1e-9..=1e9;
+/// How much of a value that is refused is shown, in characters.
+const SHOWN: usize = 60;
 
 /// How many points are kept when the task does not say.
 pub const DEFAULT_TARGET: usize = 20_000;
@@ -32,8 +45,7 @@ pub enum Thinning {
 
 /// Statistical outlier removal: a point goes whose mean distance to its nearest neighbours is further
 /// above the average of all points than so many standard deviations.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Outliers {
     /// How many neighbours are looked at.
     pub neighbours: usize,
@@ -60,15 +72,55 @@ pub enum Axis {
     Z,
 }
 
+/// Numbers as they are written, so that each that does not fit is told with its name, its digits and the range.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Meta {
-    voxel_size: Option<f64>,
-    /// Any number, so that one that does not fit is told with its name.
-    target_count: Option<Number>,
-    outliers: Option<Outliers>,
+    voxel_size: Option<Box<RawValue>>,
+    target_count: Option<Box<RawValue>>,
+    outliers: Option<OutliersMeta>,
     #[serde(default)]
     up: Axis,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OutliersMeta {
+    neighbours: Option<Box<RawValue>>,
+    std_ratio: Option<Box<RawValue>>,
+}
+
+/// A number within a range, if one is given.
+fn number(name: &str, given: Option<&RawValue>, range: &RangeInclusive<f64>) -> Result<Option<f64>, String> {
+    let Some(given) = given else { return Ok(None) };
+    let fits = |value: &f64| range.contains(value);
+    serde_json::from_str(given.get())
+        .ok()
+        .filter(fits)
+        .map(Some)
+        .ok_or_else(|| outside(name, given, "number", range))
+}
+
+/// The same of a whole number.
+fn whole(name: &str, given: Option<&RawValue>, range: &RangeInclusive<f64>) -> Result<Option<usize>, String> {
+    let Some(raw) = given else { return Ok(None) };
+    let refused = || outside(name, raw, "whole number", range);
+    let value = number(name, given, range).map_err(|_| refused())?;
+    let is_whole = |value: &f64| value.fract() == 0.0;
+    // In the range, which a `usize` holds.
+    value.filter(is_whole).map(|value| Some(value as usize)).ok_or_else(refused)
+}
+
+fn outside(name: &str, given: &RawValue, kind: &str, range: &RangeInclusive<f64>) -> String {
+    let text = given.get();
+    let shown: String = text.chars().take(SHOWN).collect();
+    let more = if shown.len() < text.len() { "..." } else { "" };
+    let edge = |value: f64| if value < 1.0 { format!("{value:e}") } else { value.to_string() };
+    format!(
+        "meta.{name} is {shown}{more}; it can be a {kind} from {} to {}",
+        edge(*range.start()),
+        edge(*range.end())
+    )
 }
 
 /// `null` and `{}` stand for the defaults; what does not fit is named, with what is allowed.
@@ -77,29 +129,32 @@ impl TryFrom<Option<Meta>> for Params {
 
     fn try_from(meta: Option<Meta>) -> Result<Self, String> {
         let meta = meta.unwrap_or_default();
-        let thinning = match (meta.voxel_size, meta.target_count) {
+        let size = number("voxel_size", meta.voxel_size.as_deref(), &SIZES)?;
+        let count = whole("target_count", meta.target_count.as_deref(), &COUNTS)?;
+        let thinning = match (size, count) {
             (Some(_), Some(_)) => {
                 return Err("meta has both voxel_size and target_count; give one of them".to_owned());
             }
-            (Some(size), None) if size > 0.0 && size.is_finite() => Thinning::VoxelSize(size),
-            (Some(size), None) => {
-                return Err(format!("meta.voxel_size is {size}; it must be above 0"));
-            }
-            (None, Some(count)) => match count.as_u64().and_then(|count| u32::try_from(count).ok()) {
-                Some(points @ 1..) => Thinning::TargetCount(points as usize),
-                _ => return Err(format!("meta.target_count is {count}; it must be 1 or more")),
-            },
-            (None, None) => Thinning::TargetCount(DEFAULT_TARGET),
+            (Some(size), None) => Thinning::VoxelSize(size),
+            (None, count) => Thinning::TargetCount(count.unwrap_or(DEFAULT_TARGET)),
         };
-        if let Some(Outliers { neighbours, std_ratio }) = meta.outliers {
-            if !(1..=256).contains(&neighbours) {
-                return Err(format!("meta.outliers.neighbours is {neighbours}; allowed are 1 to 256"));
-            }
-            if !(std_ratio > 0.0 && std_ratio.is_finite()) {
-                return Err(format!("meta.outliers.std_ratio is {std_ratio}; it must be above 0"));
-            }
-        }
-        Ok(Self { thinning, outliers: meta.outliers, up: meta.up })
+        let outliers = match meta.outliers {
+            Some(given) => Some(Outliers::read(&given)?),
+            None => None,
+        };
+        Ok(Self { thinning, outliers, up: meta.up })
+    }
+}
+
+impl Outliers {
+    fn read(given: &OutliersMeta) -> Result<Self, String> {
+        let default = Self::default();
+        let neighbours = whole("outliers.neighbours", given.neighbours.as_deref(), &NEIGHBOURS)?;
+        let std_ratio = number("outliers.std_ratio", given.std_ratio.as_deref(), &RATIOS)?;
+        Ok(Self {
+            neighbours: neighbours.unwrap_or(default.neighbours),
+            std_ratio: std_ratio.unwrap_or(default.std_ratio),
+        })
     }
 }
 
@@ -129,15 +184,31 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named_with_what_is_allowed() {
         for (meta, said) in [
-            (r#"{"voxel_size":0}"#, "voxel_size is 0; it must be above 0"),
-            (r#"{"voxel_size":-1.5}"#, "-1.5"),
+            (r#"{"voxel_size":0}"#, "meta.voxel_size is 0; it can be a number from 1e-9 to 1000000000"),
+            (r#"{"voxel_size":-1.5}"#, "voxel_size is -1.5; it can be a number from"),
+            (r#"{"voxel_size":1e-300}"#, "voxel_size is 1e-300; it can be"),
+            (r#"{"voxel_size":1e999}"#, "voxel_size is 1e999; it can be"),
+            (r#"{"voxel_size":"1"}"#, "voxel_size is \"1\"; it can be"),
             (r#"{"voxel_size":1,"target_count":5}"#, "give one of them"),
-            (r#"{"target_count":0}"#, "1 or more"),
-            (r#"{"target_count":-3}"#, "target_count is -3; it must be 1 or more"),
+            (
+                r#"{"target_count":0}"#,
+                "meta.target_count is 0; it can be a whole number from 1 to 4294967295",
+            ),
+            (r#"{"target_count":-3}"#, "target_count is -3; it can be a whole number"),
+            (r#"{"target_count":1.5}"#, "target_count is 1.5; it can be a whole number"),
+            (r#"{"target_count":4294967296}"#, "target_count is 4294967296; it can be"),
+            (r#"{"target_count":1e999}"#, "target_count is 1e999; it can be"),
             (r#"{"voxel":1}"#, "unknown field `voxel`"),
             (r#"{"up":"w"}"#, "unknown variant `w`"),
-            (r#"{"outliers":{"neighbours":0}}"#, "1 to 256"),
-            (r#"{"outliers":{"std_ratio":0}}"#, "above 0"),
+            (
+                r#"{"outliers":{"neighbours":0}}"#,
+                "meta.outliers.neighbours is 0; it can be a whole number from 1 to 256",
+            ),
+            (r#"{"outliers":{"neighbours":-1}}"#, "neighbours is -1; it can be"),
+            (r#"{"outliers":{"neighbours":257}}"#, "neighbours is 257; it can be"),
+            (r#"{"outliers":{"std_ratio":0}}"#, "meta.outliers.std_ratio is 0; it can be a number from 1e-9"),
+            (r#"{"outliers":{"std_ratio":1e999}}"#, "std_ratio is 1e999; it can be"),
+            (r#"{"outliers":{"ratio":1}}"#, "unknown field `ratio`"),
             ("[1]", "expected struct Meta"),
         ] {
             let error = serde_json::from_str::<Params>(meta).unwrap_err().to_string();
