@@ -26,7 +26,7 @@ def run(task):
     """Summarises the columns of a CSV file, and draws their distributions."""
     params = Params(task)
     part = task.only_part()
-    table = Table(part, params)
+    table = Table(part, params, task.check_cancelled)
     report = Report(part.name, table, params)
     report.read(task, part)
     task.progress(1.0, "writing")

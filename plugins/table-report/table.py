@@ -13,6 +13,8 @@ from posemesh_runner import InvalidInput
 CHUNK = 1 << 16
 #: The longest line, in characters. A file without line ends is no table, and would fill the memory.
 MAX_LINE = 4 << 20
+#: How many lines before the first that says something may have nothing but spaces. They are held, since they may be rows.
+MAX_BLANK = 100_000
 #: The longest field. A quotation mark that is never closed takes in the rest of the file otherwise.
 MAX_FIELD = 1 << 17
 
@@ -34,9 +36,10 @@ class BadRow(Exception):
 
 
 class Table:
-    """The rows of a part. `line` is the line in which the current row begins."""
+    """The rows of a part. `line` is the line in which the current row begins. `check` is called now and then while it is read, and
+    may raise: not only between rows, since what is packed may be nothing but blank lines."""
 
-    def __init__(self, part, params):
+    def __init__(self, part, params, check=lambda: None):
         self._part = part
         self.is_packed = False
         stream = self._unpacked(part.open())
@@ -46,7 +49,7 @@ class Table:
                 raise InvalidInput(f"{part.name} is {what}")
         self.encoding, mark = self._encoding(head, params.encoding)
         stream.read(mark)
-        self._lines = _Lines(stream, self.encoding, part.name, self)
+        self._lines = _Lines(stream, self.encoding, part.name, check)
         self.delimiter = self._delimiter(params.delimiter)
         self._rows = csv.reader(self._lines, delimiter=self.delimiter, strict=True)
         self.line = 0
@@ -128,8 +131,8 @@ class _Unpacked(io.RawIOBase):
 class _Lines:
     """Lines of text, each with its end, for `csv`."""
 
-    def __init__(self, stream, encoding, name, table):
-        self._stream, self._name, self._table = stream, name, table
+    def __init__(self, stream, encoding, name, check):
+        self._stream, self._name, self._check = stream, name, check
         decoder = codecs.getincrementaldecoder(encoding)("strict")
         self._decoder = io.IncrementalNewlineDecoder(decoder, translate=True)
         self._encoding = encoding
@@ -142,9 +145,15 @@ class _Lines:
     def first(self):
         """The first line that is not blank, which is given out later all the same."""
         while True:
+            # Empty ones are no rows, and a file may begin with any number of them.
+            while self._ready and self._ready[-1] == "\n":
+                self._ready.pop()
+                self.number += 1
             for line in reversed(self._ready):
                 if line.strip():
                     return line
+            if len(self._ready) > MAX_BLANK:
+                raise InvalidInput(f"{self._name} begins with more than {MAX_BLANK} blank lines: this is no table")
             if not self._read():
                 return ""
 
@@ -162,6 +171,7 @@ class _Lines:
         """Reads more lines; False at the end."""
         if self._ended:
             return False
+        self._check()
         data = self._stream.read(CHUNK)
         self._ended = not data
         try:

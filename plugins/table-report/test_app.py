@@ -224,6 +224,15 @@ class TaskTest(unittest.TestCase):
         self.assertEqual(sorted(schema), sorted(vars(params.Params(task))))
         self.assertEqual(tuple(schema["encoding"]["enum"]), params.ENCODINGS)
 
+    def test_blank_lines_fill_no_memory_and_can_be_cancelled(self):
+        self.assertEqual(report("\n" * 200_000 + POINTS)["rows"], 4)
+        self.assertEqual(reason("\n" * 200_000 + POINTS + "short\n", {"bad_rows": "fail"})[1][:20], "line 200006 of points"[:20])
+        case, told = reason(" \n" * 200_000 + POINTS)
+        self.assertEqual(case, "InvalidInput")
+        self.assertIn("begins with more than 100000 blank lines", told)
+        packed = gzip.compress(POINTS.encode() + b"\n" * 3_000_000)
+        self.assertEqual(reason(packed, cancel_at=0.0)[0], "Cancelled")
+
     def test_the_version_is_that_of_the_project(self):
         here = pathlib.Path(__file__).parent
         versions = [

@@ -56,6 +56,12 @@ class Part:
         `Unavailable`, and is never a shorter stream."""
         return io.BufferedReader(_Raw(self._host, self._count), CHUNK)
 
+    def chunks(self):
+        """Its bytes, as the node gives them: up to 1 MiB each. Nothing is copied or kept; the fastest way through a large part."""
+        while data := self._host.read(CHUNK):
+            self._count(len(data))
+            yield data
+
     def open_text(self, encoding="utf-8", **options):
         """The same as text."""
         return io.TextIOWrapper(self.open(), encoding=encoding, **options)
