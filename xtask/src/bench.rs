@@ -1,5 +1,7 @@
 //! `bench`: builds the measured programs in release mode and becomes the one that measures.
 
+mod languages;
+
 use std::ffi::OsString;
 
 use anyhow::Result;
@@ -10,8 +12,11 @@ use crate::process::Cmd;
 use crate::project::Project;
 use crate::setup;
 
-/// Becomes `posemesh-bench` with `args`. Returns only an error.
+/// Measures the languages of runners, or becomes `posemesh-bench` with `args` and returns only an error.
 pub(crate) fn bench(project: &Project, args: &[OsString]) -> Result<()> {
+    if args == ["languages"] {
+        return languages::languages(project);
+    }
     let toolchain = setup::toolchain()?;
     guests::runners(project, &toolchain)?;
     guests::for_tests(project, &toolchain)?;

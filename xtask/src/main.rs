@@ -89,10 +89,10 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
-    /// Measure: `bench plugins`, `bench storage`, `bench tasks`
+    /// Measure: `bench plugins`, `bench storage`, `bench tasks`, `bench languages`
     ///
-    /// Builds in release mode and becomes `posemesh-bench`, which prints Markdown. docs/benchmarks.md has its
-    /// output with the machine that was measured on.
+    /// Builds in release mode and becomes `posemesh-bench`, which prints Markdown; `languages` builds what `plugin new` writes and
+    /// runs it. docs/benchmarks.md has the output with the machine that was measured on.
     Bench {
         /// Arguments for `posemesh-bench`
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
