@@ -88,6 +88,31 @@ pub fn text(name: &str, parts: &Parts<'_>) -> String {
     )
 }
 
+/// The same runner as a component inside of another one: `root` are fields of the outer one before it, such as further
+/// components and their instances; `with` are the arguments of the runner's, which `parts.before` imports.
+pub fn runner_beside(name: &str, parts: &Parts<'_>, root: &str, with: &str) -> Vec<u8> {
+    let entry = format!("posemesh:runner/entry@{NEWEST}");
+    let inner = text(name, parts);
+    let types =
+        inner.find("(type $task'").zip(inner.find("(func $describe")).map(|(from, to)| &inner[from..to]);
+    let types = types.expect("types");
+    let inner = inner.replacen("(component", "(component $Main", 1);
+    let text = format!(
+        r#"(component {root} {inner} (instance $main (instantiate $Main {with}))
+  {types}
+  (alias export $main "{entry}" (instance $inner))
+  (alias export $inner "describe" (func $describe))
+  (alias export $inner "run" (func $run))
+  (export $describe' "describe" (func $describe) (func (result $description)))
+  (export $run' "run" (func $run) (func (param "task" $task) (result (result (error $error)))))
+  (instance $entry
+    (export "task" (type $task)) (export "requests" (type $requests)) (export "description" (type $description))
+    (export "describe" (func $describe')) (export "run" (func $run')))
+  (export "{entry}" (instance $entry)))"#
+    );
+    wat::parse_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
 /// The errors of the newest version.
 const ERRORS: &str = r#"(type $error' (variant
     (case "invalid-task" string) (case "invalid-input" string) (case "failed" string) (case "not-found" string)

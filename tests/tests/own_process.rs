@@ -5,7 +5,8 @@ use std::io::Read as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use posemesh_tests::{ADMIN_TOKEN, NodeProcess, Scene, TIMEOUT, node_binary};
+use posemesh_devnet::TaskStatus;
+use posemesh_tests::{ADMIN_TOKEN, NodeProcess, Scene, TIMEOUT, leases_of, node_binary};
 
 /// The bytes of a file of `/proc`; empty if the process is gone.
 fn bytes(path: impl AsRef<Path>) -> Vec<u8> {
@@ -191,4 +192,19 @@ async fn another_process_of_the_nodes_user_can_not_look_into_it_or_into_what_it_
         assert!(!nobody_can_look_into(child), "a sandbox process");
     }
     assert_eq!(node.terminate().await, 0, "{}", node.log());
+}
+
+#[tokio::test]
+async fn a_node_that_did_not_run_for_a_minute_ends_no_task_for_that() {
+    // The lease outlasts it: a machine or a container that is paused and goes on.
+    let scene = Scene::with(leases_of(Duration::from_secs(600))).await;
+    let node = scene.node();
+    let task = scene.submit_noop(Duration::from_secs(68));
+    scene.wait_for_running(task, &node).await;
+    node.signal("STOP").await;
+    tokio::time::sleep(Duration::from_secs(63)).await;
+    node.signal("CONT").await;
+    let ended = scene.wait_for_end(task, &node).await;
+    assert_eq!(ended.status, TaskStatus::Completed, "{:?}\n{}", ended.failures, node.log());
+    assert_eq!(ended.leases.len(), 1, "{}", node.log());
 }

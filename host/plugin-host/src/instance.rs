@@ -25,6 +25,7 @@ pub(crate) mod outbound;
 pub(crate) mod outputs;
 pub(crate) mod port_failure;
 pub(crate) mod prepare;
+pub(crate) mod process_memory;
 pub(crate) mod rate;
 pub(crate) mod resources;
 pub(crate) mod run;

@@ -2,7 +2,7 @@
 //! limit, or is not loaded; meanwhile the node with its processes grows by what the runner may have and what the node sets
 //! aside for any task, and no more.
 
-use posemesh_tests::by_hand::{Parts, runner};
+use posemesh_tests::by_hand::{Parts, runner, runner_beside};
 use posemesh_tests::guests::{GREEDY, HOARD, NESTED};
 use serde_json::{Value, json};
 
@@ -44,6 +44,34 @@ fn made_by_built_ins() -> [(&'static str, (String, String, String)); 4] {
     ]
 }
 
+/// A runner whose calls of other components wait, each on a stack of its own in the host's memory. They have no core
+/// instance, so that their number is not bounded by that of instances.
+fn stacks(name: &str, count: usize) -> Vec<u8> {
+    let mut root = r#"(import "wasi:clocks/monotonic-clock@0.3.0" (instance $clock
+        (export "wait-for" (func async (param "how-long" u64)))))
+      (component $Waits
+        (import "wait" (func $wait async (param "how-long" u64)))
+        (core func $lowered (canon lower (func $wait)))
+        (func $f async (param "how-long" u64) (canon lift (core func $lowered)))
+        (export "f" (func $f)))"#
+        .to_owned();
+    let [mut before, mut with, mut exports, mut imports, mut run] = [const { String::new() }; 5];
+    for k in 0..count {
+        root += &format!("(instance $i{k} (instantiate $Waits (with \"wait\" (func $clock \"wait-for\"))))");
+        before += &format!(
+            "(import \"f{k}\" (func $g{k} async (param \"how-long\" u64))) (core func $f{k} (canon lower (func $g{k}) async))"
+        );
+        with += &format!("(with \"f{k}\" (func $i{k} \"f\"))");
+        exports += &format!("(export \"f{k}\" (func $f{k}))");
+        imports += &format!("(import \"host\" \"f{k}\" (func $f{k} (param i64) (result i32)))");
+        run += &format!("(drop (call $f{k} (i64.const 60000000000)))");
+    }
+    before += &format!("(core instance $host {exports})");
+    let host = "(with \"host\" (instance $host))";
+    let parts = Parts { before: &before, imports: &imports, run: &run, with: host, ..Parts::default() };
+    runner_beside(name, &parts, &root, &with)
+}
+
 /// Writes a runner by hand and its policy.
 fn put(plugins: &std::path::Path, name: &str, parts: &Parts<'_>, policy: &str) {
     std::fs::write(plugins.join(format!("{name}.wasm")), runner(name, parts)).expect("a component");
@@ -83,6 +111,9 @@ pub(crate) async fn what_the_host_holds_for_a_guest_counts_as_the_guests_memory(
     let grow = Parts { fields: "(table $t 1 funcref)", run: grow, ..Parts::default() };
     put(plugins.path(), "pointers", &grow, "[limits]\nmemory_bytes = 2097152\ntable_elements = 1000000\n");
     costly(plugins.path());
+    std::fs::write(plugins.path().join("stacks.wasm"), stacks("stacks", 100)).expect("a component");
+    std::fs::write(plugins.path().join("stacks.toml"), "[limits]\nmemory_bytes = 1048576\n")
+        .expect("a policy");
 
     let mut shared = SharedNode::with_plugins(plugins, &[("COMPILE_TIMEOUT_SECS", "60")]).await;
     for (name, reason) in [
@@ -94,7 +125,7 @@ pub(crate) async fn what_the_host_holds_for_a_guest_counts_as_the_guests_memory(
     ] {
         refused(&mut shared, name, reason).await;
     }
-    for name in ["greedy", "hoard", "nested", "resources", "futures", "waitable_sets", "pointers"] {
+    for name in ["greedy", "hoard", "nested", "resources", "futures", "waitable_sets", "pointers", "stacks"] {
         shared.wait_live(name, 1).await;
     }
 
@@ -110,6 +141,7 @@ pub(crate) async fn what_the_host_holds_for_a_guest_counts_as_the_guests_memory(
         ("a flood of futures", "futures", "`handles` of 500"),
         ("a flood of sets to wait for", "waitable_sets", "`handles` of 500"),
         ("tables of pointers", "pointers", "`memory_bytes` of 2MiB"),
+        ("stacks of calls that wait", "stacks", "`memory_bytes` of 1MiB"),
     ] {
         shared.check_bounded(behaviour, name, Value::Null, Fails(&[wanted]), TASKS).await;
     }

@@ -240,7 +240,11 @@ impl Closing {
             LeaseOutcome::Completed { .. } | LeaseOutcome::Cancelled => {
                 info!(runner, took_ms = millis(took), bytes_in, bytes_out, "lease {outcome}");
             }
-            LeaseOutcome::Failed { .. } | LeaseOutcome::Lost { .. } => {
+            // A runner that was stopped because the lease was lost is not to blame for that.
+            LeaseOutcome::Lost { .. } => {
+                warn!(runner, took_ms = millis(took), bytes_in, bytes_out, "lease {outcome}");
+            }
+            LeaseOutcome::Failed { .. } => {
                 let blame = blame.map(Blame::as_str);
                 warn!(runner, took_ms = millis(took), bytes_in, bytes_out, blame, "lease {outcome}");
             }

@@ -9,6 +9,8 @@ use tokio::time::Instant;
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(300);
 /// How long no work is asked for after a capability has gone.
 const WITHDRAWN_WAIT: Duration = Duration::from_secs(1);
+/// The longest that a poll may take whose lease lets further ones be sent beside the next.
+const QUICK: Duration = Duration::from_millis(250);
 /// The longest wait before the machine is looked at again: it may be well by then.
 const LONGEST_LOOK: Duration = Duration::from_secs(10);
 
@@ -32,7 +34,7 @@ pub(super) struct PollPacing {
     set: Instant,
     /// When a poll failed last, if none was answered well since.
     failed: Option<Instant>,
-    /// The last answer brought a lease.
+    /// The last answer brought a lease, and soon.
     leased: bool,
     /// No lease was worked on since one got nowhere.
     got_nowhere: bool,
@@ -66,7 +68,7 @@ impl PollPacing {
         self.next
     }
 
-    /// Whether polls bring leases that are worked on, so that more than one may be under way.
+    /// Whether polls soon bring leases that are worked on, so that more than one may be under way.
     pub(super) fn flows(&self) -> bool {
         self.leased && !self.got_nowhere
     }
@@ -76,7 +78,8 @@ impl PollPacing {
         self.answered();
         self.looks.reset();
         self.withdrawn.reset();
-        self.leased = true;
+        // Polls that take long would gain nothing by it, and each may bring a lease when the node stops.
+        self.leased = sent.elapsed() <= QUICK;
         // A lease that got nowhere since the poll was sent says more than that there was a further one.
         if !(self.hold && sent < self.set) {
             self.set(Duration::ZERO, false);
@@ -283,6 +286,8 @@ mod tests {
         let mut pacing = pacing();
         assert!(!pacing.flows(), "nothing is known yet");
         let sent = Instant::now();
+        pacing.leased(sent - 2 * QUICK);
+        assert!(!pacing.flows(), "it took long");
         pacing.leased(sent);
         assert!(pacing.flows());
         pacing.no_work();
@@ -298,9 +303,9 @@ mod tests {
         let held = wait(&pacing);
         pacing.leased(sent);
         assert_eq!(wait(&pacing), held, "asked for before a lease got nowhere");
+        pacing.leased(Instant::now());
         assert!(!pacing.flows(), "not before one gets on");
         pacing.progress();
         assert!(pacing.flows());
-        assert_eq!(wait(&pacing), held);
     }
 }

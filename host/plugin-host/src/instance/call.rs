@@ -17,10 +17,11 @@ use wasmtime::Store;
 
 use crate::instance::guest_threads::GuestThreads;
 use crate::instance::linked::{LinkedRunner, RunnerInstance};
+use crate::instance::process_memory;
 use crate::instance::state::RunState;
 use crate::instance::trouble::engine_cause;
 use crate::instance::usage::{RunUsage, report_usage};
-use crate::manifest::limits::LimitReached;
+use crate::manifest::limits::{Limit, LimitReached};
 
 /// How long a runner may go on after it was asked to stop.
 pub(crate) const STOP_GRACE: Duration = Duration::from_secs(2);
@@ -125,6 +126,7 @@ async fn drive<T>(
     abandoned: CancellationToken,
 ) -> CallResult<T> {
     let deadline = state.limits.deadline();
+    let memory_bytes = state.limits.reached(Limit::MemoryBytes);
     let stop = state.control.reports.stop_token().clone();
     let scratch = state.scratch.clone();
     let trouble = scratch.trouble().clone();
@@ -134,6 +136,8 @@ async fn drive<T>(
     let work = async {
         store.data().memory.admit_instance().map_err(CallEnd::Limit)?;
         let runner = pre.instantiate_async(&mut store).await.map_err(|error| match engine_cause(&error) {
+            // By stacks of calls that wait, which no other limit counts: its own, or another task's of the runner.
+            Some(_) if process_memory::is_used_up() => CallEnd::Limit(memory_bytes.clone()),
             Some(cause) => CallEnd::Host(format!(
                 "{cause} (making an instance of the runner: {})",
                 one_line(format_args!("{error:#}"), MAX_CAUSE)
@@ -142,6 +146,9 @@ async fn drive<T>(
         })?;
         // By its result and not by its kind, since a stack for the call is made only now.
         call(&runner, &mut store).await.map_err(|error| {
+            if engine_cause(&error).is_some() && process_memory::is_used_up() {
+                return CallEnd::Limit(memory_bytes);
+            }
             trouble.saw_engine("running the runner", &error);
             CallEnd::Error(error)
         })

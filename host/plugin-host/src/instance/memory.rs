@@ -9,6 +9,7 @@ mod host;
 use wasmtime::ResourceLimiter;
 
 use crate::instance::memory::host::HostMemory;
+use crate::instance::process_memory;
 use crate::instance::runner_log::RunnerLog;
 use crate::instance::trouble::RunTrouble;
 use crate::manifest::limits::{Limit, LimitReached, Limits};
@@ -169,8 +170,12 @@ impl ResourceLimiter for MemoryLimiter {
     }
 
     fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
-        // The limit had room, the machine had not: the guest sees the same refusal.
-        self.trouble.saw_engine("growing the runner's memory", &error);
+        // The limit had room, and what else the runner makes its process hold had taken it, or the machine had none: the
+        // guest sees the same refusal.
+        match process_memory::is_used_up() {
+            true => self.refuse(Limit::MemoryBytes, self.memory_bytes),
+            false => self.trouble.saw_engine("growing the runner's memory", &error),
+        }
         Ok(())
     }
 

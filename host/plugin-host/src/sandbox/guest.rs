@@ -21,6 +21,7 @@ use crate::code::compiled::CompiledComponent;
 use crate::code::engine::RunnerEngine;
 use crate::code::link::link_component;
 use crate::folders::OpenFolder;
+use crate::instance::process_memory;
 use crate::sandbox::channel::receive_blocking;
 use crate::sandbox::confine;
 use crate::sandbox::guest::outbox::Outbox;
@@ -86,6 +87,7 @@ fn set_up(setup: &Setup, descriptors: Vec<OwnedFd>) -> Result<(Option<Server>, V
         .build()
         .map_err(|error| machine(format!("starting the runtime: {error}")))?;
 
+    process_memory::watch();
     let missing = confine::lock(&folder, &granted);
     if setup.require && !missing.is_empty() {
         return Err(machine(missing.join("; ")));

@@ -36,6 +36,10 @@ use crate::sandbox::wire::{CallId, Failure, MemoryId, Order, ToGuest, ToNode};
 const KILL_GRACE: Duration = Duration::from_secs(3);
 /// How long a process may say nothing about a task: it tells what the task has used four times a second.
 const SILENCE: Duration = Duration::from_secs(60);
+/// Grace after that: when the node itself did not run for a while, all that was said meanwhile has yet to be read.
+const READING: Duration = Duration::from_secs(5);
+/// A timer that fires so much later than it was set for says that the node itself did not run.
+const LATE: Duration = Duration::from_secs(1);
 /// The longest reason that is taken from a process, in bytes.
 const MAX_REASON: usize = 8 << 10;
 /// The largest details that are taken from a process, in bytes of JSON.
@@ -79,6 +83,7 @@ async fn drive(
     call: RunnerCall,
     abandoned: CancellationToken,
 ) -> Ran {
+    let began = Instant::now();
     let trouble = RunTrouble::default();
     let log = log_of(&setup.label, &setup.grant.limits, &call, &trouble);
     let (id, mut frames, _registered) = process.call();
@@ -86,7 +91,7 @@ async fn drive(
     let _room = process.begin(&setup.grant.limits);
     let context = CallContext { id, process: &process, setup: &setup, log: &log, trouble: &trouble };
     let (Ran { result, begun }, made) = context.run(call, folder.clone(), &mut frames, &abandoned).await;
-    let result = setup.claims.judge(result, &folder).await;
+    let result = setup.claims.judge(result, began, &folder, process.has_folder()).await;
     log.close();
     if made {
         // After the answer is known, and off its path: nobody waits for this.
@@ -189,6 +194,7 @@ impl CallContext<'_> {
         let limits = &self.setup.grant.limits;
         let latest = Instant::now() + limits.deadline().saturating_add(KILL_GRACE);
         let (mut asked_to_stop, mut dropped, mut killed) = (false, false, false);
+        let (mut silent, mut late) = (false, false);
         let kill_at = tokio::time::sleep_until(latest);
         let silent_at = tokio::time::sleep(SILENCE);
         tokio::pin!(kill_at, silent_at);
@@ -197,15 +203,27 @@ impl CallContext<'_> {
                 // The frames come last: a process that never stops talking must not outlive its deadline by that.
                 biased;
                 // Not even the thread that does nothing else has run.
-                () = &mut silent_at, if !killed => {
-                    killed = true;
-                    self.process.kill(format!("it has said nothing for {SILENCE:?}"));
-                }
+                () = &mut silent_at, if !killed => match silent {
+                    false => {
+                        silent = true;
+                        silent_at.as_mut().reset(Instant::now() + READING);
+                    }
+                    true => {
+                        killed = true;
+                        self.process.kill(format!("it has said nothing for {SILENCE:?}"));
+                    }
+                },
                 // The frames end with the process: the call's own end may be among the last.
-                () = &mut kill_at, if !killed => {
-                    killed = true;
-                    self.process.kill("a task of it did not end when it had to");
-                }
+                () = &mut kill_at, if !killed => match !late && kill_at.deadline().elapsed() > LATE {
+                    true => {
+                        late = true;
+                        kill_at.as_mut().reset(Instant::now() + KILL_GRACE);
+                    }
+                    false => {
+                        killed = true;
+                        self.process.kill("a task of it did not end when it had to");
+                    }
+                },
                 () = stop.cancelled(), if !asked_to_stop => {
                     asked_to_stop = true;
                     if let Some(reason) = reports.stop_reason() {
@@ -222,6 +240,7 @@ impl CallContext<'_> {
                 }
                 frame = frames.recv() => {
                     let Some(frame) = frame else { return Err(self.crashed(&self.process.over().await)) };
+                    silent = false;
                     silent_at.as_mut().reset(Instant::now() + SILENCE);
                     match take_frame(frame, reports, objects, self.log, limits) {
                         Ok(None) => {}
