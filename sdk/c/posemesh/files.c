@@ -8,6 +8,8 @@
 /* Bytes that are read or written in one call of the node. */
 #define CHUNK (1u << 20)
 #define MAX_LINE (16u << 20)
+/* Of what is written to an artifact, at first. */
+#define FIRST_ROOM (16u << 10)
 
 struct pm_input {
   pm_task *task;
@@ -32,8 +34,10 @@ struct pm_part {
 struct pm_artifact {
   pm_task *task;
   pm_handle handle;
+  /* What the node does not have yet. Grows as it fills, to CHUNK at most: most artifacts are small. */
+  uint8_t *chunk;
   size_t length;
-  uint8_t chunk[CHUNK];
+  size_t room;
 };
 
 bool pm_open(pm_task *task, const char *cid, pm_input **input) {
@@ -220,9 +224,7 @@ bool pm_create(pm_task *task, const char *path, const pm_options *options, pm_ar
   pm_error error;
   if (!pm_host_create(path, options == NULL ? &NONE : options, &handle, &error)) return pm_pass_on(task, error);
   *artifact = pm_alloc(sizeof **artifact);
-  (*artifact)->task = task;
-  (*artifact)->handle = handle;
-  (*artifact)->length = 0;
+  **artifact = (pm_artifact){.task = task, .handle = handle};
   return true;
 }
 
@@ -237,7 +239,12 @@ static bool flush(pm_artifact *artifact) {
 bool pm_write(pm_artifact *artifact, const void *bytes, size_t length) {
   const uint8_t *from = bytes;
   while (length > 0) {
-    size_t room = CHUNK - artifact->length;
+    if (artifact->length == artifact->room) {
+      size_t wanted = artifact->room == 0 ? FIRST_ROOM : 2 * artifact->room;
+      artifact->room = wanted < CHUNK ? wanted : CHUNK;
+      artifact->chunk = pm_resize(artifact->chunk, artifact->room);
+    }
+    size_t room = artifact->room - artifact->length;
     size_t now = length < room ? length : room;
     memcpy(artifact->chunk + artifact->length, from, now);
     artifact->length += now;
@@ -268,6 +275,7 @@ bool pm_finish(pm_artifact *artifact) {
 
 void pm_abort(pm_artifact *artifact) {
   pm_host_drop_artifact(artifact->handle);
+  free(artifact->chunk);
   free(artifact);
 }
 
