@@ -29,18 +29,16 @@ pub(crate) fn parse_inputs(arguments: &[String]) -> Result<Vec<Input>> {
     for argument in arguments {
         let shown = || format!("--input {}", one_line(argument, SHOWN_BYTES));
         let named = argument.split_once('=').filter(|(name, _)| !name.contains('/'));
-        let (name, path) = match named {
+        let path = PathBuf::from(named.map_or(argument.as_str(), |(_, path)| path));
+        check_input(&path).with_context(shown)?;
+        let name = match named {
             Some(("", _)) => {
                 bail!("{}: there is no name before `=`; a file of that name is ./{argument}", shown())
             }
-            Some((name, path)) => (name.to_owned(), PathBuf::from(path)),
-            None => {
-                let path = PathBuf::from(argument);
-                let name = path.file_name().with_context(|| format!("{}: not a file", shown()))?;
-                (name.to_string_lossy().into_owned(), path)
-            }
+            Some((name, _)) => name.to_owned(),
+            // Whatever is a file has one.
+            None => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
         };
-        check_input(&path).with_context(shown)?;
         match inputs.iter_mut().find(|(_, input)| input.name == name) {
             // Whoever names both means parts.
             Some((true, input)) if named.is_some() => input.parts.push(path),
@@ -132,7 +130,7 @@ mod tests {
             (vec![format!("={scan}")], "there is no name before `=`"),
             (vec!["nothing.ply".to_owned()], "--input nothing.ply: there is no such file"),
             (vec!["x=".to_owned()], "--input x=: there is no such file"),
-            (vec!["..".to_owned()], "--input ..: not a file"),
+            (vec!["..".to_owned()], "--input ..: it is a folder; name the files in it"),
         ] {
             let error = format!("{:#}", parse_inputs(&arguments).unwrap_err());
             assert!(error.contains(said), "{error}");

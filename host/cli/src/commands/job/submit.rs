@@ -179,7 +179,8 @@ async fn finish(
         return Ok(ExitCode::FAILURE);
     }
     let artifacts = artifacts(&job);
-    tell!("completed in {took:.1?}, {} artifacts", artifacts.len());
+    let noun = if artifacts.len() == 1 { "artifact" } else { "artifacts" };
+    tell!("completed in {took:.1?}, {} {noun}", artifacts.len());
     match &args.out {
         Some(folder) => fetch_all(network, &job, &artifacts, folder, stop).await,
         None => Ok(ExitCode::SUCCESS),
