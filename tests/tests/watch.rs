@@ -121,6 +121,9 @@ async fn what_builds_and_passes_serves_in_a_local_network_and_the_last_good_vers
     let mut node = project.watch(&[]);
     node.wait_for_log("live: made 1.0.1000001 #1").await;
     node.wait_for_log("case made/works ... ok").await;
+    let mut second = project.watch(&[]);
+    assert_eq!(second.wait().await, 1, "{}", second.log());
+    assert!(second.log().contains("is watched already"), "{}", second.log());
 
     project.source("two");
     node.wait_for_log("live: made 1.0.1000002 #2").await;

@@ -11,12 +11,13 @@ mod rounds;
 mod sources;
 mod staged;
 
+use std::fs::{File, TryLockError};
 #[cfg(feature = "devnet")]
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use posemesh_node_core::config::{Config, Environment};
 use posemesh_node_core::shutdown::{EarlySignals, Shutdown, Signals};
@@ -85,6 +86,21 @@ async fn stop_when_hung_up(shutdown: Shutdown) {
     }
 }
 
+/// Makes sure that nobody else watches a folder, as long as what it returns lives: two would build into it at once, and each would try
+/// what the other has half written.
+fn alone(dir: &Path) -> Result<Option<File>> {
+    let folder = File::open(dir).with_context(|| format!("opening {}", dir.display()))?;
+    match folder.try_lock() {
+        Ok(()) => Ok(Some(folder)),
+        Err(TryLockError::WouldBlock) => bail!(
+            "{} is watched already, by another `plugin watch`: both would build into it. End that one, or watch a copy",
+            dir.display()
+        ),
+        // A file system without locks.
+        Err(TryLockError::Error(_)) => Ok(None),
+    }
+}
+
 /// Watches until a signal ends it; the exit code is 0 then.
 ///
 /// # Errors
@@ -109,6 +125,7 @@ pub(crate) async fn run(args: WatchArgs) -> Result<ExitCode> {
     let project = asked.find()?;
     // Another folder that a link leads to later is another project.
     asked.dir.clone_from(&project.dir);
+    let _watched = alone(&project.dir)?;
     let sources =
         Sources::new(&project.dir, &project.dir.join(&args.cases), &args.ignore).context("--ignore")?;
     // Of its own: what is compiled in haste is not for other nodes.
@@ -150,7 +167,5 @@ async fn place(
     #[cfg(not(feature = "devnet"))]
     let _ = (cache, environment, shutdown);
     #[cfg(not(feature = "devnet"))]
-    anyhow::bail!(
-        "this program was built without a local network: give the PLUGINS_DIR of a node with --into"
-    )
+    bail!("this program was built without a local network: give the PLUGINS_DIR of a node with --into")
 }
