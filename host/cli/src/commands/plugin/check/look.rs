@@ -55,11 +55,19 @@ pub(super) fn contract(component: &[u8], findings: &mut Findings) -> ComponentNa
         findings.ok("imports", "of wasi:sockets, as many toolchains do: every socket is refused");
     }
     if size > LARGE {
-        let cure = match names.debug_info {
-            true => "it carries debug information: `wasm-tools strip` or the linker's `-s` removes it",
-            false => "each node reads and compiles all of it; smaller is live sooner",
-        };
-        findings.warning("size", format_args!("{}", rounded(size)), cure);
+        match names.debug_info {
+            true => findings.warning(
+                "size",
+                rounded(size),
+                "it carries debug information: `wasm-tools strip` or the linker's `-s` removes it",
+            ),
+            // An interpreter has that size, and nothing an author does makes it smaller.
+            false => findings.note(
+                "size",
+                rounded(size),
+                "each node reads and compiles all of it; smaller is live sooner",
+            ),
+        }
     } else if size > 0 {
         findings.ok("size", rounded(size));
     }
