@@ -14,11 +14,13 @@
     reason = "a simulation that is wrong should stop"
 )]
 
+mod call_kind;
 mod client;
 mod dds;
 mod discovery;
 mod dms;
 mod draw;
+mod fleet;
 mod incarnation;
 mod invariant;
 mod journal;
@@ -33,16 +35,19 @@ mod run;
 mod runners;
 mod seed;
 mod seeds;
+mod tally;
 mod trace;
 mod trouble;
 mod verdict;
 mod witness;
 mod world;
 
+pub use fleet::{FleetReport, run_fleet, run_steady};
 pub use invariant::{Invariant, Violation};
 pub use planted::Planted;
 pub use seed::{SeedReport, run_seed, run_seed_twice};
 pub use seeds::{SeedsReport, run_seeds};
+pub use tally::CallsOfSecond;
 
 #[cfg(test)]
 mod tests;

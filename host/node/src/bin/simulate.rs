@@ -1,9 +1,9 @@
 //! `posemesh-simulate`: runs seeds of the simulation. `cargo xtask simulate` builds it and has the help.
 
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use posemesh_node_core::simulation::{run_seed_twice, run_seeds};
+use posemesh_node_core::simulation::{run_fleet, run_seed_twice, run_seeds, run_steady};
 
 /// Failing seeds after which a run stops.
 const MOST_FAILURES: usize = 5;
@@ -13,6 +13,8 @@ const LINES: (usize, usize) = (60, 10);
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let result = match Args::parse(&args) {
+        Ok(Args { fleet: Some(nodes), splay, .. }) => fleet(nodes, splay),
+        Ok(Args { steady: Some(seconds), .. }) => steady(seconds),
         Ok(Args { seed: Some(seed), trace, .. }) => one(seed, trace),
         Ok(Args { from, seeds, .. }) => many(from, seeds),
         Err(error) => Err(error),
@@ -32,11 +34,18 @@ struct Args {
     seeds: u64,
     seed: Option<u64>,
     trace: bool,
+    /// So many nodes for one job server, for `cargo xtask bench fleet`.
+    fleet: Option<u64>,
+    /// Seconds over which their starts are spread.
+    splay: u64,
+    /// One node that works for so many seconds, for `cargo xtask bench instructions`.
+    steady: Option<u64>,
 }
 
 impl Args {
     fn parse(args: &[String]) -> Result<Self, String> {
-        let mut parsed = Self { from: 0, seeds: 1000, seed: None, trace: false };
+        let mut parsed =
+            Self { from: 0, seeds: 1000, seed: None, trace: false, fleet: None, splay: 0, steady: None };
         let mut args = args.iter();
         while let Some(arg) = args.next() {
             let mut number = || {
@@ -47,8 +56,15 @@ impl Args {
                 "--from" => parsed.from = number()?,
                 "--seeds" => parsed.seeds = number()?,
                 "--seed" => parsed.seed = Some(number()?),
+                "--fleet" => parsed.fleet = Some(number()?),
+                "--splay" => parsed.splay = number()?,
+                "--steady" => parsed.steady = Some(number()?),
                 "--trace" => parsed.trace = true,
-                _ => return Err(format!("{arg:?} is none of --seeds, --from, --seed, --trace")),
+                _ => {
+                    return Err(format!(
+                        "{arg:?} is none of --seeds, --from, --seed, --trace, --fleet, --splay, --steady"
+                    ));
+                }
             }
         }
         Ok(parsed)
@@ -100,4 +116,22 @@ fn many(from: u64, seeds: u64) -> Result<bool, String> {
     let Some((seed, _)) = report.failed.first() else { return Ok(true) };
     println!("what led to the first violation of seed {seed}:");
     one(*seed, false).map(|_| false)
+}
+
+/// Prints the calls of each second as JSON.
+fn fleet(nodes: u64, splay: u64) -> Result<bool, String> {
+    let nodes = usize::try_from(nodes).map_err(|_| format!("{nodes} nodes are too many"))?;
+    let report =
+        run_fleet(nodes, Duration::from_secs(splay)).map_err(|error| format!("run a fleet: {error}"))?;
+    let text = serde_json::to_string(&report).map_err(|error| format!("write the report: {error}"))?;
+    println!("{text}");
+    Ok(true)
+}
+
+/// Prints how many heartbeats there were.
+fn steady(seconds: u64) -> Result<bool, String> {
+    let heartbeats =
+        run_steady(Duration::from_secs(seconds)).map_err(|error| format!("run a node: {error}"))?;
+    println!("{heartbeats}");
+    Ok(true)
 }

@@ -16,11 +16,12 @@ use crate::dms::simulated::{decode_heartbeat_answer, decode_lease};
 use crate::dms::{
     DmsCall, FinalReport, HeartbeatAnswer, JobServer, JobServerError, LeaseAnswer, Sent, send_authorized,
 };
+use crate::simulation::call_kind::CallKind;
 use crate::simulation::dms::{Reply, START};
 use crate::simulation::incarnation::{About, Who};
 use crate::simulation::invariant::Invariant;
 use crate::simulation::ledger::Event;
-use crate::simulation::network::{CallKind, call};
+use crate::simulation::network::call;
 use crate::simulation::one_by_one::OneByOne;
 use crate::simulation::world::{State, World};
 

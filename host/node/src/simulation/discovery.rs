@@ -9,9 +9,10 @@ use posemesh_net::secret::Secret;
 use crate::auth::dds::{DdsCall, DdsError};
 use crate::auth::login::MachineToken;
 use crate::registration::membership::SimulatedDds;
+use crate::simulation::call_kind::CallKind;
 use crate::simulation::dms::{Reply, START};
 use crate::simulation::incarnation::Who;
-use crate::simulation::network::{CallKind, call};
+use crate::simulation::network::call;
 use crate::simulation::world::{State, World};
 
 /// DDS as one node calls it.

@@ -6,27 +6,12 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
+use crate::simulation::call_kind::CallKind;
 use crate::simulation::dms::Reply;
 use crate::simulation::draw::Draw;
 use crate::simulation::incarnation::Who;
 use crate::simulation::plan::{NetworkPlan, Plan};
 use crate::simulation::world::{State, World};
-
-/// The calls of a node. Each kind has random choices of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum CallKind {
-    Lease = 0,
-    Heartbeat = 1,
-    Finish = 2,
-    Login = 3,
-    Register = 4,
-}
-
-impl CallKind {
-    fn is_dds(self) -> bool {
-        matches!(self, Self::Login | Self::Register)
-    }
-}
 
 /// A call without an answer.
 #[derive(Debug)]
@@ -173,6 +158,7 @@ fn course(world: &World, who: Who, kind: CallKind) -> Course {
     let mut state = world.state();
     let state = &mut *state;
     state.calls(&world.plan, who.node, now);
+    state.tally.add(now, kind);
     let healthy = state.healthy;
     let link = &mut state.links[who.node];
     let draw = &mut link.draws[kind as usize];

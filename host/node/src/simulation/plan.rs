@@ -25,6 +25,8 @@ pub(super) struct Plan {
     pub(super) node_clock_ahead: i64,
     /// When everything is well again.
     pub(super) healthy_from: Duration,
+    /// What every task takes; none if runners do as they like.
+    pub(super) steady: Option<Duration>,
 }
 
 /// One node.
@@ -152,7 +154,43 @@ impl Plan {
         let events = events(draw, turmoil, healthy_from, nodes.len(), tasks.len());
         let network = NetworkPlan::new(draw, turmoil, healthy_from);
         let node_clock_ahead = if draw.in_thousand(250) { draw.of([-7200, -30, 45, 7200]) } else { 0 };
-        Self { seed, nodes, server, network, tasks, events, node_clock_ahead, healthy_from }
+        Self { seed, nodes, server, network, tasks, events, node_clock_ahead, healthy_from, steady: None }
+    }
+
+    /// So many nodes with the settings that they have without settings, for servers and a network that are well, and a task
+    /// for each, which takes so long.
+    pub(super) fn fleet(nodes: usize, steady: Duration) -> Self {
+        let server = ServerPlan {
+            ttl: Duration::from_secs(60),
+            sweep: Duration::from_secs(1),
+            forgiving: false,
+            one_lease_per_node: true,
+            lost_status: 409,
+            dates: Dates::Exact,
+            rotates_task_tokens: true,
+            tells_expiry: true,
+            machine_token_lifetime: Duration::from_secs(3600),
+            tells_cancel: true,
+        };
+        let network = NetworkPlan {
+            fault_rate: 0,
+            latency: 20,
+            request_timeout: Duration::from_secs(30),
+            outages: Vec::new(),
+            crash_rate: 0,
+        };
+        let task = || TaskPlan { at: Duration::ZERO, capability: 0, max_attempts: 10 };
+        Self {
+            seed: 0,
+            nodes: (0..nodes).map(|_| NodePlan { settings: WorkerSettings::default() }).collect(),
+            server,
+            network,
+            tasks: (0..nodes).map(|_| task()).collect(),
+            events: Vec::new(),
+            node_clock_ahead: 0,
+            healthy_from: Duration::ZERO,
+            steady: Some(steady),
+        }
     }
 
     /// Whether a node can know when its leases end.

@@ -107,6 +107,9 @@ impl SimulatedRunner {
     }
 
     async fn behave(&self, draw: &mut Draw, call: &RunnerCall, lease: usize) -> Result<(), RunFailure> {
+        if let Some(lasts) = self.world.plan.steady {
+            return works(call, lasts).await;
+        }
         let ttl = self.world.plan.server.ttl.as_millis() as u64;
         let lasts = draw.of([50, ttl / 2, 3 * ttl]);
         let lasts = draw.millis(0, lasts);
@@ -163,6 +166,18 @@ impl SimulatedRunner {
                 sleep(Duration::from_millis(10)).await;
                 Err(RunFailure::new(FailureKind::Cancelled, "simulated stop"))
             }
+        }
+    }
+}
+
+/// A runner that says once how far it is, works for so long, and hears that it should stop.
+async fn works(call: &RunnerCall, lasts: Duration) -> Result<(), RunFailure> {
+    call.reports.progress(json!({ "fraction": 0.5 }));
+    tokio::select! {
+        biased;
+        () = sleep(lasts) => Ok(()),
+        () = call.reports.stop_token().cancelled() => {
+            Err(RunFailure::new(FailureKind::Cancelled, "simulated stop"))
         }
     }
 }

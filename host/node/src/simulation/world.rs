@@ -13,6 +13,7 @@ use crate::simulation::invariant::{Invariant, Violation};
 use crate::simulation::journal::SimulatedJournal;
 use crate::simulation::plan::Plan;
 use crate::simulation::planted::Planted;
+use crate::simulation::tally::Tally;
 use crate::simulation::trace::Trace;
 use crate::simulation::trouble::Troubles;
 
@@ -42,6 +43,8 @@ pub(super) struct State {
     /// Every start of a node.
     pub(super) incarnations: Vec<Incarnation>,
     pub(super) calls: u64,
+    /// Of a fleet: its calls by the second.
+    pub(super) tally: Tally,
     pub(super) times_known: bool,
 }
 
@@ -78,6 +81,7 @@ impl World {
             links,
             incarnations: Vec::new(),
             calls: 0,
+            tally: Tally::new(plan.steady.is_some()),
             times_known: plan.times_are_known(),
         };
         Arc::new(Self { plan, planted, began: Instant::now(), state: Mutex::new(state) })
