@@ -17,6 +17,9 @@ use crate::process::Cmd;
 /// The compiler, the sources of the standard library, and the C library that it needs.
 pub(crate) const PACKAGES: [&str; 3] = ["rustc-web", "rust-web-src", "wasi-libc"];
 
+/// The variable with flags for the compiler when it builds for the platform of runners.
+pub(crate) const TARGET_FLAGS: &str = "CARGO_TARGET_WASM32_WASIP2_RUSTFLAGS";
+
 /// Where [`PACKAGES`] put the compiler.
 const RUSTC: &str = "/usr/bin/rustc";
 
@@ -50,11 +53,11 @@ impl Debian {
         }
     }
 
-    /// Makes a `cargo build` for the target use this toolchain.
+    /// Makes a `cargo build` for the target use this toolchain, with more flags for the compiler.
     ///
     /// # Errors
     /// If the name of a folder contains the separator of `PATH`.
-    pub(crate) fn apply(&self, cargo: Cmd) -> Result<Cmd> {
+    pub(crate) fn apply(&self, cargo: Cmd, flags: &str) -> Result<Cmd> {
         let inherited = env::var_os("PATH").unwrap_or_default();
         let mut path = vec![self.linkers.clone(), self.linkers.join("gcc-ld")];
         path.extend(env::split_paths(&inherited));
@@ -65,7 +68,7 @@ impl Debian {
             // `build-std` is not stable, and this compiler is not a nightly one.
             .env("RUSTC_BOOTSTRAP", "1")
             .env("CARGO_TARGET_WASM32_WASIP2_LINKER", self.linkers.join("wasm-component-ld"))
-            .env("CARGO_TARGET_WASM32_WASIP2_RUSTFLAGS", RUSTFLAGS)
+            .env(TARGET_FLAGS, format!("{RUSTFLAGS} {flags}"))
             .args(["-Z", "build-std=std,panic_abort"]))
     }
 }
@@ -108,6 +111,14 @@ pub(crate) fn install_make() -> Result<()> {
 /// As [`install`].
 pub(crate) fn install_browser() -> Result<()> {
     apt_install(&["chromium-headless-shell"])
+}
+
+/// Installs Valgrind.
+///
+/// # Errors
+/// As [`install`].
+pub(crate) fn install_valgrind() -> Result<()> {
+    apt_install(&["valgrind"])
 }
 
 fn apt_install(packages: &[&str]) -> Result<()> {

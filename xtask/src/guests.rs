@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+use crate::debian::TARGET_FLAGS;
 use crate::output;
 use crate::process::Cmd;
 use crate::progress::{self, LongBuild, RUNNERS, TEST_GUESTS};
@@ -14,6 +15,8 @@ use crate::setup::{TARGET, Toolchain};
 
 /// The profile that guests are built with.
 const PROFILE: &str = "plugin";
+/// What runners are compiled with beside it: every node runs components with SIMD.
+const RUNNER_FLAGS: &str = "-C target-feature=+simd128";
 
 /// A guest to be built.
 struct Guest {
@@ -49,7 +52,7 @@ pub(crate) fn runners(project: &Project, toolchain: &Toolchain) -> Result<Vec<Co
         cargo = cargo.args(["-p", &package]);
         guests.push(guest);
     }
-    build(project, toolchain, cargo, guests, &RUNNERS, &project.plugins())
+    build(project, toolchain, (cargo, RUNNER_FLAGS), guests, &RUNNERS, &project.plugins())
 }
 
 /// Builds every guest of the tests: each file in `tests/guests/examples/`, as
@@ -64,14 +67,15 @@ pub(crate) fn for_tests(project: &Project, toolchain: &Toolchain) -> Result<Vec<
         .args(["build", "--locked", "--examples", "--manifest-path"])
         .arg(&package);
     let guests = examples_in(&package.with_file_name("examples"))?;
-    build(project, toolchain, cargo, guests, &TEST_GUESTS, &project.test_guests())
+    // As small as may be: many are loaded and compiled.
+    build(project, toolchain, (cargo, ""), guests, &TEST_GUESTS, &project.test_guests())
 }
 
-/// Runs `cargo` for the target and puts `NAME.wasm` for each of `guests` into `out`. `step` is announced.
+/// Runs `cargo` for the target, with `flags` for the compiler, and puts `NAME.wasm` for each of `guests` into `out`. `step` is announced.
 fn build(
     project: &Project,
     toolchain: &Toolchain,
-    cargo: Cmd,
+    (cargo, flags): (Cmd, &str),
     guests: Vec<Guest>,
     step: &LongBuild,
     out: &Path,
@@ -96,8 +100,8 @@ fn build(
         .env_hidden("CARGO_TARGET_DIR", &target)
         .args(["--profile", PROFILE, "--target", TARGET]);
     match toolchain {
-        Toolchain::Active => cargo.run()?,
-        Toolchain::Debian(debian) => debian.apply(cargo)?.run()?,
+        Toolchain::Active => cargo.env(TARGET_FLAGS, flags).run()?,
+        Toolchain::Debian(debian) => debian.apply(cargo, flags)?.run()?,
     }
 
     let compiled = target.join(TARGET).join(PROFILE);

@@ -33,7 +33,7 @@ pub(crate) fn rust(project: &Project, toolchain: &Toolchain) -> Result<()> {
     let build = cargo("build").args(["--locked", "--release", "--target", TARGET]);
     match toolchain {
         Toolchain::Active => build.run()?,
-        Toolchain::Debian(debian) => debian.apply(build)?.run()?,
+        Toolchain::Debian(debian) => debian.apply(build, "")?.run()?,
     }
     let component = target.join(TARGET).join("release").join(format!("{}.wasm", NAME.replace('-', "_")));
     cases(project, &component, &folder)
