@@ -23,7 +23,7 @@ test-plugins:
 plugins:
     cargo xtask plugins
 
-# Measure (just bench plugins, just bench storage, just bench tasks)
+# Measure everything, or print a part (just bench tasks), or count instructions (just bench instructions)
 bench *args:
     cargo xtask bench "$@"
 

@@ -11,7 +11,8 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::cpu::cost;
-use crate::sample::ThreeDigits;
+use crate::report::{Report, progress};
+use crate::results::{Figure, Table, Unit};
 
 /// How long one task may take.
 const TIMEOUT: Duration = Duration::from_secs(1200);
@@ -23,11 +24,14 @@ const REFERENCE: &str = "/posemesh/reference/v1";
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// Inputs of the tasks, with commas
-    #[arg(long, value_delimiter = ',', default_values_t = [1, 100, 10_000])]
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 10, 100, 1000, 10_000])]
     inputs: Vec<usize>,
     /// Size of each input, in bytes
     #[arg(long, default_value_t = 4096)]
     bytes: usize,
+    /// How many tasks are measured with each number of inputs
+    #[arg(long, default_value_t = 3)]
+    repeat: usize,
     /// Leave the reference node out
     #[arg(long)]
     no_reference: bool,
@@ -39,22 +43,49 @@ enum Who {
     Reference,
 }
 
-/// Prints the table.
-pub(crate) async fn measure(options: &Options) -> Result<()> {
-    println!("## A task with many inputs of {} bytes each, from lease to completion\n", options.bytes);
-    println!("| inputs | node | time | an input | processor time of the node and its processes |");
-    println!("| ---: | --- | ---: | ---: | ---: |");
+/// Measures both nodes with ever more inputs.
+pub(crate) async fn measure(options: &Options, report: &mut Report) -> Result<()> {
+    let title = format!("A task with many inputs of {} bytes each, from lease to completion", options.bytes);
+    let mut table = Table::new("inputs", title)
+        .by("inputs")
+        .column("time", Unit::Seconds)
+        .column("of an input", Unit::Seconds)
+        .column("processor time: node and its processes", Unit::Seconds);
     for &inputs in &options.inputs {
-        row(Who::Ours, inputs, options.bytes).await?;
-        if !options.no_reference {
-            row(Who::Reference, inputs, options.bytes).await?;
+        for who in [Who::Ours, Who::Reference] {
+            if who == Who::Reference && options.no_reference {
+                continue;
+            }
+            progress(format_args!("{}, {inputs} inputs", who.name()));
+            let (times, used) = tasks(who, (inputs, options.bytes), options.repeat.max(1)).await?;
+            let took = Figure::of_times(&times);
+            let each = took.map(|time| time / inputs.max(1) as f64);
+            table.row(
+                who.name(),
+                Some(inputs as f64),
+                [Some(took), Some(each), Some(Figure::of_times(&used))],
+            );
         }
     }
-    println!();
+    report.table(table);
     Ok(())
 }
 
-async fn row(who: Who, inputs: usize, bytes: usize) -> Result<()> {
+impl Who {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Ours => "posemesh-node",
+            Self::Reference => "posemesh-compute-node 0.3.3",
+        }
+    }
+}
+
+/// A node of its own; how long each task took it, and its processor time.
+async fn tasks(
+    who: Who,
+    (inputs, bytes): (usize, usize),
+    repeat: usize,
+) -> Result<(Vec<Duration>, Vec<Duration>)> {
     let dir = tempfile::tempdir().context("making a folder")?;
     let config = DevnetConfig {
         // The reference node takes one failed heartbeat for a lost lease.
@@ -74,22 +105,19 @@ async fn row(who: Who, inputs: usize, bytes: usize) -> Result<()> {
     }
     // The first task compiles, connects and allocates.
     run(&devnet, who, urls.get(..1).unwrap_or_default(), &node).await?;
-    let before = cost(&pid)?;
-    let took = run(&devnet, who, &urls, &node).await?;
-    let used = cost(&pid)?.since(before);
-    let name = if who == Who::Ours { "posemesh-node" } else { "posemesh-compute-node 0.3.3" };
-    println!(
-        "| {inputs} | {name} | {} | {} | {} |",
-        ThreeDigits(took),
-        ThreeDigits(took / u32::try_from(inputs.max(1)).unwrap_or(u32::MAX)),
-        ThreeDigits(used.own + used.children)
-    );
+    let (mut times, mut used) = (Vec::new(), Vec::new());
+    for _ in 0..repeat {
+        let before = cost(&pid)?;
+        times.push(run(&devnet, who, &urls, &node).await?);
+        let spent = cost(&pid)?.since(before);
+        used.push(spent.own + spent.children);
+    }
     match who {
         Who::Ours => drop(node.terminate().await),
         Who::Reference => node.kill().await,
     }
     devnet.shutdown().await;
-    Ok(())
+    Ok((times, used))
 }
 
 fn start(who: Who, devnet: &Devnet, dir: &TempDir) -> Result<NodeProcess> {

@@ -20,13 +20,18 @@ pub(crate) struct Scene {
 impl Scene {
     /// Starts the devnet.
     pub(crate) async fn new(leases_per_node: usize) -> Result<Self> {
-        let dir = tempfile::tempdir().context("making a folder")?;
-        let plugins = dir.path().join("plugins");
-        std::fs::create_dir(&plugins).context("making a folder")?;
+        let scene = Self::empty(leases_per_node).await?;
         for name in ["noop", "pointcloud"] {
-            std::fs::copy(plugin(name), plugins.join(name).with_extension("wasm"))
+            std::fs::copy(plugin(name), scene.path("plugins").join(name).with_extension("wasm"))
                 .with_context(|| format!("copying the runner `{name}`"))?;
         }
+        Ok(scene)
+    }
+
+    /// Starts the devnet, for a node without runners.
+    pub(crate) async fn empty(leases_per_node: usize) -> Result<Self> {
+        let dir = tempfile::tempdir().context("making a folder")?;
+        std::fs::create_dir(dir.path().join("plugins")).context("making a folder")?;
         let config = DevnetConfig { leases_per_node, ..DevnetConfig::default() };
         Ok(Self { dir, devnet: Devnet::start(config).await.context("starting a devnet")? })
     }

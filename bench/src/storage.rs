@@ -15,18 +15,19 @@ use anyhow::{Result, ensure};
 
 pub(crate) use self::options::Options;
 use self::site::Site;
+use crate::report::Report;
 
-/// Measures everything and prints a table for each part.
+/// Measures everything.
 ///
 /// # Errors
 /// When something can't be set up, a copy fails or differs from its input, or our node took more memory than
 /// is claimed.
-pub(crate) async fn measure(options: &Options) -> Result<()> {
+pub(crate) async fn measure(options: &Options, report: &mut Report) -> Result<()> {
     // First, since everything else takes minutes.
     let curl = curl::version().await?;
     let site = Site::open(options.dir.as_deref())?;
-    let claim_holds = memory::measure(&site, options).await?;
-    throughput::measure(&site, options, &curl).await?;
+    let claim_holds = memory::measure(&site, options, report).await?;
+    throughput::measure(&site, options, &curl, report).await?;
     // Last, so that a broken claim costs no figures.
     ensure!(claim_holds, "the claim about memory does not hold: see the first table");
     Ok(())

@@ -9,7 +9,8 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::cpu::{Cost, cost};
-use crate::sample::{Sample, ThreeDigits};
+use crate::report::{Report, progress};
+use crate::results::{Figure, Table, Unit};
 
 /// Tasks before the measurement, for each that may run at once.
 const WARM_UP: usize = 5;
@@ -21,66 +22,106 @@ const REFERENCE: &str = "/posemesh/reference/v1";
 /// What is measured.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Tasks of each measurement of our node
+    /// Tasks of each round of our node
     #[arg(long, default_value_t = 2000)]
     tasks: usize,
-    /// Tasks of the reference node, which waits between them; 0 leaves it out
-    #[arg(long, default_value_t = 50)]
+    /// Rounds of each measurement: what their figures differ by is the spread
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Tasks of each round of the reference node, which waits between them; 0 leaves it out
+    #[arg(long, default_value_t = 10)]
     reference_tasks: usize,
     /// How many run at once (MAX_CONCURRENCY), with commas
-    #[arg(long, value_delimiter = ',', default_values_t = [1, 8, 32, 128])]
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 2, 4, 8, 16, 32, 64, 128])]
     concurrency: Vec<usize>,
-    /// Measure with SANDBOX=off too
+    /// Leave out the node with SANDBOX=off
     #[arg(long)]
-    sandbox_off: bool,
+    no_sandbox_off: bool,
 }
 
-#[derive(Clone, Copy)]
-struct Measured {
-    who: &'static str,
-    concurrency: usize,
-    tasks: usize,
-    sandbox: Option<&'static str>,
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Who {
+    Ours,
+    InProcess,
+    Reference,
 }
 
-/// Prints the table.
-pub(crate) async fn measure(options: &Options) -> Result<()> {
-    println!("## Tasks that do nothing, from lease to completion\n");
-    println!(
-        "| node | at once | tasks a second | median | 99 % | processor time a task: node | its processes | context switches a task |\n\
-         | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
-    );
-    for &concurrency in &options.concurrency {
-        let tasks = options.tasks.max(1);
-        row(Measured { who: "posemesh-node", concurrency, tasks, sandbox: None }).await?;
-        if options.sandbox_off {
-            let who = "posemesh-node, SANDBOX=off";
-            row(Measured { who, concurrency, tasks, sandbox: Some("off") }).await?;
+impl Who {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Ours => "posemesh-node",
+            Self::InProcess => "posemesh-node, SANDBOX=off",
+            Self::Reference => "posemesh-compute-node 0.3.3",
         }
     }
-    if options.reference_tasks > 0 {
-        let who = "posemesh-compute-node 0.3.3";
-        row(Measured { who, concurrency: 1, tasks: options.reference_tasks, sandbox: None }).await?;
+}
+
+/// What one round was like.
+struct Round {
+    tasks: u32,
+    /// Each task, from its lease to its end.
+    times: Vec<Duration>,
+    /// From the first lease to the last end.
+    all: Duration,
+    used: Cost,
+}
+
+/// Measures nodes with ever more tasks at once.
+pub(crate) async fn measure(options: &Options, report: &mut Report) -> Result<()> {
+    let mut table = Table::new("tasks", "Tasks that do nothing, from lease to completion")
+        .by("at once")
+        .column("tasks", Unit::PerSecond)
+        .column("time", Unit::Seconds)
+        .column("99 % within", Unit::Seconds)
+        .column("processor time: node and its processes", Unit::Seconds)
+        .column("of its processes", Unit::Seconds)
+        .column("context switches", Unit::Count);
+    for &concurrency in &options.concurrency {
+        for (who, tasks) in [
+            (Who::Ours, options.tasks.max(1)),
+            (Who::InProcess, if options.no_sandbox_off { 0 } else { options.tasks.max(1) }),
+            (Who::Reference, options.reference_tasks),
+        ] {
+            if tasks > 0 {
+                progress(format_args!("{}, {concurrency} at once", who.name()));
+                let rounds = rounds(who, concurrency, (tasks, options.rounds.max(1))).await?;
+                table.row(who.name(), Some(concurrency as f64), figures(&rounds));
+            }
+        }
     }
-    println!();
+    report.table(table);
     Ok(())
 }
 
-async fn row(what: Measured) -> Result<()> {
+fn figures(rounds: &[Round]) -> [Option<Figure>; 6] {
+    let of = |value: &dyn Fn(&Round) -> f64| Some(Figure::of(rounds.iter().map(value).collect()));
+    let times: Vec<Duration> = rounds.iter().flat_map(|round| round.times.iter().copied()).collect();
+    let each = |time: Duration, round: &Round| time.as_secs_f64() / f64::from(round.tasks);
+    [
+        of(&|round| f64::from(round.tasks) / round.all.as_secs_f64()),
+        Some(Figure::of_times(&times)),
+        Some(Figure::slowest(&times)),
+        of(&|round| each(round.used.own + round.used.children, round)),
+        of(&|round| each(round.used.children, round)),
+        of(&|round| round.used.switches as f64 / f64::from(round.tasks)),
+    ]
+}
+
+/// A node of its own, and so many rounds of so many tasks.
+async fn rounds(who: Who, concurrency: usize, (tasks, rounds): (usize, usize)) -> Result<Vec<Round>> {
     let dir = tempfile::tempdir().context("making a folder")?;
-    let config = DevnetConfig { leases_per_node: what.concurrency, ..DevnetConfig::default() };
+    let config = DevnetConfig { leases_per_node: concurrency, ..DevnetConfig::default() };
     let devnet = Devnet::start(config).await.context("starting a devnet")?;
     let plugins = dir.path().join("plugins");
     std::fs::create_dir(&plugins).context("making a folder")?;
     std::fs::copy(plugin("noop"), plugins.join("noop.wasm")).context("copying the runner `noop`")?;
     let mut variables = variables(&devnet, &plugins, &dir.path().join("node"));
     variables.insert("ENABLE_NOOP".to_owned(), "true".to_owned());
-    variables.insert("MAX_CONCURRENCY".to_owned(), what.concurrency.to_string());
-    if let Some(sandbox) = what.sandbox {
-        variables.insert("SANDBOX".to_owned(), sandbox.to_owned());
+    variables.insert("MAX_CONCURRENCY".to_owned(), concurrency.to_string());
+    if who == Who::InProcess {
+        variables.insert("SANDBOX".to_owned(), "off".to_owned());
     }
-    let is_reference = what.who.contains("compute-node");
-    let (mut process, capability) = if is_reference {
+    let (mut process, capability) = if who == Who::Reference {
         variables.insert("REFERENCE_RUNNER".to_owned(), "nothing".to_owned());
         (NodeProcess::start(&reference_binary(), &[], &variables), REFERENCE)
     } else {
@@ -88,21 +129,24 @@ async fn row(what: Measured) -> Result<()> {
     };
     let pid = process.id().to_string();
 
-    let warm = submit(&devnet, capability, WARM_UP * what.concurrency)?;
-    ended(&devnet, &warm).await?;
-    let before = cost(&pid)?;
-    let first = devnet.requests().len();
-    let tasks = submit(&devnet, capability, what.tasks)?;
-    let states = ended(&devnet, &tasks).await?;
-    let used = cost(&pid)?.since(before);
-    print(&devnet, what, first, &states, used)?;
-    if is_reference {
+    // The reference node waits between tasks: one is enough to know that it works.
+    let warm_up = if who == Who::Reference { 1 } else { WARM_UP * concurrency };
+    ended(&devnet, &submit(&devnet, capability, warm_up)?).await?;
+    let mut measured = Vec::new();
+    for _ in 0..rounds {
+        let before = cost(&pid)?;
+        let first = devnet.requests().len();
+        let states = ended(&devnet, &submit(&devnet, capability, tasks)?).await?;
+        let used = cost(&pid)?.since(before);
+        measured.push(round(&devnet, first, &states, used)?);
+    }
+    if who == Who::Reference {
         process.kill().await
     } else {
         _ = process.terminate().await
     }
     devnet.shutdown().await;
-    Ok(())
+    Ok(measured)
 }
 
 fn submit(devnet: &Devnet, capability: &str, tasks: usize) -> Result<Vec<Uuid>> {
@@ -124,7 +168,7 @@ async fn ended(devnet: &Devnet, tasks: &[Uuid]) -> Result<Vec<TaskState>> {
     Ok(states)
 }
 
-fn print(devnet: &Devnet, what: Measured, first: usize, states: &[TaskState], used: Cost) -> Result<()> {
+fn round(devnet: &Devnet, first: usize, states: &[TaskState], used: Cost) -> Result<Round> {
     let requests = devnet.requests();
     let completed =
         requests.iter().skip(first).filter(|request| request.endpoint == Some(Endpoint::Complete));
@@ -140,16 +184,5 @@ fn print(devnet: &Devnet, what: Measured, first: usize, states: &[TaskState], us
     let begin = states.iter().filter_map(|state| state.leases.first()).map(|lease| lease.at).min();
     let end = completed.iter().map(|request| request.at + request.took.unwrap_or_default()).max();
     let all = end.context("an end")? - begin.context("a beginning")?;
-    let count = u32::try_from(states.len()).unwrap_or(u32::MAX);
-    println!(
-        "| {} | {} | {:.0} | {} | {} | {} | {:.1} |",
-        what.who,
-        what.concurrency,
-        f64::from(count) / all.as_secs_f64(),
-        Sample::new(times),
-        ThreeDigits(used.own / count),
-        ThreeDigits(used.children / count),
-        used.switches as f64 / f64::from(count)
-    );
-    Ok(())
+    Ok(Round { tasks: u32::try_from(states.len()).unwrap_or(u32::MAX), times, all, used })
 }

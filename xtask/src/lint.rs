@@ -25,7 +25,8 @@ pub(crate) fn lint(project: &Project, report: &mut Report) {
         component("rustfmt", "fmt")?;
         let cure = "run `cargo fmt --all`";
         project.cargo("fmt").args(["--all", "--check"]).cure(cure).run()?;
-        let others = [project.test_guests_manifest(), project.reference_manifest()];
+        let others =
+            [project.test_guests_manifest(), project.reference_manifest(), project.extism_manifest()];
         for manifest in others.into_iter().chain(project.fuzz_manifests()) {
             let cure = format!("run `cargo fmt --manifest-path {}`", project.short(&manifest));
             project.cargo("fmt").arg("--manifest-path").arg(&manifest).arg("--check").cure(cure).run()?;

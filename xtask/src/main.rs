@@ -89,10 +89,11 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
-    /// Measure: `bench plugins`, `bench storage`, `bench tasks`, `bench languages`
+    /// Measure everything into docs/benchmarks.md and bench/results.json, or print a part: `bench tasks`
     ///
-    /// Builds in release mode and becomes `posemesh-bench`, which prints Markdown; `languages` builds what `plugin new` writes and
-    /// runs it. docs/benchmarks.md has the output with the machine that was measured on.
+    /// Builds in release mode and becomes `posemesh-bench`; `cargo xtask bench help` lists the parts. `bench all --short` only
+    /// shows that everything can be measured; `bench instructions` counts what a regression would add to; `bench languages` builds
+    /// what `plugin new` writes and runs it.
     Bench {
         /// Arguments for `posemesh-bench`
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -170,7 +171,7 @@ enum Task {
         #[arg(long, requires = "seed")]
         trace: bool,
     },
-    /// Everything that must hold before a change goes in: test, simulate, lint, docs --check, deny, deploy
+    /// Everything that must hold before a change goes in: test, simulate, bench --short, lint, docs --check, deny, deploy
     Ci,
 }
 
@@ -228,6 +229,8 @@ fn run(task: Task) -> Result<()> {
         Task::Ci => {
             suites::test(&project, &mut report, &[], Need::Required);
             report.step("simulation", || simulate::run(&project, SIMULATED_SEEDS));
+            report.step("bench, short", || bench::short(&project));
+            report.step("instruction counts", || bench::instructions(&project));
             lint::lint(&project, &mut report);
             // The node that the tests were given: built alone, it would have other features, and take a minute more.
             report.step("docs", || docs::check(&project, node::build_with_tests));

@@ -29,6 +29,24 @@ pub(crate) fn build_with_tests(project: &Project) -> Result<()> {
     project.cargo("build").args(["--workspace", "--bin", "posemesh-node", "--tests"]).run()
 }
 
+/// Builds the node, the measuring program and all test programs, with the features that [`build_with_tests`] has.
+///
+/// # Errors
+/// If something does not compile.
+pub(crate) fn build_with_bench(project: &Project) -> Result<()> {
+    progress::announce(&SUITES, has_test_programs(&project.debug().join("deps")));
+    let programs = ["--bin", "posemesh-node", "--bin", "posemesh-bench"];
+    project.cargo("build").arg("--workspace").args(programs).arg("--tests").run()
+}
+
+/// Builds the measuring program alone, for what measures nothing.
+///
+/// # Errors
+/// If it does not compile.
+pub(crate) fn build_bench(project: &Project) -> Result<()> {
+    project.cargo("build").args(["--workspace", "--bin", "posemesh-bench"]).run()
+}
+
 /// Builds the node and the measuring program with `--release`.
 ///
 /// # Errors

@@ -1,8 +1,8 @@
 //! Says before a long build what is going on, and about how long it takes.
 //!
 //! The durations were measured on two idle cores, in an empty target directory with all sources downloaded, each
-//! build in the place where a command has it: what earlier builds share with it was there. The release build
-//! was not measured, so no number is given for it.
+//! build in the place where a command has it: what earlier builds share with it was there. Release builds
+//! were not measured, so no number is given for them.
 
 /// A build that takes long on a fresh machine.
 pub(crate) struct LongBuild {
@@ -22,6 +22,10 @@ pub(crate) const SUITES: LongBuild =
 /// The node and the measuring program, optimised.
 pub(crate) const RELEASE: LongBuild =
     LongBuild { what: "the node and the bench in release mode", first_time: "several minutes" };
+
+/// Extism, with a wasmtime of its own.
+pub(crate) const EXTISM: LongBuild =
+    LongBuild { what: "Extism, to compare with", first_time: "several minutes" };
 
 /// The published node and domain client.
 pub(crate) const REFERENCE: LongBuild =

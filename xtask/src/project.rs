@@ -89,6 +89,11 @@ impl Project {
         self.root.join("tests/reference/Cargo.toml")
     }
 
+    /// The manifest of the program that calls Extism.
+    pub(crate) fn extism_manifest(&self) -> PathBuf {
+        self.root.join("bench/extism/Cargo.toml")
+    }
+
     /// The manifest of the guests that only tests load.
     pub(crate) fn test_guests_manifest(&self) -> PathBuf {
         self.root.join("tests/guests/Cargo.toml")

@@ -1,5 +1,7 @@
 //! `simulate`: builds the simulation of the control plane and becomes it.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 
 use crate::process::Cmd;
@@ -33,13 +35,7 @@ pub(crate) fn run(project: &Project, seeds: u64) -> Result<()> {
 
 /// Builds the program. Returns the command that runs it.
 fn build(project: &Project, seeds: &Seeds) -> Result<Cmd> {
-    let program = project.simulation();
-    progress::announce(&SIMULATION, program.exists());
-    // Without the plugin host, which the control plane does not know: nobody waits for wasmtime here.
-    let features = ["--no-default-features", "--features", "simulation", "--profile", "simulation"];
-    let cargo = project.cargo("build").args(["-p", "posemesh-node-core"]).args(features);
-    cargo.args(["--bin", "posemesh-simulate"]).run()?;
-    let mut command = Cmd::new(program);
+    let mut command = Cmd::new(program(project)?);
     command = match seeds.seed {
         Some(seed) => command.args(["--seed", &seed.to_string()]),
         None => command.args(["--seeds", &seeds.seeds.to_string(), "--from", &seeds.from.to_string()]),
@@ -48,4 +44,18 @@ fn build(project: &Project, seeds: &Seeds) -> Result<Cmd> {
         command = command.arg("--trace");
     }
     Ok(command)
+}
+
+/// Builds the program. Returns its path.
+///
+/// # Errors
+/// If it does not compile.
+pub(crate) fn program(project: &Project) -> Result<PathBuf> {
+    let program = project.simulation();
+    progress::announce(&SIMULATION, program.exists());
+    // Without the plugin host, which the control plane does not know: nobody waits for wasmtime here.
+    let features = ["--no-default-features", "--features", "simulation", "--profile", "simulation"];
+    let cargo = project.cargo("build").args(["-p", "posemesh-node-core"]).args(features);
+    cargo.args(["--bin", "posemesh-simulate"]).run()?;
+    Ok(program)
 }

@@ -2,52 +2,54 @@
 //! the memory of a process that waits.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use async_trait::async_trait;
-use bytes::Bytes;
 use posemesh_plugin_host::load::{Loader, LoaderSettings, RunnerEngine};
 use posemesh_plugin_host::registry::Generation;
-use posemesh_runner_api::ports::{
-    Artifact, ArtifactSpec, ArtifactWriter, InputPort, OutputPort, PartInfo, PartStream, PortError,
-};
-use posemesh_runner_api::runner::{Runner as _, RunnerCall};
+use posemesh_runner_api::runner::Runner as _;
 use posemesh_tests::guests::COPY;
 use posemesh_tests::{NOOP, node_binary, plugin};
 
-use crate::plugins::run::call;
 use crate::plugins::setup::load;
-use crate::sample::{Sample, ThreeDigits};
+use crate::ports::{Source, call, call_with};
+use crate::report::{Report, progress};
+use crate::results::{Figure, Table, Unit};
 
-/// Tasks of each side in one turn, and turns: both sides take turns, so that a busy machine is the same for both.
-const TASKS: usize = 300;
-const TURNS: usize = 8;
-/// Bytes that one copy moves, and copies of each side.
+/// Bytes that one copy moves.
 const COPIED: u64 = 256 << 20;
-const COPIES: usize = 7;
+/// What the sides are called: runners in this process, and in processes of their own.
+pub(crate) const SIDES: [&str; 2] = ["in this process", "apart"];
 
-/// Prints the table.
-pub(crate) async fn measure() -> Result<()> {
+/// Measures both sides, taking turns, so that a busy machine is the same for both.
+pub(crate) async fn measure(turns: usize, tasks: usize, report: &mut Report) -> Result<()> {
+    progress("a process of its own, beside this process");
     let dir = tempfile::tempdir().context("making a folder")?;
-    let cache = dir.path().join("cache");
-    let apart = loader(&cache, true).await?;
-    let here = loader(&cache, false).await?;
-    println!("## A process of its own, beside this process\n");
-    println!("| what | in this process | apart | difference or ratio |\n| --- | ---: | ---: | ---: |");
-    noops([&here, &apart], dir.path()).await?;
-    copies([&here, &apart], dir.path()).await?;
-    println!();
-    println!("| of | |\n| --- | ---: |");
+    let loaders = loaders(&dir.path().join("cache")).await?;
+    let mut table = Table::new("sandbox", "A process of its own, beside this process")
+        .sides("the runner is")
+        .column("`noop`", Unit::Seconds)
+        .column("copy of 256 MiB between ports in memory", Unit::BytesPerSecond);
+    let noops = noops(&loaders, dir.path(), (turns, tasks)).await?;
+    let copies = copies(&loaders, dir.path(), turns, COPIED).await?;
+    for (side, (noops, copies)) in SIDES.into_iter().zip(noops.iter().zip(&copies)) {
+        let rate = Figure::of_times(copies).map(|time| COPIED as f64 / time);
+        table.row(side, None, [Some(Figure::of_times(noops)), Some(rate)]);
+    }
+    let [_, apart] = &loaders;
     let missing = apart.check_sandbox().await?;
-    println!(
-        "| missing on this kernel | {} |",
-        if missing.is_empty() { "nothing".to_owned() } else { missing.join("; ") }
-    );
-    memory(&apart, dir.path()).await?;
-    println!();
+    table.note(match missing.as_slice() {
+        [] => "Nothing of the sandbox is missing on this kernel.".to_owned(),
+        missing => format!("This kernel lacks: {}.", missing.join("; ")),
+    });
+    report.table(table);
+    report.table(memory(apart, dir.path()).await?);
     Ok(())
+}
+
+/// A loader for each of [`SIDES`].
+pub(crate) async fn loaders(cache: &Path) -> Result<[Loader; 2]> {
+    Ok([loader(cache, false).await?, loader(cache, true).await?])
 }
 
 async fn loader(cache: &Path, apart: bool) -> Result<Loader> {
@@ -59,14 +61,17 @@ async fn loader(cache: &Path, apart: bool) -> Result<Loader> {
     Ok(Loader::open(RunnerEngine::new().context("setting up wasmtime")?, settings).await?)
 }
 
-async fn noops(sides: [&Loader; 2], dir: &Path) -> Result<()> {
-    let mut runners = Vec::new();
-    for side in sides {
-        runners.push((load(side, &plugin("noop")).await?, Vec::new()));
-    }
-    for _ in 0..TURNS {
-        for (runner, times) in &mut runners {
-            for _ in 0..TASKS {
+/// How long each run of `noop` takes each side.
+pub(crate) async fn noops(
+    loaders: &[Loader; 2],
+    dir: &Path,
+    (turns, tasks): (usize, usize),
+) -> Result<[Vec<Duration>; 2]> {
+    let runners = both(loaders, &plugin("noop")).await?;
+    let mut times = [Vec::new(), Vec::new()];
+    for _ in 0..turns {
+        for (runner, times) in runners.iter().zip(&mut times) {
+            for _ in 0..tasks {
                 let work = tempfile::tempdir_in(dir).context("making a folder")?;
                 let task = call(NOOP, 0, work.path());
                 let began = Instant::now();
@@ -75,135 +80,45 @@ async fn noops(sides: [&Loader; 2], dir: &Path) -> Result<()> {
             }
         }
     }
-    let [here, apart] = medians(runners)?;
-    println!(
-        "| `noop`, median of {} | {} | {} | {} more |",
-        TASKS * TURNS,
-        ThreeDigits(here),
-        ThreeDigits(apart),
-        ThreeDigits(apart.saturating_sub(here))
-    );
-    Ok(())
+    Ok(times)
 }
 
-async fn copies(sides: [&Loader; 2], dir: &Path) -> Result<()> {
-    let mut runners = Vec::new();
-    for side in sides {
-        runners.push((load(side, &COPY.path()).await?, Vec::new()));
-    }
-    for _ in 0..COPIES {
-        for (runner, times) in &mut runners {
+/// How long each copy of so many bytes takes each side.
+pub(crate) async fn copies(
+    loaders: &[Loader; 2],
+    dir: &Path,
+    turns: usize,
+    bytes: u64,
+) -> Result<[Vec<Duration>; 2]> {
+    let runners = both(loaders, &COPY.path()).await?;
+    let mut times = [Vec::new(), Vec::new()];
+    for _ in 0..turns {
+        for (runner, times) in runners.iter().zip(&mut times) {
             let work = tempfile::tempdir_in(dir).context("making a folder")?;
             let began = Instant::now();
-            runner.run(copy(work.path())).await?;
+            runner.run(call_with(COPY.capability, Source::of_size(bytes), work.path())).await?;
             times.push(began.elapsed());
         }
     }
-    let [here, apart] = medians(runners)?;
-    let rate = |time: Duration| format!("{:.0} MiB/s", (COPIED >> 20) as f64 / time.as_secs_f64());
-    println!(
-        "| copy of {} MiB between ports in memory, median of {COPIES} | {} | {} | {:.2} |",
-        COPIED >> 20,
-        rate(here),
-        rate(apart),
-        here.as_secs_f64() / apart.as_secs_f64()
-    );
-    Ok(())
+    Ok(times)
 }
 
-fn medians(runners: Vec<(Generation, Vec<Duration>)>) -> Result<[Duration; 2]> {
-    let medians: Vec<Duration> = runners.into_iter().map(|(_, times)| Sample::new(times).median()).collect();
-    medians.try_into().map_err(|_| anyhow::anyhow!("two sides"))
-}
-
-fn copy(dir: &Path) -> RunnerCall {
-    let mut task = call(COPY.capability, 0, dir);
-    task.task.inputs_cids = vec!["input".to_owned()];
-    RunnerCall { inputs: Arc::new(Source), outputs: Arc::new(Sink), ..task }
-}
-
-/// Bytes without end, as a server would send them: in pieces of 64 KiB.
-struct Source;
-
-struct SourceStream {
-    left: Option<u64>,
-    piece: Bytes,
-}
-
-#[async_trait]
-impl InputPort for Source {
-    async fn open(&self, _: &str) -> Result<Box<dyn PartStream>, PortError> {
-        Ok(Box::new(SourceStream { left: None, piece: vec![7; 64 << 10].into() }))
-    }
-}
-
-#[async_trait]
-impl PartStream for SourceStream {
-    async fn next_part(&mut self) -> Result<Option<PartInfo>, PortError> {
-        if self.left.is_some() {
-            return Ok(None);
-        }
-        self.left = Some(COPIED);
-        let text = |text: &str| text.to_owned();
-        Ok(Some(PartInfo {
-            data_id: text("1"),
-            name: text("input"),
-            data_type: text("bin"),
-            size: COPIED,
-            domain_id: text(""),
-            created_at: None,
-            updated_at: None,
-        }))
-    }
-
-    async fn read(&mut self, max_bytes: usize) -> Result<Bytes, PortError> {
-        let left = self.left.get_or_insert(0);
-        let bytes = usize::try_from(*left).unwrap_or(usize::MAX).min(max_bytes).min(self.piece.len());
-        *left -= bytes as u64;
-        Ok(self.piece.slice(..bytes))
-    }
-}
-
-struct Sink;
-
-struct SinkWriter(u64);
-
-#[async_trait]
-impl OutputPort for Sink {
-    async fn create(&self, _: ArtifactSpec) -> Result<Box<dyn ArtifactWriter>, PortError> {
-        Ok(Box::new(SinkWriter(0)))
-    }
-
-    fn finished(&self) -> Vec<Artifact> {
-        Vec::new()
-    }
-}
-
-#[async_trait]
-impl ArtifactWriter for SinkWriter {
-    async fn write(&mut self, bytes: Bytes) -> Result<(), PortError> {
-        self.0 += bytes.len() as u64;
-        Ok(())
-    }
-
-    async fn finish(self: Box<Self>) -> Result<Artifact, PortError> {
-        let text = |text: &str| text.to_owned();
-        Ok(Artifact {
-            logical_path: text("out"),
-            name: text("out"),
-            data_type: text("bin"),
-            id: None,
-            size: self.0,
-            sha256: text(""),
-        })
-    }
+async fn both(loaders: &[Loader; 2], path: &Path) -> Result<[Generation; 2]> {
+    let [here, apart] = loaders;
+    Ok([load(here, path).await?, load(apart, path).await?])
 }
 
 /// Memory that is a waiting process's own, and how long starting one takes. The program's code is shared with the node: here,
 /// where this process is another program, with a second sandbox process.
-async fn memory(loader: &Loader, dir: &Path) -> Result<()> {
+async fn memory(loader: &Loader, dir: &Path) -> Result<Table> {
+    let mut table = Table::new("process", "A waiting sandbox process, loaded from the cache")
+        .sides("runner")
+        .column("time: process, code, locks, `describe`", Unit::Seconds)
+        .column("memory of its own", Unit::Bytes);
     let _second = load(loader, &plugin("noop")).await?;
     for name in ["noop", "pointcloud"] {
+        // Once before: the cache has it then.
+        drop(load(loader, &plugin(name)).await?);
         let before = children()?;
         let began = Instant::now();
         let runner = load(loader, &plugin(name)).await?;
@@ -216,13 +131,10 @@ async fn memory(loader: &Loader, dir: &Path) -> Result<()> {
         for pid in children()?.into_iter().filter(|pid| !before.contains(pid)) {
             own += own_memory(pid)?;
         }
-        println!(
-            "| `{name}` loaded from the cache: process, code, locks, `describe` | {} |",
-            ThreeDigits(took)
-        );
-        println!("| memory of its waiting process that is its own | {:.1} MiB |", own as f64 / 1024.0);
+        let figures = [took.as_secs_f64(), own as f64 * 1024.0];
+        table.row(format!("`{name}`"), None, figures.map(|value| Some(Figure::one(value))));
     }
-    Ok(())
+    Ok(table)
 }
 
 fn children() -> Result<Vec<u32>> {

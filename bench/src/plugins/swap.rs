@@ -11,33 +11,40 @@ use posemesh_tests::versions::{Does, capability, put, versioned};
 use tokio_util::sync::CancellationToken;
 
 use crate::plugins::setup::loader;
-use crate::sample::Sample;
+use crate::report::progress;
+use crate::results::{Figure, Table, Unit};
 
-const SWAPS: u32 = 30;
 /// How long one swap may take: far more than it does.
 const TIMEOUT: Duration = Duration::from_secs(30);
 const SUFFIX: u8 = 1;
 
-/// Prints the table.
-pub(crate) async fn measure() -> Result<()> {
+/// Measures so many swaps in each way.
+pub(crate) async fn measure(swaps: u32) -> Result<Table> {
+    progress("swaps");
     let dir = tempfile::tempdir().context("making a folder")?;
     let plugins = dir.path().join("plugins");
     std::fs::create_dir(&plugins).context("making a folder")?;
     let loader = loader(Some(dir.path().join("cache"))).await?;
     let settings = RegistrySettings::new(plugins.clone());
     let registry = Arc::new(Registry::new(Arc::new(loader), settings));
-    println!("## From a new file to live ({SWAPS} swaps each, a Rust runner of {} bytes)\n", of(0).len());
-    println!("| noticed by | compiled | median | slowest |\n| --- | --- | ---: | ---: |");
+    let title = format!("From a new file to live, a Rust runner of {} bytes", of(0).len());
+    let mut table = Table::new("swap", title)
+        .sides("noticed by, compiled")
+        .column("time", Unit::Seconds)
+        .column("99 % within", Unit::Seconds);
+    let mut row = |how: String, times: &[Duration]| {
+        table.row(how, None, [Some(Figure::of_times(times)), Some(Figure::slowest(times))]);
+    };
     for compiled in ["now", "before (cached)"] {
         let mut times = Vec::new();
-        for number in 1..=SWAPS {
+        for number in 1..=swaps {
             put(&plugins, "swapped.wasm", &of(number));
             let began = Instant::now();
             registry.scan(Scan::Now).await.context("scanning the folder")?;
             until_live(&registry, number, began).await?;
             times.push(began.elapsed());
         }
-        println!("| `plugin rescan`, SIGHUP | {compiled} | {} |", Sample::new(times));
+        row(format!("`plugin rescan` or SIGHUP, compiled {compiled}"), &times);
     }
     let stop = CancellationToken::new();
     let watching = tokio::spawn({
@@ -45,15 +52,17 @@ pub(crate) async fn measure() -> Result<()> {
         async move { registry.watch(stop).await }
     });
     let mut times = Vec::new();
-    for number in 1..=SWAPS {
+    for number in 1..=swaps {
         times.push(watched(&registry, &plugins, number).await?);
     }
-    println!(
-        "| the directory's watch, which waits 200 ms for the file to settle | before (cached) | {} |\n",
-        Sample::new(times)
+    row(
+        "the directory's watch, which waits 200 ms for the file to settle, compiled before (cached)"
+            .to_owned(),
+        &times,
     );
     stop.cancel();
-    watching.await.context("the watch")
+    watching.await.context("the watch")?;
+    Ok(table)
 }
 
 fn of(number: u32) -> Vec<u8> {

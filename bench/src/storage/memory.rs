@@ -6,6 +6,8 @@ use anyhow::{Context as _, Result};
 use posemesh_devnet::{Devnet, Endpoint, RequestRecord};
 
 use crate::memory::{field, reset_peak};
+use crate::report::{Report, progress};
+use crate::results::{Figure, Table, Unit};
 use crate::size::{Mib, Size};
 use crate::storage::limits::too_much;
 use crate::storage::node::MeasuredNode;
@@ -34,48 +36,57 @@ impl Row {
     }
 }
 
-/// Prints the table; returns whether the claim holds.
-pub(crate) async fn measure(site: &Site, options: &Options) -> Result<bool> {
+/// Measures each part size; returns whether the claim holds.
+pub(crate) async fn measure(site: &Site, options: &Options, report: &mut Report) -> Result<bool> {
     let mut most = 0;
-    println!("## Resident memory of a node that copies an artifact\n");
-    println!(
-        "| node | artifact | part size | parts | at once | idle | median | peak | peak above idle | after |\n\
-         | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
-    );
+    let mut table = Table::new(
+        "memory",
+        format!("Resident memory of a node that copies an artifact of {}", options.bytes),
+    )
+    .by_unit("part size", Unit::Bytes)
+    .column("parts", Unit::Count)
+    .column("at once", Unit::Count)
+    .column("idle", Unit::Bytes)
+    .column("median", Unit::Bytes)
+    .column("peak", Unit::Bytes)
+    .column("peak above idle", Unit::Bytes)
+    .column("after", Unit::Bytes);
     for part_size in &options.part_sizes {
-        most = most.max(print(site, NodeKind::Ours, options.bytes, part_size.0).await?);
+        most = most.max(add(&mut table, site, (NodeKind::Ours, options.bytes), part_size.0).await?);
     }
     let mut refused = None;
     if options.reference_bytes.0 > 0 {
         refused = too_much(NodeKind::Reference, options.reference_bytes.0)?;
         if refused.is_none() {
-            print(site, NodeKind::Reference, options.reference_bytes, options.part_size()).await?;
+            let what = (NodeKind::Reference, options.reference_bytes);
+            add(&mut table, site, what, options.part_size()).await?;
+        }
+        if options.reference_bytes != options.bytes {
+            table.note(format!("The reference node copied {}.", options.reference_bytes));
         }
     }
     let word = if most <= CLAIM { "holds" } else { "DOES NOT HOLD" };
-    println!("\nThe claim that our peak stays within {} of idle {word}: at most {}.", Size(CLAIM), Mib(most));
+    table.note(format!(
+        "The claim that our peak stays within {} of idle {word}: at most {}.",
+        Size(CLAIM),
+        Mib(most)
+    ));
     if let Some(refused) = refused {
-        println!("\nThe reference node was {refused}.");
+        table.note(format!("The reference node was {refused}."));
     }
-    println!();
+    report.table(table);
     Ok(most <= CLAIM)
 }
 
-/// Prints the row of one copy; returns how far its peak was above idle.
-async fn print(site: &Site, kind: NodeKind, bytes: Size, part_size: u64) -> Result<u64> {
+/// Adds the row of one copy; returns how far its peak was above idle.
+async fn add(table: &mut Table, site: &Site, (kind, bytes): (NodeKind, Size), part_size: u64) -> Result<u64> {
+    progress(format_args!("memory of {kind}, {bytes} in parts of {}", Size(part_size)));
     let devnet = site.devnet(part_size).await?;
     let row = row(site, &devnet, kind, bytes.0).await?;
-    println!(
-        "| {kind} | {bytes} | {} | {} | {} | {} | {} | {} | {} | {} |",
-        Size(part_size),
-        row.parts,
-        row.at_once,
-        Mib(row.idle),
-        Mib(row.median),
-        Mib(row.peak),
-        Mib(row.above_idle()),
-        Mib(row.after)
-    );
+    let bytes = [row.idle, row.median, row.peak, row.above_idle(), row.after].map(|bytes| bytes as f64);
+    let [idle, median, peak, above, after] = bytes;
+    let figures = [row.parts as f64, row.at_once as f64, idle, median, peak, above, after];
+    table.row(kind.to_string(), Some(part_size as f64), figures.map(|value| Some(Figure::one(value))));
     devnet.shutdown().await;
     site.sweep()?;
     Ok(row.above_idle())
