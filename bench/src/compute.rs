@@ -11,6 +11,7 @@ use bytes::Bytes;
 use posemesh_runner_api::runner::Runner as _;
 use posemesh_tests::plugin;
 
+use crate::cpu::{cost, processor_time};
 use crate::plugins::sandbox::{SIDES, loaders};
 use crate::plugins::setup::load;
 use crate::ports::{Source, call_with};
@@ -45,15 +46,21 @@ pub(crate) async fn measure(options: &Options, report: &mut Report) -> Result<()
         runners.push(load(loader, &plugin("pointcloud")).await?);
     }
     let mut native_runs = Vec::new();
-    let mut times = vec![Vec::new(); runners.len()];
+    let mut native_used = Vec::new();
+    let mut times = vec![(Vec::new(), Vec::new()); runners.len()];
     for _ in 0..options.repeat.max(1) {
+        let before = processor_time("self")?.children;
         native_runs.push(native::run(&file)?);
-        for (runner, times) in runners.iter().zip(&mut times) {
+        // Of two runs, of which one counts.
+        native_used.push(processor_time("self")?.children.saturating_sub(before) / 2);
+        for (runner, (times, used)) in runners.iter().zip(&mut times) {
             let work = tempfile::tempdir_in(dir.path()).context("making a folder")?;
             let call = call_with(POINTCLOUD, Source::scan(scan.clone()), work.path());
-            let began = Instant::now();
+            let (before, began) = (cost("self")?, Instant::now());
             runner.run(call).await?;
             times.push(began.elapsed());
+            let spent = cost("self")?.since(before);
+            used.push(spent.own + spent.children);
         }
     }
     let title = format!(
@@ -64,18 +71,25 @@ pub(crate) async fn measure(options: &Options, report: &mut Report) -> Result<()
     let mut table = Table::new("pointcloud", title)
         .sides("who")
         .column("time", Unit::Seconds)
-        .column("of native", Unit::Ratio);
-    let native: Vec<Duration> = native_runs.iter().map(native::Run::took).collect();
-    let base = Figure::of_times(&native);
-    table.row("native: the same code, built for the machine", None, [Some(base), Some(Figure::one(1.0))]);
-    for (side, times) in SIDES.into_iter().zip(&times) {
-        let took = Figure::of_times(times);
-        let ratio = Figure::one(took.median / base.median);
-        table.row(format!("our plugin host, {side}"), None, [Some(took), Some(ratio)]);
+        .column("of native", Unit::Ratio)
+        .column("processor time", Unit::Seconds)
+        .column("of native's", Unit::Ratio);
+    let took: Vec<Duration> = native_runs.iter().map(native::Run::took).collect();
+    let native = [Figure::of_times(&took), Figure::of_times(&native_used)];
+    table.row("native: the same code, built for the machine", None, figures(native, native));
+    for (side, (times, used)) in SIDES.into_iter().zip(&times) {
+        let ours = [Figure::of_times(times), Figure::of_times(used)];
+        table.row(format!("our plugin host, {side}"), None, figures(ours, native));
     }
     report.table(table);
     report.table(stages(&native_runs));
     Ok(())
+}
+
+/// Time and processor time, each with its ratio to the native side's.
+fn figures([time, used]: [Figure; 2], native: [Figure; 2]) -> [Option<Figure>; 4] {
+    let ratio = |one: Figure, other: Figure| Some(Figure::one(one.median / other.median));
+    [Some(time), ratio(time, native[0]), Some(used), ratio(used, native[1])]
 }
 
 /// Where the time of the native side goes.
