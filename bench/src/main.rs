@@ -18,6 +18,7 @@ mod results;
 mod runners;
 mod scene;
 mod size;
+mod soak;
 mod storage;
 mod tasks;
 
@@ -56,6 +57,8 @@ enum What {
     Plugins(plugins::Options),
     /// A node with ever more runners: its start and its memory
     Runners(runners::Options),
+    /// Very many tasks, with faults: what a node has grown by, and whether its history is right
+    Soak(soak::Options),
     /// Storage: memory and throughput of a node that copies artifacts, next to curl and to the
     /// reference node
     Storage(storage::Options),
@@ -81,6 +84,7 @@ async fn main() -> Result<()> {
         What::Peers(options) => peers::measure(&options, report).await,
         What::Plugins(options) => plugins::measure(&options, report).await,
         What::Runners(options) => runners::measure(&options, report).await,
+        What::Soak(options) => soak::measure(&options).await,
         What::Storage(options) => storage::measure(&options, report).await,
         What::Tasks(options) => tasks::measure(&options, report).await,
     }

@@ -35,6 +35,15 @@ impl Devnet {
         Ok(())
     }
 
+    /// Forgets a job with its tasks. What is asked of a long run with many jobs stays fast then.
+    ///
+    /// # Errors
+    /// [`DevnetError::Refused`] if there is no such job, or one of its tasks is leased.
+    pub fn delete_job(&self, job: Uuid) -> Result<(), DevnetError> {
+        jobs::delete_job(&self.servers, job)?;
+        Ok(())
+    }
+
     /// The status of a job as in JSON (protocol 3.7); none if there is no such job.
     pub fn job_status(&self, job: Uuid) -> Option<&'static str> {
         let state = self.servers.queue.state();

@@ -130,7 +130,12 @@ pub(crate) fn cancel_job(servers: &Servers, id: Uuid) -> Result<Value, ApiError>
 
 pub(crate) fn delete(servers: &Servers, request: &ApiRequest) -> ApiResult {
     servers.require_app(&request.headers)?;
-    let id = request.route.uuid().ok_or_else(no_job)?;
+    delete_job(servers, request.route.uuid().ok_or_else(no_job)?)?;
+    empty(StatusCode::NO_CONTENT)
+}
+
+/// Forgets a job with its tasks and receipts.
+pub(crate) fn delete_job(servers: &Servers, id: Uuid) -> Result<(), ApiError> {
     {
         let mut state = servers.queue.state();
         let job = state.jobs.get(&id).ok_or_else(no_job)?;
@@ -144,5 +149,5 @@ pub(crate) fn delete(servers: &Servers, request: &ApiRequest) -> ApiResult {
         state.by_idempotency_key.retain(|_, job| *job != id);
     }
     servers.changed();
-    empty(StatusCode::NO_CONTENT)
+    Ok(())
 }
