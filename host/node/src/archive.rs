@@ -77,7 +77,7 @@ impl Archive {
     pub(crate) async fn end(&self) {
         if let Some(writer) = &self.0 {
             writer.put(Entry::NodeEnded);
-            writer.flush().await;
+            writer.end().await;
         }
     }
 }

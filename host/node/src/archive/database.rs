@@ -1,9 +1,10 @@
 //! The database: opened, written to in whole batches, and kept within its bounds.
 
 use std::fs::{self, DirBuilder, OpenOptions, Permissions};
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, Statement, Transaction, params};
@@ -19,6 +20,11 @@ use super::settings::ArchiveSettings;
 /// Several nodes may write to one database, each a batch at a time.
 pub(super) const BUSY: Duration = Duration::from_secs(5);
 const PAGE_BYTES: i64 = 4096;
+/// Up to here the header of a database goes that says how many pages it has, in its last four bytes.
+const PAGE_COUNT_ENDS: usize = 32;
+/// How often, and how far apart, a file that seems to be cut is looked at again.
+const LOOKS: usize = 3;
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// The log of changes is cut to this after each checkpoint.
 const JOURNAL_BYTES: i64 = 4 << 20;
 /// How many pages are given back to the file system at a time: whoever waits for the database waits for no more.
@@ -121,6 +127,17 @@ impl Database {
     /// Whether its file is still the one at its path, and others can see that this process lives.
     pub(super) fn is_in_place(&self) -> bool {
         identity(&self.path).is_ok_and(|there| there == self.identity) && self.alive.is_seen()
+    }
+
+    /// To how many bytes somebody has cut its file, so that it is shorter than its own header says. May sleep for a moment.
+    pub(super) fn cut_to(&self) -> Option<u64> {
+        let mut bytes = shortened(&self.path)?;
+        // Another process may be at it, and writes the header first.
+        for _ in 0..LOOKS {
+            thread::sleep(LOOK_AGAIN);
+            bytes = shortened(&self.path)?;
+        }
+        Some(bytes)
     }
 
     /// Writes all of the entries or none. Makes room for them if the database is as large as it may be.
@@ -246,6 +263,22 @@ impl Database {
         while rows.next()?.is_some() {}
         Ok(self.pragma("freelist_count")? >= GIVEN_BACK)
     }
+}
+
+/// The size of a file that is shorter than the header of its database says.
+fn shortened(path: &Path) -> Option<u64> {
+    let mut file = fs::File::open(path).ok()?;
+    let mut header = [0; PAGE_COUNT_ENDS];
+    let needed = match file.read_exact(&mut header) {
+        Ok(()) => {
+            header.last_chunk().map_or(0, |pages| u64::from(u32::from_be_bytes(*pages)))
+                * PAGE_BYTES.unsigned_abs()
+        }
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => u64::MAX,
+        Err(_) => return None,
+    };
+    let bytes = file.metadata().ok()?.len();
+    (bytes < needed).then_some(bytes)
 }
 
 fn put_task(put: &mut Statement<'_>, run: i64, node: &str, task: &TaskEntry) -> rusqlite::Result<()> {

@@ -1,7 +1,7 @@
 //! Locks by which processes that share a history know of each other. The system releases them when a process dies.
 
 use std::fs::{File, OpenOptions, TryLockError, remove_file};
-use std::io;
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -16,6 +16,8 @@ const OPENING: &str = "history.lock";
 /// What the file of a process is called, around its token.
 const PREFIX: &str = "run-";
 const ENDING: &str = ".lock";
+/// What is in the file of a process that ends by itself.
+const ENDED: &[u8] = b"ended\n";
 /// How many files of a folder are looked at.
 const MAX_SWEPT: usize = 10_000;
 
@@ -76,7 +78,8 @@ impl Alive {
 
 impl Drop for Alive {
     fn drop(&mut self) {
-        if self.is_seen() {
+        // What says that the process ended by itself is for the next one.
+        if self.is_seen() && !is_noted(&self.path) {
             let _ = remove_file(&self.path);
         }
     }
@@ -110,6 +113,27 @@ fn file_of(folder: &Path, token: &str) -> PathBuf {
     folder.join(format!("{PREFIX}{plain}{ENDING}"))
 }
 
+/// Notes that the process with this token ends by itself, for when the database can't be told in time. Blocks.
+///
+/// # Errors
+/// What the file system says.
+pub(super) fn note_end(folder: &Path, token: &str) -> io::Result<()> {
+    make(&file_of(folder, token))?.write_all(ENDED)
+}
+
+/// Whether the process with this token has noted that it ends by itself.
+pub(super) fn has_noted_end(folder: &Path, token: &str) -> bool {
+    is_noted(&file_of(folder, token))
+}
+
+fn is_noted(path: &Path) -> bool {
+    let Ok(file) = open_regular(path) else { return false };
+    let mut noted = Vec::new();
+    file.take(ENDED.len() as u64 + 1).read_to_end(&mut noted).is_ok() && noted == ENDED
+}
+
 fn make(path: &Path) -> io::Result<File> {
-    open_regular_with(path, OpenOptions::new().read(true).write(true).create(true).mode(0o600))
+    let made = open_regular_with(path, OpenOptions::new().read(true).write(true).create(true).mode(0o600));
+    // The error of a file that is none does not say which.
+    made.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
 }

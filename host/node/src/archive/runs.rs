@@ -7,7 +7,7 @@ use rusqlite::{Connection, params};
 use time::OffsetDateTime;
 
 use super::entry::millis;
-use super::lock::{is_alive, sweep};
+use super::lock::{has_noted_end, is_alive, sweep};
 use super::schema::PUT_GENERATION;
 
 /// How many processes are looked at.
@@ -16,6 +16,10 @@ const MAX_RUNS: i64 = 1000;
 const SHOWN_BYTES: usize = 100;
 /// What is said of a lease whose process died.
 const UNKNOWN: &str = "the node was killed, or its machine went down, while it held the lease; how the lease ended is not known";
+
+/// What is said of a lease whose process could not write how it ended.
+const UNWRITTEN: &str =
+    "the node ended while its history could not be written to; how the lease ended is not known here";
 
 /// A process that writes.
 #[derive(Debug, Clone)]
@@ -78,14 +82,26 @@ pub(super) fn look(connection: &mut Connection, folder: &Path, own: i64) -> rusq
             living.push(format!("{} (process {})", one_line(&run.node, SHOWN_BYTES), run.pid));
             continue;
         }
+        let by_itself = has_noted_end(folder, &run.token);
+        let (how, event, reason) = match by_itself {
+            true => ("ended", "node_ended", UNWRITTEN),
+            false => ("killed", "node_killed", UNKNOWN),
+        };
         let transaction = connection.transaction()?;
         let open = transaction.execute(
             "UPDATE tasks SET outcome = 'unknown', reason = ?2 WHERE run = ?1 AND outcome = 'running'",
-            params![run.id, UNKNOWN],
+            params![run.id, reason],
         )?;
-        close(&transaction, run.id, "killed")?;
-        let why = format!("its process {} did not end by itself; it held {open} leases", run.pid);
-        note(&transaction, run.id, &run.node, OffsetDateTime::now_utc(), "node_killed", &why)?;
+        close(&transaction, run.id, how)?;
+        let why = match by_itself {
+            true => format!(
+                "its process {} could not write its end: the history was locked or could not be written to; of {open} leases the \
+                 end is missing",
+                run.pid
+            ),
+            false => format!("its process {} did not end by itself; it held {open} leases", run.pid),
+        };
+        note(&transaction, run.id, &run.node, OffsetDateTime::now_utc(), event, &why)?;
         transaction.commit()?;
     }
     sweep(folder);

@@ -63,7 +63,7 @@ fn ended(lease: u64, outcome: &'static str, at: OffsetDateTime) -> Entry {
 
 impl Archive {
     async fn settle(&self) {
-        self.0.as_ref().unwrap().flush().await;
+        assert!(self.0.as_ref().unwrap().flush().await, "the thread answers");
     }
 }
 
@@ -439,6 +439,49 @@ async fn a_file_that_is_taken_away_is_made_again_and_a_process_that_opens_it_for
 }
 
 #[tokio::test]
+async fn a_node_that_ends_while_somebody_holds_its_history_was_not_killed() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = start(dir.path(), "a");
+    archive.put(|| began(1, OffsetDateTime::now_utc()));
+    archive.settle().await;
+    let other = Connection::open(database_in(dir.path())).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    archive.end().await;
+    let process = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path());
+    let mark = process.into_iter().find(|path| path.to_string_lossy().contains("run-")).unwrap();
+    assert_eq!(fs::read(&mark).unwrap(), b"ended\n");
+    // The process is gone before it gets the database: here its thread has to give up instead.
+    drop(archive);
+    let is_held = || fs::File::open(&mark).is_ok_and(|file| file.try_lock_shared().is_err());
+    while is_held() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    drop(other);
+    let next = start(dir.path(), "a");
+    next.settle().await;
+    let asked = all();
+    let events = Archived::open(&database_in(dir.path())).unwrap().generations(&asked).unwrap();
+    let of = |event: &str| events.iter().find(|row| row.event == event);
+    assert!(of("node_killed").is_none(), "{events:?}");
+    let why = of("node_ended").and_then(|row| row.why.clone()).unwrap();
+    assert!(why.contains("could not write its end"), "{why}");
+    let reason = rows(dir.path(), &asked).remove(0).reason.unwrap();
+    assert!(reason.starts_with("the node ended while its history could not be written to"), "{reason}");
+    assert!(!mark.exists(), "it has been told");
+}
+
+#[tokio::test]
+async fn what_lies_in_the_place_of_a_lock_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("history.lock");
+    rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    let archive = start(dir.path(), "a");
+    archive.settle().await;
+    let error = archive.view().error.unwrap();
+    assert!(error.contains("history.lock: ") && error.contains("FIFO"), "{error}");
+}
+
+#[tokio::test]
 async fn a_history_whose_files_are_taken_away_or_written_over_is_begun_anew_at_the_latest_by_the_next_process()
  {
     let dir = tempfile::tempdir().unwrap();
@@ -462,6 +505,8 @@ async fn a_history_whose_files_are_taken_away_or_written_over_is_begun_anew_at_t
     // Cut, and written over with a copy from before.
     fs::write(&path, "").unwrap();
     put(&archive).await;
+    let warnings = archive.view().warnings();
+    assert!(warnings.iter().any(|warning| warning.contains("was cut to 0 bytes")), "{warnings:?}");
     fs::write(&path, &copy).unwrap();
     put(&archive).await;
     archive.end().await;

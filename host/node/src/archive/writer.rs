@@ -12,12 +12,13 @@ use std::time::{Duration, Instant};
 use posemesh_text::one_line;
 use time::OffsetDateTime;
 use tokio::sync::oneshot;
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::database::{BUSY, Database, DatabaseError, make_folder};
 use super::entry::{Entry, GenerationEntry};
-use super::lock::Locked;
+use super::lock::{Locked, note_end};
 use super::runs::Process;
 use super::settings::{ArchiveSettings, database_in};
 use super::view::HistoryView;
@@ -51,6 +52,9 @@ pub(super) struct Writer {
     messages: SyncSender<Message>,
     /// Entries that found the queue full.
     full: AtomicU64,
+    /// Where the history is, and by what this process is known there.
+    folder: PathBuf,
+    token: String,
     shown: Arc<Mutex<HistoryView>>,
 }
 
@@ -65,14 +69,11 @@ impl Writer {
         let path = database_in(&folder);
         let view = HistoryView { path: Some(shown(path.display())), ..HistoryView::default() };
         let shown = Arc::new(Mutex::new(view));
+        let token = Uuid::new_v4().simple().to_string();
         let place = Place {
-            folder,
+            folder: folder.clone(),
             settings,
-            process: Process {
-                node,
-                token: Uuid::new_v4().simple().to_string(),
-                started: OffsetDateTime::now_utc(),
-            },
+            process: Process { node, token: token.clone(), started: OffsetDateTime::now_utc() },
             shown: shown.clone(),
             open: None,
             waiting: VecDeque::new(),
@@ -81,7 +82,7 @@ impl Writer {
             ended: false,
         };
         thread::Builder::new().name("history".to_owned()).spawn(move || write(&messages, place))?;
-        Ok(Self { messages: sender, full: AtomicU64::new(0), shown })
+        Ok(Self { messages: sender, full: AtomicU64::new(0), folder, token, shown })
     }
 
     pub(super) fn put(&self, entry: Entry) {
@@ -96,11 +97,21 @@ impl Writer {
         view
     }
 
-    pub(super) async fn flush(&self) {
-        let (done, written) = oneshot::channel();
-        if self.messages.try_send(Message::Flush(done)).is_ok() {
-            let _ = timeout(FLUSH_TIMEOUT, written).await;
+    /// Waits until everything before this was tried, for a moment at most. Whether it was.
+    pub(super) async fn flush(&self) -> bool {
+        let (done, tried) = oneshot::channel();
+        self.messages.try_send(Message::Flush(done)).is_ok()
+            && matches!(timeout(FLUSH_TIMEOUT, tried).await, Ok(Ok(())))
+    }
+
+    /// The same at the end of the node. What is not written by then is not taken for the work of a SIGKILL.
+    pub(super) async fn end(&self) {
+        if self.flush().await && self.view().waiting == 0 {
+            return;
         }
+        let (folder, token) = (self.folder.clone(), self.token.clone());
+        let noted = spawn_blocking(move || note_end(&folder, &token));
+        let _ = timeout(FLUSH_TIMEOUT, noted).await;
     }
 }
 
@@ -215,6 +226,10 @@ impl Place {
     fn try_write(&mut self) -> Result<(), DatabaseError> {
         // Somebody has taken the file away, or another process has moved it aside.
         self.open.take_if(|open| !open.is_in_place());
+        if let Some(cut) = self.open.as_ref().and_then(Database::cut_to) {
+            self.open = None;
+            self.tell_cut(cut);
+        }
         if self.open.is_none() {
             self.reopen()?;
         }
@@ -235,6 +250,18 @@ impl Place {
             self.open = None;
         }
         Ok(())
+    }
+
+    /// Somebody has cut the file of the open database. What is left of it is looked at when it is opened again, and moved aside if
+    /// it can't be read.
+    fn tell_cut(&mut self, bytes: u64) {
+        let path = shown(database_in(&self.folder).display());
+        let told = format!(
+            "the history in {path} was cut to {bytes} bytes while it was open: what it held before may be lost"
+        );
+        tracing::warn!("{told}");
+        lock(&self.shown).moved_aside = Some(told.clone());
+        self.waiting.push_front(Entry::Generation(Box::new(GenerationEntry::of_node("history_cut", told))));
     }
 
     fn reopen(&mut self) -> Result<(), DatabaseError> {

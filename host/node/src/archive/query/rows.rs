@@ -62,7 +62,7 @@ pub struct GenerationRow {
     /// SHA-256 of its file, in hex.
     pub sha256: Option<String>,
     /// A stage, `refused`, `rolled_back`, `withdrawn`, `breaker_open`, `breaker_half_open`, `breaker_closed`,
-    /// `node_started`, `node_ended`, `node_killed` or `history_begun`.
+    /// `node_started`, `node_ended`, `node_killed`, `history_begun` or `history_cut`.
     pub event: String,
     /// Why, in words.
     pub why: Option<String>,
