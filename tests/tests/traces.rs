@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as AnyValue;
 use opentelemetry_proto::tonic::trace::v1::Span;
@@ -170,6 +172,13 @@ async fn a_collector_that_is_not_there_costs_spans_and_one_line_and_wrong_settin
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4317", "4317 is the port for gRPC"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector", "allowed: an http or https URL"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318/?key=hunter2", "without query and fragment"),
+        (
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "http://127.0.0.1:4318/v1/traces",
+            "or as OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        ),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://192.0.2.1:4318", "set ALLOW_INSECURE_HTTP=true"),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://192.0.2.1:4318/x", "set ALLOW_INSECURE_HTTP=true"),
         ("OTEL_EXPORTER_OTLP_HEADERS", "hunter2", "header 1: it is not NAME=VALUE"),
         ("OTEL_TRACES_SAMPLER_ARG", "2", "numbers from 0 to 1"),
     ] {
@@ -179,5 +188,37 @@ async fn a_collector_that_is_not_there_costs_spans_and_one_line_and_wrong_settin
         assert_eq!(node.wait().await, 2, "{name}={value}: {}", node.log());
         assert!(node.log().contains(said), "{name}={value}: {}", node.log());
         assert!(!node.log().contains("hunter2"), "{}", node.log());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_takes_only_some_spans_or_is_none_of_otlp_is_told_and_so_are_variables_without_effect()
+{
+    let some = ExportTracePartialSuccess { rejected_spans: 2, error_message: "hunter2".to_owned() };
+    let some = ExportTraceServiceResponse { partial_success: Some(some) }.encode_to_vec();
+    for (answer, said) in [
+        (some, "it took a request without 2 of its spans"),
+        (b"<html>hunter2, please log in</html>".to_vec(), "its answer is none of OTLP"),
+    ] {
+        let collector = MockServer::start(move |request, _| match request.path() {
+            "/as/it/is" => Reply::bytes("application/x-protobuf", answer.clone()),
+            _ => Reply::status(404),
+        })
+        .await;
+        let scene = Scene::new()
+            .await
+            .set("OTEL_EXPORTER_OTLP_ENDPOINT", "https://192.0.2.1")
+            .set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", collector.url().join("as/it/is").expect("an address"))
+            .set("OTEL_EXPORTER_OTLP_PROTOCOL", "hunter2");
+        let meta = json!({"sleep_ms": 0});
+        let (node, status) = one_task(&scene, posemesh_tests::NOOP, json!([]), meta).await;
+        let log = node.log();
+        assert_eq!(status, TaskStatus::Completed, "{log}");
+        assert!(!spans(&collector).is_empty(), "the whole address wins, and is used as it is: {log}");
+        let told: Vec<_> = log.lines().filter(|line| line.contains("traces can't be delivered")).collect();
+        assert_eq!(told.len(), 1, "{log}");
+        assert!(told[0].contains(said), "{log}");
+        assert!(log.contains("the node does not read OTEL_EXPORTER_OTLP_PROTOCOL"), "{log}");
+        assert!(!log.contains("hunter2"), "{log}");
     }
 }

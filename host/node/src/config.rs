@@ -297,7 +297,7 @@ impl Config {
         let token = membership::read_token(reader);
         let registration = membership::read_registration(reader);
         let signing = membership::read_signing(reader);
-        let log = log::read(reader);
+        let log = log::read(reader, servers.allow_insecure_http);
         let max_concurrency = worker::read_max_concurrency(reader);
         let storage = storage::read(reader, client_id, servers.allow_insecure_http);
         let shutdown_grace = worker::read_shutdown_grace(reader);

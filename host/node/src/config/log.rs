@@ -12,7 +12,7 @@ const MAX_BYTES: u64 = 32 << 20;
 /// How many are kept beside it.
 const KEPT: u32 = 4;
 
-pub(super) fn read(reader: &mut SettingsReader<'_>) -> LogSettings {
+pub(super) fn read(reader: &mut SettingsReader<'_>, allow_insecure_http: bool) -> LogSettings {
     let default = LogSettings::default();
     let format = reader.choice(
         &Variable::new(Group::Log, "LOG_FORMAT", "One JSON object a line, or text for people.")
@@ -31,7 +31,7 @@ pub(super) fn read(reader: &mut SettingsReader<'_>) -> LogSettings {
         "a filter such as `info` or `info,posemesh=debug`",
         |text| check_filter(text).map(|()| text.to_owned()).map_err(|error| error.to_string()),
     );
-    LogSettings { format, filter, file: read_file(reader), traces: traces::read(reader) }
+    LogSettings { format, filter, file: read_file(reader), traces: traces::read(reader, allow_insecure_http) }
 }
 
 fn read_file(reader: &mut SettingsReader<'_>) -> Option<LogFile> {

@@ -262,6 +262,11 @@ impl<'a> SettingsReader<'a> {
         value
     }
 
+    /// Notes what is no mistake, and should be known.
+    pub(super) fn warn(&mut self, warning: String) {
+        self.warnings.push(warning);
+    }
+
     /// A value that may be absent; `unset` is what the effective configuration shows then. If that is `off`, it can be
     /// given as well.
     pub(super) fn optional<T: Display>(

@@ -8,8 +8,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Request, Response};
 use opentelemetry_http::{HttpClient, HttpError};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use posemesh_net::http::{cause, client_builder, peer, read_body};
 use posemesh_text::one_line;
+use prost::Message as _;
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -49,7 +51,7 @@ impl Collector {
                 let why = one_line(why, SHOWN_BYTES);
                 tracing::warn!(
                     server,
-                    "traces can't be delivered; spans are dropped until they can: {why}; is \
+                    "traces can't be delivered, or not all of them; spans are dropped until they can: {why}; is \
                      OTEL_EXPORTER_OTLP_ENDPOINT a collector that takes OTLP over HTTP?"
                 );
             }
@@ -59,6 +61,15 @@ impl Collector {
             _ => {}
         }
     }
+}
+
+/// What is wrong with an answer that says all is well. Not in its own words: they may be the request again.
+fn refused(body: &[u8]) -> Option<String> {
+    let Ok(answer) = ExportTraceServiceResponse::decode(body) else {
+        return Some("its answer is none of OTLP; another server seems to answer there".to_owned());
+    };
+    let spans = answer.partial_success.map(|part| part.rejected_spans).filter(|spans| *spans > 0)?;
+    Some(format!("it took a request without {spans} of its spans"))
 }
 
 #[async_trait]
@@ -76,7 +87,7 @@ impl HttpClient for Collector {
         }));
         let answered = answered.await.unwrap_or_else(|error| Err(error.to_string()));
         let problem = match &answered {
-            Ok((status, _)) if status.is_success() => None,
+            Ok((status, body)) if status.is_success() => refused(body),
             // Not what else it says: that may be the request again, with the headers that are a secret.
             Ok((status, _)) => Some(format!("it answered {status}")),
             Err(why) => Some(why.clone()),
