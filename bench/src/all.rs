@@ -79,9 +79,9 @@ impl PartName {
                 "--settle-secs",
                 "1",
                 "--sleepers",
-                "10",
+                "3",
                 "--sleep-secs",
-                "4",
+                "20",
             ],
             Self::Fleet => &["--nodes", "20"],
             Self::Storage => &[

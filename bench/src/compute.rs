@@ -88,7 +88,9 @@ pub(crate) async fn measure(options: &Options, report: &mut Report) -> Result<()
 
 /// Time and processor time, each with its ratio to the native side's.
 fn figures([time, used]: [Figure; 2], native: [Figure; 2]) -> [Option<Figure>; 4] {
-    let ratio = |one: Figure, other: Figure| Some(Figure::one(one.median / other.median));
+    // The kernel counts processor time in hundredths of a second: a short run may have used none.
+    let ratio =
+        |one: Figure, other: Figure| (other.median > 0.0).then(|| Figure::one(one.median / other.median));
     [Some(time), ratio(time, native[0]), Some(used), ratio(used, native[1])]
 }
 

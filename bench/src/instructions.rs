@@ -17,6 +17,7 @@ use self::baseline::Baseline;
 use self::counted::Case;
 use self::valgrind::counted as counted_by;
 use crate::fleet::simulation;
+use crate::results::machine::processor;
 
 /// What is counted, and what is done with it.
 #[derive(clap::Args)]
@@ -37,7 +38,7 @@ pub(crate) async fn measure(options: &Options) -> Result<()> {
     }
     let path = path("POSEMESH_INSTRUCTIONS_BASELINE", "the baseline")?;
     let valgrind = path_of_valgrind()?;
-    let mut now = Baseline::default();
+    let mut now = Baseline { processor: processor()?, ..Baseline::default() };
     for case in counted::CASES {
         eprintln!("  counting {}", case.name);
         let count = count(&valgrind, &case)?;
@@ -47,7 +48,16 @@ pub(crate) async fn measure(options: &Options) -> Result<()> {
     if options.renew {
         return now.write(&path);
     }
-    let problems = Baseline::read(&path)?.compared_with(&now);
+    let baseline = Baseline::read(&path)?;
+    let problems = baseline.compared_with(&now);
+    if baseline.processor != now.processor {
+        println!(
+            "The baseline was counted on another processor ({}), so this only tells: {}",
+            baseline.processor,
+            problems.join("; ")
+        );
+        return Ok(());
+    }
     if !problems.is_empty() {
         bail!(
             "{}\n  what helps: find what costs more (`valgrind --tool=callgrind` says where), or, if that is as it should be, \

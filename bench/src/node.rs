@@ -47,14 +47,25 @@ pub(crate) async fn measure(options: &Options, report: &mut Report) -> Result<()
     Ok(())
 }
 
-async fn starts(count: usize) -> Result<Table> {
+async fn starts(starts: usize) -> Result<Table> {
     progress("starts of a node");
     let site = Scene::new(1).await?;
     // The first compiles.
     let (mut first, cold) = site.start(&[]).await?;
+    // What was compiled in haste to serve soon is compiled once more, and kept.
+    let kept = site.path("node/cache");
+    let is_code = |name: &std::ffi::OsString| Path::new(name).extension().is_some_and(|end| end == "cwasm");
+    let count = || {
+        Ok::<_, std::io::Error>(kept.read_dir()?.flatten().filter(|file| is_code(&file.file_name())).count())
+    };
+    let began = Instant::now();
+    while count().unwrap_or_default() < 2 {
+        ensure!(began.elapsed() < TIMEOUT, "the runners are not in the cache: {}", first.log());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     first.terminate().await;
     let mut times = Vec::new();
-    for _ in 0..count {
+    for _ in 0..starts {
         let (mut node, took) = site.start(&[]).await?;
         node.terminate().await;
         times.push(took);
@@ -124,8 +135,7 @@ async fn sleepers(count: usize, sleep: Duration) -> Result<Table> {
             .filter(|id| site.devnet.task(**id).is_some_and(|task| task.status == TaskStatus::Running))
             .count()
     };
-    while running() < count {
-        ensure!(began.elapsed() < TIMEOUT, "{} of {count} tasks run: {}", running(), node.log());
+    while running() < count && began.elapsed() < sleep {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let filled = began.elapsed();
@@ -196,7 +206,8 @@ impl Held {
     fn by(pid: &str) -> Result<Self> {
         let mut children = Holding::default();
         for child in descendants(pid) {
-            let held = Holding::of(&child)?;
+            // A compiler may have ended since.
+            let Ok(held) = Holding::of(&child) else { continue };
             children.memory += held.memory;
             children.threads += held.threads;
             children.descriptors += held.descriptors;

@@ -1,7 +1,7 @@
 //! What was measured, in one form: JSON, Markdown tables and plots are made of it.
 
 mod figure;
-mod machine;
+pub(crate) mod machine;
 mod markdown;
 mod table;
 

@@ -47,7 +47,7 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 8)]
     concurrency: usize,
     /// The scan, a PLY file compressed with gzip
-    #[arg(long, default_value = "tests/data/dragon/dragon_vrip_res4.ply.gz")]
+    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/dragon/dragon_vrip_res4.ply.gz"))]
     scan: PathBuf,
 }
 

@@ -7,6 +7,7 @@ import { run } from '../../sdk/js/posemesh-runner/testing.js';
 import app from './app.js';
 import { cutPolygon } from './antimeridian.js';
 import { cutAtAntimeridian, distance, simplified } from './earth.js';
+import { parseJson, writtenJson } from './numbers.js';
 import { SCHEMA, paramsOf } from './params.js';
 
 const WALK = 'time,lat,lon,alt\n0,52.5,13.4,34\n1,52.501,13.401,35.5\n2,52.502,13.4,36\n';
@@ -254,6 +255,18 @@ test('numbers that the engine does not have keep their digits', () => {
   assert.equal(features.length, 2);
   assert.match(failed('lon,lat\n1e999,2\n')[1], /1e999 in lon is no number/);
   assert.match(failed('{"type":"Point","coordinates":[1e999,2]}')[1], /is no position/);
+});
+
+test('texts that look like marked numbers leave JSON what it is', () => {
+  for (const text of [
+    String.raw`{"a":"\"\u0000#5"}`,
+    String.raw`{"\u0000#5":1}`,
+    String.raw`["\\\"\u0000#5",12345678901234567890,{"b":1e999}]`,
+  ]) {
+    assert.equal(writtenJson(parseJson(text)), text);
+  }
+  assert.throws(() => parseJson('{12345678901234567890:1}'), SyntaxError);
+  assert.throws(() => parseJson('{12345678901234567890 :1}'), SyntaxError);
 });
 
 test('parameters that are out of range are told with their range', () => {

@@ -6,7 +6,8 @@ const MARK = '\u0000#';
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
 /** What a number has that may be one of those: sixteen digits in a row, with a point among them or not, or a large exponent. */
 const SUSPICIOUS = /[\d.]{16}|[eE][+-]?\d{3}/;
-const WRITTEN = /"\\u0000#(-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)"/g;
+/** A marked number as a value: a quotation mark inside of a text has a backslash before it, and a name has a colon behind it. */
+const WRITTEN = /(?<=^|[:,[])"\\u0000#(-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)"(?!:)/g;
 
 /** The number that a literal of JSON stands for; the literal, with a mark, if the engine would make another number of it. */
 export function numberOf(literal) {
@@ -57,9 +58,11 @@ function marked(text) {
   for (;;) {
     const quote = text.indexOf('"', at);
     const outside = text.slice(at, quote === -1 ? text.length : quote);
-    pieces.push(outside.replace(NUMBER, (literal) => {
+    pieces.push(outside.replace(NUMBER, (literal, start) => {
       const value = numberOf(literal);
-      return typeof value === 'number' ? literal : `"\\u0000#${literal}"`;
+      // A number in place of a name is no JSON, and its mark would make it some.
+      const isName = /^\s*:/.test(outside.slice(start + literal.length, start + literal.length + 100));
+      return typeof value === 'number' || isName ? literal : `"\\u0000#${literal}"`;
     }));
     if (quote === -1) return pieces.join('');
     at = endOfString(text, quote);

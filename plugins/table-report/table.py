@@ -15,6 +15,8 @@ CHUNK = 1 << 16
 MAX_LINE = 4 << 20
 #: How many lines before the first that says something may have nothing but spaces. They are held, since they may be rows.
 MAX_BLANK = 100_000
+#: The most characters of them that are held.
+MAX_HELD = 8 << 20
 #: The longest field. A quotation mark that is never closed takes in the rest of the file otherwise.
 MAX_FIELD = 1 << 17
 
@@ -152,8 +154,11 @@ class _Lines:
             for line in reversed(self._ready):
                 if line.strip():
                     return line
-            if len(self._ready) > MAX_BLANK:
-                raise InvalidInput(f"{self._name} begins with more than {MAX_BLANK} blank lines: this is no table")
+            if len(self._ready) > MAX_BLANK or sum(map(len, self._ready)) > MAX_HELD:
+                raise InvalidInput(
+                    f"{self._name} begins with more than {MAX_BLANK} blank lines, or {MAX_HELD} blank characters: "
+                    "this is no table"
+                )
             if not self._read():
                 return ""
 

@@ -230,6 +230,9 @@ class TaskTest(unittest.TestCase):
         case, told = reason(" \n" * 200_000 + POINTS)
         self.assertEqual(case, "InvalidInput")
         self.assertIn("begins with more than 100000 blank lines", told)
+        case, told = reason((" " * 100_000 + "\n") * 100 + POINTS)
+        self.assertEqual(case, "InvalidInput")
+        self.assertIn("8388608 blank characters", told)
         packed = gzip.compress(POINTS.encode() + b"\n" * 3_000_000)
         self.assertEqual(reason(packed, cancel_at=0.0)[0], "Cancelled")
 

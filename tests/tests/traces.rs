@@ -197,8 +197,8 @@ async fn an_answer_that_takes_only_some_spans_or_is_none_of_otlp_is_told_and_so_
     let some = ExportTracePartialSuccess { rejected_spans: 2, error_message: "hunter2".to_owned() };
     let some = ExportTraceServiceResponse { partial_success: Some(some) }.encode_to_vec();
     for (answer, said) in [
-        (some, "it took a request without 2 of its spans"),
-        (b"<html>hunter2, please log in</html>".to_vec(), "its answer is none of OTLP"),
+        (some, "it rejected 2 spans of a request"),
+        (b"<html>hunter2, please log in</html>".to_vec(), "its answer is not OTLP"),
     ] {
         let collector = MockServer::start(move |request, _| match request.path() {
             "/as/it/is" => Reply::bytes("application/x-protobuf", answer.clone()),

@@ -24,7 +24,12 @@ pub(crate) fn bench(project: &Project, args: &[OsString]) -> Result<()> {
         return languages::languages(project);
     }
     let words: Vec<&str> = args.iter().filter_map(|arg| arg.to_str()).collect();
-    Err(command(project, &Wanted::by(&words))?.args(args).exec())
+    let mut bench = command(project, &Wanted::by(&words))?;
+    // Its options alone mean everything.
+    if words.first().is_some_and(|word| word.starts_with("--") && *word != "--help") {
+        bench = bench.arg("all");
+    }
+    Err(bench.args(args).exec())
 }
 
 /// Whether everything can be measured: each part with small sizes, its results and the document, in target/bench.
@@ -57,13 +62,20 @@ struct Wanted {
     /// The code of a runner, built for the machine.
     native: bool,
     valgrind: bool,
+    curl: bool,
 }
 
 impl Wanted {
     fn by(words: &[&str]) -> Self {
         let part = words.first().copied().filter(|word| !word.starts_with('-')).unwrap_or("all");
         let short = words.contains(&"--short");
-        let one_of = |parts: &[&str]| part == "all" || parts.contains(&part);
+        let only = words.iter().position(|word| *word == "--only").and_then(|at| words.get(at + 1));
+        let only: Option<Vec<&str>> = only.map(|parts| parts.split(',').collect());
+        let one_of = |parts: &[&str]| match (part, &only) {
+            ("all", Some(only)) => only.iter().any(|part| parts.contains(part)),
+            ("all", None) => true,
+            _ => parts.contains(&part),
+        };
         let has_help = words.iter().any(|word| ["-h", "--help", "help"].contains(word));
         let measures = !has_help && part != "document";
         Self {
@@ -74,6 +86,7 @@ impl Wanted {
             native: measures && one_of(&["compute"]),
             extism: measures && !short && one_of(&["peers"]),
             valgrind: measures && part == "instructions",
+            curl: measures && one_of(&["storage"]),
         }
     }
 }
@@ -113,6 +126,9 @@ fn command(project: &Project, wanted: &Wanted) -> Result<Cmd> {
     }
     if wanted.valgrind {
         bench = bench.env_hidden("POSEMESH_VALGRIND", valgrind()?);
+    }
+    if wanted.curl && !Cmd::new("curl").arg("--version").works() {
+        debian::install_curl().context("install curl, which storage is compared with")?;
     }
     Ok(bench)
 }
@@ -169,6 +185,8 @@ mod tests {
             (counts.profile, counts.valgrind, counts.simulation, counts.reference),
             ("debug", true, true, false)
         );
+        let some = Wanted::by(&["all", "--only", "tasks,fleet"]);
+        assert!(some.reference && some.simulation && !some.extism && !some.native && !some.curl);
         let tasks = Wanted::by(&["tasks", "--tasks", "7"]);
         assert!(tasks.node && tasks.reference && !tasks.simulation && !tasks.extism);
         for words in [&["document"][..], &["storage", "--help"]] {

@@ -121,6 +121,14 @@ pub(crate) fn install_valgrind() -> Result<()> {
     apt_install(&["valgrind"])
 }
 
+/// Installs curl.
+///
+/// # Errors
+/// As [`install`].
+pub(crate) fn install_curl() -> Result<()> {
+    apt_install(&["curl"])
+}
+
 fn apt_install(packages: &[&str]) -> Result<()> {
     if !Cmd::new("apt-get").arg("--version").works() {
         bail!("this is not Debian: there is no apt-get");

@@ -15,7 +15,7 @@ use crate::setup::{TARGET, Toolchain};
 
 /// The profile that guests are built with.
 const PROFILE: &str = "plugin";
-/// What runners are compiled with beside it: every node runs components with SIMD.
+/// Flags for the compiler of runners, beside the profile: every node runs components with SIMD.
 const RUNNER_FLAGS: &str = "-C target-feature=+simd128";
 
 /// A guest to be built.

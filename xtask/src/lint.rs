@@ -56,8 +56,9 @@ pub(crate) fn lint(project: &Project, report: &mut Report) {
 /// Checks between crates and between files. They take seconds, because nothing is compiled.
 pub(crate) fn structure(project: &Project, report: &mut Report) {
     // No clippy of the fuzz targets: the tests of their crates include nearly all of their code.
-    report.step("fuzz targets' lock files", || {
-        FUZZ.iter().zip(project.fuzz_manifests()).try_for_each(|(folder, manifest)| {
+    report.step("lock files of other workspaces", || {
+        let extism = (&"bench/extism", project.extism_manifest());
+        FUZZ.iter().zip(project.fuzz_manifests()).chain([extism]).try_for_each(|(folder, manifest)| {
             let cargo = Cmd::cargo().dir(&project.root).args(["tree", "--locked", "--manifest-path"]);
             let cure = format!("`cargo update --workspace` in {folder}, and commit Cargo.lock");
             cargo.arg(manifest).cure(cure).output().map(|_| ())

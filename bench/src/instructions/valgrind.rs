@@ -18,6 +18,10 @@ pub(super) struct Counted {
     pub(super) printed: String,
 }
 
+/// Copies of the C library that every x86-64 processor has.
+const PLAIN_COPIES: &str = "glibc.cpu.hwcaps=-AVX512F,-AVX512VL,-AVX512BW,-AVX2,-AVX,-ERMS,-FSRM:\
+     glibc.cpu.x86_rep_movsb_threshold=1073741824:glibc.cpu.x86_non_temporal_threshold=1073741824";
+
 /// Runs a program with these arguments.
 ///
 /// # Errors
@@ -33,7 +37,10 @@ pub(super) fn counted(valgrind: &Path, program: &Path, args: &[&str]) -> Result<
         .args(args)
         .env("RUST_BACKTRACE", "0")
         // Where a thread finds work of others, it counts, too.
-        .env("TOKIO_WORKER_THREADS", "1");
+        .env("TOKIO_WORKER_THREADS", "1")
+        .env("RAYON_NUM_THREADS", "1")
+        // Otherwise the C library copies by what this processor is best at.
+        .env("GLIBC_TUNABLES", PLAIN_COPIES);
     let output = without_auxv(command).with_context(|| format!("running {}", valgrind.display()))?;
     let log = std::fs::read_to_string(&log).unwrap_or_default();
     ensure!(

@@ -41,21 +41,16 @@ impl Circumstances {
         let kib: u64 = total
             .and_then(|text| text.trim().trim_end_matches(" kB").parse().ok())
             .context("/proc/meminfo has no MemTotal")?;
-        let processors = proc("/proc/cpuinfo")?;
-        let name = processors.lines().find_map(|line| line.strip_prefix("model name"));
         let load = proc("/proc/loadavg")?;
         let date = OffsetDateTime::now_utc().replace_nanosecond(0).context("reading the clock")?;
         Ok(Self {
             date: date.format(&Rfc3339).context("writing the date")?,
             commit: said("git", &["describe", "--always", "--dirty", "--exclude=*"])
                 .unwrap_or_else(|| "unknown".to_owned()),
-            processor: name
-                .and_then(|text| text.split_once(':'))
-                .map_or("unknown", |(_, name)| name.trim())
-                .to_owned(),
+            processor: processor()?,
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             memory_bytes: kib * 1024,
-            kernel: format!("Linux {}", proc("/proc/sys/kernel/osrelease")?.trim()),
+            kernel: format!("Linux {}", version(proc("/proc/sys/kernel/osrelease")?.trim())),
             rust: said("rustc", &["--version"]).unwrap_or_else(|| "unknown".to_owned()),
             node: said(&node.display().to_string(), &["--version"])
                 .with_context(|| format!("asking {} for its version", node.display()))?,
@@ -82,6 +77,21 @@ impl fmt::Display for Circumstances {
             None => Ok(()),
         }
     }
+}
+
+/// The processor's name.
+///
+/// # Errors
+/// When the kernel does not show it.
+pub(crate) fn processor() -> Result<String> {
+    let processors = proc("/proc/cpuinfo")?;
+    let name = processors.lines().find_map(|line| line.strip_prefix("model name"));
+    Ok(name.and_then(|text| text.split_once(':')).map_or("unknown", |(_, name)| name.trim()).to_owned())
+}
+
+/// The first two numbers of a kernel's version: what stands behind them is a distribution's.
+fn version(release: &str) -> String {
+    release.split(['.', '-']).take(2).collect::<Vec<_>>().join(".")
 }
 
 fn proc(path: &str) -> Result<String> {

@@ -1,12 +1,15 @@
 //! The database: opened, written to in whole batches, and kept within its bounds.
 
 use std::fs::{self, DirBuilder, OpenOptions, Permissions};
-use std::io::{self, Read as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::io;
+use std::os::unix::fs::{
+    DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use posemesh_files::open_regular;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Statement, Transaction, params};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -66,6 +69,11 @@ impl DatabaseError {
 /// An open database.
 pub(super) struct Database {
     connection: Connection,
+    /// Its file, to look at. Opened before the connection and closed after it: whoever closes a descriptor of a file gives up
+    /// all locks of the process on it, those of SQLite included.
+    file: fs::File,
+    /// How long its file was at the last look, in bytes.
+    bytes: u64,
     settings: ArchiveSettings,
     /// Device and inode of its file.
     identity: (u64, u64),
@@ -91,6 +99,7 @@ impl Database {
         process: &Process,
     ) -> Result<Self, DatabaseError> {
         make_private(path)?;
+        let file = open_regular(path)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NOFOLLOW;
         let mut connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         connection.busy_timeout(BUSY)?;
@@ -119,7 +128,9 @@ impl Database {
         let shared_with = runs::look(&mut connection, folder, run)?;
         let (settings, path, node) = (settings.clone(), path.to_owned(), process.node.clone());
         let identity = identity(&path)?;
-        let mut opened = Self { connection, settings, identity, path, node, run, alive, shared_with };
+        let bytes = file.metadata()?.len();
+        let mut opened =
+            Self { connection, file, bytes, settings, identity, path, node, run, alive, shared_with };
         opened.shrink()?;
         Ok(opened)
     }
@@ -129,13 +140,20 @@ impl Database {
         identity(&self.path).is_ok_and(|there| there == self.identity) && self.alive.is_seen()
     }
 
-    /// To how many bytes somebody has cut its file, so that it is shorter than its own header says. May sleep for a moment.
-    pub(super) fn cut_to(&self) -> Option<u64> {
-        let mut bytes = shortened(&self.path)?;
-        // Another process may be at it, and writes the header first.
+    /// To how many bytes somebody has cut its file since the last look, so that it is shorter than its own header says. May
+    /// sleep for a moment.
+    pub(super) fn cut_to(&mut self) -> Option<u64> {
+        let before = self.bytes;
+        self.bytes = self.file.metadata().ok()?.len();
+        // A checkpoint writes the header first: a file that did not grow is no file that was cut.
+        if self.bytes >= before {
+            return None;
+        }
+        let mut bytes = shortened(&self.file)?;
+        // Another process may be at it.
         for _ in 0..LOOKS {
             thread::sleep(LOOK_AGAIN);
-            bytes = shortened(&self.path)?;
+            bytes = shortened(&self.file)?;
         }
         Some(bytes)
     }
@@ -266,10 +284,9 @@ impl Database {
 }
 
 /// The size of a file that is shorter than the header of its database says.
-fn shortened(path: &Path) -> Option<u64> {
-    let mut file = fs::File::open(path).ok()?;
+fn shortened(file: &fs::File) -> Option<u64> {
     let mut header = [0; PAGE_COUNT_ENDS];
-    let needed = match file.read_exact(&mut header) {
+    let needed = match file.read_exact_at(&mut header, 0) {
         Ok(()) => {
             header.last_chunk().map_or(0, |pages| u64::from(u32::from_be_bytes(*pages)))
                 * PAGE_BYTES.unsigned_abs()

@@ -226,7 +226,7 @@ impl Place {
     fn try_write(&mut self) -> Result<(), DatabaseError> {
         // Somebody has taken the file away, or another process has moved it aside.
         self.open.take_if(|open| !open.is_in_place());
-        if let Some(cut) = self.open.as_ref().and_then(Database::cut_to) {
+        if let Some(cut) = self.open.as_mut().and_then(Database::cut_to) {
             self.open = None;
             self.tell_cut(cut);
         }

@@ -248,11 +248,11 @@ impl Worker {
             }
             Ok(LeaseAnswer::NoWork) => {
                 debug!("no work");
-                self.pacing.no_work();
+                self.pacing.no_work(result.sent);
             }
             Ok(LeaseAnswer::Busy) => {
                 debug!(running = self.active.len(), "the server says that this node holds a lease");
-                self.pacing.busy(self.active.len());
+                self.pacing.busy(result.sent, self.active.len());
             }
             Ok(LeaseAnswer::Unreadable { task_id, error }) => {
                 let shown = task_id.map(|id| id.to_string());

@@ -81,9 +81,24 @@ impl PollPacing {
         // Polls that take long would gain nothing by it, and each may bring a lease when the node stops.
         self.leased = sent.elapsed() <= QUICK;
         // A lease that got nowhere since the poll was sent says more than that there was a further one.
-        if !(self.hold && sent < self.set) {
+        if !self.is_held_since(sent) {
             self.set(Duration::ZERO, false);
         }
+    }
+
+    /// Whether a wait that must be kept began after this moment.
+    fn is_held_since(&self, sent: Instant) -> bool {
+        self.hold && sent < self.set
+    }
+
+    /// Waits after the answer of a poll of this moment, and not less than what must be kept since.
+    fn set_after(&mut self, sent: Instant, wait: Duration, hold: bool) {
+        let held = if self.is_held_since(sent) {
+            self.next.saturating_duration_since(Instant::now())
+        } else {
+            Duration::ZERO
+        };
+        self.set(wait.max(held), hold || !held.is_zero());
     }
 
     /// A lease was granted on a task for a capability that has gone: the next may be one as well, so the waits grow.
@@ -96,20 +111,20 @@ impl PollPacing {
     }
 
     /// The server has no work.
-    pub(super) fn no_work(&mut self) {
+    pub(super) fn no_work(&mut self, sent: Instant) {
         self.answered();
         // Random, so that idle nodes do not ask in step.
         let wait = uniform(self.min, self.max);
-        self.set(wait, false);
+        self.set_after(sent, wait, false);
     }
 
     /// The server says that the node holds a lease. If leases are worked on here, the end of one is the time
     /// to ask again; if not, the lease of an earlier process has to expire.
-    pub(super) fn busy(&mut self, active: usize) {
+    pub(super) fn busy(&mut self, sent: Instant, active: usize) {
         self.answered();
         // While leases are worked on, the end of one cuts the wait short (`progress`): it may be the longest.
         let wait = if active > 0 { self.max } else { uniform(self.min, self.max) };
-        self.set(wait, false);
+        self.set_after(sent, wait, false);
     }
 
     /// A poll of this moment failed. Returns the wait.
@@ -123,7 +138,7 @@ impl PollPacing {
         self.failed = Some(Instant::now());
         self.leased = false;
         // Held: the end of a lease says nothing about whether the server answers polls again.
-        self.set(wait, true);
+        self.set_after(sent, wait, true);
         wait
     }
 
@@ -194,7 +209,7 @@ mod tests {
         let mut pacing = pacing();
         let waits: Vec<f64> = (0..2000)
             .map(|_| {
-                pacing.no_work();
+                pacing.no_work(Instant::now());
                 wait(&pacing).as_secs_f64()
             })
             .collect();
@@ -232,7 +247,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_end_of_a_lease_shortens_an_idle_wait_but_not_a_back_off() {
         let mut pacing = pacing();
-        pacing.busy(1);
+        pacing.busy(Instant::now(), 1);
         assert_eq!(wait(&pacing), 30 * SECOND);
         pacing.progress();
         assert_eq!(wait(&pacing), Duration::ZERO);
@@ -290,7 +305,7 @@ mod tests {
         assert!(!pacing.flows(), "it took long");
         pacing.leased(sent);
         assert!(pacing.flows());
-        pacing.no_work();
+        pacing.no_work(Instant::now());
         assert!(!pacing.flows());
         pacing.leased(sent);
         pacing.failed(sent, None);
@@ -303,6 +318,13 @@ mod tests {
         let held = wait(&pacing);
         pacing.leased(sent);
         assert_eq!(wait(&pacing), held, "asked for before a lease got nowhere");
+        for _ in 0..20 {
+            pacing.no_work(sent);
+            assert!(wait(&pacing) >= held, "asked before, too");
+        }
+        pacing.progress();
+        assert!(wait(&pacing) >= held, "held all the same");
+        pacing.no_progress();
         pacing.leased(Instant::now());
         assert!(!pacing.flows(), "not before one gets on");
         pacing.progress();

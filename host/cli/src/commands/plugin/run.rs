@@ -30,7 +30,7 @@ pub(crate) struct PluginRunArgs {
     component: PathBuf,
     /// Input files. The CID of each is its name, or NAME; files with the same NAME before `=` are the parts of one input. Can
     /// be repeated.
-    #[arg(long = "input", value_name = "[NAME=]FILE", num_args = 1..)]
+    #[arg(long = "input", value_name = "[NAME=]FILE")]
     inputs: Vec<String>,
     /// Parameters of the task: JSON, or @FILE.
     #[arg(long, value_name = "JSON|@FILE", default_value = "null")]

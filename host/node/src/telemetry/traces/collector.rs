@@ -51,8 +51,8 @@ impl Collector {
                 let why = one_line(why, SHOWN_BYTES);
                 tracing::warn!(
                     server,
-                    "traces can't be delivered, or not all of them; spans are dropped until they can: {why}; is \
-                     OTEL_EXPORTER_OTLP_ENDPOINT a collector that takes OTLP over HTTP?"
+                    "traces can't be delivered, or not all of them; spans may be dropped until they can: {why}; is \
+                     OTEL_EXPORTER_OTLP_ENDPOINT (or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT) a collector that takes OTLP over HTTP?"
                 );
             }
             None if self.failed.swap(false, Ordering::Relaxed) => {
@@ -66,10 +66,10 @@ impl Collector {
 /// What is wrong with an answer that says all is well. Not in its own words: they may be the request again.
 fn refused(body: &[u8]) -> Option<String> {
     let Ok(answer) = ExportTraceServiceResponse::decode(body) else {
-        return Some("its answer is none of OTLP; another server seems to answer there".to_owned());
+        return Some("its answer is not OTLP; another server may answer there".to_owned());
     };
     let spans = answer.partial_success.map(|part| part.rejected_spans).filter(|spans| *spans > 0)?;
-    Some(format!("it took a request without {spans} of its spans"))
+    Some(format!("it rejected {spans} spans of a request"))
 }
 
 #[async_trait]
