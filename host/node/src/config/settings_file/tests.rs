@@ -131,7 +131,7 @@ fn keys_that_are_none_and_values_of_another_type_are_told_together_with_their_li
     .unwrap_err();
     let all = problems.to_string();
     for (line, said) in [
-        (6, "max_concurrency: it is a text, and takes a whole number; allowed: whole numbers from 1 to 256"),
+        (6, "max_concurrency: it is a text, and takes a whole number; allowed: whole numbers from 1 to 4096"),
         (7, "enable_noop: it is a text, and takes `true` or `false`, without quotes"),
         (8, "log_format: it is a truth value, and takes a text in quotes; allowed: json, text"),
         (9, "heartbeat_min_ratio: it is a text, and takes a number"),
