@@ -31,7 +31,7 @@ struct Language {
     option: &'static str,
     /// The file of the runner, in its project and in `bench/reading`.
     source: (&'static str, &'static str),
-    /// A program or a folder, as [`languages`] says.
+    /// A program or a folder, as [`languages()`] says.
     tool: PathBuf,
 }
 
