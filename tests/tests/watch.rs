@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use posemesh_tests::guests::COPY;
@@ -66,14 +66,16 @@ impl Project {
     }
 
     fn watch_in(&self, folder: &str, args: &[&str]) -> NodeProcess {
+        self.watch_by(&std::env::var("PATH").expect("a path"), folder, args)
+    }
+
+    /// The same with other programs to be found.
+    fn watch_by(&self, programs: &str, folder: &str, args: &[&str]) -> NodeProcess {
         let path = |path: &str| self.at(path).display().to_string();
-        let variables: BTreeMap<String, String> = [
-            ("PATH", std::env::var("PATH").expect("a path")),
-            ("CACHE_DIR", path("cache")),
-            ("COMPONENTS", path("components")),
-        ]
-        .map(|(name, value)| (name.to_owned(), value))
-        .into();
+        let variables: BTreeMap<String, String> =
+            [("PATH", programs.to_owned()), ("CACHE_DIR", path("cache")), ("COMPONENTS", path("components"))]
+                .map(|(name, value)| (name.to_owned(), value))
+                .into();
         let project = path(folder);
         let mut all = vec!["plugin", "watch", &project];
         all.extend(args);
@@ -123,7 +125,7 @@ async fn what_builds_and_passes_serves_in_a_local_network_and_the_last_good_vers
     node.wait_for_log("case made/works ... ok").await;
     let mut second = project.watch(&[]);
     assert_eq!(second.wait().await, 1, "{}", second.log());
-    assert!(second.log().contains("is watched already"), "{}", second.log());
+    second.wait_for_log("is watched already").await;
 
     project.source("two");
     node.wait_for_log("live: made 1.0.1000002 #2").await;
@@ -272,7 +274,13 @@ async fn a_tool_that_is_missing_is_named_with_what_brings_it() {
     let project = Project::new();
     fs::create_dir(project.at("python")).expect("a folder");
     fs::write(project.at("python/app.py"), "").expect("a source");
-    let mut node = project.watch_in("python", &[]);
+    // Wherever this machine has one, it is not found.
+    let programs = project.at("programs");
+    fs::create_dir(&programs).expect("a folder");
+    for program in ["sh", "cp"] {
+        std::os::unix::fs::symlink(Path::new("/bin").join(program), programs.join(program)).expect("a link");
+    }
+    let mut node = project.watch_by(&programs.display().to_string(), "python", &[]);
     node.wait_for_log("the build did not start: there is no program componentize-py").await;
     node.wait_for_log("pip install -r requirements.txt").await;
     node.wait_for_log("nothing is live yet").await;

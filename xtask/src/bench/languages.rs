@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::languages::{self, Need};
 use crate::process::{Cmd, Ending};
 use crate::project::Project;
-use crate::setup::{self, TARGET};
+use crate::setup::{self, TARGET, Toolchain};
 use crate::templates::make;
 
 /// Size of the file that is read, in bytes.
@@ -147,13 +147,16 @@ fn built(project: &Project, folder: &Path, language: &Language, reads: bool) -> 
     match language.option {
         "rust" => {
             let target = project.target.join("bench-languages-rust");
-            Cmd::cargo()
+            let cargo = Cmd::cargo()
                 .args(["build", "--locked", "--release", "--target", TARGET])
                 .dir(folder)
                 .env_remove("RUSTFLAGS")
                 .env_remove("CARGO_ENCODED_RUSTFLAGS")
-                .env_hidden("CARGO_TARGET_DIR", &target)
-                .run()?;
+                .env_hidden("CARGO_TARGET_DIR", &target);
+            match setup::toolchain()? {
+                Toolchain::Active => cargo.run()?,
+                Toolchain::Debian(debian) => debian.apply(cargo, "")?.run()?,
+            }
             fs::copy(target.join(TARGET).join("release").join(format!("{NAME}.wasm")), &component)
                 .context("copy the component")?;
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use posemesh_files::watcher;
@@ -89,19 +89,30 @@ impl Changes {
     }
 
     /// Watches these files too, which the build has read outside of the project, from now on and in place of those before;
-    /// `now` gets them as they are.
+    /// each of `snapshots` gets them as they are, but for those that were changed after `began`, when the build began: they are
+    /// changes.
     ///
     /// # Errors
     /// When the sources can't be looked at.
     pub(super) async fn watch_outside(
         &mut self,
         files: BTreeSet<PathBuf>,
-        now: &mut Snapshot,
+        began: SystemTime,
+        snapshots: &mut [&mut Snapshot],
     ) -> io::Result<()> {
-        let is_new = self.sources.lock().unwrap_or_else(PoisonError::into_inner).set_outside(files);
-        if is_new {
-            let seen = self.look().await?;
-            now.take_outside(&seen);
+        let mut outside = self.sources.lock().unwrap_or_else(PoisonError::into_inner).set_outside(files);
+        if outside.is_as_before() {
+            return Ok(());
+        }
+        // What is changed after the look differs from it.
+        let seen = self.look().await?;
+        let leave_out = move || {
+            outside.leave_out_changed(began);
+            outside
+        };
+        let outside = spawn_blocking(leave_out).await.map_err(io::Error::other)?;
+        for snapshot in snapshots {
+            snapshot.take_outside(&outside, &seen);
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result};
 use posemesh_node_core::shutdown::Shutdown;
@@ -32,6 +32,8 @@ const NAMED: usize = 4;
 const SHOWN_BYTES: usize = 200;
 /// So many rounds in a row that are given up for the same file are told with what may help.
 const SUSPICIOUS: u32 = 3;
+/// How far the times of files may be behind the clock.
+const CLOCK_SLACK: Duration = Duration::from_millis(20);
 
 /// What the rounds share.
 pub(super) struct Rounds {
@@ -88,7 +90,9 @@ impl Rounds {
         let (mut noticed, mut meanwhile) = (None, Meanwhile::default());
         loop {
             let cancel = stop.child_token();
-            let ended = if now.is_gone {
+            // File systems tell times by a clock that is a few milliseconds behind.
+            let began = SystemTime::now() - CLOCK_SLACK;
+            let mut ended = if now.is_gone {
                 let dir = self.project.dir.display().to_string();
                 tell!("there is no folder {} any more; it is built when it is there again", escaped(&dir));
                 self.tell_what_is_live();
@@ -107,7 +111,13 @@ impl Rounds {
             if stop.is_cancelled() {
                 return Ok(());
             }
-            changes.watch_outside(self.read.clone(), &mut now).await.with_context(|| looking.clone())?;
+            // What was looked at when the round was outdated lacks what its build has read.
+            let mut snapshots = vec![&mut now];
+            if let Some(Ok((next, _))) = &mut ended {
+                snapshots.push(next);
+            }
+            let read = self.read.clone();
+            changes.watch_outside(read, began, &mut snapshots).await.with_context(|| looking.clone())?;
             let is_outdated = ended.is_some();
             let (next, at) = match ended {
                 Some(changed) => changed,

@@ -10,6 +10,7 @@ use std::hash::{DefaultHasher, Hasher as _};
 use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use ignore::WalkBuilder;
 use ignore::overrides::{Override, OverrideBuilder};
@@ -44,6 +45,28 @@ pub(super) struct Snapshot {
     pub(super) folders: BTreeSet<PathBuf>,
     /// Whether the project's folder itself is not there.
     pub(super) is_gone: bool,
+}
+
+/// How the files outside of a project that count differ from those before.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Outside {
+    pub(super) new: BTreeSet<PathBuf>,
+    dropped: BTreeSet<PathBuf>,
+}
+
+impl Outside {
+    pub(super) fn is_as_before(&self) -> bool {
+        self.new.is_empty() && self.dropped.is_empty()
+    }
+
+    /// Leaves out of the new ones what was changed after this moment: a build that began then may have read what was there
+    /// before. May block.
+    pub(super) fn leave_out_changed(&mut self, since: SystemTime) {
+        let changed = |path: &PathBuf| {
+            std::fs::metadata(path).and_then(|found| found.modified()).is_ok_and(|changed| changed >= since)
+        };
+        self.new.retain(|path| !changed(path));
+    }
 }
 
 /// Which differences count.
@@ -96,13 +119,15 @@ impl Sources {
         })
     }
 
-    /// Names the files outside of the project that count, in place of those before. Whether one is new.
-    pub(super) fn set_outside(&mut self, files: BTreeSet<PathBuf>) -> bool {
+    /// Names the files outside of the project that count, in place of those before.
+    pub(super) fn set_outside(&mut self, files: BTreeSet<PathBuf>) -> Outside {
         let files: BTreeSet<PathBuf> =
             files.into_iter().filter(|file| !file.starts_with(&self.dir)).take(MAX_FILES).collect();
-        let is_new = !files.is_subset(&self.outside);
-        self.outside = files;
-        is_new
+        let before = std::mem::replace(&mut self.outside, files);
+        Outside {
+            new: self.outside.difference(&before).cloned().collect(),
+            dropped: before.difference(&self.outside).cloned().collect(),
+        }
     }
 
     /// Looks at them now. Reads what has changed since the last time.
@@ -212,11 +237,15 @@ fn is_of_no_source(error: &ignore::Error) -> bool {
 }
 
 impl Snapshot {
-    /// Takes those files over that lie outside of the project, as a later look has seen them.
-    pub(super) fn take_outside(&mut self, seen: &Self) {
-        self.files.retain(|path, _| path.is_relative());
-        let outside = seen.files.iter().filter(|(path, _)| path.is_absolute());
-        self.files.extend(outside.map(|(path, contents)| (path.clone(), *contents)));
+    /// Takes over which files count outside of the project: the new ones as a later look has seen them. Those that counted
+    /// before stay as they were, so that a change meanwhile is one.
+    pub(super) fn take_outside(&mut self, outside: &Outside, seen: &Self) {
+        self.files.retain(|path, _| !outside.dropped.contains(path));
+        for path in &outside.new {
+            if let Some(contents) = seen.files.get(path) {
+                self.files.entry(path.clone()).or_insert(*contents);
+            }
+        }
     }
 
     /// The files that differ in a later one, by their paths in the project.
@@ -306,12 +335,27 @@ mod tests {
         let mut sources = Sources::new(&dir, &elsewhere.join("cases"), &[]).unwrap();
         let library = elsewhere.join("library/lib.rs");
         let mut before = sources.look().unwrap();
-        assert!(sources.set_outside([library.clone(), dir.join("file")].into()));
-        assert!(!sources.set_outside([library.clone()].into()), "it is known");
+        let mut outside = sources.set_outside([library.clone(), dir.join("file")].into());
+        assert!(
+            sources.set_outside([library.clone()].into()).is_as_before(),
+            "what lies in the project is none"
+        );
         let seen = sources.look().unwrap();
         assert_eq!(before.differences(&seen, Counts::All), [library.as_path()], "not yet");
-        before.take_outside(&seen);
+        let untouched = before.clone();
+        before.take_outside(&outside, &seen);
         assert!(before.differences(&seen, Counts::All).is_empty());
+        // As one that was changed while it was built is a change afterwards.
+        outside.leave_out_changed(SystemTime::UNIX_EPOCH);
+        let mut stale = untouched.clone();
+        stale.take_outside(&outside, &seen);
+        assert_eq!(stale.differences(&seen, Counts::All), [library.as_path()]);
+        // What is not read any more does not count, and what is read again was not lost.
+        let dropped = sources.set_outside(BTreeSet::new());
+        let mut without = before.clone();
+        without.take_outside(&dropped, &seen);
+        assert_eq!(without, untouched);
+        assert!(!sources.set_outside([library.clone()].into()).is_as_before());
         for folder in [elsewhere.clone(), dir.join("folder"), elsewhere.join("library")] {
             assert!(seen.folders.contains(&folder), "{} is to be watched", folder.display());
         }
