@@ -76,7 +76,6 @@ impl Archive {
     /// Keeps that the node has ended, and waits until everything is written, for a moment at most.
     pub(crate) async fn end(&self) {
         if let Some(writer) = &self.0 {
-            writer.put(Entry::NodeEnded);
             writer.end().await;
         }
     }

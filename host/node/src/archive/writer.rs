@@ -85,10 +85,13 @@ impl Writer {
         Ok(Self { messages: sender, full: AtomicU64::new(0), folder, token, shown })
     }
 
-    pub(super) fn put(&self, entry: Entry) {
-        if self.messages.try_send(Message::Entry(entry)).is_err() {
+    /// Whether there was room for it.
+    pub(super) fn put(&self, entry: Entry) -> bool {
+        let is_put = self.messages.try_send(Message::Entry(entry)).is_ok();
+        if !is_put {
             self.full.fetch_add(1, Ordering::Relaxed);
         }
+        is_put
     }
 
     pub(super) fn view(&self) -> HistoryView {
@@ -104,9 +107,9 @@ impl Writer {
             && matches!(timeout(FLUSH_TIMEOUT, tried).await, Ok(Ok(())))
     }
 
-    /// The same at the end of the node. What is not written by then is not taken for the work of a SIGKILL.
+    /// Writes that the node ends, and all before that. What is not written by then is not taken for the work of a SIGKILL.
     pub(super) async fn end(&self) {
-        if self.flush().await && self.view().waiting == 0 {
+        if self.put(Entry::NodeEnded) && self.flush().await && self.view().waiting == 0 {
             return;
         }
         let (folder, token) = (self.folder.clone(), self.token.clone());

@@ -19,6 +19,7 @@ const SHOWN_BYTES: usize = 64;
 /// What is added to the base address of a collector.
 const PATH: &str = "v1/traces";
 const ALLOWED: &str = "an http or https URL, such as http://127.0.0.1:4318, or `off`";
+const ALLOWED_WHOLE: &str = "an http or https URL, such as http://127.0.0.1:4318/v1/traces";
 
 pub(super) fn read(reader: &mut SettingsReader<'_>, allow_insecure_http: bool) -> Option<TraceSettings> {
     let variable = Variable::new(
@@ -28,7 +29,7 @@ pub(super) fn read(reader: &mut SettingsReader<'_>, allow_insecure_http: bool) -
          which `/v1/traces` is added. Plain http to another machine needs ALLOW_INSECURE_HTTP.",
     );
     let base = reader.optional(&variable, "off", ALLOWED, |text| {
-        let url = collector(text, allow_insecure_http)?;
+        let url = collector(text, ALLOWED, allow_insecure_http)?;
         match url.path().trim_end_matches('/').ends_with(PATH) {
             true => Err(format!(
                 "a base address, to which `/{PATH}` is added; without it, or as OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, which is used as \
@@ -42,12 +43,9 @@ pub(super) fn read(reader: &mut SettingsReader<'_>, allow_insecure_http: bool) -
         "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
         "The same as a whole address, which is used as it is, in place of OTEL_EXPORTER_OTLP_ENDPOINT.",
     );
-    let own = reader.optional(
-        &whole,
-        "by OTEL_EXPORTER_OTLP_ENDPOINT",
-        "an http or https URL, such as http://127.0.0.1:4318/v1/traces",
-        |text| collector(text, allow_insecure_http),
-    );
+    let own = reader.optional(&whole, "by OTEL_EXPORTER_OTLP_ENDPOINT", ALLOWED_WHOLE, |text| {
+        collector(text, ALLOWED_WHOLE, allow_insecure_http)
+    });
     let (variable, endpoint) = if own.is_some() {
         (whole, own)
     } else {
@@ -77,18 +75,18 @@ pub(super) fn read(reader: &mut SettingsReader<'_>, allow_insecure_http: bool) -
 }
 
 /// An address of a collector. What tasks are about is readable on the way to one by plain http, and so are the headers.
-fn collector(text: &str, allow_insecure_http: bool) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|error| format!("{error}; allowed: {ALLOWED}"))?;
+fn collector(text: &str, allowed: &str, allow_insecure_http: bool) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| format!("{error}; allowed: {allowed}"))?;
     if url.query().is_some() || url.fragment().is_some() {
         return Err(format!(
-            "an address without query and fragment; a key is for OTEL_EXPORTER_OTLP_HEADERS; {ALLOWED}"
+            "an address without query and fragment; a key is for OTEL_EXPORTER_OTLP_HEADERS; {allowed}"
         ));
     }
     if !matches!(
         (url.scheme(), url.has_host(), url.username(), url.password()),
         ("http" | "https", true, "", None)
     ) {
-        return Err(format!("not an address of a collector; allowed: {ALLOWED}"));
+        return Err(format!("not an address of a collector; allowed: {allowed}"));
     }
     if url.port() == Some(GRPC_PORT) {
         return Err(format!("{GRPC_PORT} is the port for gRPC; traces go by HTTP, mostly to 4318"));

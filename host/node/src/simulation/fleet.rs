@@ -125,8 +125,12 @@ async fn kill_all(world: &World, nodes: Vec<RunningNode>) {
         world.state().incarnations[node.who.incarnation].crash.cancel();
     }
     for node in nodes {
-        // A node that panics has no totals; its heartbeats are missing in the report.
-        let _ = node.task.await;
+        // A node that panics would be counted as one that asks for nothing.
+        if let Err(ended) = node.task.await
+            && let Ok(panic) = ended.try_into_panic()
+        {
+            std::panic::resume_unwind(panic);
+        }
     }
 }
 
