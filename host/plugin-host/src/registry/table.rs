@@ -70,16 +70,25 @@ impl RunnerTable {
         if self.withheld.contains(capability) {
             return None;
         }
-        // A canary that has failed enough must not get one more task.
-        self.conclude_trials();
+        // Claims and slot are read under one lock: the owner can't be withdrawn between the two.
         let mut state = self.state();
-        // Claims and slot are read under one lock: the owner can't be withdrawn between the two. Somebody holds the
-        // lease already, so that a task whose runners are all left out is run rather than failed unseen.
-        let name =
-            owner(capability, &state.admitted()).or(owner(capability, &state.claims())).map(str::to_owned)?;
+        // A canary that has failed enough must not get one more task.
+        let concluded = state.conclude_trials();
+        let picked = Self::picked(&mut state, capability);
+        // A trial takes the capability back until it has ended. Most tasks change nothing of what is served, and need not go
+        // through all runners.
+        let begins_trial = picked.as_ref().is_some_and(|(_, picked)| picked.trial.is_some());
+        if concluded || begins_trial {
+            self.publish(&mut state);
+        }
+        picked
+    }
+
+    fn picked(state: &mut TableState, capability: &str) -> Option<(String, Picked)> {
+        // Somebody holds the lease already, so that a task whose runners are all left out is run rather than failed unseen.
+        let admitted = owner(capability, &state.admitted()).map(str::to_owned);
+        let name = admitted.or_else(|| owner(capability, &state.claims()).map(str::to_owned))?;
         let picked = state.slot(&name).pick(capability)?;
-        // A trial takes the capability back until it has ended.
-        self.publish(&mut state);
         Some((name, picked))
     }
 
@@ -92,9 +101,10 @@ impl RunnerTable {
         result: &Result<(), RunFailure>,
     ) {
         let mut state = self.state();
-        state.run_ended(name, number, trial, result);
-        self.publish(&mut state);
-        self.breaker_opened.notify_one();
+        if state.run_ended(name, number, trial, result) || trial.is_some() {
+            self.publish(&mut state);
+            self.breaker_opened.notify_one();
+        }
     }
 
     /// The task of a trial has ended without a result.
@@ -166,22 +176,7 @@ impl RunnerTable {
     /// what is gone.
     pub(crate) fn conclude_trials(&self) {
         let mut state = self.state();
-        state.tick();
-        // The names are copied because the loop removes slots from the map and notes changes in the same state.
-        let names: Vec<String> = state.slots.keys().cloned().collect();
-        for name in names {
-            let judged = state.conclude_trial(&name);
-            let slot = state.slot(&name);
-            let gone = slot.sweep();
-            let empty = slot.is_empty();
-            state.note(&name, gone, "its last task has ended");
-            if let Some((changes, why)) = judged {
-                state.note(&name, changes, &why);
-            }
-            if empty {
-                state.slots.remove(&name);
-            }
-        }
+        state.conclude_trials();
         self.publish(&mut state);
     }
 

@@ -233,15 +233,43 @@ impl TableState {
         }
     }
 
-    /// Makes the breakers half open whose time is over.
-    pub(crate) fn tick(&mut self) {
-        let now = Instant::now();
+    /// See [`RunnerTable::conclude_trials`](crate::registry::table::RunnerTable::conclude_trials). Whether anything has
+    /// changed.
+    pub(crate) fn conclude_trials(&mut self) -> bool {
+        let mut changed = self.tick();
+        // The names are copied because the loop removes slots from the map and notes changes in the same state.
+        let at_work =
+            |slot: &RunnerSlot| slot.canary.is_some() || !slot.draining.is_empty() || slot.is_empty();
+        let busy = self.slots.iter().filter(|(_, slot)| at_work(slot));
+        let names: Vec<String> = busy.map(|(name, _)| name.clone()).collect();
+        for name in names {
+            let judged = self.conclude_trial(&name);
+            let slot = self.slot(&name);
+            let gone = slot.sweep();
+            let empty = slot.is_empty();
+            changed |= judged.is_some() || !gone.is_empty() || empty;
+            self.note(&name, gone, "its last task has ended");
+            if let Some((changes, why)) = judged {
+                self.note(&name, changes, &why);
+            }
+            if empty {
+                self.slots.remove(&name);
+            }
+        }
+        changed
+    }
+
+    /// Makes the breakers half open whose time is over. Whether there was one.
+    fn tick(&mut self) -> bool {
+        let (now, mut changed) = (Instant::now(), false);
         for (name, slot) in &mut self.slots {
             if let Some(change) = slot.breaker.tick(now) {
                 log_breaker(name, &change);
                 self.events.breaker(name, &change);
+                changed = true;
             }
         }
+        changed
     }
 
     pub(crate) fn slot(&mut self, name: &str) -> &mut RunnerSlot {
@@ -268,28 +296,30 @@ impl TableState {
         }
     }
 
-    /// Counts and judges a run that has ended; `trial` is what its task was picked with.
+    /// Counts and judges a run that has ended; `trial` is what its task was picked with. Whether its breaker has changed.
     pub(crate) fn run_ended(
         &mut self,
         name: &str,
         number: u64,
         trial: Option<Trial>,
         result: &Result<(), RunFailure>,
-    ) {
+    ) -> bool {
         let judgement = match result {
             Ok(()) => Judgement::Completed,
             Err(failure) if failure.blame == Blame::Runner => Judgement::Failed(&failure.reason),
             Err(_) => Judgement::Nothing,
         };
         // The slot of a runner that is gone is not made anew.
-        let Some(slot) = self.slots.get_mut(name) else { return };
+        let Some(slot) = self.slots.get_mut(name) else { return false };
         if let Err(failure) = result {
             slot.failures.count(failure.blame);
         }
-        if let Some(change) = slot.ended(number, trial, judgement) {
-            log_breaker(name, &change);
-            self.events.breaker(name, &change);
+        let change = slot.ended(number, trial, judgement);
+        if let Some(change) = &change {
+            log_breaker(name, change);
+            self.events.breaker(name, change);
         }
+        change.is_some()
     }
 
     /// The task of a trial has ended without a result, so that another one is to be the trial.

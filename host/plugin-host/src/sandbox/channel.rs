@@ -4,6 +4,7 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Mutex, PoisonError};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{MemfdFlags, fstat, memfd_create};
@@ -107,8 +108,9 @@ pub(crate) fn send_blocking(socket: impl AsFd, frame: &Encoded) -> io::Result<()
 
 /// Receives a frame; the thread waits for one.
 pub(crate) fn receive_blocking(socket: impl AsFd, max: usize) -> io::Result<Option<Received>> {
+    let mut datagram = vec![0; INLINE];
     loop {
-        match receive(&socket, max) {
+        match receive(&socket, max, &mut datagram) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => wait(&socket, PollFlags::IN)?,
             result => return result,
         }
@@ -123,14 +125,13 @@ fn wait(socket: &impl AsFd, what: PollFlags) -> io::Result<()> {
 }
 
 /// Receives a frame of at most `max` bytes, or answers with [`io::ErrorKind::WouldBlock`]; None when the other end is
-/// closed.
-pub(crate) fn receive(socket: impl AsFd, max: usize) -> io::Result<Option<Received>> {
+/// closed. `datagram` has room for [`INLINE`] bytes; what is in it does not matter.
+fn receive(socket: impl AsFd, max: usize, datagram: &mut [u8]) -> io::Result<Option<Received>> {
     let broken = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
-    let mut bytes = vec![0; INLINE];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let message = loop {
-        match recvmsg(&socket, &mut [IoSliceMut::new(&mut bytes)], &mut control, RecvFlags::CMSG_CLOEXEC) {
+        match recvmsg(&socket, &mut [IoSliceMut::new(datagram)], &mut control, RecvFlags::CMSG_CLOEXEC) {
             Err(Errno::INTR) => {}
             result => break result?,
         }
@@ -147,17 +148,14 @@ pub(crate) fn receive(socket: impl AsFd, max: usize) -> io::Result<Option<Receiv
     if message.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC) {
         return Err(broken("a frame is too large"));
     }
-    bytes.truncate(message.bytes);
-    match bytes.first() {
-        Some(&HERE) => {
-            bytes.remove(0);
-        }
-        Some(&IN_FILE) => {
+    let bytes = match datagram.get(..message.bytes).and_then(<[u8]>::split_first) {
+        Some((&HERE, frame)) => frame.to_vec(),
+        Some((&IN_FILE, _)) => {
             let file = descriptors.pop().ok_or_else(|| broken("a frame's file is missing"))?;
-            bytes = read_file(&file, max)?;
+            read_file(&file, max)?
         }
         _ => return Err(broken("a frame is of an unknown kind")),
-    }
+    };
     Ok(Some(Received { bytes, descriptors }))
 }
 
@@ -190,12 +188,15 @@ pub(crate) struct ChannelEnd {
     // The runtime's type for what does not block and keeps messages apart.
     socket: UnixDatagram,
     max: usize,
+    /// Where datagrams are received, one after the other.
+    datagram: Mutex<Vec<u8>>,
 }
 
 impl ChannelEnd {
     /// Takes one end. No frame that is received has more than `max` bytes.
     pub(crate) fn new(socket: OwnedFd, max: usize) -> io::Result<Self> {
-        Ok(Self { socket: UnixDatagram::from_std(socket.into())?, max })
+        let socket = UnixDatagram::from_std(socket.into())?;
+        Ok(Self { socket, max, datagram: Mutex::new(vec![0; INLINE]) })
     }
 
     /// Sends a frame; waits while the other end takes none.
@@ -206,7 +207,11 @@ impl ChannelEnd {
 
     /// The next frame; None when the other end is closed.
     pub(crate) async fn receive(&self) -> io::Result<Option<Received>> {
-        self.socket.async_io(Interest::READABLE, || receive(&self.socket, self.max)).await
+        let received = || {
+            let mut datagram = self.datagram.lock().unwrap_or_else(PoisonError::into_inner);
+            receive(&self.socket, self.max, &mut datagram)
+        };
+        self.socket.async_io(Interest::READABLE, received).await
     }
 }
 
@@ -223,7 +228,7 @@ mod tests {
         pwrite(&file, b"inside", 0).unwrap();
         for text in ["short".to_owned(), "x".repeat(500_000)] {
             ours.send(&text, &[file.as_fd()]).await.unwrap();
-            let received = receive(&theirs, 1 << 20).unwrap().unwrap();
+            let received = receive(&theirs, 1 << 20, &mut vec![0; INLINE]).unwrap().unwrap();
             assert_eq!(received.parse::<String>().unwrap(), text);
             assert_eq!(received.descriptors.len(), 1);
             let mut bytes = [0; 6];
