@@ -1,7 +1,8 @@
 //! What a process of its own costs a runner, beside the same runner in this process: a task that does nothing, a copy, and
 //! the memory of a process that waits.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -10,6 +11,7 @@ use posemesh_plugin_host::registry::Generation;
 use posemesh_runner_api::runner::Runner as _;
 use posemesh_tests::guests::COPY;
 use posemesh_tests::{NOOP, node_binary, plugin};
+use tokio::task::JoinSet;
 
 use crate::plugins::setup::load;
 use crate::ports::{Source, call, call_with};
@@ -44,6 +46,7 @@ pub(crate) async fn measure(turns: usize, tasks: usize, report: &mut Report) -> 
     });
     report.table(table);
     report.table(memory(apart, dir.path()).await?);
+    report.table(places(apart, dir.path(), (turns, tasks)).await?);
     Ok(())
 }
 
@@ -106,6 +109,60 @@ pub(crate) async fn copies(
 async fn both(loaders: &[Loader; 2], path: &Path) -> Result<[Generation; 2]> {
     let [here, apart] = loaders;
     Ok([load(here, path).await?, load(apart, path).await?])
+}
+
+/// A section with a function that no instance uses: it could make calls wait beside each other (`waitable-set.new`), and so
+/// instances of the component get no place.
+const COULD_WAIT: [u8; 4] = [0x08, 0x02, 0x01, 0x1f];
+/// Tasks that run at once in the second column.
+const AT_ONCE: usize = 8;
+
+/// What it spares a task that its instance takes a place that is kept.
+async fn places(loader: &Loader, dir: &Path, (turns, tasks): (usize, usize)) -> Result<Table> {
+    let mut table = Table::new("places", "Instances in places that are kept, and with memory of their own")
+        .sides("`noop`, apart, with")
+        .column("a task, one at a time", Unit::Seconds)
+        .column("a task of eight at once", Unit::Seconds);
+    let unpooled = dir.join("unpooled.wasm");
+    let mut component = std::fs::read(plugin("noop")).context("reading the noop runner")?;
+    component.extend(COULD_WAIT);
+    std::fs::write(&unpooled, component).context("writing a runner")?;
+    let runners = [Arc::new(load(loader, &plugin("noop")).await?), Arc::new(load(loader, &unpooled).await?)];
+    let mut times = [[Vec::new(), Vec::new()], [Vec::new(), Vec::new()]];
+    for _ in 0..turns {
+        for (runner, [alone, together]) in runners.iter().zip(&mut times) {
+            for _ in 0..tasks {
+                alone.push(timed(runner.clone(), dir.to_owned()).await?);
+            }
+            let began = Instant::now();
+            let mut running = JoinSet::new();
+            for _ in 0..AT_ONCE {
+                let (runner, dir) = (runner.clone(), dir.to_owned());
+                running.spawn(async move {
+                    for _ in 0..tasks {
+                        timed(runner.clone(), dir.clone()).await?;
+                    }
+                    anyhow::Ok(())
+                });
+            }
+            while let Some(ran) = running.join_next().await {
+                ran.context("running tasks")??;
+            }
+            together.push(began.elapsed() / u32::try_from(AT_ONCE * tasks).unwrap_or(u32::MAX));
+        }
+    }
+    for (side, [alone, together]) in ["a place", "memory of its own"].into_iter().zip(&times) {
+        table.row(side, None, [Some(Figure::of_times(alone)), Some(Figure::of_times(together))]);
+    }
+    Ok(table)
+}
+
+async fn timed(runner: Arc<Generation>, dir: PathBuf) -> Result<Duration> {
+    let work = tempfile::tempdir_in(dir).context("making a folder")?;
+    let task = call(NOOP, 0, work.path());
+    let began = Instant::now();
+    runner.run(task).await?;
+    Ok(began.elapsed())
 }
 
 /// Memory that is a waiting process's own, and how long starting one takes. The program's code is shared with the node: here,

@@ -3,7 +3,9 @@
 
 pub(crate) mod compiled;
 pub(crate) mod engine;
+pub(crate) mod footprint;
 pub(crate) mod link;
 mod mismatch;
 pub(crate) mod names;
+pub(crate) mod places;
 pub(crate) mod world;

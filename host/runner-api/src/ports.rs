@@ -272,6 +272,14 @@ pub trait ArtifactWriter: Send {
     /// further call is [`PortErrorKind::Invalid`].
     async fn write(&mut self, bytes: Bytes) -> Result<(), PortError>;
 
+    /// The same with bytes that are only lent. Whoever moves them on in another form anyway spares a copy.
+    ///
+    /// # Errors
+    /// As [`ArtifactWriter::write`].
+    async fn write_slice(&mut self, bytes: &[u8]) -> Result<(), PortError> {
+        self.write(Bytes::copy_from_slice(bytes)).await
+    }
+
     /// Stores the artifact and adds it to [`OutputPort::finished`].
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! Compiled code: one of the two places where the project says `unsafe`.
+//! Compiled code: one of the three places where the project says `unsafe`.
 
 use std::fs::File;
 use std::io::{self, Write as _};

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use wasmtime::component::{Component, InstancePre, Linker};
 use wasmtime::{Config, Engine, OptLevel, WasmBacktraceDetails};
 
+use crate::code::places::Places;
 use crate::instance::guest_threads::GuestThreads;
 use crate::instance::state::RunState;
 use crate::instance::{filesystem, host, v0_1};
@@ -14,7 +15,7 @@ use crate::manifest::fixed_limit::FixedLimit;
 
 /// What the operating system has to give for a guest's stack and for the host functions that are called on top of it, in
 /// bytes.
-const ASYNC_STACK: usize = 4 << 20;
+pub(crate) const ASYNC_STACK: usize = 4 << 20;
 /// The most frames of a backtrace. A guest's recursion is endless, a failure's details are not.
 const BACKTRACE_FRAMES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(31);
 
@@ -49,6 +50,18 @@ impl RunnerEngine {
     pub(crate) fn running() -> Result<Arc<Self>, EngineError> {
         let refused = |error: wasmtime::Error| EngineError::Engine(format!("{error:#}"));
         Self::of(Engine::new(config().enable_compiler(false)).map_err(refused)?)
+    }
+
+    /// The same for a process of one runner, whose instances take places that are kept from task to task.
+    ///
+    /// # Errors
+    /// When there is no room for so many places.
+    pub(crate) fn pooling(places: Places) -> Result<Arc<Self>, EngineError> {
+        let refused = |error: wasmtime::Error| EngineError::Engine(format!("{error:#}"));
+        let mut config = config();
+        config.enable_compiler(false).async_stack_zeroing(true);
+        config.allocation_strategy(places.pool());
+        Self::of(Engine::new(&config).map_err(refused)?)
     }
 
     fn of(engine: Engine) -> Result<Arc<Self>, EngineError> {

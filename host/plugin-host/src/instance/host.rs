@@ -1,6 +1,7 @@
 //! The host's side of the WIT: each interface in terms of the context that it needs, and nothing else of an
 //! instance.
 
+mod bytes;
 mod control;
 mod inputs;
 mod outputs;
@@ -38,5 +39,6 @@ pub(crate) fn add_to_linker(linker: &mut Linker<RunState>) -> wasmtime::Result<(
     wit_types::add_to_linker::<RunState, HasInputs>(linker, RunState::inputs)?;
     wit_inputs::add_to_linker::<RunState, HasInputs>(linker, RunState::inputs)?;
     wit_outputs::add_to_linker::<RunState, HasOutputs>(linker, RunState::outputs)?;
-    wit_control::add_to_linker::<RunState, HasControl>(linker, RunState::control)
+    wit_control::add_to_linker::<RunState, HasControl>(linker, RunState::control)?;
+    bytes::add_to_linker(linker)
 }

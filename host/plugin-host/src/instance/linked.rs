@@ -1,6 +1,9 @@
 //! A linked component and its instance, whichever version of the contract it speaks: whoever calls it says and hears the
 //! newest one.
 
+use std::sync::Arc;
+
+use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::component::InstancePre;
 use wasmtime::{Engine, Store};
 
@@ -12,7 +15,14 @@ use crate::instance::v0_1;
 
 /// A linked component, which instances are made from.
 #[derive(Clone)]
-pub(crate) enum LinkedRunner {
+pub(crate) struct LinkedRunner {
+    entry: LinkedEntry,
+    /// The right to make one where there are only so many places.
+    _place: Option<Arc<OwnedSemaphorePermit>>,
+}
+
+#[derive(Clone)]
+enum LinkedEntry {
     /// Of the newest line of versions.
     Newest(RunnerPre<RunState>),
     /// Of 0.1.x.
@@ -35,18 +45,24 @@ impl LinkedRunner {
     pub(crate) fn new(pre: InstancePre<RunState>) -> wasmtime::Result<Self> {
         let component = pre.component().component_type();
         let line = component.exports(pre.engine()).find_map(|(name, _)| line_of_entry(name));
-        match line {
-            Some(Line::V0_1) => v0_1::RunnerPre::new(pre).map(Self::V0_1),
+        let entry = match line {
+            Some(Line::V0_1) => v0_1::RunnerPre::new(pre).map(LinkedEntry::V0_1),
             // Without any line the error says what is missing of the newest one.
-            Some(Line::V0_2) | None => RunnerPre::new(pre).map(Self::Newest),
-        }
+            Some(Line::V0_2) | None => RunnerPre::new(pre).map(LinkedEntry::Newest),
+        };
+        Ok(Self { entry: entry?, _place: None })
+    }
+
+    /// The same for one instance, which has a place until this is dropped: to be kept longer than the instance's store.
+    pub(crate) fn in_place(&self, place: OwnedSemaphorePermit) -> Self {
+        Self { entry: self.entry.clone(), _place: Some(Arc::new(place)) }
     }
 
     /// The engine that it was linked for.
     pub(crate) fn engine(&self) -> &Engine {
-        match self {
-            Self::Newest(pre) => pre.engine(),
-            Self::V0_1(pre) => pre.engine(),
+        match &self.entry {
+            LinkedEntry::Newest(pre) => pre.engine(),
+            LinkedEntry::V0_1(pre) => pre.engine(),
         }
     }
 
@@ -58,9 +74,9 @@ impl LinkedRunner {
         &self,
         store: &mut Store<RunState>,
     ) -> wasmtime::Result<RunnerInstance> {
-        match self {
-            Self::Newest(pre) => pre.instantiate_async(store).await.map(RunnerInstance::Newest),
-            Self::V0_1(pre) => pre.instantiate_async(store).await.map(RunnerInstance::V0_1),
+        match &self.entry {
+            LinkedEntry::Newest(pre) => pre.instantiate_async(store).await.map(RunnerInstance::Newest),
+            LinkedEntry::V0_1(pre) => pre.instantiate_async(store).await.map(RunnerInstance::V0_1),
         }
     }
 }

@@ -5,17 +5,15 @@
 //! Read from the component's own bytes, from the inside out, without building anything: a component is at most as deep as
 //! the validator lets it be, and each nested one is priced once, however often it is instantiated.
 
-mod cost;
 mod module;
 
 use wasmparser::{
-    BinaryReaderError, ComponentAlias, ComponentExternalKind, ComponentInstance, ComponentOuterAliasKind,
-    Encoding, Instance, Parser, Payload,
+    BinaryReaderError, CanonicalFunction, CanonicalOption, ComponentAlias, ComponentExternalKind,
+    ComponentInstance, ComponentOuterAliasKind, Encoding, Instance, Parser, Payload,
 };
 
+use crate::code::footprint::Footprint;
 use crate::load::footprint::module::ModulePrice;
-
-pub(crate) use cost::Footprint;
 
 /// The record of one component instance, with its tables of handles.
 const COMPONENT_INSTANCE: u64 = 1 << 10;
@@ -23,7 +21,7 @@ const COMPONENT_INSTANCE: u64 = 1 << 10;
 const CANONICAL: u64 = 128;
 
 /// A module or component that can be instantiated.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 struct Price {
     /// What is certain.
     known: Footprint,
@@ -32,7 +30,13 @@ struct Price {
 }
 
 /// One that is handed in itself.
-const HANDED_IN: Price = Price { known: Footprint { host_bytes: 0, memory_bytes: 0 }, unknown: 1 };
+const HANDED_IN: Price = Price { known: Footprint::NONE, unknown: 1 };
+
+impl Default for Price {
+    fn default() -> Self {
+        Self { known: Footprint::NONE, unknown: 0 }
+    }
+}
 
 impl Price {
     fn add(&mut self, other: Self) {
@@ -59,7 +63,7 @@ struct Frame {
 /// # Errors
 /// When the bytes are no valid component; one that was compiled is.
 pub(crate) fn footprint(component: &[u8]) -> Result<Footprint, BinaryReaderError> {
-    let mut reader = Reader::default();
+    let mut reader = Reader { frames: Vec::new(), module: None, total: None, largest: Footprint::NONE };
     for payload in Parser::new(0).parse_all(component) {
         reader.payload(payload?)?;
     }
@@ -69,7 +73,6 @@ pub(crate) fn footprint(component: &[u8]) -> Result<Footprint, BinaryReaderError
 }
 
 /// What has been read so far.
-#[derive(Default)]
 struct Reader {
     frames: Vec<Frame>,
     module: Option<ModulePrice>,
@@ -166,6 +169,9 @@ impl Frame {
             }
             Payload::ComponentCanonicalSection(functions) => {
                 self.sum.add_host(CANONICAL * u64::from(functions.count()));
+                for function in functions {
+                    self.sum.known.poolable &= !waits(&function?);
+                }
             }
             _ => {}
         }
@@ -206,6 +212,20 @@ impl Frame {
             ComponentExternalKind::Component => self.components.push(HANDED_IN),
             _ => {}
         }
+    }
+}
+
+/// Whether calls of this function may go on beside each other, each on a stack of its own.
+fn waits(function: &CanonicalFunction) -> bool {
+    match function {
+        CanonicalFunction::Lift { options, .. } | CanonicalFunction::Lower { options, .. } => options
+            .iter()
+            .any(|option| matches!(option, CanonicalOption::Async | CanonicalOption::Callback(_))),
+        CanonicalFunction::ResourceNew { .. }
+        | CanonicalFunction::ResourceDrop { .. }
+        | CanonicalFunction::ResourceRep { .. } => false,
+        // Tasks, threads, streams and futures.
+        _ => true,
     }
 }
 

@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::code::compiled::CompiledComponent;
 use crate::code::engine::RunnerEngine;
+use crate::code::footprint::Footprint;
 use crate::code::link::link_component;
 use crate::folders::PrivateFolders;
 use crate::instance::linked::LinkedRunner;
@@ -18,7 +19,7 @@ use crate::load::cache::{Cache, CacheError, OpenedCache};
 use crate::load::compiler::{Compiler, CompilerSettings};
 use crate::load::error::{LoadError, MAX_CAUSE};
 use crate::load::file_calls::FileCalls;
-use crate::load::footprint::{Footprint, footprint};
+use crate::load::footprint::footprint;
 use crate::load::stage::{LoadStage, Reached};
 use crate::manifest::limits::Limits;
 use crate::sandbox::node::pool::Sandbox;

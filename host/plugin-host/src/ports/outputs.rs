@@ -91,6 +91,10 @@ impl ArtifactWriter for GuardedArtifact {
         self.inner.write(bytes).await
     }
 
+    async fn write_slice(&mut self, bytes: &[u8]) -> Result<(), PortError> {
+        self.inner.write_slice(bytes).await
+    }
+
     async fn finish(self: Box<Self>) -> Result<Artifact, PortError> {
         let Self { inner, named } = *self;
         let artifact = inner.finish().await?;

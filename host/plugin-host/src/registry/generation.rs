@@ -9,10 +9,10 @@ use posemesh_runner_api::failure::RunFailure;
 use posemesh_runner_api::runner::{Runner, RunnerCall, RunnerNeeds};
 use posemesh_text::one_line;
 
+use crate::code::footprint::Footprint;
 use crate::folders::PrivateFolders;
 use crate::instance::memory::counted_instance_bytes;
 use crate::load::error::LoadError;
-use crate::load::footprint::Footprint;
 use crate::load::loader::{LoadedComponent, Loader};
 use crate::load::stage::{LoadStage, Reached};
 use crate::manifest::description::Description;
@@ -96,8 +96,7 @@ impl Generation {
         check_start(path, &footprint, ceiling)?;
         let time = loader.describe_time();
         let limits = Limits::probe(&policy.limits, loader.maximum(), loader.defaults(), time);
-        let (guests, raw) =
-            Guests::load(loader, path, code, footprint.host_bytes, &limits, folders, reached).await?;
+        let (guests, raw) = Guests::load(loader, path, code, footprint, &limits, folders, reached).await?;
         let description =
             Description::check(raw).map_err(|what| LoadError::Description { path: path.to_owned(), what })?;
         // Only now: what is granted depends on what the runner asked for in its description.

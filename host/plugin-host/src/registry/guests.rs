@@ -8,6 +8,7 @@ use posemesh_runner_api::runner::RunnerCall;
 use posemesh_text::one_line;
 
 use crate::code::compiled::CompiledComponent;
+use crate::code::footprint::Footprint;
 use crate::folders::OpenFolder;
 use crate::instance::describe::{DescribeError, describe};
 use crate::instance::guest_threads::GuestThreads;
@@ -39,7 +40,7 @@ impl Guests {
         loader: &Loader,
         path: &Path,
         code: CompiledComponent,
-        instance_bytes: u64,
+        footprint: Footprint,
         probe: &Limits,
         folders: Vec<OpenFolder>,
         reached: Reached<'_>,
@@ -49,6 +50,7 @@ impl Guests {
             let pre = loader.link(path, code).await?;
             reached(LoadStage::Linked);
             let threads = loader.engine().guest_threads().clone();
+            let instance_bytes = footprint.host_bytes;
             let raw =
                 describe(pre.clone(), path, &threads, probe, instance_bytes).await.map_err(|error| {
                     match error {
@@ -67,7 +69,7 @@ impl Guests {
                 what: format!("putting the compiled code into a memory file: {error}"),
             })?;
         let label = path.file_stem().map(|stem| one_line(stem.display(), 100)).unwrap_or_default();
-        let pool = Pool::new(sandbox.clone(), label, sealed, instance_bytes);
+        let pool = Pool::new(sandbox.clone(), label, sealed, footprint);
         let linked = || reached(LoadStage::Linked);
         let raw = pool.describe(probe, folders, linked).await.map_err(|failure| match failure {
             LoadFailure::World(what) => LoadError::World { path: owned(), what: one_line(what, MAX_CAUSE) },

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::time::Instant;
 
-use crate::load::footprint::Footprint;
+use crate::code::footprint::Footprint;
 use crate::registry::breaker::{BreakerPhase, OpenReason};
 use crate::registry::generation::Generation;
 use crate::registry::slot::RunnerSlot;

@@ -1,8 +1,8 @@
 //! The memory that a call shares with its node for bulk bytes: slots of a sealed memory file.
 //!
-//! Both sides copy out of it before they look at a byte, so that the other can change nothing afterwards. It is read
-//! and written by system calls rather than mapped: a copy costs the same, and nothing has to be trusted about memory
-//! that another process writes to.
+//! The node copies out of it before it looks at a byte, so that the process can change nothing afterwards. It reads and
+//! writes by system calls rather than by a mapping: a copy costs the same, and nothing has to be trusted about memory that
+//! another process writes to. The process may trust the node, and reads where the bytes lie (`guest::mapped`).
 
 use std::io;
 use std::os::fd::OwnedFd;

@@ -4,26 +4,27 @@
 //! The order matters: what the code needs is opened, the kernel's locks are closed, and only then may a guest's first
 //! instruction run.
 
+mod engines;
 mod http;
 mod inputs;
 mod link;
+mod mapped;
 mod outbox;
 mod outputs;
 mod reports;
 mod serve;
+mod slots;
 
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use crate::code::compiled::CompiledComponent;
-use crate::code::engine::RunnerEngine;
-use crate::code::link::link_component;
 use crate::folders::OpenFolder;
 use crate::instance::process_memory;
 use crate::sandbox::channel::receive_blocking;
 use crate::sandbox::confine;
+use crate::sandbox::guest::engines::LoadedCode;
 use crate::sandbox::guest::outbox::Outbox;
 use crate::sandbox::guest::serve::Server;
 use crate::sandbox::wire::{COMMAND, MAX_FROM_NODE as MAX_FRAME, NotReady, Setup, ToGuest, ToNode};
@@ -78,9 +79,7 @@ fn set_up(setup: &Setup, descriptors: Vec<OwnedFd>) -> Result<(Option<Server>, V
     }
     let code = descriptors.next().ok_or_else(|| machine("the first frame has no code".to_owned()))?;
     let granted: Vec<OwnedFd> = descriptors.collect();
-    let engine = RunnerEngine::running().map_err(|error| machine(error.to_string()))?;
-    let component = CompiledComponent::map(&code, engine.engine())
-        .map_err(|error| NotReady::Code(posemesh_text::one_line(format_args!("{error:#}"), 400)))?;
+    let loaded = LoadedCode::map(&code, setup.poolable)?;
     drop(code);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -93,10 +92,10 @@ fn set_up(setup: &Setup, descriptors: Vec<OwnedFd>) -> Result<(Option<Server>, V
         return Err(machine(missing.join("; ")));
     }
     // A stranger's names are looked at behind the locks.
-    let pre = link_component(&engine, &component).map_err(NotReady::World)?;
+    let engines = loaded.link()?;
     // Those that were handed over, whatever has become of their paths since.
     let names = setup.directories.iter().cloned();
     let folders = names.zip(granted).map(|(name, folder)| OpenFolder { name, folder }).collect();
-    let server = Server { runtime, engine, pre, label: setup.label.clone(), folders };
+    let server = Server { runtime, engines, label: setup.label.clone(), folders };
     Ok((Some(server), missing))
 }

@@ -56,6 +56,8 @@ pub(crate) struct Setup {
     pub(crate) folder: String,
     /// The names of the granted directories, in the order of their descriptors.
     pub(crate) directories: Vec<String>,
+    /// Whether its instances could have places of one size each.
+    pub(crate) poolable: bool,
     /// Whether the process must not start without everything that holds it.
     pub(crate) require: bool,
     /// Whether it only closes the locks and tells which there are: there is no code then, and the process ends.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use posemesh_runner_api::ports::{DEFAULT_CHUNK, MAX_CHUNK};
 use tokio::sync::Mutex;
 use wasmtime::component::Resource;
@@ -25,6 +26,29 @@ impl InputsView<'_> {
     fn part(&self, part: &Resource<PartHandle>) -> Result<(SharedDownload, usize), PortFailure> {
         let part = self.table.get(part)?;
         Ok((part.download.clone(), part.index))
+    }
+
+    /// The next bytes of a part; none at its end.
+    pub(super) async fn read(
+        &mut self,
+        part: &Resource<PartHandle>,
+        max_bytes: u32,
+    ) -> Result<Bytes, PortFailure> {
+        let (download, index) = self.part(part)?;
+        let bytes = download.lock().await.read(index, chunk(max_bytes)).await?;
+        Ok(bytes)
+    }
+
+    /// Bytes of a part from an offset; none at or past its end.
+    pub(super) async fn read_at(
+        &mut self,
+        part: &Resource<PartHandle>,
+        offset: u64,
+        max_bytes: u32,
+    ) -> Result<Bytes, PortFailure> {
+        let (download, index) = self.part(part)?;
+        let bytes = download.lock().await.read_at(index, offset, chunk(max_bytes)).await?;
+        Ok(bytes)
     }
 }
 
@@ -77,9 +101,7 @@ impl HostPart for InputsView<'_> {
     }
 
     async fn read(&mut self, part: Resource<PartHandle>, max_bytes: u32) -> Result<Vec<u8>, PortFailure> {
-        let (download, index) = self.part(&part)?;
-        let bytes = download.lock().await.read(index, chunk(max_bytes)).await?;
-        Ok(bytes.into())
+        Ok(InputsView::read(self, &part, max_bytes).await?.into())
     }
 
     async fn read_at(
@@ -88,9 +110,7 @@ impl HostPart for InputsView<'_> {
         offset: u64,
         max_bytes: u32,
     ) -> Result<Vec<u8>, PortFailure> {
-        let (download, index) = self.part(&part)?;
-        let bytes = download.lock().await.read_at(index, offset, chunk(max_bytes)).await?;
-        Ok(bytes.into())
+        Ok(InputsView::read_at(self, &part, offset, max_bytes).await?.into())
     }
 
     async fn materialise(&mut self, part: Resource<PartHandle>) -> Result<String, PortFailure> {

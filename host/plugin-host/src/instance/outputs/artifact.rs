@@ -39,14 +39,29 @@ impl OpenArtifact {
 
     /// Appends bytes. After an error the artifact is closed, but for a chunk that is too large.
     pub(crate) async fn write(&mut self, bytes: Bytes, budget: &mut OutputBudget) -> Result<(), PortFailure> {
-        check_chunk(&self.path, bytes.len())?;
-        let mut writer = self.open_writer()?;
-        // Before the write, so that no byte beyond the limit reaches a server.
-        budget.take(bytes.len() as u64)?;
+        let mut writer = self.begin_write(bytes.len(), budget)?;
         writer.write(bytes).await?;
-        // Only a write that went well leaves the artifact open.
-        self.writer = Some(writer);
+        self.wrote(writer);
         Ok(())
+    }
+
+    /// The writer, for so many bytes, which are counted. Unless it is given back by [`OpenArtifact::wrote`] the artifact is
+    /// closed: only a write that went well leaves it open.
+    pub(crate) fn begin_write(
+        &mut self,
+        bytes: usize,
+        budget: &mut OutputBudget,
+    ) -> Result<Box<dyn ArtifactWriter>, PortFailure> {
+        check_chunk(&self.path, bytes)?;
+        let writer = self.open_writer()?;
+        // Before the write, so that no byte beyond the limit reaches a server.
+        budget.take(bytes as u64)?;
+        Ok(writer)
+    }
+
+    /// Gives the writer back after a write that went well.
+    pub(crate) fn wrote(&mut self, writer: Box<dyn ArtifactWriter>) {
+        self.writer = Some(writer);
     }
 
     /// Commits; the artifact is closed, whether that goes well or not.

@@ -2,7 +2,7 @@
 
 use wasmparser::{BinaryReaderError, ElementItems, ElementKind, ExternalKind, MemoryType, Payload, TypeRef};
 
-use crate::load::footprint::cost::Footprint;
+use crate::code::footprint::Footprint;
 
 /// The engine's record of an instance, its place in the store, and what the allocator adds.
 const INSTANCE: u64 = 2 << 10;
@@ -36,6 +36,8 @@ pub(super) struct ModulePrice {
     passive: u64,
     exports: u64,
     memory_bytes: u64,
+    /// A table may grow.
+    grows: bool,
 }
 
 impl ModulePrice {
@@ -52,7 +54,13 @@ impl ModulePrice {
             }
             Payload::FunctionSection(functions) => self.functions += u64::from(functions.count()),
             Payload::TagSection(tags) => self.imports += u64::from(tags.count()),
-            Payload::TableSection(tables) => self.memories_and_tables += u64::from(tables.count()),
+            Payload::TableSection(tables) => {
+                for table in tables {
+                    let table = table?.ty;
+                    self.memories_and_tables += 1;
+                    self.grows |= table.maximum != Some(table.initial);
+                }
+            }
             Payload::MemorySection(memories) => {
                 for memory in memories {
                     self.memories_and_tables += 1;
@@ -104,7 +112,7 @@ impl ModulePrice {
         ];
         let host_bytes =
             parts.iter().fold(INSTANCE, |sum, (count, size)| sum.saturating_add(count.saturating_mul(*size)));
-        Footprint { host_bytes, memory_bytes: self.memory_bytes }
+        Footprint { host_bytes, memory_bytes: self.memory_bytes, poolable: !self.grows }
     }
 }
 

@@ -92,3 +92,28 @@ fn what_is_no_component_is_an_error_or_costs_nothing() {
     footprint(b"\0asm\x0d\0\x01\0\xff").unwrap_err();
     assert_eq!(footprint(b"\0asm\x0d\0\x01\0").unwrap().memory_bytes, 0);
 }
+
+#[test]
+fn only_instances_of_one_size_and_one_stack_are_given_places() {
+    let table =
+        |limits: &str| format!("(core module $m (table {limits} funcref)) (core instance (instantiate $m))");
+    let lifted = |options: &str| {
+        format!(
+            "(core module $m (func (export \"f\") {}) (func (export \"c\") (param i32 i32 i32) (result i32) i32.const 0))
+             (core instance $i (instantiate $m))
+             (func (export \"f\") {} (canon lift (core func $i \"f\") {options}))",
+            if options.contains("callback") { "(result i32) i32.const 0" } else { "" },
+            if options.is_empty() { "" } else { "async" },
+        )
+    };
+    let poolable = |body: &str| priced(&format!("(component {body})")).poolable;
+    assert!(poolable("") && poolable(&table("4 4")) && poolable(&lifted("")));
+    assert!(!poolable(&table("4")) && !poolable(&table("4 5")), "a table that grows");
+    assert!(
+        !poolable(&format!("(component $c {}) (instance (instantiate $c))", table("4"))),
+        "in a nested one"
+    );
+    assert!(!poolable(&lifted("async")) && !poolable(&lifted("async (callback (func $i \"c\"))")));
+    assert!(!poolable("(core func (canon task.cancel))"), "calls beside each other");
+    assert!(!poolable("(core func (canon waitable-set.new))"));
+}

@@ -54,7 +54,7 @@ struct LinkedParts {
 impl LinkedParts {
     fn read_ahead(&mut self) {
         if self.ahead.is_none()
-            && let Some((slot, permit)) = self.link.spare_slot()
+            && let Some((slot, permit)) = self.link.slots().spare()
         {
             let asked = self.link.ask_read(self.opened, slot, SLOT);
             self.ahead = Some(Ahead { asked, _permit: Some(permit) });
@@ -89,7 +89,7 @@ impl PartStream for LinkedParts {
             let ahead = match self.ahead.take() {
                 Some(ahead) => ahead,
                 None => {
-                    let slot = self.link.slot().await?;
+                    let slot = self.link.slots().take().await?;
                     Ahead { asked: self.link.ask_read(self.opened, slot, SLOT), _permit: None }
                 }
             };

@@ -1,20 +1,24 @@
 //! One call's line to the node: what is asked, and which answer belongs to it.
 
 use std::collections::HashMap;
+use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use posemesh_runner_api::ports::{PortError, PortErrorKind};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::oneshot;
 
 use crate::sandbox::arena::Arena;
 use crate::sandbox::buffers::Buffers;
+use crate::sandbox::guest::mapped::MappedArena;
 use crate::sandbox::guest::outbox::Outbox;
+use crate::sandbox::guest::slots::{Slot, Slots};
 use crate::sandbox::wire::{Answer, Ask, AskId, CallId, HttpError, Refusal, ToNode};
 
-/// Slots that may be filled before a guest wants their bytes; the others are for what it waits for.
-const AHEAD: usize = 4;
+/// Fewer bytes are copied out at once, which costs less than a right to them.
+const LENT_FROM: usize = 16 << 10;
 
 /// What came back.
 pub(crate) type Answered = Result<Reply, Refusal>;
@@ -23,23 +27,8 @@ pub(crate) type Answered = Result<Reply, Refusal>;
 #[derive(Debug)]
 pub(crate) enum Reply {
     Said(Answer),
-    /// Bytes of a slot, which is free again.
+    /// Bytes of a slot, which is free again or will be when they are dropped.
     Bytes(Bytes),
-}
-
-/// A slot that is in use, until this is dropped.
-#[derive(Debug)]
-pub(crate) struct Slot {
-    pub(crate) number: u32,
-    free: Arc<Mutex<Vec<u32>>>,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        // Before the permit goes: whoever gets that finds a number.
-        self.free.lock().unwrap_or_else(PoisonError::into_inner).push(self.number);
-    }
 }
 
 struct Waiting {
@@ -49,17 +38,34 @@ struct Waiting {
     slot: Option<Slot>,
 }
 
+/// What a call shares with its node for bulk bytes. Clones share.
+#[derive(Debug, Clone)]
+pub(crate) struct CallMemory {
+    arena: Arena,
+    /// None where there was no room for it.
+    mapped: Option<Arc<MappedArena>>,
+}
+
+impl CallMemory {
+    /// Takes an arena that was made by the node.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub(crate) fn of(file: OwnedFd) -> io::Result<Self> {
+        let mapped = MappedArena::of(&file).ok();
+        Ok(Self { arena: Arena::of(file)?, mapped })
+    }
+}
+
 /// The line of one call. Shared by its ports.
 pub(crate) struct CallLink {
     pub(crate) call: CallId,
     outbox: Outbox,
-    arena: Arena,
+    memory: CallMemory,
     buffers: Buffers,
     next: AtomicU64,
     waiting: Mutex<HashMap<AskId, Waiting>>,
-    slots: Arc<Semaphore>,
-    ahead: Arc<Semaphore>,
-    free: Arc<Mutex<Vec<u32>>>,
+    slots: Slots,
 }
 
 /// An ask whose answer has not been waited for yet.
@@ -77,18 +83,16 @@ impl Asked {
 }
 
 impl CallLink {
-    pub(crate) fn new(call: CallId, outbox: Outbox, arena: Arena) -> Arc<Self> {
-        let slots = arena.slots();
+    pub(crate) fn new(call: CallId, outbox: Outbox, memory: CallMemory) -> Arc<Self> {
+        let slots = Slots::new(memory.arena.slots());
         Arc::new(Self {
             call,
             outbox,
-            arena,
+            memory,
             buffers: Buffers::default(),
             next: AtomicU64::new(1),
             waiting: Mutex::default(),
-            slots: Arc::new(Semaphore::new(slots as usize)),
-            ahead: Arc::new(Semaphore::new(AHEAD.min(slots as usize / 2))),
-            free: Arc::new(Mutex::new((0..slots).collect())),
+            slots,
         })
     }
 
@@ -113,28 +117,14 @@ impl CallLink {
     /// Copies bytes into a slot and asks the node to take them.
     pub(crate) fn ask_write(&self, opened: AskId, slot: Slot, bytes: &[u8]) -> Result<Asked, PortError> {
         let failed = |error| PortError::host(format!("handing bytes to the node: {error}"));
-        self.arena.put(slot.number, 0, bytes).map_err(failed)?;
+        self.memory.arena.put(slot.number, 0, bytes).map_err(failed)?;
         let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         Ok(self.ask(Ask::Write { opened, slot: slot.number, length }, Some(slot)))
     }
 
-    /// A free slot; waits for one. Whoever has a slot gets an answer without anybody else's doing, so this ends.
-    pub(crate) async fn slot(&self) -> Result<Slot, PortError> {
-        let permit = self.slots.clone().acquire_owned().await.map_err(|_| PortError::cancelled())?;
-        self.take(permit).ok_or_else(PortError::cancelled)
-    }
-
-    /// A free slot for bytes that nobody has asked for yet, and the right to keep them until somebody does; None when
-    /// there is none to spare.
-    pub(crate) fn spare_slot(&self) -> Option<(Slot, OwnedSemaphorePermit)> {
-        let ahead = self.ahead.clone().try_acquire_owned().ok()?;
-        let permit = self.slots.clone().try_acquire_owned().ok()?;
-        Some((self.take(permit)?, ahead))
-    }
-
-    fn take(&self, permit: OwnedSemaphorePermit) -> Option<Slot> {
-        let number = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
-        Some(Slot { number, free: self.free.clone(), _permit: permit })
+    /// The slots of its arena.
+    pub(crate) fn slots(&self) -> &Slots {
+        &self.slots
     }
 
     /// Tells the node that what this ask opened is not needed any more.
@@ -142,21 +132,33 @@ impl CallLink {
         self.outbox.send(&ToNode::Close { call: self.call, opened });
     }
 
-    /// Takes an answer of the node. Bytes are copied out at once, so that slots are never held by what nobody reads.
+    /// Takes an answer of the node.
     pub(crate) fn answered(&self, ask: AskId, answer: Result<Answer, Refusal>) {
         // Of an ask that was given up: nothing is lost.
         let Some(Waiting { answer: waiting, slot }) = self.waiting().remove(&ask) else { return };
-        let reply = match (answer, &slot) {
+        let reply = match (answer, slot) {
             (Ok(Answer::Bytes(length)), Some(slot)) => {
                 let failed =
                     |error| Refusal::Port(PortError::host(format!("taking bytes of the node: {error}")));
-                self.arena.get(slot.number, length as usize, &self.buffers).map(Reply::Bytes).map_err(failed)
+                self.bytes(slot, length as usize).map(Reply::Bytes).map_err(failed)
             }
             (Ok(said), _) => Ok(Reply::Said(said)),
             (Err(refusal), _) => Err(refusal),
         };
-        drop(slot);
         let _ = waiting.send(reply);
+    }
+
+    /// The bytes of a slot, which the node does not write to any more: lent, or copied out at once when too many are, so that
+    /// slots are never all held by what nobody reads.
+    fn bytes(&self, slot: Slot, length: usize) -> io::Result<Bytes> {
+        let CallMemory { arena, mapped } = &self.memory;
+        match (mapped, self.slots.lend()) {
+            (Some(mapped), Some(permit)) if length >= LENT_FROM => {
+                let beyond = || io::Error::new(io::ErrorKind::InvalidInput, "more bytes than a slot has");
+                mapped.lend(slot, length, permit).ok_or_else(beyond)
+            }
+            _ => arena.get(slot.number, length, &self.buffers),
+        }
     }
 
     fn waiting(&self) -> MutexGuard<'_, HashMap<AskId, Waiting>> {

@@ -58,8 +58,12 @@ impl LinkedWriter {
 #[async_trait]
 impl ArtifactWriter for LinkedWriter {
     async fn write(&mut self, bytes: Bytes) -> Result<(), PortError> {
+        self.write_slice(&bytes).await
+    }
+
+    async fn write_slice(&mut self, bytes: &[u8]) -> Result<(), PortError> {
         for piece in bytes.chunks(SLOT) {
-            let slot = self.link.slot().await?;
+            let slot = self.link.slots().take().await?;
             self.under_way.push_back(self.link.ask_write(self.opened, slot, piece)?);
             self.settle(UNDER_WAY).await?;
         }

@@ -12,20 +12,18 @@ use posemesh_runner_api::runner::RunnerCall;
 use tokio_util::sync::CancellationToken;
 use wasmtime_wasi_http::WasiHttpHooks;
 
-use crate::code::engine::RunnerEngine;
 use crate::folders::OpenFolder;
 use crate::instance::describe::{DescribeError, describe};
-use crate::instance::linked::LinkedRunner;
 use crate::instance::outbound::Outbound;
 use crate::instance::run::{InstanceSetup, run_with};
 use crate::instance::runner_log::RunnerLog;
 use crate::instance::trouble::RunTrouble;
 use crate::manifest::limits::Limits;
-use crate::sandbox::arena::Arena;
 use crate::sandbox::channel::{ChannelEnd, Received};
+use crate::sandbox::guest::engines::Engines;
 use crate::sandbox::guest::http::LinkedHttp;
 use crate::sandbox::guest::inputs::LinkedInputs;
-use crate::sandbox::guest::link::CallLink;
+use crate::sandbox::guest::link::{CallLink, CallMemory};
 use crate::sandbox::guest::outbox::Outbox;
 use crate::sandbox::guest::outputs::LinkedOutputs;
 use crate::sandbox::guest::reports;
@@ -35,8 +33,7 @@ use crate::sandbox::wire::{CallId, Failure, MemoryId, NotDescribed, Order, Strea
 /// Everything that the process serves with.
 pub(crate) struct Server {
     pub(crate) runtime: tokio::runtime::Runtime,
-    pub(crate) engine: Arc<RunnerEngine>,
-    pub(crate) pre: LinkedRunner,
+    pub(super) engines: Engines,
     pub(crate) label: String,
     /// The granted folders, open for as long as the process lives.
     pub(crate) folders: Vec<OpenFolder>,
@@ -54,8 +51,7 @@ type Lines = Arc<Mutex<HashMap<CallId, Line>>>;
 
 /// What all calls of the process share.
 struct Shared {
-    engine: Arc<RunnerEngine>,
-    pre: LinkedRunner,
+    engines: Engines,
     label: String,
     folders: Arc<[OpenFolder]>,
     outbox: Outbox,
@@ -72,8 +68,8 @@ impl Server {
         max_frame: usize,
         outbox: Outbox,
     ) -> Result<(), String> {
-        let Self { runtime, engine, pre, label, folders } = self;
-        let shared = Arc::new(Shared { engine, pre, label, folders: folders.into(), outbox });
+        let Self { runtime, engines, label, folders } = self;
+        let shared = Arc::new(Shared { engines, label, folders: folders.into(), outbox });
         let lines = Lines::default();
         let ended = runtime.block_on(async {
             let channel = channel.try_clone().and_then(|socket| ChannelEnd::new(socket, max_frame));
@@ -97,7 +93,7 @@ impl Server {
 fn take(
     shared: &Arc<Shared>,
     lines: &Lines,
-    memories: &mut HashMap<MemoryId, (Arena, Arc<OwnedFd>)>,
+    memories: &mut HashMap<MemoryId, (CallMemory, Arc<OwnedFd>)>,
     received: Received,
 ) -> Result<(), String> {
     let frame = received.parse().map_err(|error| format!("a frame of the node: {error}"))?;
@@ -113,7 +109,7 @@ fn take(
         ToGuest::Run(order) => {
             let mut descriptors = received.descriptors.into_iter();
             if let (Some(arena), Some(page)) = (descriptors.next(), descriptors.next()) {
-                let arena = Arena::of(arena).map_err(|error| format!("an arena: {error}"))?;
+                let arena = CallMemory::of(arena).map_err(|error| format!("an arena: {error}"))?;
                 memories.insert(order.memory, (arena, Arc::new(page)));
             }
             let memory = memories.get(&order.memory).cloned();
@@ -149,9 +145,8 @@ fn take(
 }
 
 async fn describe_for_node(shared: Arc<Shared>, limits: Limits, instance_bytes: u64) {
-    let threads = shared.engine.guest_threads();
-    let described =
-        describe(shared.pre.clone(), Path::new(&shared.label), threads, &limits, instance_bytes).await;
+    let (pre, threads) = shared.engines.for_call();
+    let described = describe(pre, Path::new(&shared.label), threads, &limits, instance_bytes).await;
     let described = described.map(Box::new).map_err(|error| match error {
         DescribeError::Runner(what) => NotDescribed::Runner(what),
         DescribeError::Host(what) => NotDescribed::Host(what),
@@ -181,12 +176,13 @@ fn run_order(
             true => Box::new(LinkedHttp(link.clone())),
             false => Box::new(Outbound::closed(&limits, log.clone())),
         };
+        let (pre, threads) = shared.engines.for_call();
         let setup = InstanceSetup {
             label: &label,
             limits: &limits,
             folders: shared.folders.clone(),
             environment: &environment,
-            threads: shared.engine.guest_threads(),
+            threads,
             log: log.clone(),
             outbound,
             trouble: RunTrouble::default(),
@@ -201,7 +197,7 @@ fn run_order(
             log_file: None,
         };
         let result = tokio::select! {
-            result = run_with(shared.pre.clone(), setup, task_call) => result,
+            result = run_with(pre, setup, task_call) => result,
             () = reports::pass_on(call, reports.clone(), shared.outbox.clone()) => Ok(()),
             // Dropping the run ends the guest at its next epoch tick or wait.
             () = abandoned.cancelled() => Err(RunFailure::host("the run was abandoned")),

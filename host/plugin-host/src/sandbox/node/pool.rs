@@ -15,6 +15,7 @@ use posemesh_runner_api::failure::{FailureKind, RunFailure};
 use posemesh_runner_api::runner::RunnerCall;
 use rustix::fs::fstat;
 
+use crate::code::footprint::Footprint;
 use crate::folders::OpenFolder;
 use crate::manifest::description::RawDescription;
 use crate::manifest::limits::Limits;
@@ -116,7 +117,7 @@ impl Sandbox {
     /// # Errors
     /// When no process can be started, or when something is lacking and everything is required.
     pub(crate) async fn probe(&self) -> Result<Vec<String>, String> {
-        let running = self.start("probe", None, &[]).await.map_err(|error| match error {
+        let running = self.start("probe", None, false, &[]).await.map_err(|error| match error {
             StartError::World(what) | StartError::Host(what) => what,
         })?;
         let missing = running.process.missing.clone();
@@ -150,6 +151,7 @@ impl Sandbox {
         &self,
         label: &str,
         code: Option<&OwnedFd>,
+        poolable: bool,
         folders: &[OpenFolder],
     ) -> Result<Running, StartError> {
         let host = |what: String, error: io::Error| StartError::Host(format!("{what}: {error}"));
@@ -165,6 +167,7 @@ impl Sandbox {
             code,
             folder: own,
             folders,
+            poolable,
             require: self.require,
             group: self.group(),
         };
@@ -251,16 +254,16 @@ pub(crate) struct Pool {
     sandbox: Arc<Sandbox>,
     label: String,
     code: OwnedFd,
-    /// What an instance costs its process, in bytes.
-    instance_bytes: u64,
+    /// What an instance costs its process.
+    footprint: Footprint,
     current: Arc<tokio::sync::Mutex<Option<Arc<Running>>>>,
     claims: Arc<HostClaims>,
 }
 
 impl Pool {
     /// Takes sealed code. No process is started yet.
-    pub(crate) fn new(sandbox: Arc<Sandbox>, label: String, code: OwnedFd, instance_bytes: u64) -> Self {
-        Self { sandbox, label, code, instance_bytes, current: Arc::default(), claims: Arc::default() }
+    pub(crate) fn new(sandbox: Arc<Sandbox>, label: String, code: OwnedFd, footprint: Footprint) -> Self {
+        Self { sandbox, label, code, footprint, current: Arc::default(), claims: Arc::default() }
     }
 
     /// Starts a process that has these folders, or takes the one that is there.
@@ -278,7 +281,9 @@ impl Pool {
         }
         // Tasks that still run in the former one keep it until they end.
         *current = None;
-        let running = Arc::new(self.sandbox.start(&self.label, Some(&self.code), folders).await?);
+        let running = Arc::new(
+            self.sandbox.start(&self.label, Some(&self.code), self.footprint.poolable, folders).await?,
+        );
         *current = Some(running.clone());
         Ok(running)
     }
@@ -296,7 +301,7 @@ impl Pool {
             StartError::Host(what) => LoadFailure::Host(what),
         })?;
         linked();
-        let described = running.process.describe(limits, self.instance_bytes).await;
+        let described = running.process.describe(limits, self.footprint.host_bytes).await;
         self.end_when_idle(running);
         described.map_err(|error| match error {
             NotDescribed::Runner(what) => LoadFailure::Describe(what),
@@ -318,7 +323,7 @@ impl Pool {
             grant,
             environment,
             claims: self.claims.clone(),
-            instance_bytes: self.instance_bytes,
+            instance_bytes: self.footprint.host_bytes,
         });
         let mut chances = CHANCES;
         loop {

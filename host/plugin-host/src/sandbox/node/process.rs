@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::code::places::{STACK_BYTES, TABLE_BYTES};
 use crate::folders::OpenFolder;
 use crate::manifest::description::RawDescription;
 use crate::manifest::limits::Limits;
@@ -41,6 +42,8 @@ const DESCRIBE_GRACE: Duration = Duration::from_secs(5);
 /// stacks, buffers, tables of the host. Bytes.
 const OWN_MEMORY: u64 = 192 << 20;
 const CALL_MEMORY: u64 = 96 << 20;
+/// What the places of instances are of that, however few are taken.
+const PLACES_MEMORY: u64 = STACK_BYTES + TABLE_BYTES;
 /// Descriptors of a process, and of each call beside its handles.
 const OWN_DESCRIPTORS: u64 = 128;
 const CALL_DESCRIPTORS: u64 = 64;
@@ -57,6 +60,8 @@ pub(super) struct Start<'a> {
     pub(super) folder: PathBuf,
     /// The granted folders.
     pub(super) folders: &'a [OpenFolder],
+    /// Whether its instances could have places of one size each.
+    pub(super) poolable: bool,
     pub(super) require: bool,
     /// Its control group, where it gets one.
     pub(super) group: Option<Arc<Group>>,
@@ -97,6 +102,7 @@ pub(super) struct Process {
     /// The limits of the calls that go on, added up, and when the last one ended.
     use_: Mutex<Use>,
     group: Option<Arc<Group>>,
+    poolable: bool,
 }
 
 #[derive(Debug)]
@@ -169,6 +175,7 @@ impl Process {
                 idle_since: Instant::now(),
             }),
             group: start.group,
+            poolable: start.poolable,
         };
         process.hold(&mut process.used());
         tokio::spawn(listen(end, calls, words, process.kill_switch()));
@@ -177,6 +184,7 @@ impl Process {
             label: start.label,
             folder: process.folder.display().to_string(),
             directories: start.folders.iter().map(|folder| folder.name.clone()).collect(),
+            poolable: start.poolable,
             require: start.require,
             probe: start.code.is_none(),
         };
@@ -276,8 +284,9 @@ impl Process {
             let files = memories.saturating_mul(SLOT as u64 * u64::from(SLOTS));
             group.allow_memory(OWN_MEMORY.saturating_add(used.memory).saturating_add(files));
         }
+        let places = if self.poolable { PLACES_MEMORY } else { 0 };
         let wanted = [
-            OWN_MEMORY.saturating_add(used.memory),
+            OWN_MEMORY.saturating_add(places).saturating_add(used.memory),
             OWN_DESCRIPTORS.saturating_add(kept).saturating_add(used.descriptors),
             LEAST_FILE.max(used.file),
         ];
