@@ -7,15 +7,12 @@ use std::sync::Arc;
 use wasmtime::component::{Component, InstancePre, Linker};
 use wasmtime::{Config, Engine, OptLevel, WasmBacktraceDetails};
 
-use crate::code::places::Places;
+use crate::code::places::{ASYNC_STACK, Places};
 use crate::instance::guest_threads::GuestThreads;
 use crate::instance::state::RunState;
 use crate::instance::{filesystem, host, v0_1};
 use crate::manifest::fixed_limit::FixedLimit;
 
-/// What the operating system has to give for a guest's stack and for the host functions that are called on top of it, in
-/// bytes.
-pub(crate) const ASYNC_STACK: usize = 4 << 20;
 /// The most frames of a backtrace. A guest's recursion is endless, a failure's details are not.
 const BACKTRACE_FRAMES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(31);
 

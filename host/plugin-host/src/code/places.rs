@@ -4,8 +4,9 @@
 use wasmtime::component::Component;
 use wasmtime::{InstanceAllocationStrategy, PoolingAllocationConfig};
 
-use crate::code::engine::ASYNC_STACK;
-
+/// What the operating system has to give for a guest's stack and for the host functions that are called on top of it, in
+/// bytes.
+pub(crate) const ASYNC_STACK: usize = 4 << 20;
 /// Tasks of one process that get a place. More are given their memory one by one.
 pub(crate) const PLACES: u32 = 16;
 /// Stacks that one call takes: the call's own, and one for what it calls.
