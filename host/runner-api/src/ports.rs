@@ -165,6 +165,12 @@ pub trait InputPort: Send + Sync {
     /// another domain; otherwise as the request failed.
     async fn open(&self, cid: &str) -> Result<Box<dyn PartStream>, PortError>;
 
+    /// Says how many inputs the runner may open from now on, and how many bytes it may read: no more than that is fetched
+    /// before it is asked for.
+    fn within(&self, inputs: u64, bytes: u64) {
+        let _ = (inputs, bytes);
+    }
+
     /// The error after which a call of the task waits for another try, or waited when it was dropped. Whoever ends a run
     /// at its deadline asks: that wait is not the runner's fault.
     fn unanswered(&self) -> Option<PortError> {

@@ -61,6 +61,8 @@ impl InputPort for GuardedInputs {
         // Only what is requested is counted.
         self.check(cid)?;
         self.budget.request()?;
+        let (inputs, bytes) = self.budget.left();
+        self.inner.within(inputs, bytes);
         let inner = self.inner.open(cid).await?;
         let (named, budget) = (self.named.clone(), self.budget.clone());
         Ok(Box::new(GuardedParts { inner, named, budget, rest: 0, failed: None }))
