@@ -194,6 +194,13 @@ pub trait PartStream: Send {
     /// [`PortErrorKind::Corrupt`] when the part ends before its announced size or changed meanwhile;
     /// [`PortErrorKind::Unavailable`] when the server fails; [`PortErrorKind::Cancelled`] when the task stops.
     async fn read(&mut self, max_bytes: usize) -> Result<Bytes, PortError>;
+
+    /// The only part with all its bytes, if these are here and no more than `most`: one step instead of several for whoever is
+    /// far from the port. The stream is at its end then. Of a stream of which something was read already there is nothing.
+    fn whole(&mut self, most: u64) -> Option<(PartInfo, Bytes)> {
+        let _ = most;
+        None
+    }
 }
 
 /// What a runner says of an artifact that it starts.

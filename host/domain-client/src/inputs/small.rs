@@ -65,4 +65,13 @@ impl PartStream for SmallInput {
         self.read += bytes.len() as u64;
         Ok(bytes)
     }
+
+    fn whole(&mut self, most: u64) -> Option<(PartInfo, Bytes)> {
+        if self.stop.is_cancelled() || self.bytes.len() as u64 > most {
+            return None;
+        }
+        let part = self.part.take()?;
+        self.read = self.bytes.len() as u64;
+        Some((part, std::mem::take(&mut self.bytes)))
+    }
 }

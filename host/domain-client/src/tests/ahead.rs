@@ -120,10 +120,17 @@ async fn an_input_that_was_fetched_ahead_is_as_any_other_to_its_runner() {
     assert_eq!(sorted_sizes(&mock), [1, 1, 8]);
 
     let mut stream = bench.open(&all[3]).await.unwrap();
+    assert!(stream.whole(107).is_none(), "it has 108 bytes");
+    let (info, bytes) = stream.whole(108).unwrap();
+    assert_eq!((info.data_id.as_str(), bytes.len()), (all[3].as_str(), 108));
+    assert!(stream.whole(108).is_none() && stream.next_part().await.unwrap().is_none());
+
+    let mut stream = bench.open(&all[4]).await.unwrap();
     bench.stop.cancel();
-    for error in [stream.next_part().await.unwrap_err(), bench.open(&all[4]).await.err().unwrap()] {
+    for error in [stream.next_part().await.unwrap_err(), bench.open(&all[5]).await.err().unwrap()] {
         assert_eq!(error.kind, posemesh_runner_api::ports::PortErrorKind::Cancelled);
     }
+    assert!(stream.whole(108).is_none());
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use posemesh_runner_api::ports::{PortError, PortErrorKind};
+use posemesh_runner_api::ports::{PartInfo, PortError, PortErrorKind};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::sandbox::arena::Arena;
@@ -25,6 +25,8 @@ pub(crate) enum Reply {
     Said(Answer),
     /// Bytes of a slot, which is free again.
     Bytes(Bytes),
+    /// A whole input.
+    Whole(PartInfo, Bytes),
 }
 
 /// A slot that is in use, until this is dropped.
@@ -146,11 +148,14 @@ impl CallLink {
     pub(crate) fn answered(&self, ask: AskId, answer: Result<Answer, Refusal>) {
         // Of an ask that was given up: nothing is lost.
         let Some(Waiting { answer: waiting, slot }) = self.waiting().remove(&ask) else { return };
+        let bytes = |slot: &Slot, length: u32| {
+            let failed = |error| Refusal::Port(PortError::host(format!("taking bytes of the node: {error}")));
+            self.arena.get(slot.number, length as usize, &self.buffers).map_err(failed)
+        };
         let reply = match (answer, &slot) {
-            (Ok(Answer::Bytes(length)), Some(slot)) => {
-                let failed =
-                    |error| Refusal::Port(PortError::host(format!("taking bytes of the node: {error}")));
-                self.arena.get(slot.number, length as usize, &self.buffers).map(Reply::Bytes).map_err(failed)
+            (Ok(Answer::Bytes(length)), Some(slot)) => bytes(slot, length).map(Reply::Bytes),
+            (Ok(Answer::Whole { part, length }), Some(slot)) => {
+                bytes(slot, length).map(|bytes| Reply::Whole(part, bytes))
             }
             (Ok(said), _) => Ok(Reply::Said(said)),
             (Err(refusal), _) => Err(refusal),

@@ -1,7 +1,7 @@
 //! What a call has open at the node: inputs, artifacts, requests. Each is served by a task of its own, in the order of
 //! its asks, so that none waits for another.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use posemesh_runner_api::ports::{
@@ -23,6 +23,8 @@ const WAITING_ASKS: usize = SLOTS as usize;
 /// Bytes that are gathered of an input before they are handed over: pieces come from the network as small as 16 KiB, and a
 /// frame costs the same whatever it stands for.
 const FILL: usize = 512 << 10;
+/// Inputs from which on those that have ended are looked for.
+const FORGET_FROM: usize = 32;
 /// Objects that may be open: the node's ports have bounds of their own, and requests are eight at a time.
 const MAX_OBJECTS: usize = 256;
 
@@ -37,6 +39,8 @@ pub(super) struct Objects {
     pub(super) budget: CallBudget,
     pub(super) trouble: RunTrouble,
     open: HashMap<AskId, (mpsc::Sender<Asked>, AbortHandle)>,
+    /// Those of `open` that are inputs.
+    inputs_open: HashSet<AskId>,
     tasks: JoinSet<()>,
 }
 
@@ -51,7 +55,8 @@ impl Objects {
         trouble: RunTrouble,
     ) -> Self {
         let (open, tasks, buffers) = (HashMap::new(), JoinSet::new(), Buffers::default());
-        Self { inputs, outputs, requests, arena, buffers, answers, budget, trouble, open, tasks }
+        let inputs_open = HashSet::new();
+        Self { inputs, outputs, requests, arena, buffers, answers, budget, trouble, open, inputs_open, tasks }
     }
 
     /// Takes an ask.
@@ -60,7 +65,8 @@ impl Objects {
     /// When an honest process would not ask for that, in words.
     pub(super) fn take(&mut self, ask: AskId, what: Ask) -> Result<(), String> {
         let (opened, step) = match what {
-            Ask::Open { cid } => {
+            Ask::Open { cid, slot } => {
+                self.forget_whole();
                 let (asked, steps) = self.opening(ask)?;
                 let input = Input {
                     port: self.inputs.clone(),
@@ -68,7 +74,8 @@ impl Objects {
                     answers: self.answers.clone(),
                     trouble: self.trouble.clone(),
                 };
-                return self.opened(ask, asked, input.serve(ask, cid, steps));
+                self.inputs_open.insert(ask);
+                return self.opened(ask, asked, input.serve(ask, cid, slot, steps));
             }
             Ask::Create(spec) => {
                 self.budget.start_artifact()?;
@@ -128,6 +135,23 @@ impl Objects {
             // An artifact that is dropped unfinished is aborted by its writer.
             task.abort();
         }
+        self.inputs_open.remove(&opened);
+        self.forget_ended();
+    }
+
+    /// Inputs that were handed over whole are not closed by the process; they must not add up either.
+    fn forget_whole(&mut self) {
+        if self.inputs_open.len() < FORGET_FROM {
+            return;
+        }
+        let Self { open, inputs_open, .. } = self;
+        inputs_open.retain(|input| {
+            let goes_on = open.get(input).is_some_and(|(asked, _)| !asked.is_closed());
+            if !goes_on {
+                open.remove(input);
+            }
+            goes_on
+        });
         self.forget_ended();
     }
 
@@ -173,11 +197,18 @@ struct Input {
 }
 
 impl Input {
-    async fn serve(self, ask: AskId, cid: String, mut steps: mpsc::Receiver<Asked>) {
+    async fn serve(self, ask: AskId, cid: String, slot: Option<u32>, mut steps: mpsc::Receiver<Asked>) {
         let mut stream = match self.port.open(&cid).await {
             Ok(stream) => stream,
             Err(error) => return self.answer(ask, Err(error)).await,
         };
+        if let Some(slot) = slot
+            && let Some((part, bytes)) = stream.whole(SLOT as u64)
+        {
+            let put = self.arena.put(slot, 0, &bytes).map_err(handing_over);
+            let length = u32::try_from(bytes.len()).unwrap_or_default();
+            return self.answer(ask, put.map(|()| Answer::Whole { part, length })).await;
+        }
         self.answer(ask, Ok(Answer::Done)).await;
         while let Some((ask, step)) = steps.recv().await {
             let answer = match step {
@@ -190,7 +221,6 @@ impl Input {
     }
 
     async fn read(&self, stream: &mut dyn PartStream, slot: u32, max: u32) -> Result<Answer, PortError> {
-        let failed = |error| PortError::host(format!("handing bytes to the sandbox: {error}"));
         let max = (max as usize).clamp(1, SLOT);
         let mut filled = 0;
         // Reads on until a frame is worth its cost.
@@ -205,7 +235,7 @@ impl Input {
             if bytes.is_empty() {
                 break;
             }
-            self.arena.put(slot, filled, bytes).map_err(failed)?;
+            self.arena.put(slot, filled, bytes).map_err(handing_over)?;
             filled += bytes.len();
         }
         Ok(Answer::Bytes(u32::try_from(filled).unwrap_or_default()))
@@ -214,6 +244,10 @@ impl Input {
     async fn answer(&self, ask: AskId, answer: Result<Answer, PortError>) {
         answer_port(&self.answers, &self.trouble, ask, answer).await;
     }
+}
+
+fn handing_over(error: std::io::Error) -> PortError {
+    PortError::host(format!("handing bytes to the sandbox: {error}"))
 }
 
 /// One artifact.
