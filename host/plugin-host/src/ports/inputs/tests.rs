@@ -149,7 +149,8 @@ impl PartStream for Whole {
 }
 
 #[tokio::test]
-async fn an_input_that_comes_whole_counts_as_one_that_is_read_and_what_is_left_bounds_what_is_fetched_ahead() {
+async fn an_input_that_comes_whole_counts_as_one_that_is_read_and_what_is_left_bounds_what_is_fetched_ahead()
+{
     let limits = Limits { input_requests: 9, input_bytes: 25, ..Limits::default() };
     let (server, named) = (Arc::new(Ahead::default()), named());
     let budget = Arc::new(InputBudget::new(&limits));

@@ -1,8 +1,9 @@
 //! What a call has open at the node: inputs, artifacts, requests. Each is served by a task of its own, in the order of
 //! its asks, so that none waits for another.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use posemesh_runner_api::ports::{
     ArtifactSpec, ArtifactWriter, InputPort, OutputPort, PartStream, PortError,
@@ -23,7 +24,7 @@ const WAITING_ASKS: usize = SLOTS as usize;
 /// Bytes that are gathered of an input before they are handed over: pieces come from the network as small as 16 KiB, and a
 /// frame costs the same whatever it stands for.
 const FILL: usize = 512 << 10;
-/// Inputs from which on those that have ended are looked for.
+/// Inputs from which on those that were handed over whole are looked for.
 const FORGET_FROM: usize = 32;
 /// Objects that may be open: the node's ports have bounds of their own, and requests are eight at a time.
 const MAX_OBJECTS: usize = 256;
@@ -39,8 +40,8 @@ pub(super) struct Objects {
     pub(super) budget: CallBudget,
     pub(super) trouble: RunTrouble,
     open: HashMap<AskId, (mpsc::Sender<Asked>, AbortHandle)>,
-    /// Those of `open` that are inputs.
-    inputs_open: HashSet<AskId>,
+    /// The inputs of `open`, and whether each was handed over whole.
+    inputs_open: HashMap<AskId, Arc<AtomicBool>>,
     tasks: JoinSet<()>,
 }
 
@@ -55,7 +56,7 @@ impl Objects {
         trouble: RunTrouble,
     ) -> Self {
         let (open, tasks, buffers) = (HashMap::new(), JoinSet::new(), Buffers::default());
-        let inputs_open = HashSet::new();
+        let inputs_open = HashMap::new();
         Self { inputs, outputs, requests, arena, buffers, answers, budget, trouble, open, inputs_open, tasks }
     }
 
@@ -73,8 +74,9 @@ impl Objects {
                     arena: self.arena.clone(),
                     answers: self.answers.clone(),
                     trouble: self.trouble.clone(),
+                    whole: Arc::default(),
                 };
-                self.inputs_open.insert(ask);
+                self.inputs_open.insert(ask, input.whole.clone());
                 return self.opened(ask, asked, input.serve(ask, cid, slot, steps));
             }
             Ask::Create(spec) => {
@@ -145,12 +147,12 @@ impl Objects {
             return;
         }
         let Self { open, inputs_open, .. } = self;
-        inputs_open.retain(|input| {
-            let goes_on = open.get(input).is_some_and(|(asked, _)| !asked.is_closed());
-            if !goes_on {
+        inputs_open.retain(|input, whole| {
+            let is_whole = whole.load(Ordering::Relaxed);
+            if is_whole {
                 open.remove(input);
             }
-            goes_on
+            !is_whole
         });
         self.forget_ended();
     }
@@ -194,6 +196,8 @@ struct Input {
     arena: Arena,
     answers: Answers,
     trouble: RunTrouble,
+    /// Set when nothing is left to be asked of it.
+    whole: Arc<AtomicBool>,
 }
 
 impl Input {
@@ -207,7 +211,10 @@ impl Input {
         {
             let put = self.arena.put(slot, 0, &bytes).map_err(handing_over);
             let length = u32::try_from(bytes.len()).unwrap_or_default();
-            return self.answer(ask, put.map(|()| Answer::Whole { part, length })).await;
+            let is_whole = put.is_ok();
+            self.answer(ask, put.map(|()| Answer::Whole { part, length })).await;
+            // Only now: a process that takes no answers must not have any number of them under way.
+            return self.whole.store(is_whole, Ordering::Relaxed);
         }
         self.answer(ask, Ok(Answer::Done)).await;
         while let Some((ask, step)) = steps.recv().await {
