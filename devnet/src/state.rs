@@ -5,6 +5,7 @@ pub(crate) mod blob;
 pub(crate) mod credentials;
 pub(crate) mod entries;
 pub(crate) mod item;
+mod items;
 pub(crate) mod machine_records;
 pub(crate) mod queue;
 pub(crate) mod registry;

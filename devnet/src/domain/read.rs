@@ -25,6 +25,8 @@ use crate::state::store::DataStore;
 const MAX_IDS: usize = 100;
 /// How much of a blob is in memory at a time, in bytes.
 const CHUNK: usize = 256 << 10;
+/// How many bytes of small blobs are read and sent together.
+const SMALL_PARTS: u64 = 256 << 10;
 
 /// The items that the query of a request selects.
 fn select(servers: &Servers, request: &ApiRequest) -> Result<Vec<StoredItem>, ApiError> {
@@ -37,12 +39,15 @@ fn select(servers: &Servers, request: &ApiRequest) -> Result<Vec<StoredItem>, Ap
         return Err(ApiError::bad_request(format!("more than {MAX_IDS} ids")));
     }
     let (name, data_type) = (request.query.get("name"), request.query.get("data_type"));
-    Ok(servers.store.find(domain, |item| {
-        (ids.is_empty() || ids.contains(&item.id))
-            // Exact matches, as protocol 6.1 has it.
-            && name.is_none_or(|name| name == item.name)
+    // Exact matches, as protocol 6.1 has it.
+    let matches = |item: &DataItem| {
+        name.is_none_or(|name| name == item.name)
             && data_type.is_none_or(|data_type| data_type == item.data_type)
-    }))
+    };
+    Ok(match ids.as_slice() {
+        [] => servers.store.find(domain, matches),
+        ids => servers.store.find_ids(domain, ids, matches),
+    })
 }
 
 pub(crate) fn list(servers: &Servers, request: &ApiRequest) -> ApiResult {
@@ -125,6 +130,37 @@ fn form_parts(
 }
 
 impl FormDownload {
+    /// The small items that are next, as many as fit into a chunk. They are read in one go: a file and a chunk for each
+    /// would cost more than their bytes.
+    async fn small_parts(&mut self) -> io::Result<Option<Bytes>> {
+        let (mut small, mut size) = (Vec::new(), 0);
+        while let Some(stored) = self.items.front() {
+            size += stored.item.size;
+            if size > SMALL_PARTS {
+                break;
+            }
+            small.extend(self.items.pop_front());
+        }
+        if small.is_empty() {
+            return Ok(None);
+        }
+        let (store, boundary) = (self.store.clone(), self.boundary.clone());
+        let read = tokio::task::spawn_blocking(move || {
+            let mut parts = Vec::new();
+            for stored in small {
+                parts.extend_from_slice(part_head(&boundary, &stored.item).as_bytes());
+                let bytes = std::fs::read(store.path_of(&stored))?;
+                if bytes.len() as u64 != stored.item.size {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+                parts.extend_from_slice(&bytes);
+                parts.extend_from_slice(b"\r\n");
+            }
+            Ok(parts.into())
+        });
+        read.await.map_err(io::Error::other)?.map(Some)
+    }
+
     async fn next_chunk(&mut self) -> io::Result<Option<Bytes>> {
         if let Some((file, left)) = &mut self.open {
             if let Some(bytes) = next_chunk(file, *left).await? {
@@ -133,6 +169,9 @@ impl FormDownload {
             }
             self.open = None;
             return Ok(Some(Bytes::from_static(b"\r\n")));
+        }
+        if let Some(parts) = self.small_parts().await? {
+            return Ok(Some(parts));
         }
         if let Some(stored) = self.items.pop_front() {
             let file = File::open(self.store.path_of(&stored)).await?;

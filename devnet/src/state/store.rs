@@ -15,6 +15,7 @@ use uuid::Uuid;
 use crate::error::DevnetError;
 use crate::state::blob::{BlobDirectory, StagedBlob};
 use crate::state::item::{DataItem, StoredItem};
+use crate::state::items::DomainItems;
 
 /// Why data could not be created or updated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,8 +44,8 @@ pub(crate) struct NewContent {
     pub(crate) size: u64,
 }
 
-/// The items of each domain, in the order of their creation.
-type DomainIndex = BTreeMap<Uuid, Vec<StoredItem>>;
+/// The items of each domain.
+type DomainIndex = BTreeMap<Uuid, DomainItems>;
 
 #[derive(Debug)]
 pub(crate) struct DataStore {
@@ -72,7 +73,7 @@ impl DataStore {
             Err(error) if error.kind() == io::ErrorKind::NotFound => DomainIndex::new(),
             Err(error) => return Err(DevnetError::file("read", index_path)(error)),
         };
-        let known: Vec<Uuid> = index.values().flatten().map(|stored| stored.blob).collect();
+        let known: Vec<Uuid> = index.values().flat_map(DomainItems::iter).map(|stored| stored.blob).collect();
         blobs.sweep(&known).await.map_err(DevnetError::file("sweep", blobs.path()))?;
         Ok(Self {
             blobs,
@@ -110,17 +111,29 @@ impl DataStore {
     /// The items of a domain that match, in the order of their creation.
     pub(crate) fn find(&self, domain: Uuid, matches: impl Fn(&DataItem) -> bool) -> Vec<StoredItem> {
         let index = self.index();
-        let items = index.get(&domain).map(Vec::as_slice).unwrap_or_default();
-        items.iter().filter(|stored| matches(&stored.item)).cloned().collect()
+        let items = index.get(&domain).into_iter().flat_map(DomainItems::iter);
+        items.filter(|stored| matches(&stored.item)).cloned().collect()
+    }
+
+    /// The items of a domain with one of these ids that match, in the order of their creation.
+    pub(crate) fn find_ids(
+        &self,
+        domain: Uuid,
+        ids: &[Uuid],
+        matches: impl Fn(&DataItem) -> bool,
+    ) -> Vec<StoredItem> {
+        let index = self.index();
+        let items = index.get(&domain).into_iter().flat_map(|items| items.get_all(ids));
+        items.filter(|stored| matches(&stored.item)).cloned().collect()
     }
 
     pub(crate) fn get(&self, domain: Uuid, id: Uuid) -> Option<StoredItem> {
-        self.find(domain, |item| item.id == id).pop()
+        self.index().get(&domain)?.get(id).cloned()
     }
 
     /// Finds an item in any domain.
     pub(crate) fn locate(&self, id: Uuid) -> Option<StoredItem> {
-        self.index().values().flatten().find(|stored| stored.item.id == id).cloned()
+        self.index().values().find_map(|items| items.get(id)).cloned()
     }
 
     /// Creates a file to write the content of new or existing data to.
@@ -172,12 +185,12 @@ impl DataStore {
     ) -> Result<Vec<DataItem>, StoreError> {
         let mut index = self.index();
         let items = index.entry(domain).or_default();
-        if all.iter().any(|new| !items.iter().any(|stored| stored.item.id == new.id)) {
+        if all.iter().any(|new| items.get(new.id).is_none()) {
             return Err(StoreError::UnknownId);
         }
         let mut updated = Vec::new();
         for new in all {
-            let Some(stored) = items.iter_mut().find(|stored| stored.item.id == new.id) else { continue };
+            let Some(stored) = items.get_mut(new.id) else { continue };
             stored.item.size = new.size;
             stored.item.updated_at = now.to_owned();
             // A download that has the old file open reads on: removing it only removes its name.
@@ -193,8 +206,7 @@ impl DataStore {
     pub(crate) fn delete(&self, domain: Uuid, id: Uuid) -> bool {
         let mut index = self.index();
         let Some(items) = index.get_mut(&domain) else { return false };
-        let Some(position) = items.iter().position(|stored| stored.item.id == id) else { return false };
-        let stored = items.remove(position);
+        let Some(stored) = items.remove(id) else { return false };
         drop(self.blobs.staged(stored.blob));
         self.count_change();
         true

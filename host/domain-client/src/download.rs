@@ -1,5 +1,7 @@
 //! Downloads an input in the background, a few chunks ahead of the runner, and resumes a download that is cut.
 
+mod answer;
+pub(crate) mod batch;
 pub(crate) mod budget;
 mod checks;
 mod cuts;
@@ -9,19 +11,14 @@ mod progress;
 pub(crate) mod settings;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use bytes::Bytes;
 use posemesh_domain_data::cid::DataQuery;
-use posemesh_domain_data::multipart::{MultipartEvent, MultipartLimits, MultipartReader};
-use posemesh_net::http::cause;
-use reqwest::header::{CONTENT_TYPE, TRANSFER_ENCODING};
-use reqwest::{Method, Response};
-use tokio::time::{sleep, timeout};
+use posemesh_domain_data::multipart::MultipartEvent;
+use posemesh_runner_api::ports::PartInfo;
+use tokio::time::sleep;
 
-use crate::api::call::ApiCall;
-use crate::api::error::DomainError;
 use crate::api::task_client::TaskClient;
+use crate::download::answer::{Answer, WHAT};
 use crate::download::budget::DownloadBudget;
 use crate::download::cuts::CutCounter;
 use crate::download::delivery::{Deliverer, Deliveries, PartDelivery};
@@ -30,10 +27,6 @@ use crate::download::progress::DownloadProgress;
 use crate::download::settings::DownloadSettings;
 use crate::servers::ServerWait;
 use crate::traffic::InputReading;
-
-const WHAT: &str = "downloading an input";
-/// Time for the end of the answer after its closing boundary has come.
-const AFTER_CLOSED: Duration = Duration::from_secs(1);
 
 /// The download of what one query names (protocol 6.2).
 pub(crate) struct InputDownload {
@@ -103,41 +96,13 @@ impl InputDownload {
     /// Asks once and reads the answer to its end.
     async fn pass(&mut self) -> Result<(), PassError> {
         let query = self.progress.begin_pass();
-        let url = self.client.server().data_url(query.to_query_string().as_deref());
-        let call = ApiCall::new(WHAT, Method::GET, url).accept("multipart/form-data");
-        let mut response = self.client.open(&call).await?;
-        let limits = MultipartLimits {
-            header_bytes: self.settings.max_part_header_bytes,
-            part_bytes: self.settings.max_part_bytes,
-            parts: self.settings.max_parts,
-        };
-        // Without either, the end of the connection is the end of the answer, and a cut can't be told from it.
-        let has_end =
-            response.content_length().is_some() || response.headers().contains_key(TRANSFER_ENCODING);
-        let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let mut reader = MultipartReader::from_content_type(content_type, limits)?;
+        let response = self.client.open(&answer::call(&self.client, &query)).await?;
         let idle_timeout = self.client.settings().idle_timeout;
-        loop {
-            let limit = if reader.is_closed() { AFTER_CLOSED } else { idle_timeout };
-            let chunk = match next_chunk(&mut response, limit).await {
-                // All has come; how the connection ends does not matter.
-                Err(_) if reader.is_closed() => break,
-                other => other.map_err(PassError::Broken)?,
-            };
-            let Some(chunk) = chunk else { break };
-            // Counted before parsing: bytes that are skipped or compared after a cut crossed the network too.
-            self.client.traffic().received(chunk.len());
-            reader.feed(chunk);
-            // Emptied before the next chunk is read, so that a slow runner slows the connection instead of
-            // filling memory.
-            while let Some(event) = reader.next_event()? {
-                self.process(event).await?;
-            }
+        let mut answer = Answer::new(Arc::clone(&self.client), &self.settings, idle_timeout, response)?;
+        while let Some(event) = answer.next().await? {
+            self.process(event).await?;
         }
-        match reader.finish().map_err(PassError::from).and_then(|end| self.progress.end_pass(end)) {
-            Err(PassError::Short(error)) if !has_end => Err(PassError::Broken(error)),
-            other => other,
-        }
+        answer.end(|end| self.progress.end_pass(end))
     }
 
     async fn process(&mut self, event: MultipartEvent) -> Result<(), PassError> {
@@ -150,6 +115,7 @@ impl InputDownload {
             MultipartEvent::PartEnd => match self.progress.end_part() {
                 Some((part, sha256)) => {
                     self.client.at_server().worked(WHAT);
+                    log_part(&self.client, &part, Some(&sha256));
                     self.reading.part_ended(self.client.traffic(), part, sha256);
                     self.out.send(PartDelivery::PartEnd).await
                 }
@@ -159,10 +125,12 @@ impl InputDownload {
     }
 }
 
-async fn next_chunk(response: &mut Response, limit: Duration) -> Result<Option<Bytes>, DomainError> {
-    match timeout(limit, response.chunk()).await {
-        Ok(Ok(chunk)) => Ok(chunk),
-        Ok(Err(error)) => Err(DomainError::Cut(cause(&error))),
-        Err(_) => Err(DomainError::Stalled { what: WHAT, phase: "reading the answer", after: limit }),
+/// Logs a part that has come whole. Those that the task's record does not list are for people who look for trouble: a task may
+/// have thousands.
+pub(crate) fn log_part(client: &TaskClient, part: &PartInfo, sha256: Option<&str>) {
+    let (task_id, id, size) = (client.task_id(), &part.data_id, part.size);
+    match client.traffic().lists_parts() {
+        true => tracing::info!(%task_id, id, size, sha256, "downloaded a part"),
+        false => tracing::debug!(%task_id, id, size, sha256, "downloaded a part"),
     }
 }

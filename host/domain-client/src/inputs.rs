@@ -1,7 +1,9 @@
 //! The input port of a task: CIDs of the lease's domain (protocol 6.2 and 6.4).
 
 mod ahead;
+mod batches;
 mod opener;
+mod small;
 mod stream;
 
 use std::sync::Arc;
@@ -39,7 +41,11 @@ impl InputPort for DomainInputs {
     async fn open(&self, cid: &str) -> Result<Box<dyn PartStream>, PortError> {
         // First, so that a CID that is refused takes no place from others.
         self.opener.check(cid)?;
-        Ok(Box::new(self.ahead.open(cid).await?))
+        self.ahead.open(cid).await
+    }
+
+    fn within(&self, inputs: u64, bytes: u64) {
+        self.ahead.within(inputs, bytes);
     }
 
     fn unanswered(&self) -> Option<PortError> {

@@ -43,7 +43,7 @@
 //! | --- | --- |
 //! | `client` | what a node keeps between tasks |
 //! | `inputs`, `outputs` | the two ports of a task |
-//! | `download`, `upload` | one input, one artifact: resuming, buffers, parts |
+//! | `download`, `upload` | one input, several small ones, one artifact: resuming, buffers, parts |
 //! | `api` | one request: headers, token, timeouts, retries, JSON |
 //! | `servers` | which domain servers are in trouble |
 //! | `traffic` | counters |

@@ -4,6 +4,7 @@
 
 mod ahead;
 mod auth;
+mod batches;
 mod download;
 mod multipart;
 mod outage;

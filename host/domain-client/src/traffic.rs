@@ -37,9 +37,10 @@ pub struct TransferList {
 }
 
 impl TransferList {
-    fn add(&mut self, mut item: TransferredData) {
+    fn add(&mut self, item: impl FnOnce() -> TransferredData) {
         self.count += 1;
         if self.first.len() < LISTED {
+            let mut item = item();
             for text in [&mut item.name, &mut item.data_type] {
                 *text = shorten(text, MAX_LISTED_NAME).into_owned();
             }
@@ -101,14 +102,23 @@ impl Traffic {
     }
 
     pub(crate) fn read(&self, part: &PartInfo, sha256: String) {
-        let PartInfo { data_id, name, data_type, size, .. } = part.clone();
-        let item = TransferredData { id: Some(data_id), name, data_type, size, sha256 };
+        let item = || {
+            let PartInfo { data_id, name, data_type, size, .. } = part.clone();
+            TransferredData { id: Some(data_id), name, data_type, size, sha256 }
+        };
         self.complete.lock().unwrap_or_else(PoisonError::into_inner).0.add(item);
     }
 
+    /// Whether the next part that is read to its end will be listed.
+    pub(crate) fn lists_parts(&self) -> bool {
+        self.complete.lock().unwrap_or_else(PoisonError::into_inner).0.first.len() < LISTED
+    }
+
     pub(crate) fn stored(&self, artifact: &Artifact) {
-        let Artifact { id, name, data_type, size, sha256, .. } = artifact.clone();
-        let item = TransferredData { id, name, data_type, size, sha256 };
+        let item = || {
+            let Artifact { id, name, data_type, size, sha256, .. } = artifact.clone();
+            TransferredData { id, name, data_type, size, sha256 }
+        };
         self.complete.lock().unwrap_or_else(PoisonError::into_inner).1.add(item);
     }
 }

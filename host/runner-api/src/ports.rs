@@ -165,6 +165,12 @@ pub trait InputPort: Send + Sync {
     /// another domain; otherwise as the request failed.
     async fn open(&self, cid: &str) -> Result<Box<dyn PartStream>, PortError>;
 
+    /// Says how many inputs the runner may open from now on, and how many bytes it may read: no more than that is fetched
+    /// before it is asked for.
+    fn within(&self, inputs: u64, bytes: u64) {
+        let _ = (inputs, bytes);
+    }
+
     /// The error after which a call of the task waits for another try, or waited when it was dropped. Whoever ends a run
     /// at its deadline asks: that wait is not the runner's fault.
     fn unanswered(&self) -> Option<PortError> {
@@ -188,6 +194,13 @@ pub trait PartStream: Send {
     /// [`PortErrorKind::Corrupt`] when the part ends before its announced size or changed meanwhile;
     /// [`PortErrorKind::Unavailable`] when the server fails; [`PortErrorKind::Cancelled`] when the task stops.
     async fn read(&mut self, max_bytes: usize) -> Result<Bytes, PortError>;
+
+    /// The only part with all its bytes, if these are here and no more than `most`: one step instead of several for whoever is
+    /// far from the port. The stream is at its end then. Of a stream of which something was read already there is nothing.
+    fn whole(&mut self, most: u64) -> Option<(PartInfo, Bytes)> {
+        let _ = most;
+        None
+    }
 }
 
 /// What a runner says of an artifact that it starts.

@@ -22,8 +22,8 @@ pub(crate) struct ApiCall {
     pub(crate) payload: Option<Payload>,
     /// Whether the request carries the task token and the client id (all but `info` do).
     pub(crate) authorised: bool,
-    /// Whether the call tidies up behind a task: how it goes says nothing of what the task waits for.
-    pub(crate) tidies_up: bool,
+    /// Whether the task can do without: how the call goes says nothing of what the task waits for.
+    pub(crate) is_optional: bool,
     /// Fewer attempts than the retry policy has.
     pub(crate) max_attempts: Option<u32>,
     /// Time for the head of the answer, in place of the settings' `first_byte_timeout`.
@@ -42,7 +42,7 @@ impl ApiCall {
             content_type: None,
             payload: None,
             authorised: true,
-            tidies_up: false,
+            is_optional: false,
             max_attempts: None,
             first_byte_timeout: None,
             max_answer_bytes: SMALL_ANSWER,
@@ -61,8 +61,8 @@ impl ApiCall {
         Self { authorised: false, ..self }
     }
 
-    pub(crate) fn tidying_up(self) -> Self {
-        Self { tidies_up: true, ..self }
+    pub(crate) fn optional(self) -> Self {
+        Self { is_optional: true, ..self }
     }
 
     pub(crate) fn first_byte_timeout(self, timeout: Duration) -> Self {

@@ -38,7 +38,7 @@ impl ExistingData {
     }
 }
 
-/// Finds the data with exactly this name and type. Asks for as long as it takes, or `attempts` times.
+/// Finds the data with exactly this name and type. `change` says how the request is made; as it is, for as long as it takes.
 ///
 /// # Errors
 /// As the request failed.
@@ -46,7 +46,7 @@ pub(crate) async fn find(
     client: &TaskClient,
     name: &str,
     data_type: &str,
-    attempts: Option<u32>,
+    change: impl FnOnce(ApiCall) -> ApiCall,
 ) -> Result<Option<Metadata>, DomainError> {
     const WHAT: &str = "looking an artifact up by its name";
     let query =
@@ -54,8 +54,7 @@ pub(crate) async fn find(
     let url = client.server().data_url(query.to_query_string().as_deref());
     let timeout = client.settings().first_byte_timeout.min(TIMEOUT);
     let call = ApiCall::new(WHAT, Method::GET, url).accept("application/json");
-    let mut call = call.first_byte_timeout(timeout).max_answer_bytes(MAX_LIST_BYTES);
-    call.max_attempts = attempts;
+    let call = change(call.first_byte_timeout(timeout).max_answer_bytes(MAX_LIST_BYTES));
     let body = match client.fetch(&call).await {
         Err(error) if error.status() == Some(404) => return Ok(None),
         other => other?,
@@ -68,6 +67,13 @@ pub(crate) async fn find(
     Ok(list.data.unwrap_or_default().into_iter().find(is_same))
 }
 
+/// What an artifact of this name and type would replace, asked before that has to be known. `None` if that can't be said: it
+/// has to be asked again when it is needed.
+pub(crate) async fn find_early(client: &TaskClient, name: &str, data_type: &str) -> Option<ExistingData> {
+    let found = find(client, name, data_type, |call| call.optional().max_attempts(1)).await;
+    found.map(existing).ok()
+}
+
 /// What an artifact of this name and type would replace. A failed lookup is [`ExistingData::Unknown`].
 ///
 /// # Errors
@@ -78,7 +84,7 @@ pub(crate) async fn find_existing(
     data_type: &str,
 ) -> Result<ExistingData, DomainError> {
     // Few attempts: without an answer the artifact is stored all the same, and a 409 then shows what exists.
-    match find(client, name, data_type, Some(2)).await {
+    match find(client, name, data_type, |call| call.max_attempts(2)).await {
         Ok(found) => Ok(existing(found)),
         Err(error @ (DomainError::MissingToken(_) | DomainError::ServerRefused(_))) => Err(error),
         Err(error) => {
@@ -98,7 +104,7 @@ pub(crate) async fn find_taken(
     name: &str,
     data_type: &str,
 ) -> Result<ExistingData, DomainError> {
-    find(client, name, data_type, None).await.map(existing)
+    find(client, name, data_type, |call| call).await.map(existing)
 }
 
 fn existing(found: Option<Metadata>) -> ExistingData {

@@ -183,14 +183,14 @@ impl TaskClient {
             let may_repeat = call.max_attempts.is_none_or(|most| attempts < most);
             let wait = self.settings().retry.wait_after(attempts, error.retry_after()).filter(|_| may_repeat);
             let Some(wait) = wait else {
-                if error.blame() == Blame::Server && !call.tidies_up {
+                if error.blame() == Blame::Server && !call.is_optional {
                     self.at_server.failed(&error.to_string());
                 }
                 break Err(error);
             };
             let wait_ms = wait.as_millis();
             tracing::debug!(task_id = %self.task_id, %error, wait_ms, tried = attempts, "trying again");
-            if !call.tidies_up {
+            if !call.is_optional {
                 let waiting = waiting.get_or_insert_with(|| self.at_server.wait());
                 waiting.failed(error.blame(), error.to_string());
             }
@@ -201,7 +201,7 @@ impl TaskClient {
             waiting.over();
         }
         match &result {
-            _ if call.tidies_up => {}
+            _ if call.is_optional => {}
             Ok(_) if call.authorised => self.at_server.succeeded(),
             Ok(_) => self.at_server.answered(),
             Err(error) if error.status().is_some() && !error.is_transient() => self.at_server.answered(),

@@ -153,11 +153,7 @@ impl DownloadProgress {
         }
         let current = self.current.take()?;
         self.done.push(current.id);
-        let sha256 = hex::encode(current.hash.finalize());
-        tracing::info!(
-            task_id = %self.task_id, id = %current.id, size = current.delivered, sha256, "downloaded a part"
-        );
-        Some((current.info, sha256))
+        Some((current.info, hex::encode(current.hash.finalize())))
     }
 
     /// Whether nothing can be missing any more, however the answer ends.

@@ -9,13 +9,17 @@ use posemesh_text::one_line;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
+use uuid::Uuid;
 
 use crate::api::error::DomainError;
 use crate::api::task_client::TaskClient;
-use crate::download::InputDownload;
+use crate::download::batch::{BatchDownload, BatchParts};
 use crate::download::budget::DownloadBudget;
 use crate::download::settings::DownloadSettings;
+use crate::download::{InputDownload, log_part};
+use crate::inputs::small::SmallInput;
 use crate::inputs::stream::DownloadStream;
+use crate::stop::until_stopped;
 
 /// Opens CIDs of the lease's domain.
 pub(super) struct InputOpener {
@@ -64,9 +68,7 @@ impl InputOpener {
         slot: OwnedSemaphorePermit,
     ) -> Result<DownloadStream, PortError> {
         let query = self.check(cid)?;
-        if let Some(named) = other_server(cid, self.client.server().base_url()) {
-            self.tell_other_server(&named);
-        }
+        self.tell_other_server(cid);
         // Not the CID as it was given: a URL may hold what is not meant for logs.
         let label = format!("input {}", one_line(query.to_query_string().unwrap_or_default(), 120));
         let (client, budget) = (Arc::clone(&self.client), Arc::clone(&self.budget));
@@ -91,8 +93,52 @@ impl InputOpener {
         self.client.unanswered()
     }
 
-    /// Says that a CID names another server, once for the task: its CIDs are likely all of one kind.
-    fn tell_other_server(&self, named: &str) {
+    /// The ids of the first of these CIDs, at most `most`, as far as each stands for one id, and for another one than those
+    /// before it.
+    pub(super) fn single_ids(&self, cids: &[String], most: usize) -> Vec<Uuid> {
+        let mut ids = Vec::new();
+        for cid in cids.iter().take(most) {
+            match self.check(cid) {
+                Ok(DataQuery { ids: one, name: None, data_type: None }) => match one.as_slice() {
+                    [id] if !ids.contains(id) => {
+                        ids.push(*id);
+                        self.tell_other_server(cid);
+                    }
+                    _ => break,
+                },
+                _ => break,
+            }
+        }
+        ids
+    }
+
+    /// Prepares a request for several inputs, and returns it with what it will bring.
+    pub(super) fn batch(&self, ids: Vec<Uuid>) -> (BatchDownload, Arc<BatchParts>) {
+        BatchDownload::new(Arc::clone(&self.client), self.settings.clone(), ids)
+    }
+
+    /// Takes an input of a batch for the runner; none if the batch does not bring it.
+    ///
+    /// # Errors
+    /// When the task is to stop.
+    pub(super) async fn take(&self, parts: &BatchParts, id: Uuid) -> Result<Option<SmallInput>, PortError> {
+        let part = until_stopped(&self.stop, async { Ok(parts.take(id).await) }).await?;
+        Ok(part.map(|part| {
+            let traffic = self.client.traffic();
+            // Nobody sees the others'.
+            let sha256 = traffic.lists_parts().then(|| part.sha256());
+            log_part(&self.client, &part.info, sha256.as_deref());
+            traffic.read(&part.info, sha256.unwrap_or_default());
+            SmallInput::new(self.stop.clone(), part, self.client.span())
+        }))
+    }
+
+    /// Says if a CID names another server, once for the task: its CIDs are likely all of one kind.
+    fn tell_other_server(&self, cid: &str) {
+        if self.told_other_server.load(Ordering::Relaxed) {
+            return;
+        }
+        let Some(named) = other_server(cid, self.client.server().base_url()) else { return };
         if !self.told_other_server.swap(true, Ordering::Relaxed) {
             let (task_id, server) = (self.client.task_id(), self.client.server().origin());
             tracing::info!(

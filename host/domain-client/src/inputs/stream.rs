@@ -17,6 +17,10 @@ use crate::download::delivery::{Chunk, Deliveries, PartDelivery};
 use crate::stop::until_stopped;
 use crate::traffic::InputReading;
 
+/// What a read is told that has no part to read, or wants no bytes.
+pub(super) const READ_OF_NOTHING: &str =
+    "reading an input: it takes a part, from next_part, and a size above 0";
+
 /// Where in the stream the runner is.
 #[derive(Debug, Clone)]
 enum StreamPosition {
@@ -148,8 +152,7 @@ impl PartStream for DownloadStream {
 
     async fn read(&mut self, max_bytes: usize) -> Result<Bytes, PortError> {
         if max_bytes == 0 || matches!(self.position, StreamPosition::Start) || self.first_part.is_some() {
-            let why = "reading an input: it takes a part, from next_part, and a size above 0";
-            return Err(PortError::invalid(why));
+            return Err(PortError::invalid(READ_OF_NOTHING));
         }
         loop {
             if let Some(chunk) = self.chunk.as_mut().filter(|chunk| !chunk.bytes.is_empty()) {

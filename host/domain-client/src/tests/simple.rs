@@ -237,7 +237,8 @@ async fn an_artifact_that_failed_takes_nothing_more() {
     assert_eq!(error.kind, PortErrorKind::Invalid, "{error}");
     let error = writer.finish().await.unwrap_err();
     assert_eq!(error.kind, PortErrorKind::Invalid, "{error}");
-    assert!(mock.requests().is_empty());
+    let sent = lines(&mock);
+    assert!(sent.iter().all(|line| line.starts_with("GET /data?name=")), "nothing was stored: {sent:?}");
 }
 
 #[tokio::test]
@@ -257,4 +258,35 @@ async fn a_server_that_takes_no_more_of_a_body_is_an_error() {
         matches!(&error, PortError { kind: PortErrorKind::Unavailable, text, .. } if text.contains("while sending the request")),
         "{error:?}"
     );
+}
+
+#[tokio::test]
+async fn what_an_artifact_replaces_is_looked_up_while_it_is_written() {
+    let mock = MockServer::start(|request, _| ordinary(request, 0, json!(5))).await;
+    let bench = bench(mock.address(), settings());
+    let mut writer = bench.ports.outputs.create(named("c", "c")).await.unwrap();
+    eventually("the name is looked up", || !mock.requests().is_empty()).await;
+    writer.write(Bytes::from_static(b"1234")).await.unwrap();
+    writer.finish().await.unwrap();
+    let looked_up = lines(&mock).iter().filter(|line| line.starts_with("GET /data?name=")).count();
+    assert_eq!(looked_up, 1, "and not once more");
+}
+
+#[tokio::test]
+async fn a_look_up_that_failed_is_made_again_when_the_artifact_is_stored() {
+    let mock = MockServer::start(|request, before| match before {
+        0 => Reply::status(503),
+        _ if line(request).starts_with("GET /data?") => {
+            Reply::json(&json!({"data": [{"id": A, "name": "c", "data_type": "binary"}]}))
+        }
+        _ => ordinary(request, 0, json!(5)),
+    })
+    .await;
+    let bench = bench(mock.address(), settings());
+    let mut writer = bench.ports.outputs.create(named("c", "c")).await.unwrap();
+    eventually("the name is looked up", || !mock.requests().is_empty()).await;
+    writer.write(Bytes::from_static(b"1234")).await.unwrap();
+    assert_eq!(writer.finish().await.unwrap().id.as_deref(), Some(A));
+    let stored = lines(&mock).iter().filter(|line| line.starts_with("PUT")).count();
+    assert_eq!(stored, 1, "it updates what is there: {:?}", lines(&mock));
 }

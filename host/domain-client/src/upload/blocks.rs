@@ -3,12 +3,10 @@
 use bytes::{Bytes, BytesMut};
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::upload::budget::MemoryBudget;
+use crate::upload::budget::{LARGEST, MemoryBudget};
 
 /// Bytes of the first block; each further one is twice as large, so that small artifacts cost little.
 const SMALLEST: usize = 4 << 10;
-/// Bytes of the largest block.
-pub(super) const LARGEST: usize = 256 << 10;
 
 /// Bytes in blocks of memory that grow as they are needed.
 #[derive(Default)]
@@ -37,15 +35,24 @@ impl MemoryBlocks {
     fn grow(&mut self, budget: &MemoryBudget) -> bool {
         // The shift is bounded, since the number of blocks grows without limit and the size does not.
         let bytes = (SMALLEST << self.full.len().min(16)).min(LARGEST);
-        let Some(reserved) = budget.reserve(bytes) else { return false };
+        let Some((block, reserved)) = budget.block(bytes) else { return false };
         match &mut self.reserved {
             // One permit for all blocks, so that the whole reservation ends with this value.
             Some(all) => all.merge(reserved),
             None => self.reserved = Some(reserved),
         }
-        let full = std::mem::replace(&mut self.last, BytesMut::with_capacity(bytes));
+        let full = std::mem::replace(&mut self.last, block);
         self.full.push(full.freeze());
         true
+    }
+
+    /// Gives the blocks back, which nobody needs any more.
+    pub(super) fn give_back(self, budget: &MemoryBudget) {
+        let Self { mut full, last, reserved, .. } = self;
+        full.push(last.freeze());
+        if let Some(reserved) = reserved {
+            budget.keep(full, reserved);
+        }
     }
 
     /// All bytes, without copying them.
@@ -58,6 +65,7 @@ impl MemoryBlocks {
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing)]
 mod tests {
     use super::*;
 
@@ -74,6 +82,30 @@ mod tests {
         assert_eq!(blocks.all(), all, "as often as one likes");
         drop(blocks);
         assert_eq!(budget.available_bytes(), 20 << 10);
+    }
+
+    #[test]
+    fn a_block_is_used_again_when_nobody_has_its_bytes_and_counts_until_others_need_the_room() {
+        let budget = MemoryBudget::new(1 << 20);
+        let fill = |bytes: u8| {
+            let mut blocks = MemoryBlocks::default();
+            let mut rest = Bytes::from(vec![bytes; 900 << 10]);
+            blocks.take(&mut rest, usize::MAX, &budget);
+            assert!(rest.is_empty() && blocks.all().concat() == vec![bytes; 900 << 10]);
+            blocks
+        };
+        // Nothing, 4, 8, 16, 32, 64 and 128 KiB, two full blocks of the largest size and a third that is not.
+        let first = fill(1);
+        assert_eq!(budget.available_bytes(), 4 << 10);
+        let (at, sent) = (first.full[8].as_ptr(), first.full[7].clone());
+        first.give_back(&budget);
+        assert_eq!(budget.available_bytes(), (1 << 20) - LARGEST, "one is kept, and one is still being sent");
+        drop(sent);
+        let second = fill(2);
+        assert!(second.full.iter().any(|block| block.as_ptr() == at), "the same memory");
+        second.give_back(&budget);
+        assert_eq!(budget.available_bytes(), (1 << 20) - 2 * LARGEST);
+        assert!(budget.block(1 << 20).is_some(), "what is kept holds nobody up");
     }
 
     #[test]

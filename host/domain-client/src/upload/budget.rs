@@ -1,13 +1,16 @@
 //! What all uploads of a task share: parts in flight, memory, and room in the task's directory.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::{Bytes, BytesMut};
 use posemesh_runner_api::disk::TaskDisk;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::api::error::DomainError;
 use crate::upload::settings::UploadSettings;
 
+/// Bytes of the largest block that bytes wait in.
+pub(super) const LARGEST: usize = 256 << 10;
 /// Bytes that one permit of the memory budget stands for.
 const PERMIT_BYTES: usize = 1 << 10;
 
@@ -81,21 +84,61 @@ impl UploadBudget {
 
 /// The memory that may wait to be sent. Nobody waits for memory: who gets none writes to disk.
 #[derive(Debug)]
-pub(super) struct MemoryBudget(Arc<Semaphore>);
+pub(super) struct MemoryBudget {
+    free: Arc<Semaphore>,
+    /// Blocks of what was sent, with their share of the budget. Getting memory from the system for each part, and giving it
+    /// back, costs as much as filling it.
+    kept: Mutex<Vec<(BytesMut, OwnedSemaphorePermit)>>,
+}
 
 impl MemoryBudget {
     pub(super) fn new(bytes: usize) -> Self {
-        Self(Arc::new(Semaphore::new(bytes / PERMIT_BYTES)))
+        Self { free: Arc::new(Semaphore::new(bytes / PERMIT_BYTES)), kept: Mutex::default() }
     }
 
-    /// Reserves so many bytes, a multiple of 1 KiB, if there are so many left. They are released with the permit.
-    pub(super) fn reserve(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        let permits = u32::try_from(bytes / PERMIT_BYTES).unwrap_or(u32::MAX);
-        Arc::clone(&self.0).try_acquire_many_owned(permits).ok()
+    /// An empty block of so many bytes, a multiple of 1 KiB, with its share of the budget, if there are so many left.
+    pub(super) fn block(&self, bytes: usize) -> Option<(BytesMut, OwnedSemaphorePermit)> {
+        {
+            let mut kept = self.kept();
+            if let Some(place) = kept.iter().position(|(block, _)| block.capacity() == bytes) {
+                return Some(kept.swap_remove(place));
+            }
+        }
+        let permits = permits(bytes);
+        let reserve = || Arc::clone(&self.free).try_acquire_many_owned(permits).ok();
+        let reserved = reserve().or_else(|| {
+            // Blocks of another size may hold what is wanted.
+            self.kept().clear();
+            reserve()
+        })?;
+        Some((BytesMut::with_capacity(bytes), reserved))
+    }
+
+    /// Takes blocks back whose bytes were sent, for the next ones; all of them together have this share of the budget.
+    pub(super) fn keep(&self, blocks: Vec<Bytes>, mut reserved: OwnedSemaphorePermit) {
+        for block in blocks {
+            // Somebody may still have the bytes.
+            let Ok(mut block) = block.try_into_mut() else { continue };
+            block.clear();
+            if block.capacity() == LARGEST
+                && let Some(its) = reserved.split(permits(LARGEST) as usize)
+            {
+                self.kept().push((block, its));
+            }
+        }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Vec<(BytesMut, OwnedSemaphorePermit)>> {
+        // Nothing panics while the lock is held; if something did, the list is still whole.
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     #[cfg(test)]
     pub(super) fn available_bytes(&self) -> usize {
-        self.0.available_permits() * PERMIT_BYTES
+        self.free.available_permits() * PERMIT_BYTES
     }
+}
+
+fn permits(bytes: usize) -> u32 {
+    u32::try_from(bytes / PERMIT_BYTES).unwrap_or(u32::MAX)
 }

@@ -9,8 +9,8 @@ use bytes::Bytes;
 
 use crate::api::error::DomainError;
 use crate::api::payload::Content;
-use crate::upload::blocks::{LARGEST, MemoryBlocks};
-use crate::upload::budget::UploadBudget;
+use crate::upload::blocks::MemoryBlocks;
+use crate::upload::budget::{LARGEST, UploadBudget};
 use crate::upload::spool::SpoolFile;
 
 /// A buffer. It pays for the memory and the disk that its content takes, so it has to outlive the content.
@@ -40,7 +40,9 @@ impl UploadBuffer {
 
     /// An empty buffer that goes to disk as it fills.
     pub(super) fn on_disk(budget: &Arc<UploadBudget>) -> Self {
-        Self { prefers_disk: true, ..Self::in_memory(budget) }
+        let mut buffer = Self::in_memory(budget);
+        buffer.prefers_disk = true;
+        buffer
     }
 
     /// From now on the buffer leaves so many bytes of the disk budget to others.
@@ -105,5 +107,11 @@ impl UploadBuffer {
         }
         self.blocks = MemoryBlocks::default();
         Ok(())
+    }
+}
+
+impl Drop for UploadBuffer {
+    fn drop(&mut self) {
+        std::mem::take(&mut self.blocks).give_back(self.budget.memory());
     }
 }

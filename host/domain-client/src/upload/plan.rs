@@ -1,5 +1,9 @@
 //! What has to be known before it is decided how an artifact is sent (protocol 6.6).
 
+use std::sync::Arc;
+
+use tokio_util::task::AbortOnDropHandle;
+
 use crate::api::error::DomainError;
 use crate::api::lookup::{self, ExistingData};
 use crate::upload::context::UploadContext;
@@ -15,20 +19,48 @@ pub(super) struct UploadPlan {
     pub(super) max_request_bytes: Option<u64>,
 }
 
+/// A look for what an artifact replaces, which goes on while its runner writes: one request less to wait for at its end.
+pub(super) struct EarlyLookup(Option<AbortOnDropHandle<Option<ExistingData>>>);
+
+impl EarlyLookup {
+    /// Begins to look, unless that is known.
+    pub(super) fn begin(context: &Arc<UploadContext>, target: &Arc<ArtifactTarget>) -> Self {
+        if context.index.known_existing(target).is_some() {
+            return Self(None);
+        }
+        let (client, target) = (Arc::clone(&context.client), Arc::clone(target));
+        let look = async move { lookup::find_early(&client, &target.name, &target.data_type).await };
+        Self(Some(AbortOnDropHandle::new(tokio::spawn(look))))
+    }
+
+    /// What was found; `None` if it has to be asked again.
+    async fn found(self) -> Option<ExistingData> {
+        // One that has panicked has found nothing.
+        self.0?.await.ok().flatten()
+    }
+}
+
 impl UploadPlan {
     /// Asks the server for its limits and for what the artifact replaces, both at the same time.
     ///
     /// # Errors
     /// Only when every further request would fail too.
-    pub(super) async fn make(context: &UploadContext, target: &ArtifactTarget) -> Result<Self, DomainError> {
+    pub(super) async fn make(
+        context: &UploadContext,
+        target: &ArtifactTarget,
+        early: EarlyLookup,
+    ) -> Result<Self, DomainError> {
         let client = &context.client;
         let existing = async {
-            match context.index.known_existing(target) {
-                Some(existing) => Ok(existing),
-                None => {
-                    permitted(target, lookup::find_existing(client, &target.name, &target.data_type).await?)
-                }
+            // Once more: another artifact of this task may have been stored there meanwhile.
+            if let Some(existing) = context.index.known_existing(target) {
+                return Ok(existing);
             }
+            let found = match early.found().await {
+                Some(found) => found,
+                None => lookup::find_existing(client, &target.name, &target.data_type).await?,
+            };
+            permitted(target, found)
         };
         let (info, existing) = tokio::join!(context.info.upload_info(client), existing);
         Ok(Self {

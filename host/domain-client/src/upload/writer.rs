@@ -8,7 +8,7 @@ use crate::api::error::DomainError;
 use crate::upload::buffer::UploadBuffer;
 use crate::upload::context::UploadContext;
 use crate::upload::multipart::UploadSession;
-use crate::upload::plan::UploadPlan;
+use crate::upload::plan::{EarlyLookup, UploadPlan};
 use crate::upload::simple;
 use crate::upload::stored::StoredData;
 use crate::upload::target::ArtifactTarget;
@@ -26,7 +26,7 @@ pub(crate) struct ArtifactUpload {
 
 enum UploadState {
     /// Small so far: all bytes are in the buffer, and the way is not chosen yet.
-    Buffered(UploadBuffer),
+    Buffered(UploadBuffer, EarlyLookup),
     /// Sent part by part.
     InParts(Box<UploadSession>),
     /// Too large for the first buffer, but the server has no sessions: all bytes wait for the one request.
@@ -35,7 +35,8 @@ enum UploadState {
 
 impl ArtifactUpload {
     pub(crate) fn new(context: Arc<UploadContext>, target: Arc<ArtifactTarget>) -> Self {
-        let state = UploadState::Buffered(UploadBuffer::in_memory(&context.budget));
+        let early = EarlyLookup::begin(&context, &target);
+        let state = UploadState::Buffered(UploadBuffer::in_memory(&context.budget), early);
         Self { context, target, size: 0, state }
     }
 
@@ -51,12 +52,12 @@ impl ArtifactUpload {
     pub(crate) async fn write(mut self, mut bytes: Bytes) -> Result<Self, DomainError> {
         self.size += bytes.len() as u64;
         self.state = match self.state {
-            UploadState::Buffered(mut buffer) => {
+            UploadState::Buffered(mut buffer, early) => {
                 buffer.push(&mut bytes).await?;
                 if buffer.size() > self.context.settings.buffer_bytes {
-                    choose(&self.context, &self.target, buffer).await?
+                    choose(&self.context, &self.target, buffer, early).await?
                 } else {
-                    UploadState::Buffered(buffer)
+                    UploadState::Buffered(buffer, early)
                 }
             }
             UploadState::InParts(mut session) => {
@@ -79,7 +80,9 @@ impl ArtifactUpload {
     /// As the upload fails.
     pub(crate) async fn finish(self) -> Result<StoredData, DomainError> {
         match self.state {
-            UploadState::Buffered(buffer) => store_buffered(&self.context, &self.target, buffer).await,
+            UploadState::Buffered(buffer, early) => {
+                store_buffered(&self.context, &self.target, buffer, early).await
+            }
             UploadState::InParts(session) => session.finish(self.size).await,
             UploadState::AtOnce(mut buffer, plan) => {
                 let content = buffer.content().await?;
@@ -94,8 +97,9 @@ async fn choose(
     context: &Arc<UploadContext>,
     target: &Arc<ArtifactTarget>,
     buffer: UploadBuffer,
+    early: EarlyLookup,
 ) -> Result<UploadState, DomainError> {
-    let plan = UploadPlan::make(context, target).await?;
+    let plan = UploadPlan::make(context, target, early).await?;
     // A server that does not say is asked: `begin` finds out whether it has sessions.
     if plan.sessions != Some(false)
         && let Some(mut session) = UploadSession::begin(context, target, &plan, None).await?
@@ -112,9 +116,10 @@ async fn store_buffered(
     context: &Arc<UploadContext>,
     target: &Arc<ArtifactTarget>,
     mut buffer: UploadBuffer,
+    early: EarlyLookup,
 ) -> Result<StoredData, DomainError> {
     let size = buffer.size();
-    let plan = UploadPlan::make(context, target).await?;
+    let plan = UploadPlan::make(context, target, early).await?;
     let refusal = match plan.check_fit(target, size) {
         Ok(()) => {
             let content = buffer.content().await?;

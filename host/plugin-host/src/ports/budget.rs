@@ -34,6 +34,11 @@ impl InputBudget {
         self.requests.take(1)
     }
 
+    /// How many inputs may still be opened, and how many bytes may still be read.
+    pub(super) fn left(&self) -> (u64, u64) {
+        (self.requests.left.load(Ordering::Relaxed), self.bytes.left.load(Ordering::Relaxed))
+    }
+
     /// Counts bytes that have come, or will.
     ///
     /// # Errors

@@ -61,6 +61,8 @@ impl InputPort for GuardedInputs {
         // Only what is requested is counted.
         self.check(cid)?;
         self.budget.request()?;
+        let (inputs, bytes) = self.budget.left();
+        self.inner.within(inputs, bytes);
         let inner = self.inner.open(cid).await?;
         let (named, budget) = (self.named.clone(), self.budget.clone());
         Ok(Box::new(GuardedParts { inner, named, budget, rest: 0, failed: None }))
@@ -109,6 +111,16 @@ impl PartStream for GuardedParts {
         self.count(bytes.len() as u64)?;
         self.rest = self.rest.saturating_sub(bytes.len() as u64);
         Ok(bytes)
+    }
+
+    fn whole(&mut self, most: u64) -> Option<(PartInfo, Bytes)> {
+        // One that passes the limit is read step by step, so that it fails where it would have.
+        let (_, left) = self.budget.left();
+        let (part, bytes) = self.inner.whole(most.min(left))?;
+        // Another input of the task may have been faster: then this one is the first to pass the limit by a part.
+        let _ = self.count(bytes.len() as u64);
+        self.named.meet(&part.data_id);
+        Some((part, bytes))
     }
 }
 

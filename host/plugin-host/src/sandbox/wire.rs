@@ -153,8 +153,8 @@ pub(crate) struct Failure {
 /// What only the node can do.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Ask {
-    /// Opens a CID.
-    Open { cid: String },
+    /// Opens a CID. The answer may be the whole input, in this slot.
+    Open { cid: String, slot: Option<u32> },
     /// Moves on to the next part.
     NextPart { opened: AskId },
     /// Reads into a slot: of a part, or of an answer's body.
@@ -197,6 +197,8 @@ pub(crate) enum Answer {
     Part(Option<PartInfo>),
     /// So many bytes lie in the slot; none at the end.
     Bytes(u32),
+    /// What was opened has this part alone, whose bytes lie in the slot. It is closed.
+    Whole { part: PartInfo, length: u32 },
     /// The stored artifact.
     Stored(Artifact),
     /// The head of an answer.

@@ -15,7 +15,7 @@ pub(super) const ABORT_TIMEOUT: Duration = Duration::from_secs(15);
 /// Asks the server to forget a session. A failure is logged: nobody is left who could do more.
 pub(super) async fn abort(client: &TaskClient, session_url: Url) {
     // Two attempts only: the end of the task waits for this request, and the server expires sessions itself.
-    let call = ApiCall::new("aborting an upload", Method::DELETE, session_url).max_attempts(2).tidying_up();
+    let call = ApiCall::new("aborting an upload", Method::DELETE, session_url).max_attempts(2).optional();
     let why = match timeout(ABORT_TIMEOUT, client.fetch(&call)).await {
         Ok(Ok(_)) => return,
         // It is not there any more: completed after all, or expired.

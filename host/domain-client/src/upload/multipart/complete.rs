@@ -59,7 +59,8 @@ impl Completion<'_> {
         if !may_be_complete {
             return Err(error);
         }
-        let Ok(Some(found)) = lookup::find(client, &self.target.name, &self.target.data_type, None).await
+        let Ok(Some(found)) =
+            lookup::find(client, &self.target.name, &self.target.data_type, |call| call).await
         else {
             return Err(error);
         };

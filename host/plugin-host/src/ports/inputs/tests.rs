@@ -115,6 +115,59 @@ async fn read_and_skipped_bytes_count_over_all_inputs_and_the_refusal_stays() {
     assert!(first.read(1).await.is_err(), "one budget for all");
 }
 
+/// A server whose inputs are here whole, ten bytes each; it notes what may be fetched ahead.
+#[derive(Default)]
+struct Ahead(std::sync::Mutex<Vec<(u64, u64)>>);
+
+struct Whole;
+
+#[async_trait]
+impl InputPort for Ahead {
+    async fn open(&self, _: &str) -> Result<Box<dyn PartStream>, PortError> {
+        Ok(Box::new(Whole))
+    }
+
+    fn within(&self, inputs: u64, bytes: u64) {
+        self.0.lock().unwrap().push((inputs, bytes));
+    }
+}
+
+#[async_trait]
+impl PartStream for Whole {
+    async fn next_part(&mut self) -> Result<Option<PartInfo>, PortError> {
+        Parts(1).next_part().await
+    }
+
+    async fn read(&mut self, max_bytes: usize) -> Result<Bytes, PortError> {
+        Parts(1).read(max_bytes).await
+    }
+
+    fn whole(&mut self, most: u64) -> Option<(PartInfo, Bytes)> {
+        let part = futures_util::FutureExt::now_or_never(self.next_part())?.ok()??;
+        (most >= 10).then(|| (part, Bytes::from_static(b"0123456789")))
+    }
+}
+
+#[tokio::test]
+async fn an_input_that_comes_whole_counts_as_one_that_is_read_and_what_is_left_bounds_what_is_fetched_ahead()
+{
+    let limits = Limits { input_requests: 9, input_bytes: 25, ..Limits::default() };
+    let (server, named) = (Arc::new(Ahead::default()), named());
+    let budget = Arc::new(InputBudget::new(&limits));
+    let inputs = GuardedInputs::new(server.clone(), named.clone(), budget, DataScope::Task);
+    for _ in 0..2 {
+        let (part, bytes) = inputs.open(A).await.unwrap().whole(u64::MAX).unwrap();
+        assert_eq!((part.data_id.as_str(), bytes.len()), (B, 10));
+    }
+    assert!(named.has(B), "it was given");
+    let mut third = inputs.open(A).await.unwrap();
+    assert!(third.whole(u64::MAX).is_none(), "five bytes are left");
+    third.next_part().await.unwrap();
+    let error = third.read(10).await.unwrap_err();
+    assert!(error.text.contains("`input_bytes` of 25"), "{error}");
+    assert_eq!(*server.0.lock().unwrap(), [(8, 25), (7, 15), (6, 5)]);
+}
+
 /// A store that finds data B under every name.
 struct Store;
 

@@ -115,7 +115,7 @@ fn body_of(opened: Opened) -> WasiBody {
         match asked.answered().await.map_err(|refusal| wasi_error(http_error(refusal)))? {
             Reply::Bytes(bytes) if bytes.is_empty() => Ok(None),
             Reply::Bytes(bytes) => Ok(Some((http_body::Frame::data(bytes), opened))),
-            Reply::Said(_) => Err(Error::HttpProtocolError),
+            Reply::Said(_) | Reply::Whole(..) => Err(Error::HttpProtocolError),
         }
     });
     StreamBody::new(chunks).boxed_unsync()

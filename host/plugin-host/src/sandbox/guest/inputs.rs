@@ -1,5 +1,5 @@
 //! The inputs of a task, read by way of the node. One chunk is read ahead while the guest works on the last, and small
-//! reads are served from it, so that they cost no round trip each.
+//! reads are served from it, so that they cost no round trip each. A small input that the node has already comes whole.
 
 use std::sync::Arc;
 
@@ -18,17 +18,25 @@ pub(crate) struct LinkedInputs(pub(crate) Arc<CallLink>);
 #[async_trait]
 impl InputPort for LinkedInputs {
     async fn open(&self, cid: &str) -> Result<Box<dyn PartStream>, PortError> {
-        let asked = self.0.ask(Ask::Open { cid: cid.to_owned() }, None);
+        let (slot, _permit) = self.0.slots().spare().unzip();
+        let open = Ask::Open { cid: cid.to_owned(), slot: slot.as_ref().map(|slot| slot.number) };
+        let asked = self.0.ask(open, slot);
         // Made before the answer is there: whoever gives up the opening closes what it may have opened.
-        let stream = LinkedParts {
+        let mut stream = LinkedParts {
             link: self.0.clone(),
             opened: asked.ask,
+            whole: None,
             rest: Bytes::new(),
             ahead: None,
             ended: true,
+            closed: false,
         };
         match asked.answered().await.map_err(port_error)? {
             Reply::Said(Answer::Done) => Ok(Box::new(stream)),
+            Reply::Whole(part, bytes) => {
+                (stream.whole, stream.rest, stream.closed) = (Some(part), bytes, true);
+                Ok(Box::new(stream))
+            }
             other => Err(unexpected(&other)),
         }
     }
@@ -44,11 +52,15 @@ struct Ahead {
 struct LinkedParts {
     link: Arc<CallLink>,
     opened: AskId,
+    /// The only part, with all its bytes in `rest`, until the guest has it.
+    whole: Option<PartInfo>,
     /// What the guest has not taken yet of the last chunk.
     rest: Bytes,
     ahead: Option<Ahead>,
     /// The current part has no more bytes on the node's side.
     ended: bool,
+    /// The node has closed it.
+    closed: bool,
 }
 
 impl LinkedParts {
@@ -65,10 +77,16 @@ impl LinkedParts {
 #[async_trait]
 impl PartStream for LinkedParts {
     async fn next_part(&mut self) -> Result<Option<PartInfo>, PortError> {
+        if self.whole.is_some() {
+            return Ok(self.whole.take());
+        }
         // The node answers in order: a chunk that was read ahead belongs to the part that is left.
         self.ahead = None;
         self.rest = Bytes::new();
         self.ended = true;
+        if self.closed {
+            return Ok(None);
+        }
         match self
             .link
             .ask(Ask::NextPart { opened: self.opened }, None)
@@ -104,12 +122,17 @@ impl PartStream for LinkedParts {
                 self.read_ahead();
             }
         }
+        if self.whole.is_some() {
+            return Ok(Bytes::new());
+        }
         Ok(self.rest.split_to(max_bytes.min(self.rest.len())))
     }
 }
 
 impl Drop for LinkedParts {
     fn drop(&mut self) {
-        self.link.close(self.opened);
+        if !self.closed {
+            self.link.close(self.opened);
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use posemesh_runner_api::ports::{PortError, PortErrorKind};
+use posemesh_runner_api::ports::{PartInfo, PortError, PortErrorKind};
 use tokio::sync::oneshot;
 
 use crate::sandbox::arena::Arena;
@@ -29,6 +29,8 @@ pub(crate) enum Reply {
     Said(Answer),
     /// Bytes of a slot, which is free again or will be when they are dropped.
     Bytes(Bytes),
+    /// A whole input.
+    Whole(PartInfo, Bytes),
 }
 
 struct Waiting {
@@ -136,11 +138,14 @@ impl CallLink {
     pub(crate) fn answered(&self, ask: AskId, answer: Result<Answer, Refusal>) {
         // Of an ask that was given up: nothing is lost.
         let Some(Waiting { answer: waiting, slot }) = self.waiting().remove(&ask) else { return };
+        let bytes = |slot: Slot, length: u32| {
+            let failed = |error| Refusal::Port(PortError::host(format!("taking bytes of the node: {error}")));
+            self.bytes(slot, length as usize).map_err(failed)
+        };
         let reply = match (answer, slot) {
-            (Ok(Answer::Bytes(length)), Some(slot)) => {
-                let failed =
-                    |error| Refusal::Port(PortError::host(format!("taking bytes of the node: {error}")));
-                self.bytes(slot, length as usize).map(Reply::Bytes).map_err(failed)
+            (Ok(Answer::Bytes(length)), Some(slot)) => bytes(slot, length).map(Reply::Bytes),
+            (Ok(Answer::Whole { part, length }), Some(slot)) => {
+                bytes(slot, length).map(|bytes| Reply::Whole(part, bytes))
             }
             (Ok(said), _) => Ok(Reply::Said(said)),
             (Err(refusal), _) => Err(refusal),
@@ -152,12 +157,13 @@ impl CallLink {
     /// slots are never all held by what nobody reads.
     fn bytes(&self, slot: Slot, length: usize) -> io::Result<Bytes> {
         let CallMemory { arena, mapped } = &self.memory;
-        match (mapped, self.slots.lend()) {
-            (Some(mapped), Some(permit)) if length >= LENT_FROM => {
+        let mapped = mapped.as_ref().filter(|_| length >= LENT_FROM);
+        match mapped.and_then(|mapped| Some((mapped, self.slots.lend()?))) {
+            Some((mapped, permit)) => {
                 let beyond = || io::Error::new(io::ErrorKind::InvalidInput, "more bytes than a slot has");
                 mapped.lend(slot, length, permit).ok_or_else(beyond)
             }
-            _ => arena.get(slot.number, length, &self.buffers),
+            None => arena.get(slot.number, length, &self.buffers),
         }
     }
 

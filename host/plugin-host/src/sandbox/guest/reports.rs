@@ -10,13 +10,20 @@ use crate::sandbox::wire::{CallId, ToNode};
 /// How often the use of limits is told, whatever it is: the node takes a process that is silent for long for one that hangs.
 const USAGE_INTERVAL: Duration = Duration::from_millis(250);
 
+/// Time between two reports that are passed on.
+const SPACING: Duration = Duration::from_millis(5);
+
 /// Passes on what is reported, for as long as it is polled.
 pub(crate) async fn pass_on(call: CallId, reports: Reports, outbox: Outbox) {
     let mut usage = tokio::time::interval(USAGE_INTERVAL);
     usage.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            () = reports.changed() => pass_on_now(call, &reports, &outbox),
+            () = reports.changed() => {
+                pass_on_now(call, &reports, &outbox);
+                // A guest may report a thousand times in a second, of which a heartbeat tells one.
+                tokio::time::sleep(SPACING).await;
+            }
             _ = usage.tick() => tell_usage(call, &reports, &outbox),
         }
     }

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use posemesh_runner_api::ports::{
     ArtifactSpec, ArtifactWriter, InputPort, OutputPort, PartStream, PortError,
@@ -23,6 +24,8 @@ const WAITING_ASKS: usize = SLOTS as usize;
 /// Bytes that are gathered of an input before they are handed over: pieces come from the network as small as 16 KiB, and a
 /// frame costs the same whatever it stands for.
 const FILL: usize = 512 << 10;
+/// Inputs from which on those that were handed over whole are looked for.
+const FORGET_FROM: usize = 32;
 /// Objects that may be open: the node's ports have bounds of their own, and requests are eight at a time.
 const MAX_OBJECTS: usize = 256;
 
@@ -37,6 +40,8 @@ pub(super) struct Objects {
     pub(super) budget: CallBudget,
     pub(super) trouble: RunTrouble,
     open: HashMap<AskId, (mpsc::Sender<Asked>, AbortHandle)>,
+    /// The inputs of `open`, and whether each was handed over whole.
+    inputs_open: HashMap<AskId, Arc<AtomicBool>>,
     tasks: JoinSet<()>,
 }
 
@@ -51,7 +56,8 @@ impl Objects {
         trouble: RunTrouble,
     ) -> Self {
         let (open, tasks, buffers) = (HashMap::new(), JoinSet::new(), Buffers::default());
-        Self { inputs, outputs, requests, arena, buffers, answers, budget, trouble, open, tasks }
+        let inputs_open = HashMap::new();
+        Self { inputs, outputs, requests, arena, buffers, answers, budget, trouble, open, inputs_open, tasks }
     }
 
     /// Takes an ask.
@@ -60,15 +66,18 @@ impl Objects {
     /// When an honest process would not ask for that, in words.
     pub(super) fn take(&mut self, ask: AskId, what: Ask) -> Result<(), String> {
         let (opened, step) = match what {
-            Ask::Open { cid } => {
+            Ask::Open { cid, slot } => {
+                self.forget_whole();
                 let (asked, steps) = self.opening(ask)?;
                 let input = Input {
                     port: self.inputs.clone(),
                     arena: self.arena.clone(),
                     answers: self.answers.clone(),
                     trouble: self.trouble.clone(),
+                    whole: Arc::default(),
                 };
-                return self.opened(ask, asked, input.serve(ask, cid, steps));
+                self.inputs_open.insert(ask, input.whole.clone());
+                return self.opened(ask, asked, input.serve(ask, cid, slot, steps));
             }
             Ask::Create(spec) => {
                 self.budget.start_artifact()?;
@@ -128,6 +137,23 @@ impl Objects {
             // An artifact that is dropped unfinished is aborted by its writer.
             task.abort();
         }
+        self.inputs_open.remove(&opened);
+        self.forget_ended();
+    }
+
+    /// Inputs that were handed over whole are not closed by the process; they must not add up either.
+    fn forget_whole(&mut self) {
+        if self.inputs_open.len() < FORGET_FROM {
+            return;
+        }
+        let Self { open, inputs_open, .. } = self;
+        inputs_open.retain(|input, whole| {
+            let is_whole = whole.load(Ordering::Relaxed);
+            if is_whole {
+                open.remove(input);
+            }
+            !is_whole
+        });
         self.forget_ended();
     }
 
@@ -170,14 +196,26 @@ struct Input {
     arena: Arena,
     answers: Answers,
     trouble: RunTrouble,
+    /// Set when nothing is left to be asked of it.
+    whole: Arc<AtomicBool>,
 }
 
 impl Input {
-    async fn serve(self, ask: AskId, cid: String, mut steps: mpsc::Receiver<Asked>) {
+    async fn serve(self, ask: AskId, cid: String, slot: Option<u32>, mut steps: mpsc::Receiver<Asked>) {
         let mut stream = match self.port.open(&cid).await {
             Ok(stream) => stream,
             Err(error) => return self.answer(ask, Err(error)).await,
         };
+        if let Some(slot) = slot
+            && let Some((part, bytes)) = stream.whole(SLOT as u64)
+        {
+            let put = self.arena.put(slot, 0, &bytes).map_err(handing_over);
+            let length = u32::try_from(bytes.len()).unwrap_or_default();
+            let is_whole = put.is_ok();
+            self.answer(ask, put.map(|()| Answer::Whole { part, length })).await;
+            // Only now: a process that takes no answers must not have any number of them under way.
+            return self.whole.store(is_whole, Ordering::Relaxed);
+        }
         self.answer(ask, Ok(Answer::Done)).await;
         while let Some((ask, step)) = steps.recv().await {
             let answer = match step {
@@ -190,7 +228,6 @@ impl Input {
     }
 
     async fn read(&self, stream: &mut dyn PartStream, slot: u32, max: u32) -> Result<Answer, PortError> {
-        let failed = |error| PortError::host(format!("handing bytes to the sandbox: {error}"));
         let max = (max as usize).clamp(1, SLOT);
         let mut filled = 0;
         // Reads on until a frame is worth its cost.
@@ -205,7 +242,7 @@ impl Input {
             if bytes.is_empty() {
                 break;
             }
-            self.arena.put(slot, filled, bytes).map_err(failed)?;
+            self.arena.put(slot, filled, bytes).map_err(handing_over)?;
             filled += bytes.len();
         }
         Ok(Answer::Bytes(u32::try_from(filled).unwrap_or_default()))
@@ -214,6 +251,10 @@ impl Input {
     async fn answer(&self, ask: AskId, answer: Result<Answer, PortError>) {
         answer_port(&self.answers, &self.trouble, ask, answer).await;
     }
+}
+
+fn handing_over(error: std::io::Error) -> PortError {
+    PortError::host(format!("handing bytes to the sandbox: {error}"))
 }
 
 /// One artifact.
