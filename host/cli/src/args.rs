@@ -23,6 +23,7 @@ use crate::commands::reload::ReloadArgs;
 use crate::commands::run::RunArgs;
 use crate::commands::status::StatusArgs;
 use crate::commands::tasks::TasksArgs;
+use crate::commands::top::TopArgs;
 
 #[cfg(feature = "devnet")]
 const AFTER_HELP: &str = "Exit codes: 0 success, 1 failure (also if the output finds no room), 2 wrong arguments or configuration.\n\n\
@@ -56,6 +57,11 @@ pub(crate) enum Command {
     ///
     /// The same is on the node's page, http://STATUS_ADDR/. Exit code 1 if the node is not ready.
     Status(StatusArgs),
+    /// Follow the running node on the whole terminal: state, servers, capacity, tasks, runners, the last hour.
+    ///
+    /// The same data as on the node's page, asked for every second. The keys are shown by `?`; `q` ends it. Without colours if
+    /// NO_COLOR is set.
+    Top(TopArgs),
     /// List the tasks that the node has worked on, over its restarts; the node need not run.
     Tasks(TasksArgs),
     /// Pack what somebody else needs to help into one file: settings, state, metrics, the end of the log.

@@ -18,3 +18,4 @@ pub(crate) mod reload;
 pub(crate) mod run;
 pub(crate) mod status;
 pub(crate) mod tasks;
+pub(crate) mod top;

@@ -3,6 +3,7 @@
 // `println!` panics when nobody reads: `output` is how commands print.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+mod amounts;
 mod args;
 mod commands;
 mod history;
@@ -10,6 +11,7 @@ mod input_arg;
 mod meta_arg;
 mod node_api;
 mod output;
+mod overview;
 mod own_process;
 mod progress;
 mod runner_list;
@@ -17,6 +19,8 @@ mod runner_loading;
 mod runtime;
 mod settings;
 mod systemd;
+#[cfg(test)]
+mod testing;
 
 use std::io;
 use std::process::ExitCode;
@@ -27,7 +31,8 @@ use posemesh_node_core::shutdown::EarlySignals;
 
 use crate::args::{Cli, Command};
 use crate::commands::{
-    completions, config, diag, doctor, drain, job, key, log_level, manual, plugin, reload, run, status, tasks,
+    completions, config, diag, doctor, drain, job, key, log_level, manual, plugin, reload, run, status,
+    tasks, top,
 };
 #[cfg(feature = "devnet")]
 use crate::commands::{demo, devnet};
@@ -72,6 +77,7 @@ fn run(cli: Cli, early: Option<io::Result<EarlySignals>>, unprotected: Vec<Strin
         #[cfg(feature = "devnet")]
         Command::Devnet(args) => block_on(devnet::run(args)),
         Command::Status(args) => block_on(status::run(args)),
+        Command::Top(args) => block_on(top::run(args)),
         Command::Tasks(args) => block_on(tasks::run(args)),
         Command::Diag(args) => block_on(diag::run(args)),
         Command::LogLevel(args) => block_on(async move { log_level::run(&args).await }),
