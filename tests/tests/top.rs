@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep};
 /// What ends the screen beside the shell's.
 const TO_MAIN_SCREEN: &str = "\u{1b}[?1049l";
 
-/// A terminal of 80 columns and 24 lines in which `top` runs.
+/// A terminal of 110 columns and 24 lines in which `top` runs.
 struct Terminal {
     keyboard: File,
     /// The side that programs hold.
@@ -34,7 +34,7 @@ impl Terminal {
         grantpt(&us).and_then(|()| unlockpt(&us)).expect("a terminal");
         let name = ptsname(&us, Vec::new()).expect("its name");
         let line = open(name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).expect("its other side");
-        tcsetwinsize(&line, size(80, 24)).expect("a size");
+        tcsetwinsize(&line, size(110, 24)).expect("a size");
         let before = tcgetattr(&line).expect("its modes");
         let side = || Stdio::from(line.try_clone().expect("a descriptor"));
         let mut command = Command::new(node_binary());
@@ -54,15 +54,20 @@ impl Terminal {
         Self { keyboard, line, before, shown, top }
     }
 
+    /// Everything that was written so far.
     fn text(&self) -> String {
         String::from_utf8_lossy(&self.shown.lock().expect("nobody panics with it")).into_owned()
     }
 
-    /// Waits until a text is drawn after the first `from` bytes.
-    async fn until(&self, from: usize, text: &str, node: &NodeProcess) {
+    /// Waits until a line of the screen has a text.
+    async fn until(&self, text: &str, node: &NodeProcess) {
         let deadline = Instant::now() + TIMEOUT;
-        while !self.text().get(from..).is_some_and(|shown| shown.contains(text)) {
-            assert!(Instant::now() < deadline, "{text:?} never came: {:?}\n{}", self.text(), node.log());
+        loop {
+            let lines = screen(&self.text());
+            if lines.iter().any(|line| line.contains(text)) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{text:?} never came:\n{}\n{}", lines.join("\n"), node.log());
             sleep(Duration::from_millis(20)).await;
         }
     }
@@ -110,6 +115,47 @@ fn size(columns: u16, lines: u16) -> Winsize {
     Winsize { ws_col: columns, ws_row: lines, ws_xpixel: 0, ws_ypixel: 0 }
 }
 
+/// The lines of a terminal to which this was written: as much of one as is used here.
+fn screen(written: &str) -> Vec<String> {
+    let mut lines: Vec<Vec<char>> = Vec::new();
+    let (mut line, mut column) = (0, 0);
+    let mut rest = written.chars();
+    while let Some(character) = rest.next() {
+        if character != '\u{1b}' {
+            if lines.len() <= line {
+                lines.resize(line + 1, Vec::new());
+            }
+            if lines[line].len() <= column {
+                lines[line].resize(column + 1, ' ');
+            }
+            lines[line][column] = character;
+            column += 1;
+            continue;
+        }
+        assert_eq!(rest.next(), Some('['), "a sequence that is not known here");
+        let mut parameters = String::new();
+        let end = loop {
+            match rest.next() {
+                Some(end) if end.is_ascii_alphabetic() => break end,
+                Some(parameter) => parameters.push(parameter),
+                // The rest has not come yet.
+                None => return lines.into_iter().map(String::from_iter).collect(),
+            }
+        };
+        match end {
+            'H' => {
+                let mut numbers =
+                    parameters.split(';').map(|number| number.parse::<usize>().expect("a number"));
+                let mut next = || numbers.next().expect("a number") - 1;
+                (line, column) = (next(), next());
+            }
+            'J' => lines.clear(),
+            _ => {}
+        }
+    }
+    lines.into_iter().map(String::from_iter).collect()
+}
+
 async fn node() -> (Scene, NodeProcess, String) {
     let scene = Scene::new().await.set("STATUS_ADDR", "127.0.0.1:0");
     let node = scene.node();
@@ -121,7 +167,7 @@ async fn node() -> (Scene, NodeProcess, String) {
 async fn it_follows_the_node_takes_any_size_and_gives_the_terminal_back() {
     let (scene, node, addr) = node().await;
     let mut terminal = Terminal::top(&addr, &[]);
-    terminal.until(0, " READY ", &node).await;
+    terminal.until("Tasks now", &node).await;
     assert_ne!(
         format!("{:?}", tcgetattr(&terminal.line).expect("its modes")),
         format!("{:?}", terminal.before),
@@ -129,16 +175,15 @@ async fn it_follows_the_node_takes_any_size_and_gives_the_terminal_back() {
     );
     let task = scene.submit_noop(Duration::from_millis(10));
     terminal.press("\t\t");
-    terminal.until(0, &task.to_string()[..8], &node).await;
+    terminal.until(&task.to_string()[..8], &node).await;
+    assert!(screen(&terminal.text()).len() <= 24, "it has 24 lines");
 
-    let before = terminal.text().len();
     tcsetwinsize(&terminal.line, size(120, 40)).expect("a size");
     terminal.signal(Signal::WINCH);
-    terminal.until(before, "\u{1b}[40;1H", &node).await;
-
-    let before = terminal.text().len();
+    terminal.until("Time of a task, last hour", &node).await;
     terminal.press("?");
-    terminal.until(before, "order of tasks", &node).await;
+    terminal.until("order of tasks", &node).await;
+    assert_eq!(screen(&terminal.text()).len(), 40);
     terminal.press("q");
     let (status, text) = terminal.ended().await;
     assert!(status.success(), "{status}");
@@ -150,7 +195,7 @@ async fn a_signal_ends_it_and_the_terminal_is_as_before() {
     let (_scene, node, addr) = node().await;
     for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130), (Signal::HUP, 129)] {
         let terminal = Terminal::top(&addr, &[("NO_COLOR", "1")]);
-        terminal.until(0, " live ", &node).await;
+        terminal.until("Tasks now", &node).await;
         terminal.signal(signal);
         let (status, text) = terminal.ended().await;
         assert_eq!(status.code(), Some(code), "{signal:?}");
@@ -160,17 +205,14 @@ async fn a_signal_ends_it_and_the_terminal_is_as_before() {
 
 #[tokio::test]
 async fn a_node_that_goes_is_told_and_one_that_comes_back_is_followed() {
-    let (scene, mut node, _) = node().await;
-    let addr = node.status_addr().await;
+    let (scene, mut node, addr) = node().await;
     let scene = scene.set("STATUS_ADDR", &addr);
     let mut terminal = Terminal::top(&addr, &[]);
-    terminal.until(0, " READY ", &node).await;
+    terminal.until(&format!("pid {}", node.id()), &node).await;
     assert_eq!(node.terminate().await, 0);
-    terminal.until(0, "no answer: no node answers at", &node).await;
-    let before = terminal.text().len();
+    terminal.until("no answer: no node answers at", &node).await;
     let node = scene.node();
-    // The process has another number.
-    terminal.until(before, "live", &node).await;
+    terminal.until(&format!("pid {}", node.id()), &node).await;
     terminal.press("\u{3}");
     assert!(terminal.ended().await.0.success(), "Ctrl-C is a key");
 }

@@ -68,7 +68,7 @@ fn show(frame: &mut Frame<'_>, area: Rect, title: &str, lines: Vec<Line<'static>
 }
 
 fn pair(name: &str, value: impl Into<String>, style: Style, theme: Theme) -> Line<'static> {
-    Line::from(vec![Span::styled(format!(" {name:<11}"), theme.dim()), Span::styled(value.into(), style)])
+    Line::from(vec![Span::styled(format!(" {name:<13}"), theme.dim()), Span::styled(value.into(), style)])
 }
 
 fn of_task(task: &Task, theme: Theme) -> Vec<Line<'static>> {
