@@ -10,8 +10,7 @@ mod servers;
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
-use ratatui::text::Span;
-use ratatui::widgets::{Block, BorderType, Paragraph};
+use ratatui::widgets::Paragraph;
 
 use super::app::{App, Pane, Popup};
 use super::theme::Theme;
@@ -88,12 +87,4 @@ fn draw_lists(frame: &mut Frame<'_>, area: Rect, app: &mut App, theme: Theme) {
     for (pane, area) in [(Pane::Now, now), (Pane::Runners, runners), (Pane::Last, last)] {
         pane::draw(frame, area, app, pane, theme);
     }
-}
-
-/// The frame around a part of the screen.
-fn block(title: &str, theme: Theme) -> Block<'_> {
-    Block::bordered()
-        .border_type(BorderType::Rounded)
-        .border_style(theme.dim())
-        .title(Span::styled(format!(" {title} "), theme.accent()))
 }

@@ -1,6 +1,8 @@
 //! Colours by their meaning. They are the terminal's own sixteen, which fit its background.
 
 use ratatui::style::{Color, Modifier, Style};
+use ratatui::text::Span;
+use ratatui::widgets::{Block, BorderType};
 
 /// How things look.
 #[derive(Debug, Clone, Copy)]
@@ -52,6 +54,14 @@ impl Theme {
     /// Titles, and the frame of the pane that the keys move.
     pub(super) fn accent(self) -> Style {
         self.in_colour(Color::Cyan).add_modifier(Modifier::BOLD)
+    }
+
+    /// The frame around a part of the screen, with its name.
+    pub(super) fn block(self, title: &str) -> Block<'_> {
+        Block::bordered()
+            .border_type(BorderType::Rounded)
+            .border_style(self.dim())
+            .title(Span::styled(format!(" {title} "), self.accent()))
     }
 
     /// The line that is chosen.

@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
 use super::super::theme::Theme;
-use super::{block, rows::bar};
+use super::rows::bar;
 use crate::amounts::bytes;
 use crate::overview::Overview;
 
@@ -18,7 +18,7 @@ const BEHIND: usize = 21;
 const BAR: (usize, usize) = (4, 24);
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, node: &Overview, theme: Theme) {
-    let frame_of = block("Capacity", theme);
+    let frame_of = theme.block("Capacity");
     let inner = frame_of.inner(area);
     frame.render_widget(frame_of, area);
     frame.render_widget(Paragraph::new(lines(node, usize::from(inner.width), theme)), inner);

@@ -7,7 +7,6 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, Sparkline};
 
 use super::super::theme::Theme;
-use super::block;
 use crate::amounts::short_span;
 use crate::overview::{Minute, Overview};
 
@@ -58,7 +57,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, node: &Overview, theme: Th
 }
 
 fn draw_plots(frame: &mut Frame<'_>, area: Rect, title: &str, plots: &[Plot], hour: &[Minute], theme: Theme) {
-    let frame_of = block(title, theme);
+    let frame_of = theme.block(title);
     let inner = frame_of.inner(area);
     frame.render_widget(frame_of, area);
     let height = inner.height / u16::try_from(plots.len()).unwrap_or(1).max(1);

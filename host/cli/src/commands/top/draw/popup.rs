@@ -8,7 +8,7 @@ use ratatui::widgets::{Clear, Paragraph, Wrap};
 
 use super::super::app::{App, Pane};
 use super::super::theme::Theme;
-use super::{block, rows};
+use super::rows;
 use crate::amounts::{bytes, short_span};
 use crate::overview::{Limit, Runner, Task};
 
@@ -64,7 +64,7 @@ fn show(frame: &mut Frame<'_>, area: Rect, title: &str, lines: Vec<Line<'static>
     let place =
         Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height };
     frame.render_widget(Clear, place);
-    frame.render_widget(Paragraph::new(lines).wrap(Wrap { trim: false }).block(block(title, theme)), place);
+    frame.render_widget(Paragraph::new(lines).wrap(Wrap { trim: false }).block(theme.block(title)), place);
 }
 
 fn pair(name: &str, value: impl Into<String>, style: Style, theme: Theme) -> Line<'static> {

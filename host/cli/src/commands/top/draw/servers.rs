@@ -7,7 +7,6 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
 use super::super::theme::Theme;
-use super::block;
 use crate::amounts::span;
 use crate::overview::{Overview, Server};
 
@@ -15,7 +14,7 @@ use crate::overview::{Overview, Server};
 const CLOCK_SECS: f64 = 2.0;
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, node: &Overview, theme: Theme) {
-    let frame_of = block("Servers", theme);
+    let frame_of = theme.block("Servers");
     let inner = frame_of.inner(area);
     frame.render_widget(frame_of, area);
     frame.render_widget(Paragraph::new(lines(node, theme)), inner);
