@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use posemesh_domain_client::TaskToken;
 use posemesh_net::trace::TARGET;
-use posemesh_runner_api::failure::Blame;
-use posemesh_runner_api::reports::Reports;
+use posemesh_runner_api::failure::{Blame, FailureKind};
+use posemesh_runner_api::reports::{Reports, StopReason};
 use posemesh_runner_api::runner::RunnerCall;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -162,7 +162,14 @@ impl LeaseSession {
             () = ports.outputs.wait_for_aborts() => {}
             () = context.release.share_is_over() => warn!("stopping: upload sessions may be left at the server"),
         }
-        let result = end.result.map_err(|failure| blame_waits(failure, ports.outputs.as_ref()));
+        let result = end.result.map_err(|failure| {
+            let failure = blame_waits(failure, ports.outputs.as_ref());
+            match (reports.stop_reason(), failure.kind) {
+                // Nobody has cancelled the task: the node ends, and gives it back.
+                (Some(StopReason::Shutdown), FailureKind::Cancelled) => failure.blamed_on(Blame::Host),
+                _ => failure,
+            }
+        });
         let blame = result.as_ref().err().map(|failure| failure.blame);
         record.ran(result.as_ref().err());
         let finished = FinishedRun { task: lease.task, result, artifacts: ports.outputs.finished() };

@@ -65,7 +65,9 @@ async fn what_is_not_finished_after_the_grace_time_is_released() {
     let began = Instant::now();
     let totals = running.stop().await;
     assert_eq!(totals, LeaseTotals { leased: 1, failed: 1, ..LeaseTotals::default() });
-    assert_eq!(server.failure().0, "node_shutdown");
+    let (reason, details) = server.failure();
+    assert_eq!(reason, "node_shutdown");
+    assert_eq!(details["failure"]["blame"], "host", "nobody else has ended it: {details}");
     assert!(began.elapsed() >= RELEASE && began.elapsed() < GRACE, "{:?}", began.elapsed());
     assert_eq!(records.list()[0].state.word(), "failed");
 }
