@@ -133,6 +133,26 @@ async fn of_two_nodes_with_the_same_folders_one_has_to_be_named() {
 }
 
 #[tokio::test]
+async fn a_node_whose_work_dir_was_changed_in_the_settings_is_found_and_says_that_it_needs_a_restart() {
+    let scene = Scene::new().await.set("STATUS_ADDR", "127.0.0.1:0");
+    let file = scene.work().join("posemesh-node.toml");
+    let work_dir = |folder: &str| format!("work_dir = {:?}\n", scene.work().join(folder));
+    fs::write(&file, work_dir("work")).expect("a file");
+    let mut variables = scene.variables.clone();
+    variables.remove("WORK_DIR");
+    variables.insert("POSEMESH_CONFIG".to_owned(), file.display().to_string());
+    let node = NodeProcess::run(&variables);
+    let addr = node.status_addr().await;
+    node.wait_for_log("the control socket listens").await;
+    variables.insert("STATUS_ADDR".to_owned(), addr);
+    fs::write(&file, work_dir("elsewhere")).expect("a file");
+    let output = command(&scene, &variables, &["reload"]).await;
+    let text = printed(&output);
+    let says = "WORK_DIR: has changed, and takes effect with the next start of the node";
+    assert!(output.status.success() && text.contains(says), "no token is needed: {text}\n{}", node.log());
+}
+
+#[tokio::test]
 async fn a_socket_at_a_chosen_path_is_there_or_the_node_is_not() {
     let scene = Scene::new().await;
     // Longer than an address of a socket.

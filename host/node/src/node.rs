@@ -252,7 +252,10 @@ impl Node {
             self.budget.clone(),
             self.audit.clone(),
         );
-        let sources = self.status_sources(&membership, records, &reload, shutdown, &stop);
+        let socket = control.as_ref().map(|(socket, _)| socket.path().to_owned());
+        let identity =
+            NodeIdentity::of(&self.config.paths.plugins, self.config.status.addr, socket.as_deref());
+        let sources = self.status_sources(identity, &membership, records, &reload, shutdown, &stop);
         let work = async {
             // Before the node registers: it says what it can do.
             tokio::select! {
@@ -350,6 +353,7 @@ impl Node {
 
     fn status_sources(
         &self,
+        identity: NodeIdentity,
         membership: &Arc<Membership>,
         records: TaskRecords,
         reload: &Reload,
@@ -376,7 +380,7 @@ impl Node {
             history: Arc::new(move || of_archive.view().warnings()),
         };
         StatusSources {
-            identity: NodeIdentity::of(&self.config.paths.plugins, self.config.status.addr),
+            identity,
             registry: self.registry.clone(),
             records,
             folders: WatchedFolders::new(self.config.paths.work.clone(), self.config.paths.cache.clone()),

@@ -77,7 +77,10 @@ impl Way {
                     return Ok(way);
                 }
                 match addr {
-                    Some(addr) => Self::by_address(*addr),
+                    Some(addr) => {
+                        let way = Self::by_address(*addr)?;
+                        Ok(way.socket_of_same(plugins_dir.as_deref()).await.unwrap_or(way))
+                    }
                     None => bail!(
                         "STATUS_ADDR=off: this node can't be asked by an address, and no control socket of a running node is \
                          found{}; give the WORK_DIR with which the node was started (the one in its file may have changed since), its socket \
@@ -119,6 +122,20 @@ impl Way {
             is_socket: true,
             _address: Some(address),
         })
+    }
+
+    /// The socket of the node that answers here: its `WORK_DIR` may be another one than the settings have by now. None if the
+    /// node is another one than is meant, or this user can't open its socket.
+    async fn socket_of_same(&self, meant: Option<&Path>) -> Option<Self> {
+        if !self.is_here {
+            return None;
+        }
+        let node = self.identity().await.ok()?;
+        if meant.is_some_and(|meant| node.plugins_dir != meant) {
+            return None;
+        }
+        let way = Self::by_socket(node.control_socket.as_deref()?).ok()?;
+        (way.identity().await.ok()?.pid == node.pid).then_some(way)
     }
 
     /// Which node answers.

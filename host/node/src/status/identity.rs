@@ -17,6 +17,9 @@ pub struct NodeIdentity {
     /// Its `STATUS_ADDR`; none if it is off, or chose a port.
     #[serde(default)]
     pub status_addr: Option<SocketAddr>,
+    /// Where its control socket is; none if it has none.
+    #[serde(default)]
+    pub control_socket: Option<PathBuf>,
 }
 
 impl NodeIdentity {
@@ -25,9 +28,10 @@ impl NodeIdentity {
         plugins_dir.canonicalize().is_ok_and(|meant| meant == self.plugins_dir)
     }
 
-    /// This process, with this `PLUGINS_DIR` and `STATUS_ADDR`.
-    pub(crate) fn of(plugins_dir: &Path, status_addr: Option<SocketAddr>) -> Self {
+    /// This process, with this `PLUGINS_DIR`, `STATUS_ADDR` and control socket.
+    pub(crate) fn of(plugins_dir: &Path, status_addr: Option<SocketAddr>, socket: Option<&Path>) -> Self {
         Self {
+            control_socket: socket.and_then(|path| std::path::absolute(path).ok()),
             status_addr: status_addr.filter(|addr| addr.port() != 0),
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
