@@ -6,10 +6,12 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use posemesh_devnet::{Devnet, DevnetConfig};
-use posemesh_tests::{Scene, node_binary, root};
+use posemesh_tests::{NodeProcess, Scene, TIMEOUT, http_client, node_binary, root};
 use serde_json::Value;
+use tokio::time::{Instant, sleep};
 
 /// What depends on the machine that the test runs on.
 const OF_MACHINE: [&str; 2] = ["machine", "sandbox"];
@@ -109,7 +111,7 @@ async fn a_set_up_that_works_is_told_apart_from_one_that_was_never_started() {
     let mut scene = scene;
     let mut node = scene.node();
     let addr = node.status_addr().await;
-    scene.wait_for_work_wanted(&node).await;
+    is_ready(&addr, &node).await;
     scene.variables.insert("STATUS_ADDR".to_owned(), addr);
     let output = doctor(&scene, None).await;
     assert_golden("runs", &told(&scene, &output, &[]));
@@ -137,6 +139,34 @@ async fn a_set_up_that_works_is_told_apart_from_one_that_was_never_started() {
     let output = doctor(&scene, None).await;
     assert_golden("dms_of_another_network", &told(&scene, &output, &[]));
     other.shutdown().await;
+}
+
+/// Waits until a node says that it is ready: what it misses as it starts would be told.
+async fn is_ready(addr: &str, node: &NodeProcess) {
+    let deadline = Instant::now() + TIMEOUT;
+    let asked = || http_client().get(format!("http://{addr}/ready")).send();
+    while !asked().await.is_ok_and(|answer| answer.status().is_success()) {
+        assert!(Instant::now() < deadline, "it is never ready: {}", node.log());
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn what_only_the_node_that_runs_can_know_is_asked_of_it() {
+    let scene = Scene::new().await.set("STATUS_ADDR", "127.0.0.1:0");
+    let scene = scene.set("REG_SECRET", "bm9ib2R5Om5vYm9keQ==");
+    let node = scene.node();
+    let addr = node.status_addr().await;
+    node.wait_for_log("registering failed").await;
+    let scene = scene.set("STATUS_ADDR", &addr);
+    let output = doctor(&scene, None).await;
+    let said = told(&scene, &output, &[]);
+    assert!(
+        said.contains("the node that runs is not ready: it is not registered with DDS")
+            && said.contains("401"),
+        "{said}"
+    );
+    assert_eq!(output.status.code(), Some(1));
 }
 
 #[tokio::test]

@@ -5,6 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use posemesh_net::http::{client_builder, read_body};
+use posemesh_text::one_line;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use tokio::net::TcpListener;
 
 use super::finding::{Area, Finding, Report};
@@ -15,6 +18,17 @@ use crate::status::NodeIdentity;
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes of the longest answer that is read.
 const MAX_ANSWER: usize = 1 << 20;
+/// How much of what a node says of itself is shown, in bytes, and how many lines of it.
+const SHOWN_BYTES: usize = 500;
+const SHOWN_LINES: usize = 16;
+
+/// What a node says to `GET /ready`. Nothing of it is there for somebody who may not read it.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Ready {
+    missing: Vec<String>,
+    warnings: Vec<String>,
+}
 
 pub(super) async fn examine(config: &Config, report: Report<'_>) {
     let Some(addr) = config.status.addr else {
@@ -33,7 +47,7 @@ pub(super) async fn examine(config: &Config, report: Report<'_>) {
         Ok(_) => {
             report(Finding::ok(Area::Status, format_args!("STATUS_ADDR={addr} is free: no node runs there")))
         }
-        Err(error) if error.kind() == ErrorKind::AddrInUse => report(taken(config, addr).await),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => taken(config, addr, report).await,
         Err(error) => report(Finding::error(
             Area::Status,
             format_args!("STATUS_ADDR={addr} can't be listened on: {error}"),
@@ -49,14 +63,31 @@ pub(super) async fn examine(config: &Config, report: Report<'_>) {
     }
 }
 
-/// Who has the address: this node, if it has the same runners.
-async fn taken(config: &Config, addr: SocketAddr) -> Finding {
+/// Who has the address: this node, if it has the same runners. It knows more of itself than is seen from outside: the answer of
+/// DDS to its registration, the limits of its process.
+async fn taken(config: &Config, addr: SocketAddr, report: Report<'_>) {
     let cure = "choose a free one, or end who has it (`ss -ltnp` names it)";
-    match who(config, addr).await {
-        Some(node) if node.is_of(&config.paths.plugins) => Finding::ok(
-            Area::Status,
-            format_args!("the node runs: process {}, version {}", node.pid, node.version),
-        ),
+    let finding = match asked::<NodeIdentity>(config, addr, "/api/node").await {
+        Some(node) if node.is_of(&config.paths.plugins) => {
+            report(Finding::ok(
+                Area::Status,
+                format_args!("the node runs: process {}, version {}", node.pid, node.version),
+            ));
+            let Ready { missing, warnings } = asked(config, addr, "/ready").await.unwrap_or_default();
+            for text in missing.iter().take(SHOWN_LINES) {
+                let text = one_line(text, SHOWN_BYTES);
+                report(Finding::error(
+                    Area::Status,
+                    format_args!("the node that runs is not ready: {text}"),
+                    "",
+                ));
+            }
+            for text in warnings.iter().take(SHOWN_LINES) {
+                let text = one_line(text, SHOWN_BYTES);
+                report(Finding::warning(Area::Status, format_args!("the node that runs says: {text}"), ""));
+            }
+            return;
+        }
         Some(node) => Finding::error(
             Area::Status,
             format_args!(
@@ -69,10 +100,12 @@ async fn taken(config: &Config, addr: SocketAddr) -> Finding {
         None => {
             Finding::error(Area::Status, format_args!("STATUS_ADDR={addr} is taken by another program"), cure)
         }
-    }
+    };
+    report(finding);
 }
 
-async fn who(config: &Config, addr: SocketAddr) -> Option<NodeIdentity> {
+/// What whoever has the address answers at a path.
+async fn asked<T: DeserializeOwned>(config: &Config, addr: SocketAddr, path: &str) -> Option<T> {
     let client = client_builder().no_proxy().timeout(ANSWER_TIMEOUT).build().ok()?;
     // Who listens everywhere is reached here, by a name that it takes for its own.
     let ip = match addr.ip() {
@@ -80,7 +113,7 @@ async fn who(config: &Config, addr: SocketAddr) -> Option<NodeIdentity> {
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
         ip => ip,
     };
-    let mut request = client.get(format!("http://{}/api/node", SocketAddr::new(ip, addr.port())));
+    let mut request = client.get(format!("http://{}{path}", SocketAddr::new(ip, addr.port())));
     // Whoever has the address may be another than the node: on this machine it needs no token.
     if let Some(token) = config.status.status_token.as_ref().filter(|_| !ip.is_loopback()) {
         request = request.bearer_auth(token.expose());
