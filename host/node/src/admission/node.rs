@@ -161,8 +161,9 @@ impl Admission {
             if space.bytes < wanted {
                 troubles.push(Trouble::new(Cause::Disk, format!(
                     "{} are free in {folder}, and {} may be needed: {} by running tasks, {} by the next one (scratch_bytes of \
-                     its runner); free some space, choose another WORK_DIR, or set scratch_bytes in NAME.toml, [limits]",
-                    mib(space.bytes), mib(wanted), mib(open.scratch_bytes), mib(next.scratch_bytes),
+                     its runner), and {} stay free; free some space, choose another WORK_DIR, or set scratch_bytes in NAME.toml, \
+                     [limits]",
+                    mib(space.bytes), mib(wanted), mib(open.scratch_bytes), mib(next.scratch_bytes), mib(SPARE_BYTES),
                 )));
             }
             let wanted = open.scratch_files.saturating_add(next.scratch_files).saturating_add(SPARE_INODES);
