@@ -9,6 +9,8 @@ use serde_json::Value;
 
 /// How much of a text is shown, in bytes: servers and runners have their say in it.
 const SHOWN_BYTES: usize = 300;
+/// By how many seconds a clock may be off before that is told.
+const CLOCK_SECS: f64 = 2.0;
 
 /// A text that a terminal can be given: on one line, bounded, with control characters escaped. It can't be read otherwise.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -95,6 +97,15 @@ pub(crate) struct Server {
     pub(crate) error: Option<Shown>,
     #[serde(default)]
     pub(crate) clock_ahead_secs: Option<f64>,
+}
+
+impl Server {
+    /// By how much its clock differs from the one of the node's machine, if that is worth a word.
+    pub(crate) fn clock_off(&self) -> Option<String> {
+        let ahead = self.clock_ahead_secs.filter(|ahead| ahead.abs() > CLOCK_SECS)?;
+        let word = if ahead > 0.0 { "ahead" } else { "behind" };
+        Some(format!("{:.0} s {word}", ahead.abs()))
+    }
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -120,6 +120,11 @@ fn write(text: &mut String, node: &Overview) -> std::fmt::Result {
             "requests  {through}: {failed} of {requests} failed in five minutes, the last {ago} ago: {error}"
         )?;
     }
+    for server in &node.servers {
+        if let Some(ahead) = server.clock_off() {
+            writeln!(text, "clock     {}: {}", server.through, ahead)?;
+        }
+    }
     let Capacity { slots, running, memory_available, folders, .. } = &node.capacity;
     write!(text, "capacity  {running} of {slots} tasks")?;
     if let Some(memory) = memory_available {

@@ -10,9 +10,6 @@ use super::super::theme::Theme;
 use crate::amounts::span;
 use crate::overview::{Overview, Server};
 
-/// By how many seconds a clock may be off before that is told.
-const CLOCK_SECS: f64 = 2.0;
-
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, node: &Overview, theme: Theme) {
     let frame_of = theme.block("Servers");
     let inner = frame_of.inner(area);
@@ -43,10 +40,8 @@ fn lines(node: &Overview, theme: Theme) -> Vec<Line<'static>> {
         line("data", &server.through, &requests, style, theme)
     }));
     for server in &node.servers {
-        if let Some(ahead) = server.clock_ahead_secs.filter(|ahead| ahead.abs() > CLOCK_SECS) {
-            let word = if ahead > 0.0 { "ahead" } else { "behind" };
-            let text = format!("{:.0} s {word}", ahead.abs());
-            lines.push(line("clock", &server.through, &text, theme.warn(), theme));
+        if let Some(off) = server.clock_off() {
+            lines.push(line("clock", &server.through, &off, theme.warn(), theme));
         }
     }
     for server in node.servers.iter().filter(|server| server.failed > 0) {
