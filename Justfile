@@ -67,6 +67,10 @@ deploy:
 container *args:
     cargo xtask container "$@"
 
+# The .deb and its unit under a real systemd that boots for it; takes root
+booted *args:
+    cargo xtask booted "$@"
+
 # Make packages and try each (just package deb wheel npm)
 package *args:
     cargo xtask package "$@"

@@ -129,6 +129,14 @@ pub(crate) fn install_curl() -> Result<()> {
     apt_install(&["curl"])
 }
 
+/// Installs what makes a small Debian and boots it.
+///
+/// # Errors
+/// As [`install`].
+pub(crate) fn install_containers() -> Result<()> {
+    apt_install(&["debootstrap", "systemd-container"])
+}
+
 fn apt_install(packages: &[&str]) -> Result<()> {
     if !Cmd::new("apt-get").arg("--version").works() {
         bail!("this is not Debian: there is no apt-get");

@@ -1,6 +1,7 @@
 //! `deploy`, `container` and `package`: what lies in deploy/ is checked with the tools that will read it, and what is made
 //! from it is tried.
 
+mod booted;
 mod container;
 mod fetched;
 mod manifests;
@@ -32,6 +33,14 @@ pub(crate) fn check(project: &Project, report: &mut Report) {
 /// If it can't be made, or the node does not run in it.
 pub(crate) fn container(project: &Project, debug: bool) -> Result<()> {
     container::make(project, debug)
+}
+
+/// Tries the package and its unit under a systemd that boots for it.
+///
+/// # Errors
+/// Without root, or when it does not boot.
+pub(crate) fn booted(project: &Project, report: &mut Report, debug: bool) -> Result<()> {
+    booted::try_unit(project, report, debug)
 }
 
 /// Makes packages and tries each.

@@ -133,6 +133,15 @@ enum Task {
         #[arg(long)]
         debug: bool,
     },
+    /// Try the .deb and its unit under a real systemd: start, credentials, tasks, reload, stop, watchdog
+    ///
+    /// Fetches a small Debian into target/booted the first time and boots a copy of it with systemd-nspawn, without a network.
+    /// Takes root, and installs debootstrap and systemd-container where they are missing. No part of `ci`.
+    Booted {
+        /// Take the node that `cargo xtask demo` builds instead of a release
+        #[arg(long)]
+        debug: bool,
+    },
     /// Make packages in target/packages, install each into a folder and try it
     Package {
         /// The packages to make; all if none is given
@@ -220,6 +229,7 @@ fn run(task: Task) -> Result<()> {
         Task::Sbom => return sbom::write(&project).map(|path| println!("{}", project.short(&path))),
         Task::Release => return sbom::release(&project),
         Task::Container { debug } => return deploy::container(&project, debug),
+        Task::Booted { debug } => deploy::booted(&project, &mut report, debug)?,
         Task::Package { kinds, debug } => deploy::package(&project, &mut report, &kinds, debug),
         Task::Deploy => deploy::check(&project, &mut report),
         Task::Test { args } => suites::test(&project, &mut report, &args, Need::Optional),

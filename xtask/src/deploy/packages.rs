@@ -101,6 +101,11 @@ fn tried(program: &Path) -> Result<()> {
 }
 
 fn deb(project: &Project, debug: bool) -> Result<()> {
+    debian(project, debug).map(|_| ())
+}
+
+/// Makes the package for Debian and tries the program that is in it; where the package is.
+pub(super) fn debian(project: &Project, debug: bool) -> Result<PathBuf> {
     let program = program(project, debug, Devnet::Without)?;
     let root = empty(project, "deb")?;
     let put = |from: &Path, to: &str| -> Result<()> {
@@ -161,7 +166,8 @@ fn deb(project: &Project, debug: bool) -> Result<()> {
             bail!("{path} is not in {}", package.display());
         }
     }
-    tried(&installed.join("usr/bin/posemesh-node"))
+    tried(&installed.join("usr/bin/posemesh-node"))?;
+    Ok(package)
 }
 
 /// The version of this machine's C library, which the program then needs at least.
