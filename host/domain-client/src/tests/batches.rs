@@ -5,6 +5,9 @@ use posemesh_runner_api::ports::PortErrorKind;
 use super::ahead::{ids, ids_of, input, read, sizes};
 use super::*;
 
+/// The parts of an answer to a request for these ids.
+type Parts = fn(&[String]) -> Vec<Vec<u8>>;
+
 /// A task of these inputs at a server that answers as `script` says when several are asked for, and as it should else.
 async fn task(
     all: &[String],
@@ -102,7 +105,7 @@ async fn parts_may_come_in_any_order() {
 #[tokio::test]
 async fn an_answer_that_is_broken_gives_what_came_before_the_break_and_the_rest_is_asked_for_again() {
     let other = "eeeeeeee-eeee-4eee-8eee-eeeeeeeeeeee";
-    let breaks: [(&str, fn(&[String]) -> Vec<Vec<u8>>); 5] = [
+    let breaks: [(&str, Parts); 5] = [
         ("a part twice", |ids| {
             let mut parts = inputs(ids);
             parts.insert(3, parts[2].clone());
