@@ -1,10 +1,11 @@
 //! Guests that use too much of a resource: memory, tables, stack, handles, files.
 
+use posemesh_devnet::TaskStatus;
 use posemesh_tests::by_hand::{Parts, runner};
 use posemesh_tests::guests::{FILE_FLOOD, HANDLE_FLOOD, MEMORY_BOMB, MEMORY_FILL, RECURSE, SCRATCH_FILL};
 use serde_json::Value;
 
-use crate::shared_node::Expect::Fails;
+use crate::shared_node::Expect::{Completes, Fails};
 use crate::shared_node::{SharedNode, guests_with_policies};
 
 /// Grows until the host refuses, then traps.
@@ -73,6 +74,36 @@ pub(crate) async fn runners_that_take_too_much_are_ended_by_name() {
         ("a flood of files", FILE_FLOOD.name, &["`scratch_files` of 500"]),
     ] {
         shared.check(behaviour, name, Value::Null, Fails(wanted)).await;
+    }
+    shared.close().await;
+}
+
+/// Grows by 256 MiB, and keeps them for a while.
+const GROW_AND_STAY: &str =
+    "(if (i32.eq (memory.grow $main (i32.const 4096)) (i32.const -1)) (then unreachable))
+  (loop $again
+    (global.set $left (i32.sub (global.get $left) (i32.const 1)))
+    (br_if $again (global.get $left)))";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_tasks_had_at_once_is_not_missing_to_those_that_follow() {
+    let plugins = tempfile::tempdir().expect("a folder");
+    let parts = Parts {
+        fields: "(global $left (mut i32) (i32.const 300000000))",
+        run: GROW_AND_STAY,
+        ..Parts::default()
+    };
+    std::fs::write(plugins.path().join("stay.wasm"), runner("stay", &parts)).expect("a component");
+    std::fs::write(plugins.path().join("stay.toml"), "[limits]\nmemory_bytes = 314572800\n")
+        .expect("a policy");
+    let mut shared = SharedNode::with_plugins(plugins, &[("MAX_CONCURRENCY", "6")]).await;
+    let at_once: Vec<_> = (0..4).map(|_| shared.submit("stay", Value::Null)).collect();
+    for task in at_once {
+        let state = shared.ended("at once", task).await;
+        assert_eq!(state.status, TaskStatus::Completed, "{state:?}");
+    }
+    for _ in 0..2 {
+        shared.check("alone, after many at once", "stay", Value::Null, Completes).await;
     }
     shared.close().await;
 }

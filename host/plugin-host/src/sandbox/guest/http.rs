@@ -93,7 +93,7 @@ fn send_body(link: Arc<CallLink>, opened: AskId, body: WasiBody) -> AbortHandle 
             // A body that breaks off: the node must not take it for a whole one.
             let Ok(chunk) = chunk else { return link.close(opened) };
             for piece in chunk.chunks(SLOT) {
-                let Ok(slot) = link.slots().take().await else { return };
+                let Ok((slot, _right)) = link.slots().for_body().await else { return };
                 let Ok(asked) = link.ask_write(opened, slot, piece) else { return link.close(opened) };
                 // The answer to the request says what went wrong.
                 if asked.answered().await.is_err() {
@@ -111,7 +111,7 @@ fn body_of(opened: Opened) -> WasiBody {
     let chunks = stream::try_unfold(opened, |opened| async move {
         let slot =
             opened.link.slots().take().await.map_err(|error| Error::InternalError(Some(error.text)))?;
-        let asked = opened.link.ask_read(opened.opened, slot, SLOT);
+        let asked = opened.link.ask_read_kept(opened.opened, slot, SLOT);
         match asked.answered().await.map_err(|refusal| wasi_error(http_error(refusal)))? {
             Reply::Bytes(bytes) if bytes.is_empty() => Ok(None),
             Reply::Bytes(bytes) => Ok(Some((http_body::Frame::data(bytes), opened))),

@@ -38,6 +38,8 @@ struct Waiting {
     /// Stays in use until the node has answered, whether or not somebody still waits: the node may write to it until
     /// then, or has not read it yet.
     slot: Option<Slot>,
+    /// Whoever gets the bytes may keep them, even beyond the call.
+    kept: bool,
 }
 
 /// What a call shares with its node for bulk bytes. Clones share.
@@ -100,9 +102,13 @@ impl CallLink {
 
     /// Asks the node; the answer is waited for by whoever gets it.
     pub(crate) fn ask(&self, what: Ask, slot: Option<Slot>) -> Asked {
+        self.ask_for(what, slot, false)
+    }
+
+    fn ask_for(&self, what: Ask, slot: Option<Slot>, kept: bool) -> Asked {
         let ask = self.next.fetch_add(1, Ordering::Relaxed);
         let (answer, answered) = oneshot::channel();
-        self.waiting().insert(ask, Waiting { answer, slot });
+        self.waiting().insert(ask, Waiting { answer, slot, kept });
         if self.outbox.try_send(&ToNode::Ask { call: self.call, ask, what }).is_err() {
             // Nobody will answer.
             self.waiting().remove(&ask);
@@ -110,10 +116,15 @@ impl CallLink {
         Asked { ask, answer: answered }
     }
 
-    /// Asks the node to read into a slot.
+    /// Asks the node to read into a slot. The bytes are to be dropped with the call's store at the latest: the next call has
+    /// the same memory.
     pub(crate) fn ask_read(&self, opened: AskId, slot: Slot, max: usize) -> Asked {
-        let max = u32::try_from(max).unwrap_or(u32::MAX);
-        self.ask(Ask::Read { opened, slot: slot.number, max }, Some(slot))
+        self.ask(read(opened, &slot, max), Some(slot))
+    }
+
+    /// The same for bytes that others may keep longer, as wasmtime does with a body on its way into a file.
+    pub(crate) fn ask_read_kept(&self, opened: AskId, slot: Slot, max: usize) -> Asked {
+        self.ask_for(read(opened, &slot, max), Some(slot), true)
     }
 
     /// Copies bytes into a slot and asks the node to take them.
@@ -137,10 +148,10 @@ impl CallLink {
     /// Takes an answer of the node.
     pub(crate) fn answered(&self, ask: AskId, answer: Result<Answer, Refusal>) {
         // Of an ask that was given up: nothing is lost.
-        let Some(Waiting { answer: waiting, slot }) = self.waiting().remove(&ask) else { return };
+        let Some(Waiting { answer: waiting, slot, kept }) = self.waiting().remove(&ask) else { return };
         let bytes = |slot: Slot, length: u32| {
             let failed = |error| Refusal::Port(PortError::host(format!("taking bytes of the node: {error}")));
-            self.bytes(slot, length as usize).map_err(failed)
+            self.bytes(slot, length as usize, kept).map_err(failed)
         };
         let reply = match (answer, slot) {
             (Ok(Answer::Bytes(length)), Some(slot)) => bytes(slot, length).map(Reply::Bytes),
@@ -153,11 +164,11 @@ impl CallLink {
         let _ = waiting.send(reply);
     }
 
-    /// The bytes of a slot, which the node does not write to any more: lent, or copied out at once when too many are, so that
-    /// slots are never all held by what nobody reads.
-    fn bytes(&self, slot: Slot, length: usize) -> io::Result<Bytes> {
+    /// The bytes of a slot, which the node does not write to any more: lent, or copied out at once when they are kept or too
+    /// many are lent, so that slots are never all held by what nobody reads.
+    fn bytes(&self, slot: Slot, length: usize, kept: bool) -> io::Result<Bytes> {
         let CallMemory { arena, mapped } = &self.memory;
-        let mapped = mapped.as_ref().filter(|_| length >= LENT_FROM);
+        let mapped = mapped.as_ref().filter(|_| length >= LENT_FROM && !kept);
         match mapped.and_then(|mapped| Some((mapped, self.slots.lend()?))) {
             Some((mapped, permit)) => {
                 let beyond = || io::Error::new(io::ErrorKind::InvalidInput, "more bytes than a slot has");
@@ -170,6 +181,10 @@ impl CallLink {
     fn waiting(&self) -> MutexGuard<'_, HashMap<AskId, Waiting>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn read(opened: AskId, slot: &Slot, max: usize) -> Ask {
+    Ask::Read { opened, slot: slot.number, max: u32::try_from(max).unwrap_or(u32::MAX) }
 }
 
 /// A refusal as a port's error.

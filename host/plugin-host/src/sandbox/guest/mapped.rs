@@ -85,7 +85,8 @@ impl AsRef<[u8]> for Lent {
     fn as_ref(&self) -> &[u8] {
         // SAFETY: `lend` has seen that the bytes lie within the mapping, which lives as long as `arena`. The file can't
         // shrink. Nobody writes there: this process never does, and the node only for an ask that names the slot, which
-        // nothing else can name while `_slot` is here.
+        // nothing else of the call can name while `_slot` is here; no bytes outlive their call, whose memory the next one has
+        // (`CallLink::ask_read`).
         unsafe { std::slice::from_raw_parts(self.arena.start.as_ptr().add(self.at), self.length) }
     }
 }

@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use posemesh_runner_api::ports::PortError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Slots that may be filled before a guest wants their bytes; the others are for what it waits for.
-const AHEAD: usize = 4;
-/// Slots whose bytes may be read where they lie. What a guest leaves there keeps the slot in use, so that beyond these
-/// bytes are copied out at once: a guest may leave a little of any number of inputs.
-const LENT: usize = 4;
+/// Of how many slots all but one are divided into thirds: those that are filled before a guest wants their bytes, those whose
+/// bytes are read where they lie, and those with bodies of requests, which wait for a stranger's server. A guest that leaves
+/// a little of any number of inputs, or sends to any number of servers that take nothing, still reads by the slots that are
+/// left.
+const THIRDS: usize = 3;
 
 /// The slots of one call, and the rights to keep some.
 #[derive(Debug)]
@@ -17,6 +17,7 @@ pub(crate) struct Slots {
     all: Arc<Semaphore>,
     ahead: Arc<Semaphore>,
     lent: Arc<Semaphore>,
+    bodies: Arc<Semaphore>,
     free: Arc<Mutex<Vec<u32>>>,
 }
 
@@ -38,20 +39,28 @@ impl Drop for Slot {
 impl Slots {
     /// So many, all free.
     pub(crate) fn new(slots: u32) -> Self {
-        let at_most = |some: usize, of: usize| Arc::new(Semaphore::new(some.min(slots as usize / of)));
+        let third = (slots as usize).saturating_sub(1) / THIRDS;
         Self {
             all: Arc::new(Semaphore::new(slots as usize)),
-            ahead: at_most(AHEAD, 2),
-            // With those ahead no more than two thirds.
-            lent: at_most(LENT, 3),
+            ahead: Arc::new(Semaphore::new(third)),
+            lent: Arc::new(Semaphore::new(third)),
+            // Where there are hardly any slots, bodies have to be sent all the same.
+            bodies: Arc::new(Semaphore::new(third.max(1))),
             free: Arc::new(Mutex::new((0..slots).collect())),
         }
     }
 
-    /// A free slot; waits for one. Whoever has a slot gets an answer without anybody else's doing, so this ends.
+    /// A free slot; waits for one. Whoever has a slot, but for the body of a request, gets an answer without anybody else's
+    /// doing, so this ends.
     pub(crate) async fn take(&self) -> Result<Slot, PortError> {
         let permit = self.all.clone().acquire_owned().await.map_err(|_| PortError::cancelled())?;
         self.numbered(permit).ok_or_else(PortError::cancelled)
+    }
+
+    /// A free slot for a piece of a request's body, and the right to have one until the server has taken it; waits for them.
+    pub(crate) async fn for_body(&self) -> Result<(Slot, OwnedSemaphorePermit), PortError> {
+        let right = self.bodies.clone().acquire_owned().await.map_err(|_| PortError::cancelled())?;
+        Ok((self.take().await?, right))
     }
 
     /// A free slot for bytes that nobody has asked for yet, and the right to keep them until somebody does; None when
@@ -81,19 +90,32 @@ mod tests {
 
     #[tokio::test]
     async fn some_are_left_for_what_is_waited_for_whatever_is_kept() {
-        for count in [SLOTS, SLOTS / 2, SLOTS / 4, 1] {
+        for count in [SLOTS, SLOTS / 2] {
             let slots = Slots::new(count);
-            let mut kept = Vec::new();
+            let (mut kept, mut lent, mut bodies) = (Vec::new(), Vec::new(), Vec::new());
             while let Some(spare) = slots.spare() {
                 kept.push(spare);
             }
-            let mut lent = Vec::new();
             while let Some(right) = slots.lend() {
                 lent.push((slots.take().await.unwrap(), right));
             }
+            while slots.bodies.available_permits() > 0 {
+                bodies.push(slots.for_body().await.unwrap());
+            }
+            let third = (count as usize - 1) / 3;
+            assert_eq!((kept.len(), lent.len(), bodies.len()), (third, third, third), "{count}");
             let last = slots.take().await.unwrap();
             assert!(last.number < count, "{count}");
-            assert_eq!(lent.len(), (count as usize / 3).min(LENT), "{count}");
+        }
+    }
+
+    #[tokio::test]
+    async fn with_few_slots_nothing_is_kept() {
+        for count in [3, 1] {
+            let slots = Slots::new(count);
+            assert!(slots.spare().is_none() && slots.lend().is_none());
+            drop(slots.for_body().await.unwrap());
+            slots.take().await.unwrap();
         }
     }
 }

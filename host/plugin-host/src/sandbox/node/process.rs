@@ -285,8 +285,11 @@ impl Process {
             group.allow_memory(OWN_MEMORY.saturating_add(used.memory).saturating_add(files));
         }
         let places = if self.poolable { PLACES_MEMORY } else { 0 };
+        let memory = OWN_MEMORY.saturating_add(places).saturating_add(used.memory);
         let wanted = [
-            OWN_MEMORY.saturating_add(places).saturating_add(used.memory),
+            // A place that is empty keeps its memory writable, as large as its last instance made it, until the next one is
+            // made there; it holds nothing. There are as many such places as there were calls at once.
+            if self.poolable { memory.max(used.held[0]) } else { memory },
             OWN_DESCRIPTORS.saturating_add(kept).saturating_add(used.descriptors),
             LEAST_FILE.max(used.file),
         ];
