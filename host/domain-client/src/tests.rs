@@ -8,6 +8,7 @@ mod batches;
 mod download;
 mod multipart;
 mod outage;
+mod replace;
 mod resume;
 mod server;
 mod simple;

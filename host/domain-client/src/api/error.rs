@@ -248,6 +248,11 @@ impl DomainError {
         }
     }
 
+    /// Whether it answers a repetition, so that an attempt before it may have taken effect although its answer was lost.
+    pub(crate) fn is_repeated(&self) -> bool {
+        matches!(self, Self::Status { attempt, .. } if *attempt > 1)
+    }
+
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Status { retry_after, .. } => *retry_after,

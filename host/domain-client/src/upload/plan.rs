@@ -23,9 +23,10 @@ pub(super) struct UploadPlan {
 pub(super) struct EarlyLookup(Option<AbortOnDropHandle<Option<ExistingData>>>);
 
 impl EarlyLookup {
-    /// Begins to look, unless that is known.
+    /// Begins to look, unless that is known, or the artifact may not replace everything: what comes under its name while its
+    /// runner writes must not be taken for its own.
     pub(super) fn begin(context: &Arc<UploadContext>, target: &Arc<ArtifactTarget>) -> Self {
-        if context.index.known_existing(target).is_some() {
+        if !target.replaceable.is_anything() || context.index.known_existing(target).is_some() {
             return Self(None);
         }
         let (client, target) = (Arc::clone(&context.client), Arc::clone(target));
@@ -60,7 +61,7 @@ impl UploadPlan {
                 Some(found) => found,
                 None => lookup::find_existing(client, &target.name, &target.data_type).await?,
             };
-            permitted(target, found)
+            target.permitted(found)
         };
         let (info, existing) = tokio::join!(context.info.upload_info(client), existing);
         Ok(Self {
@@ -81,18 +82,5 @@ impl UploadPlan {
             return Ok(());
         }
         Err(DomainError::TooLarge { name: target.name.clone(), size, limit })
-    }
-}
-
-/// What was found by the artifact's name, if the artifact may replace it.
-///
-/// # Errors
-/// [`DomainError::NotReplaceable`] if it may not.
-fn permitted(target: &ArtifactTarget, found: ExistingData) -> Result<ExistingData, DomainError> {
-    match &found {
-        ExistingData::Found { id, .. } if !target.replaceable.allows(id) => {
-            Err(DomainError::NotReplaceable(id.clone()))
-        }
-        _ => Ok(found),
     }
 }

@@ -102,12 +102,10 @@ pub(super) async fn after_refusal(
         // Another writer took the name after it was looked up, or it could not be looked up at all.
         (Some(409), ExistingData::None | ExistingData::Unknown) => {
             let found = lookup::find_taken(client, &target.name, &target.data_type).await?;
-            // After a lookup that found nothing it is most likely this very artifact, whose answer was lost.
-            if let (ExistingData::Unknown, Some(id)) = (existing, found.id())
-                && !target.replaceable.allows(id)
-            {
-                return Err(DomainError::NotReplaceable(id.to_owned()));
-            }
+            // After a lookup that found nothing, what a repeated request meets is most likely this very artifact, whose answer
+            // was lost. A first one has stored nothing.
+            let is_own = *existing == ExistingData::None && refusal.is_repeated();
+            let found = if is_own { found } else { target.permitted(found)? };
             Ok(Some(found).filter(|found| found.id().is_some()))
         }
         // Only for an id that was looked up: one that the runner gave must not turn into new data.

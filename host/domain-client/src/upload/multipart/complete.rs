@@ -54,9 +54,7 @@ impl Completion<'_> {
     /// The failure itself when the data is not there.
     async fn find_completed(&self, client: &TaskClient, error: DomainError) -> Result<Metadata, DomainError> {
         // A first attempt cannot have been preceded by one that succeeded, so its refusal is meant.
-        let may_be_complete = matches!(&error, DomainError::Status { status, attempt, .. }
-            if *attempt > 1 && [404, 409, 410].contains(&status.as_u16()));
-        if !may_be_complete {
+        if !(error.is_repeated() && matches!(error.status(), Some(404 | 409 | 410))) {
             return Err(error);
         }
         let Ok(Some(found)) =
