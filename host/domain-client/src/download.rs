@@ -102,7 +102,7 @@ impl InputDownload {
         while let Some(event) = answer.next().await? {
             self.process(event).await?;
         }
-        answer.end(|end| self.progress.end_pass(end))
+        answer.end(|end| self.progress.end_pass(end)).await
     }
 
     async fn process(&mut self, event: MultipartEvent) -> Result<(), PassError> {

@@ -9,7 +9,7 @@ use posemesh_domain_data::multipart::{BodyEnd, MultipartEvent, MultipartLimits, 
 use posemesh_net::http::cause;
 use reqwest::header::{CONTENT_TYPE, TRANSFER_ENCODING};
 use reqwest::{Method, Response};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::api::call::ApiCall;
 use crate::api::error::DomainError;
@@ -19,7 +19,7 @@ use crate::download::settings::DownloadSettings;
 
 /// What a download does, for errors.
 pub(super) const WHAT: &str = "downloading an input";
-/// Time for the end of the answer after its closing boundary has come.
+/// Time for the end of the answer after its closing boundary has come, however many bytes still come.
 const AFTER_CLOSED: Duration = Duration::from_secs(1);
 
 /// The request for what a query names.
@@ -61,8 +61,8 @@ impl Answer {
         Ok(Self { client, response, reader, idle_timeout, has_end })
     }
 
-    /// The next event; none when no more bytes come. The network is read only when all that came was taken, so that a
-    /// slow runner slows the connection instead of filling memory.
+    /// The next event; none when the closing boundary has come, or no more bytes come. The network is read only when all
+    /// that came was taken, so that a slow runner slows the connection instead of filling memory.
     ///
     /// # Errors
     /// When the connection breaks or stalls, or the body is irregular.
@@ -71,25 +71,51 @@ impl Answer {
             if let Some(event) = self.reader.next_event()? {
                 return Ok(Some(event));
             }
-            let closed = self.reader.is_closed();
-            let limit = if closed { AFTER_CLOSED } else { self.idle_timeout };
-            let chunk = match next_chunk(&mut self.response, limit).await {
-                // All has come; how the connection ends does not matter.
-                Err(_) if closed => None,
-                other => other.map_err(PassError::Broken)?,
+            if self.is_closed() {
+                return Ok(None);
+            }
+            let Some(chunk) =
+                next_chunk(&mut self.response, self.idle_timeout).await.map_err(PassError::Broken)?
+            else {
+                return Ok(None);
             };
-            let Some(chunk) = chunk else { return Ok(None) };
-            // Counted before parsing: bytes that are skipped or compared after a cut crossed the network too.
-            self.client.traffic().received(chunk.len());
-            self.reader.feed(chunk);
+            self.feed(chunk);
         }
+    }
+
+    /// Whether the closing boundary has come: all parts have, and nobody need wait for the end of the body.
+    pub(super) fn is_closed(&self) -> bool {
+        self.reader.is_closed()
+    }
+
+    /// Reads what follows the closing boundary: nothing but blanks, most likely, and the connection can serve again.
+    async fn drain(&mut self) -> Result<(), PassError> {
+        let until = Instant::now() + AFTER_CLOSED;
+        // All parts have come; how the connection ends does not matter.
+        while let Ok(Ok(Some(chunk))) = timeout_at(until, self.response.chunk()).await {
+            self.feed(chunk);
+            self.reader.next_event()?;
+        }
+        Ok(())
+    }
+
+    fn feed(&mut self, chunk: Bytes) {
+        // Counted before parsing: bytes that are skipped or compared after a cut crossed the network too.
+        self.client.traffic().received(chunk.len());
+        self.reader.feed(chunk);
     }
 
     /// Ends the answer, and hands over how its body ended to `judge`.
     ///
     /// # Errors
-    /// When it ended too early, or as `judge` says.
-    pub(super) fn end(self, judge: impl FnOnce(BodyEnd) -> Result<(), PassError>) -> Result<(), PassError> {
+    /// When it ended too early, or has more than blanks after its closing boundary, or as `judge` says.
+    pub(super) async fn end(
+        mut self,
+        judge: impl FnOnce(BodyEnd) -> Result<(), PassError>,
+    ) -> Result<(), PassError> {
+        if self.is_closed() {
+            self.drain().await?;
+        }
         match self.reader.finish().map_err(PassError::from).and_then(judge) {
             Err(PassError::Short(error)) if !self.has_end => Err(PassError::Broken(error)),
             other => other,

@@ -11,8 +11,10 @@ use posemesh_domain_data::multipart::MultipartEvent;
 use posemesh_runner_api::ports::PartInfo;
 use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
+use tokio::time::timeout;
 use uuid::Uuid;
 
+use crate::api::error::DomainError;
 use crate::api::task_client::TaskClient;
 use crate::download::answer::{self, Answer, WHAT};
 use crate::download::checks::check_part;
@@ -45,8 +47,9 @@ impl SmallPart {
 /// How a batch has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BatchEnd {
-    /// The answer came to its end. What is missing in it is not there, or the server sends fewer than were asked for.
-    Whole,
+    /// The answer came to its end with so many inputs. What is missing in it is not there, or the server sends fewer than
+    /// were asked for.
+    Whole(usize),
     /// One of the inputs, or all together, are too large for a batch.
     TooLarge,
     /// The server refuses such requests, or the answer is broken.
@@ -54,8 +57,10 @@ pub(crate) enum BatchEnd {
 }
 
 /// What a batch has brought so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct BatchParts {
+    /// The most bytes that it brings.
+    most_bytes: u64,
     state: Mutex<BatchState>,
     changed: Notify,
 }
@@ -65,6 +70,9 @@ struct BatchState {
     came: HashMap<Uuid, SmallPart>,
     /// The largest input that came.
     largest: u64,
+    /// Bytes of all inputs that came, and of those that were taken.
+    came_bytes: u64,
+    taken_bytes: u64,
     end: Option<BatchEnd>,
 }
 
@@ -77,6 +85,7 @@ impl BatchParts {
                 let mut state = self.state();
                 let part = state.came.remove(&id);
                 if part.is_some() || state.end.is_some() {
+                    state.taken_bytes += part.as_ref().map_or(0, |part| part.info.size);
                     return part;
                 }
             }
@@ -87,6 +96,13 @@ impl BatchParts {
     /// Whether an input has come and was not taken.
     pub(crate) fn has(&self, id: Uuid) -> bool {
         self.state().came.contains_key(&id)
+    }
+
+    /// Bytes that it holds, or may still bring.
+    pub(crate) fn bytes(&self) -> u64 {
+        let state = self.state();
+        let all = if state.end.is_some() { state.came_bytes } else { self.most_bytes };
+        all.saturating_sub(state.taken_bytes)
     }
 
     /// How it ended, and the size of the largest input that came; none while it goes on.
@@ -120,6 +136,7 @@ impl BatchParts {
 impl BatchState {
     fn add(&mut self, id: Uuid, part: SmallPart) {
         self.largest = self.largest.max(part.info.size);
+        self.came_bytes += part.info.size;
         self.came.insert(id, part);
     }
 }
@@ -139,13 +156,14 @@ pub(crate) struct BatchDownload {
 }
 
 impl BatchDownload {
-    /// Prepares the request for these ids, each of which is there once.
+    /// Prepares the request for these ids, each of which is there once, of which no more than `most_bytes` are to come.
     pub(crate) fn new(
         client: Arc<TaskClient>,
         settings: DownloadSettings,
         ids: Vec<Uuid>,
+        most_bytes: u64,
     ) -> (Self, Arc<BatchParts>) {
-        let parts = Arc::<BatchParts>::default();
+        let parts = Arc::new(BatchParts { most_bytes, state: Mutex::default(), changed: Notify::default() });
         let query = DataQuery { ids, ..DataQuery::default() };
         let (current, whole, seen) = (None, None, Vec::new());
         let batch = Self { client, settings, query, parts: parts.clone(), current, whole, seen, bytes: 0 };
@@ -154,24 +172,27 @@ impl BatchDownload {
 
     /// Asks once, and reads the answer for as long as it is worth it.
     pub(crate) async fn run(mut self) {
-        let end = match self.pass().await {
-            Ok(BatchEnd::Whole) => {
-                let last = self.confirmed();
-                return self.parts.ended(BatchEnd::Whole, last);
-            }
-            Ok(end) => end,
-            Err(error) => {
-                let (task_id, inputs) = (self.client.task_id(), self.query.ids.len());
-                tracing::debug!(%task_id, inputs, ?error, "asking for several inputs at once has failed");
-                BatchEnd::Failed
-            }
-        };
+        let idle_timeout = self.client.settings().idle_timeout.min(PATIENCE);
+        let first_byte_timeout = self.client.settings().first_byte_timeout.min(PATIENCE);
+        // An answer whose bytes come one by one is no use either.
+        let after = first_byte_timeout + idle_timeout * 2;
+        let passed = timeout(after, self.pass(first_byte_timeout, idle_timeout)).await.unwrap_or_else(|_| {
+            let phase = "reading several inputs at once";
+            Err(PassError::Broken(DomainError::Stalled { what: WHAT, phase, after }))
+        });
+        let end = passed.unwrap_or_else(|error| {
+            let (task_id, inputs) = (self.client.task_id(), self.query.ids.len());
+            tracing::debug!(%task_id, inputs, ?error, "asking for several inputs at once has failed");
+            BatchEnd::Failed
+        });
         self.parts.ended(end, None);
     }
 
-    async fn pass(&mut self) -> Result<BatchEnd, PassError> {
-        let idle_timeout = self.client.settings().idle_timeout.min(PATIENCE);
-        let first_byte_timeout = self.client.settings().first_byte_timeout.min(PATIENCE);
+    async fn pass(
+        &mut self,
+        first_byte_timeout: Duration,
+        idle_timeout: Duration,
+    ) -> Result<BatchEnd, PassError> {
         let call = answer::call(&self.client, &self.query).optional().max_attempts(1);
         let response = self.client.open(&call.first_byte_timeout(first_byte_timeout)).await?;
         let mut answer = Answer::new(Arc::clone(&self.client), &self.settings, idle_timeout, response)?;
@@ -187,7 +208,7 @@ impl BatchDownload {
                     }
                     self.seen.push(id);
                     self.bytes = self.bytes.saturating_add(info.size);
-                    if info.size > SMALL || self.bytes > BATCH_BYTES {
+                    if info.size > SMALL || self.bytes > self.parts.most_bytes {
                         return Ok(BatchEnd::TooLarge);
                     }
                     // Bounded by what is small.
@@ -205,8 +226,21 @@ impl BatchDownload {
                 }
             }
         }
-        answer.end(|_| Ok(()))?;
-        Ok(BatchEnd::Whole)
+        if answer.is_closed() {
+            // What follows changes nothing, and nobody waits for it.
+            self.all_came();
+            drop(answer.end(|_| Ok(())).await);
+        } else {
+            answer.end(|_| Ok(())).await?;
+            self.all_came();
+        }
+        Ok(BatchEnd::Whole(self.seen.len()))
+    }
+
+    /// The answer has come to its end.
+    fn all_came(&mut self) {
+        let last = self.confirmed();
+        self.parts.ended(BatchEnd::Whole(self.seen.len()), last);
     }
 
     /// The input before, if there is one: what follows it is in order, so it is as long as it says.

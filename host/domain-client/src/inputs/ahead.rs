@@ -9,7 +9,7 @@ use posemesh_runner_api::ports::{PartStream, PortError};
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
-use crate::download::batch::{BatchEnd, BatchParts, SMALL};
+use crate::download::batch::{BATCH_BYTES, BatchEnd, BatchParts, SMALL};
 use crate::inputs::batches::BatchSizes;
 use crate::inputs::opener::InputOpener;
 use crate::inputs::stream::DownloadStream;
@@ -18,6 +18,8 @@ use crate::inputs::stream::DownloadStream;
 const AT_ONCE: usize = 8;
 /// How many the runner has opened in their order before any is.
 const IN_ORDER: usize = 2;
+/// How many in a row it may open aside before its order is forgotten: one that it reads again and again, or looks up.
+const ASIDE: usize = 8;
 
 /// An input that is being opened; none if it is too large to be opened ahead.
 type Opening = AbortOnDropHandle<Result<Option<DownloadStream>, PortError>>;
@@ -46,6 +48,14 @@ enum Ahead {
     Batch(Arc<Batch>, Uuid),
 }
 
+/// What the runner opens.
+enum Step {
+    /// The next in its order, and what was asked for ahead of it, if it was.
+    InOrder(Option<Ahead>),
+    /// Another one, after which it may well go on in its order.
+    Aside,
+}
+
 #[derive(Default)]
 struct Order {
     /// The place of the input that comes next if the runner goes on in order.
@@ -54,6 +64,8 @@ struct Order {
     in_order: usize,
     /// Whether the last one was small.
     small: bool,
+    /// How many it has opened aside since, and the place that follows the last of them.
+    aside: (usize, Option<usize>),
     /// Those from `next` on that were asked for ahead.
     ahead: VecDeque<Ahead>,
     /// The batches of `ahead`, in their order, and whether it was noted how each has ended.
@@ -75,52 +87,44 @@ impl OpenAhead {
 
     /// Opens an input for the runner, which may have been fetched ahead.
     pub(super) async fn open(&self, cid: &str) -> Result<Box<dyn PartStream>, PortError> {
-        let opened = match self.asked(cid) {
+        let step = self.step(cid);
+        let in_order = matches!(step, Step::InOrder(_));
+        let opened = match step {
             // A task that was aborted or has panicked has opened nothing.
-            Some(Ahead::Single(opening)) => opening.await.unwrap_or(Ok(None))?,
-            Some(Ahead::Batch(batch, id)) => match self.opener.take(&batch.parts, id).await? {
+            Step::InOrder(Some(Ahead::Single(opening))) => opening.await.unwrap_or(Ok(None))?,
+            Step::InOrder(Some(Ahead::Batch(batch, id))) => match self.opener.take(&batch.parts, id).await? {
                 Some(input) => {
                     self.order().small = true;
                     return Ok(Box::new(input));
                 }
                 None => None,
             },
-            None => None,
+            Step::InOrder(None) | Step::Aside => None,
         };
         let stream = match opened {
             Some(stream) => stream,
             None => self.opener.open(cid, self.opener.slot().await?).await?,
         };
         stream.is_read();
-        let mut order = self.order();
-        order.small = is_small(&stream);
-        if order.small {
-            order.sizes.saw(stream.first_part_bytes().unwrap_or_default());
+        if in_order {
+            let mut order = self.order();
+            order.small = is_small(&stream);
+            if order.small {
+                order.sizes.saw(stream.first_part_bytes().unwrap_or_default());
+            }
         }
         Ok(Box::new(stream))
     }
 
-    /// The runner asks for an input. What was asked for ahead of it, if it was; those after it are asked for as well, if it
-    /// seems to go on like that.
-    fn asked(&self, cid: &str) -> Option<Ahead> {
+    /// The runner asks for an input. Those after it are asked for as well, if it seems to go on in its order.
+    fn step(&self, cid: &str) -> Step {
         let mut order = self.order();
-        let ahead = if self.cids.get(order.next).is_some_and(|next| next == cid) {
-            order.next += 1;
-            order.in_order += 1;
-            order.ahead.pop_front()
-        } else {
-            // It goes another way, and has none of those that were asked for.
-            let place = self.cids.iter().position(|one| one == cid);
-            let next = place.map_or(self.cids.len(), |place| place + 1);
-            let sizes = std::mem::take(&mut order.sizes);
-            *order = Order { next, in_order: 1, sizes, ..Order::default() };
-            None
-        };
         order.note_ends();
-        if order.in_order >= IN_ORDER && order.small {
+        let step = order.step(&self.cids, cid);
+        if matches!(step, Step::InOrder(_)) && order.in_order >= IN_ORDER && order.small {
             while self.ask_next(&mut order) {}
         }
-        ahead
+        step
     }
 
     /// Asks for the next inputs that were not asked for; false if there is nothing to be asked for now.
@@ -129,13 +133,13 @@ impl OpenAhead {
         let Some(cids) = self.cids.get(order.next + begun..).filter(|cids| !cids.is_empty()) else {
             return false;
         };
-        let allowed = self.allowed(order);
+        let (allowed, bytes) = self.allowed(order);
         let wanted = order.sizes.next(order.batches.len()).min(allowed);
         let ids = if wanted > 1 { self.opener.single_ids(cids, wanted) } else { Vec::new() };
         if ids.len() > 1 {
             // Only while most places are free: the runner's own inputs come first.
             let Some(slot) = self.opener.spare_slot() else { return false };
-            let (download, parts) = self.opener.batch(ids.clone());
+            let (download, parts) = self.opener.batch(ids.clone(), BATCH_BYTES.min(bytes));
             let request = AbortOnDropHandle::new(tokio::spawn(async move {
                 download.run().await;
                 drop(slot);
@@ -147,8 +151,7 @@ impl OpenAhead {
         }
         // What no batch can have, or if there are none: by a request of its own.
         let is_alone = order.sizes.given_up() || wanted > 0;
-        let singles = order.ahead.iter().filter(|ahead| matches!(ahead, Ahead::Single(_))).count();
-        if !is_alone || allowed == 0 || singles >= AT_ONCE {
+        if !is_alone || allowed == 0 || order.singles() >= AT_ONCE {
             return false;
         }
         let Some((slot, cid)) = self.opener.spare_slot().zip(cids.first().cloned()) else { return false };
@@ -161,11 +164,15 @@ impl OpenAhead {
         true
     }
 
-    /// How many further inputs may be fetched ahead: no more than the runner may open, each as large as the largest so far.
-    fn allowed(&self, order: &Order) -> usize {
+    /// How many further inputs may be fetched ahead, and how many bytes of them: no more than the runner may open and read. What
+    /// is not known is taken to be as large as the largest so far.
+    fn allowed(&self, order: &Order) -> (usize, u64) {
         let (inputs, bytes) = (self.left.0.load(Ordering::Relaxed), self.left.1.load(Ordering::Relaxed));
-        let most = inputs.min(bytes / order.sizes.largest().max(1));
-        usize::try_from(most).unwrap_or(usize::MAX).saturating_sub(order.ahead.len())
+        let largest = order.sizes.largest().max(1);
+        let in_batches: u64 = order.batches.iter().map(|(batch, _)| batch.parts.bytes()).sum();
+        let bytes = bytes.saturating_sub(in_batches).saturating_sub(order.singles() as u64 * largest);
+        let inputs = inputs.saturating_sub(order.ahead.len() as u64).min(bytes / largest);
+        (usize::try_from(inputs).unwrap_or(usize::MAX), bytes)
     }
 
     fn order(&self) -> MutexGuard<'_, Order> {
@@ -174,20 +181,56 @@ impl OpenAhead {
 }
 
 impl Order {
+    /// The runner opens one of its task's inputs, or another one.
+    fn step(&mut self, cids: &[String], cid: &str) -> Step {
+        let passed_over =
+            cids.iter().skip(self.next).take(self.ahead.len().max(1)).position(|next| next == cid);
+        if let Some(passed_over) = passed_over {
+            // Those are not wanted.
+            self.ahead.drain(..passed_over);
+            self.next += passed_over + 1;
+            self.in_order += 1;
+            self.aside = (0, None);
+            return Step::InOrder(self.ahead.pop_front());
+        }
+        let place = cids.iter().position(|one| one == cid);
+        let after = place.map(|place| place + 1);
+        if after == Some(self.next) {
+            return Step::Aside;
+        }
+        let (aside, follows) = self.aside;
+        let goes_on_there = place.is_some() && place == follows;
+        let loses_nothing = self.ahead.is_empty() && place.is_some_and(|place| place > self.next);
+        if goes_on_there || loses_nothing || aside >= ASIDE {
+            // It goes another way, and has none of those that were asked for.
+            let next = after.unwrap_or(cids.len());
+            let in_order = if goes_on_there { IN_ORDER } else { 1 };
+            *self = Self { next, in_order, sizes: std::mem::take(&mut self.sizes), ..Self::default() };
+            return Step::InOrder(None);
+        }
+        self.aside = (aside + 1, after);
+        Step::Aside
+    }
+
+    /// How many are opened ahead by requests of their own.
+    fn singles(&self) -> usize {
+        self.ahead.iter().filter(|ahead| matches!(ahead, Ahead::Single(_))).count()
+    }
+
     /// Notes how batches have ended, and forgets what those that were given up will not bring.
     fn note_ends(&mut self) {
         for (batch, noted) in &mut self.batches {
             let Some((end, largest)) = batch.parts.end().filter(|_| !*noted) else { continue };
             *noted = true;
             self.sizes.ended(batch.inputs, end, largest);
-            // What a whole answer lacks is asked for when the runner wants it: it is not there, most likely.
             let lacks = |ahead: &Ahead| match ahead {
                 Ahead::Batch(other, id) => Arc::ptr_eq(other, batch) && !other.parts.has(*id),
                 Ahead::Single(_) => false,
             };
-            if end != BatchEnd::Whole
-                && let Some(place) = self.ahead.iter().position(lacks)
-            {
+            // The first that a whole answer lacks is asked for when the runner wants it: it is not there, most likely.
+            let kept = usize::from(matches!(end, BatchEnd::Whole(_)));
+            let lacking = self.ahead.iter().enumerate().filter(|(_, ahead)| lacks(ahead)).nth(kept);
+            if let Some((place, _)) = lacking {
                 // With those after it, which are asked for anew, by fewer at a time.
                 self.ahead.truncate(place);
                 break;

@@ -15,7 +15,7 @@ const GIVEN_UP: u32 = 3;
 #[derive(Debug)]
 pub(super) struct BatchSizes {
     next: usize,
-    /// The most that the server has not refused.
+    /// The most that the server gives, as far as it has shown.
     most: usize,
     /// Batches in a row that were given up.
     given_up: u32,
@@ -41,7 +41,13 @@ impl BatchSizes {
     pub(super) fn ended(&mut self, inputs: usize, end: BatchEnd, largest: u64) {
         self.largest = self.largest.max(largest);
         match end {
-            BatchEnd::Whole => {
+            // One that is missing is not there, most likely. With more it seems that the server gives no more at once.
+            BatchEnd::Whole(came) if came > 1 && came + 1 < inputs => {
+                (self.works, self.given_up) = (true, 0);
+                self.most = self.most.min(came);
+                self.next = self.most;
+            }
+            BatchEnd::Whole(2..) => {
                 (self.works, self.given_up) = (true, 0);
                 self.next = self.next.max(inputs.saturating_mul(2)).min(self.most);
             }
@@ -49,7 +55,8 @@ impl BatchSizes {
                 self.given_up += 1;
                 self.next = FIRST.min(self.most);
             }
-            BatchEnd::Failed => {
+            // One at a time is no use.
+            BatchEnd::Whole(_) | BatchEnd::Failed => {
                 self.given_up += 1;
                 self.most = (inputs / 2).max(2);
                 self.next = FIRST.min(self.most);
@@ -87,23 +94,43 @@ mod tests {
         let mut sizes = BatchSizes::default();
         assert_eq!((sizes.next(0), sizes.next(1)), (8, 0), "a single one, until one has worked");
         for next in [16, 32, 64, 100, 100] {
-            sizes.ended(sizes.next(0), BatchEnd::Whole, 4096);
+            let inputs = sizes.next(0);
+            sizes.ended(inputs, BatchEnd::Whole(inputs), 4096);
             assert_eq!((sizes.next(0), sizes.next(3), sizes.next(4)), (next, next, 0));
         }
-        sizes.ended(100, BatchEnd::Whole, 32 << 10);
+        sizes.ended(100, BatchEnd::Whole(100), 32 << 10);
         assert_eq!(sizes.next(0), 32);
+    }
+
+    #[test]
+    fn a_server_that_gives_fewer_than_are_asked_for_is_asked_for_as_many_as_it_gives() {
+        let mut sizes = BatchSizes::default();
+        sizes.ended(8, BatchEnd::Whole(8), 1);
+        sizes.ended(16, BatchEnd::Whole(15), 1);
+        assert_eq!(sizes.next(0), 32, "a single one is missing");
+        sizes.ended(32, BatchEnd::Whole(20), 1);
+        assert_eq!((sizes.next(3), sizes.next(4)), (20, 0));
+        // Those that were asked for before that was known.
+        sizes.ended(32, BatchEnd::Whole(25), 1);
+        sizes.ended(20, BatchEnd::Whole(20), 1);
+        assert_eq!(sizes.next(0), 20);
+        for _ in 0..3 {
+            assert!(!sizes.given_up());
+            sizes.ended(sizes.next(0), BatchEnd::Whole(1), 1);
+        }
+        assert!(sizes.given_up());
     }
 
     #[test]
     fn what_is_refused_is_halved_and_then_left() {
         let mut sizes = BatchSizes::default();
         for inputs in [8, 16, 32] {
-            sizes.ended(inputs, BatchEnd::Whole, 1);
+            sizes.ended(inputs, BatchEnd::Whole(inputs), 1);
         }
         sizes.ended(64, BatchEnd::Failed, 1);
         assert_eq!(sizes.next(0), 8);
         for (inputs, next) in [(8, 16), (16, 32), (32, 32)] {
-            sizes.ended(inputs, BatchEnd::Whole, 1);
+            sizes.ended(inputs, BatchEnd::Whole(inputs), 1);
             assert_eq!(sizes.next(0), next, "no more than the server took");
         }
         for end in [BatchEnd::Failed, BatchEnd::TooLarge, BatchEnd::Failed] {

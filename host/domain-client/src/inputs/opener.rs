@@ -112,9 +112,9 @@ impl InputOpener {
         ids
     }
 
-    /// Prepares a request for several inputs, and returns it with what it will bring.
-    pub(super) fn batch(&self, ids: Vec<Uuid>) -> (BatchDownload, Arc<BatchParts>) {
-        BatchDownload::new(Arc::clone(&self.client), self.settings.clone(), ids)
+    /// Prepares a request for several inputs that have no more than `most_bytes`, and returns it with what it will bring.
+    pub(super) fn batch(&self, ids: Vec<Uuid>, most_bytes: u64) -> (BatchDownload, Arc<BatchParts>) {
+        BatchDownload::new(Arc::clone(&self.client), self.settings.clone(), ids, most_bytes)
     }
 
     /// Takes an input of a batch for the runner; none if the batch does not bring it.

@@ -153,11 +153,57 @@ async fn what_was_fetched_ahead_is_dropped_when_the_runner_turns_elsewhere() {
     read(&bench, &all[0]).await;
     read(&bench, &all[1]).await;
     eventually("eight more are asked for", || mock.requests().len() == 3).await;
-    read(&bench, &all[25]).await;
-    read(&bench, &all[4]).await;
+    // Goes on there, which shows that it will not come back.
+    for place in [25, 26, 4] {
+        read(&bench, &all[place]).await;
+    }
     let again = asked(&mock).iter().filter(|id| **id == all[4]).count();
-    assert_eq!((again, sorted_sizes(&mock)), (2, vec![1, 1, 1, 1, 8]));
-    assert_eq!(bench.ports.traffic.view().inputs.count, 4);
+    assert_eq!((again, sorted_sizes(&mock)), (2, vec![1, 1, 1, 1, 1, 8]));
+    assert_eq!(bench.ports.traffic.view().inputs.count, 5);
+
+    // So do many that are read aside, in no order.
+    let all = ids(60);
+    let bench = bench_with(mock.address(), settings(), |domain| domain.inputs_cids = all.clone());
+    let before = mock.requests().len();
+    read(&bench, &all[0]).await;
+    read(&bench, &all[1]).await;
+    eventually("eight more are asked for", || mock.requests().len() == before + 3).await;
+    for place in [50, 40, 50, 40, 50, 40, 50, 40, 50, 4] {
+        read(&bench, &all[place]).await;
+    }
+    assert_eq!(mock.requests().len(), before + 13, "each by itself");
+}
+
+#[tokio::test]
+async fn a_runner_that_reads_some_aside_goes_on_with_what_was_fetched_ahead() {
+    let all = ids(200);
+    let mock = server(|id| if id.ends_with("0001") { 4000 } else { 1 }).await;
+    let bench = bench_with(mock.address(), settings(), |domain| domain.inputs_cids = all[1..].to_vec());
+    for id in &all[1..60] {
+        read(&bench, id).await;
+        // Once more, then one that comes first each time, then one that is no input of the task's and is large.
+        read(&bench, id).await;
+        read(&bench, &all[1]).await;
+        read(&bench, &all[0]).await;
+    }
+    let aside = sizes(&mock).iter().filter(|size| **size == 1).count();
+    assert_eq!(aside, 3 * 59 + 2, "all that were read aside, and the first two");
+    assert!(mock.requests().len() < aside + 10, "{:?}", sorted_sizes(&mock));
+}
+
+#[tokio::test]
+async fn inputs_that_the_runner_passes_over_do_not_cost_it_those_after_them() {
+    let all = ids(120);
+    let mock = server(|_| 1).await;
+    let bench = bench_with(mock.address(), settings(), |domain| domain.inputs_cids = all.clone());
+    read(&bench, &all[0]).await;
+    read(&bench, &all[1]).await;
+    eventually("eight more are asked for", || mock.requests().len() == 3).await;
+    for id in all[2..].iter().skip(1).step_by(2) {
+        read(&bench, id).await;
+    }
+    assert_eq!(asked(&mock), all, "each was asked for once");
+    assert!(mock.requests().len() < 20, "{:?}", sizes(&mock));
 }
 
 #[tokio::test]
