@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// Those of the ids that a server gives at once.
+type Choice = fn(&[String]) -> &[String];
+
 /// A form that begins with these bytes, after which `byte` comes again and again, for as long as somebody reads.
 fn dripping(start: Vec<u8>, byte: &'static [u8]) -> Reply {
     let (sender, chunks) = mpsc::channel(1);
@@ -22,8 +25,7 @@ fn times(mock: &MockServer, id: &String) -> usize {
 
 #[tokio::test]
 async fn a_server_that_gives_fewer_at_once_is_asked_for_as_many_as_it_gives() {
-    let choices: [fn(&[String]) -> &[String]; 2] =
-        [|ids| &ids[..ids.len().min(20)], |ids| &ids[ids.len().saturating_sub(20)..]];
+    let choices: [Choice; 2] = [|ids| &ids[..ids.len().min(20)], |ids| &ids[ids.len().saturating_sub(20)..]];
     for chosen in choices {
         let all = ids(300);
         let (mock, bench) = task(&all, move |ids, _| form(whole(&inputs(chosen(ids))))).await;
