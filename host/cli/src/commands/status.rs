@@ -181,15 +181,12 @@ fn write_task(text: &mut String, task: &Task) -> std::fmt::Result {
 #[cfg(test)]
 mod tests {
     use super::text;
-    use crate::overview::Overview;
     use crate::testing::{golden, sample, svg};
 
     #[test]
     fn a_node_is_told_in_plain_text() {
-        let nodes: [(&str, fn() -> Overview); 3] =
-            [("ready", sample::ready), ("not_ready", sample::not_ready), ("empty", sample::empty)];
-        for (name, node) in nodes {
-            let told = text(&node());
+        for (name, node) in sample::all() {
+            let told = text(&node);
             assert!(told.lines().all(posemesh_text::is_plain), "{told:?}");
             golden::assert_same(&format!("tests/golden/status/{name}.txt"), &told);
         }

@@ -57,6 +57,11 @@ fn hour() -> Vec<Value> {
     (0..55).rev().map(minute).collect()
 }
 
+/// Each of these nodes, by the name of its golden files.
+pub(crate) fn all() -> [(&'static str, Overview); 3] {
+    [("ready", ready()), ("not_ready", not_ready()), ("empty", empty())]
+}
+
 /// A node that works.
 pub(crate) fn ready() -> Overview {
     let mut canary = runner("splat", "2.1.0", 9, "/posemesh/splat/v2", 18);

@@ -35,11 +35,9 @@ fn press(app: &mut App, keys: &[Key]) {
 
 #[test]
 fn frames_show_nodes_as_they_are() {
-    let nodes: [(&str, fn() -> Overview); 3] =
-        [("ready", sample::ready), ("not_ready", sample::not_ready), ("empty", sample::empty)];
-    for (name, node) in nodes {
-        for (width, height) in [(80, 24), (120, 40)] {
-            let mut app = App::new(node());
+    for (width, height) in [(80, 24), (120, 40)] {
+        for (name, node) in sample::all() {
+            let mut app = App::new(node);
             let shown = text(&frame(&mut app, width, height, true));
             golden::assert_same(&format!("tests/golden/top/{name}_{width}x{height}.txt"), &shown);
         }
