@@ -85,6 +85,22 @@ async fn data_that_comes_between_the_look_up_and_the_create_is_not_replaced() {
 }
 
 #[tokio::test]
+async fn data_that_comes_while_parts_are_sent_is_not_replaced_by_the_whole() {
+    let mock = server(1, &[]).await;
+    let bench = bench(mock.address(), small_buffer());
+    let error = store(&bench, 2000, |_| false).await.unwrap_err();
+    assert!(error.kind == PortErrorKind::Denied && error.text.contains(A), "{error:?}");
+    bench.ports.outputs.wait_for_aborts().await;
+    let changes = changes(&mock);
+    assert!(!changes.iter().any(|line| line.contains("complete")), "{changes:?}");
+    assert!(changes.iter().any(|line| line.starts_with("DELETE")), "the session is aborted: {changes:?}");
+    // What it may replace it may still find there.
+    let mock = server(1, &[]).await;
+    let bench = self::bench(mock.address(), small_buffer());
+    store(&bench, 2000, |id| id == A).await.unwrap();
+}
+
+#[tokio::test]
 async fn data_of_a_create_whose_answer_was_lost_is_the_artifacts_own() {
     let mock = server(1, &[503, 409]).await;
     let bench = bench(mock.address(), settings());

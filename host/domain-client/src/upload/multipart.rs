@@ -81,7 +81,12 @@ impl UploadSession {
     /// As a request fails.
     pub(super) async fn finish(self, size: u64) -> Result<StoredData, DomainError> {
         let (session, parts) = self.parts.finish().await?;
-        let completion = Completion { target: &self.target, existing: &self.existing, size };
+        let completion = Completion {
+            target: &self.target,
+            existing: &self.existing,
+            data_id: self.data_id.as_deref(),
+            size,
+        };
         let stored = completion.send(session, parts).await?;
         Ok(StoredData { id: stored.id.or(self.data_id), ..stored })
     }

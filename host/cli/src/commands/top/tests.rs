@@ -9,7 +9,6 @@ use ratatui::termion::event::Key;
 use super::app::{App, Next};
 use super::draw::draw;
 use super::theme::Theme;
-use crate::overview::Overview;
 use crate::testing::{golden, sample, svg};
 
 fn frame(app: &mut App, width: u16, height: u16, has_colours: bool) -> Buffer {

@@ -18,6 +18,8 @@ const WHAT: &str = "completing an upload";
 pub(super) struct Completion<'a> {
     pub(super) target: &'a ArtifactTarget,
     pub(super) existing: &'a ExistingData,
+    /// What the server calls the data that the session makes, if it has said so.
+    pub(super) data_id: Option<&'a str>,
     /// The artifact's size in bytes.
     pub(super) size: u64,
 }
@@ -33,6 +35,7 @@ impl Completion<'_> {
         parts: Vec<CompletePart>,
     ) -> Result<StoredData, DomainError> {
         let client = session.client();
+        self.check_name(client).await?;
         let body = wire::encode(WHAT, &CompleteBody { parts })?;
         // The server may have to put many GiB together; asking again too early would not help it.
         let call = ApiCall::new(WHAT, Method::POST, session.url())
@@ -45,6 +48,23 @@ impl Completion<'_> {
         // Only after success: until then, dropping the session has to abort it.
         session.close();
         StoredData::from_answer(answer, &self.target.name, self.existing, self.size)
+    }
+
+    /// Completing replaces what has the artifact's name by now (protocol 6.9). One that may not replace everything looks once
+    /// more, since its runner may have taken long.
+    ///
+    /// # Errors
+    /// [`DomainError::NotReplaceable`] when there is such data.
+    async fn check_name(&self, client: &TaskClient) -> Result<(), DomainError> {
+        if self.target.replaceable.is_anything() || self.existing.id().is_some() {
+            return Ok(());
+        }
+        let found = lookup::find_existing(client, &self.target.name, &self.target.data_type).await?;
+        // A server may list what it has begun to store.
+        if found.id().is_some() && found.id() == self.data_id {
+            return Ok(());
+        }
+        self.target.permitted(found).map(drop)
     }
 
     /// A session that is gone when a repeated attempt arrives may have been completed by the attempt before, whose
