@@ -1,6 +1,6 @@
 //! What is tried, in this order, each on what the one before has left.
 
-/// A script of the shell that ends at the first command that fails.
+/// A script of the shell that ends at the first command that fails; `! command` does so only as the last one.
 pub(super) struct Check {
     pub(super) what: &'static str,
     pub(super) script: &'static str,
@@ -35,7 +35,7 @@ END
         "the secrets are credentials, in no environment",
         "pid=$(systemctl show -p MainPID --value posemesh-node)
          ls /run/credentials/posemesh-node.service
-         ! tr '\\0' '\\n' < /proc/$pid/environ | grep -q 'REG_SECRET=\\|PRIVHEX='
+         if tr '\\0' '\\n' < /proc/$pid/environ | grep 'REG_SECRET=\\|PRIVHEX=' > /dev/null; then echo a secret is in the environment >&2; exit 1; fi
          grep -q 'NoNewPrivs:.1' /proc/$pid/status; grep -q 'CapEff:.0000000000000000' /proc/$pid/status",
     ),
     check(

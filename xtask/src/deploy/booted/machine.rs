@@ -12,7 +12,6 @@ use crate::process::Cmd;
 use crate::project::Project;
 
 const SUITE: &str = "bookworm";
-const MIRROR: &str = "http://deb.debian.org/debian";
 const PACKAGES: &str = "systemd,systemd-sysv,dbus,procps,curl,ca-certificates,libgcc-s1";
 /// How long it may take to boot, and to end.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -39,8 +38,8 @@ impl Machine {
             remove(&half)?;
             Cmd::new("debootstrap")
                 .args(["--variant=minbase", &format!("--include={PACKAGES}"), SUITE])
+                // From the mirror that it takes by itself.
                 .arg(&half)
-                .arg(MIRROR)
                 .output()
                 .context("fetch a small Debian")?;
             fs::rename(&half, &base).with_context(|| format!("rename {}", half.display()))?;
