@@ -1,5 +1,5 @@
 //! Places for the instances of one component, which are kept from task to task: making memory accessible and giving it back
-//! costs a task more than running it, and stops all other threads of the process for a moment.
+//! takes system calls for which all threads of the process wait. What that spares is small (`cargo xtask bench plugins`).
 
 use wasmtime::component::Component;
 use wasmtime::{InstanceAllocationStrategy, PoolingAllocationConfig};
