@@ -42,7 +42,7 @@ END
         "tasks are worked on in sandbox processes, and nothing is missing that a kernel like this one has",
         "eval $(journalctl -u devnet -o cat | sed -n 's/.*export \\(TOKEN=[^ ]*\\) \\(DOMAIN_ID=[^ ]*\\).*/export \\1 \\2/p' | head -1)
          /opt/posemesh-node devnet load --rate 5 --seconds 3
-         for i in $(seq 100); do curl -s 127.0.0.1:8090/api/status | grep -q '\"completed\":15,\"failed\":0' && break; sleep 0.2; done
+         for i in $(seq 300); do curl -s 127.0.0.1:8090/api/status | grep -q '\"completed\":15,\"failed\":0' && break; sleep 0.2; done
          curl -s 127.0.0.1:8090/api/status | grep -o '\"totals\":{[^}]*}'
          curl -s 127.0.0.1:8090/api/status | grep -q '\"completed\":15,\"failed\":0'
          curl -s 127.0.0.1:8090/api/status | grep -o '\"sandbox\":{[^}]*}'",
@@ -72,7 +72,7 @@ END
         "it ends in its time and gives back what it holds",
         "eval $(journalctl -u devnet -o cat | sed -n 's/.*export \\(TOKEN=[^ ]*\\) \\(DOMAIN_ID=[^ ]*\\).*/export \\1 \\2/p' | head -1)
          /opt/posemesh-node devnet load --rate 1 --seconds 1 --meta '{\"sleep_ms\": 600000}' > /dev/null
-         for i in $(seq 100); do curl -s 127.0.0.1:8090/api/status | grep -q '\"state\":\"running\"' && break; sleep 0.1; done
+         for i in $(seq 600); do curl -s 127.0.0.1:8090/api/status | grep -q '\"state\":\"running\"' && break; sleep 0.1; done
          systemd-cgls --no-pager -u posemesh-node | head -8
          began=$(date +%s); systemctl stop posemesh-node; echo stopped after $(($(date +%s) - began)) s
          test $(systemctl show -p Result --value posemesh-node) = success
