@@ -130,6 +130,11 @@ impl NodeProcess {
         }
     }
 
+    /// Waits until a runner is live. A node takes leases as soon as one is, while others may still be compiled.
+    pub async fn wait_for_live(&self, runner: &str) {
+        self.wait_for_log(&format!("runner live runner={runner:?}")).await;
+    }
+
     /// Waits until the process exits by itself; returns the exit code, -1 after a signal.
     pub async fn wait(&mut self) -> i32 {
         let status = tokio::time::timeout(EVENT_TIMEOUT, self.child.wait()).await;

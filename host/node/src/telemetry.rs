@@ -6,6 +6,7 @@ mod error;
 mod file;
 mod filter;
 mod format;
+mod priority;
 mod queue;
 mod start;
 mod traces;
@@ -64,6 +65,7 @@ pub fn init(settings: &LogSettings) -> Result<LogGuard, TelemetryError> {
     let stderr = io::stderr();
     // Colour codes are for terminals only: in JSON or in a file they would be in the way of programs.
     let colour = *format == LogFormat::Text && file.is_none() && stderr.is_terminal();
+    let priorities = file.is_none() && priority::is_wanted_by(&stderr);
     let out: Box<dyn Write + Send> = match file {
         Some(file) => Box::new(file::RotatingFile::open(file.clone()).map_err(|error| {
             TelemetryError::File { path: one_line(file.path.display(), SHOWN_BYTES), error }
@@ -72,7 +74,8 @@ pub fn init(settings: &LogSettings) -> Result<LogGuard, TelemetryError> {
         None => Box::new(File::from(stderr.as_fd().try_clone_to_owned().map_err(TelemetryError::Stderr)?)),
     };
     #[cfg_attr(not(feature = "otel"), expect(unused_mut, reason = "there is nothing to be added"))]
-    let (queue, mut guard) = queue::start(out, *format).map_err(|error| TelemetryError::Thread { error })?;
+    let (queue, mut guard) =
+        queue::start(out, *format, priorities).map_err(|error| TelemetryError::Thread { error })?;
     let (losses, recent) = (queue.losses.clone(), queue.recent.clone());
     let (filter, handle) = reload::Layer::new(filter);
     let lines = fmt::layer().with_writer(queue).log_internal_errors(false).with_ansi(colour);

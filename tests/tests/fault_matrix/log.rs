@@ -68,6 +68,49 @@ async fn the_disk_of_the_log_is_full() {
     assert_works_and_stops(&scene, node).await;
 }
 
+/// A script that starts the node as systemd would whose journal reads from what is standard error now.
+const FOR_THE_JOURNAL: &str =
+    "export JOURNAL_STREAM=$(stat --dereference --format=%d:%i /proc/self/fd/2); exec";
+
+#[tokio::test]
+async fn the_journal_and_nobody_else_is_told_how_important_a_line_is() {
+    let scene = Scene::new().await.set("ENABLE_NOOP", false).set("LOG_FORMAT", "json");
+    let node = node_binary().display().to_string();
+    for (script, redirect, told) in [
+        (FOR_THE_JOURNAL, "", true),
+        // The journal reads from another file than the one the node writes to.
+        (FOR_THE_JOURNAL, "2>&1", false),
+        ("exec", "", false),
+    ] {
+        let script = format!("{script} {node} run {redirect}");
+        let mut node =
+            NodeProcess::start(std::path::Path::new("/bin/sh"), &["-c", &script], &scene.variables);
+        node.wait_for_log("the worker takes leases").await;
+        assert_eq!(node.terminate().await, 0, "{}", node.log());
+        let (mut infos, mut warnings) = (0, 0);
+        for line in node.log().lines() {
+            let (priority, line) = match line.strip_prefix('<').and_then(|rest| rest.split_once('>')) {
+                Some((priority, line)) => (Some(priority), line),
+                None => (None, line),
+            };
+            let line: serde_json::Value = serde_json::from_str(line).expect("a line of JSON");
+            let expected = match line["level"].as_str().expect("a level") {
+                "WARN" => "4",
+                "INFO" => "6",
+                other => panic!("{other}: {line}"),
+            };
+            assert_eq!(priority, told.then_some(expected), "{line}");
+            *if expected == "4" { &mut warnings } else { &mut infos } += 1;
+        }
+        assert!(infos > 3 && warnings > 0, "{infos}, {warnings}: {}", node.log());
+    }
+    let wrong = scene.set("DMS_BASE_URL", "nonsense");
+    let script = format!("{FOR_THE_JOURNAL} {node} run");
+    let mut node = NodeProcess::start(std::path::Path::new("/bin/sh"), &["-c", &script], &wrong.variables);
+    assert_ne!(node.wait().await, 0);
+    assert!(node.log().starts_with("<3>{"), "{}", node.log());
+}
+
 #[tokio::test]
 async fn the_terminal_is_gone() {
     let scene = Scene::new().await;

@@ -177,8 +177,7 @@ async fn a_granted_folder_that_has_become_a_link_to_another_is_not_opened() {
     std::fs::write(scene.plugins().join("data.toml"), format!("[directories]\nmodels = {models:?}\n"))
         .expect("a policy");
     let node = scene.node();
-    node.wait_for_log("runner live").await;
-    scene.wait_for_work_wanted(&node).await;
+    node.wait_for_live("data").await;
     std::fs::remove_dir(&models).expect("it is empty");
     std::os::unix::fs::symlink("/proc", &models).expect("a link");
     let task = json!({"label": "t", "stage": "t", "capability": "/posemesh/test/data/v1", "meta": Value::Null,

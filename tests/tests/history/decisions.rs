@@ -205,7 +205,7 @@ async fn a_pause_after_a_failure_of_the_nodes_own_goes_on_after_a_kill() {
     std::fs::create_dir(&models).expect("a folder");
     put(&scene.plugins(), "data.toml", format!("[directories]\nmodels = {models:?}\n").as_bytes());
     let mut node = scene.node();
-    scene.wait_for_work_wanted(&node).await;
+    node.wait_for_live("data").await;
     // What was granted is there no more when the task comes, which is the node's own fault.
     std::fs::remove_dir(&models).expect("it is empty");
     std::os::unix::fs::symlink("/proc", &models).expect("a link");

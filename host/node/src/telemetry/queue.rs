@@ -13,9 +13,11 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
+use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::format::{LogFormat, line};
+use super::priority;
 
 /// How many lines wait at most.
 const QUEUED_LINES: usize = 2048;
@@ -107,7 +109,7 @@ impl Losses {
 
 /// What the thread is told.
 enum Order {
-    Write(Vec<u8>),
+    Write(Level, Vec<u8>),
     End,
 }
 
@@ -158,16 +160,17 @@ impl Drop for LogGuard {
     }
 }
 
-/// Starts the thread that writes lines to `out`.
+/// Starts the thread that writes lines to `out`, each with its priority before it if those are wanted there.
 ///
 /// # Errors
 /// When it can't be started.
 pub(super) fn start(
     out: impl Write + Send + 'static,
     format: LogFormat,
+    priorities: bool,
 ) -> io::Result<(LineQueue, LogGuard)> {
     let losses = Arc::new(Losses::default());
-    let mut sink = Sink { out, format, losses: losses.clone(), told: 0, mid_line: false };
+    let mut sink = Sink { out, format, priorities, losses: losses.clone(), told: 0, mid_line: false };
     let (orders, queue) = sync_channel(QUEUED_LINES);
     let recent = Arc::new(Recent::default());
     let kept = recent.clone();
@@ -176,9 +179,8 @@ pub(super) fn start(
         let _alive: SyncSender<()> = alive;
         while let Ok(first) = queue.recv() {
             let mut order = Some(first);
-            while let Some(Order::Write(line)) = order {
-                // It counts what it can't write.
-                let _ = sink.write(&line);
+            while let Some(Order::Write(level, line)) = order {
+                sink.write(level, &line);
                 kept.add(line);
                 order = queue.try_recv().ok();
             }
@@ -189,7 +191,7 @@ pub(super) fn start(
             thread::sleep(LINGER);
         }
     })?;
-    let queue = LineQueue { orders, format, losses, recent };
+    let queue = LineQueue { orders, format, level: Level::INFO, losses, recent };
     let guard = LogGuard {
         queue: queue.clone(),
         ended,
@@ -204,13 +206,15 @@ pub(super) fn start(
 pub(super) struct LineQueue {
     orders: SyncSender<Order>,
     format: LogFormat,
+    /// Of the lines that are written to this clone.
+    level: Level,
     pub(super) losses: Arc<Losses>,
     pub(super) recent: Arc<Recent>,
 }
 
 impl LineQueue {
-    fn put(&self, line: Vec<u8>) {
-        if self.orders.try_send(Order::Write(line)).is_err() {
+    fn put(&self, level: Level, line: Vec<u8>) {
+        if self.orders.try_send(Order::Write(level, line)).is_err() {
             self.losses.full.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -220,9 +224,9 @@ impl Write for LineQueue {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         if line.len() > MAX_LINE {
             let text = format!("a log line of {} bytes was left out; {MAX_LINE} are the most", line.len());
-            self.put(notice(self.format, &text).into_bytes());
+            self.put(Level::WARN, notice(self.format, &text).into_bytes());
         } else {
-            self.put(line.to_vec());
+            self.put(self.level, line.to_vec());
         }
         Ok(line.len())
     }
@@ -238,12 +242,17 @@ impl<'a> MakeWriter<'a> for LineQueue {
     fn make_writer(&'a self) -> Self::Writer {
         self.clone()
     }
+
+    fn make_writer_for(&'a self, about: &Metadata<'_>) -> Self::Writer {
+        Self { level: *about.level(), ..self.clone() }
+    }
 }
 
 /// The end of the queue: writes, and counts what it can't write.
 struct Sink<W> {
     out: W,
     format: LogFormat,
+    priorities: bool,
     losses: Arc<Losses>,
     /// How many lost lines the log has told of.
     told: u64,
@@ -252,12 +261,33 @@ struct Sink<W> {
 }
 
 impl<W: Write> Sink<W> {
-    fn put(&mut self, line: &[u8]) -> io::Result<()> {
+    /// Writes a line, and tells before it of those that are lost. What can't be written is counted.
+    fn write(&mut self, level: Level, line: &[u8]) {
+        let lost = self.losses.count();
+        if lost > self.told {
+            let text = format!("the log flows again; {} lines before this one are lost", lost - self.told);
+            if self.put(Level::WARN, notice(self.format, &text).as_bytes()).is_err() {
+                // It does not flow yet.
+                self.losses.failed();
+                return;
+            }
+            self.told = lost;
+        }
+        if self.put(level, line).is_err() {
+            self.losses.failed();
+        }
+    }
+
+    fn put(&mut self, level: Level, line: &[u8]) -> io::Result<()> {
         if self.mid_line {
             self.put_all(b"\n")?;
             self.mid_line = false;
         }
-        self.put_all(line)
+        match self.priorities {
+            // In one piece: another program's line could come between two.
+            true => self.put_all(&[priority::prefix(level), line].concat()),
+            false => self.put_all(line),
+        }
     }
 
     fn put_all(&mut self, mut rest: &[u8]) -> io::Result<()> {
@@ -275,31 +305,6 @@ impl<W: Write> Sink<W> {
                 }
             }
         }
-        Ok(())
-    }
-}
-
-impl<W: Write> Write for Sink<W> {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let lost = self.losses.count();
-        if lost > self.told {
-            let text = format!("the log flows again; {} lines before this one are lost", lost - self.told);
-            if self.put(notice(self.format, &text).as_bytes()).is_err() {
-                // It does not flow yet.
-                self.losses.failed();
-                return Ok(line.len());
-            }
-            self.told = lost;
-        }
-        if self.put(line).is_err() {
-            self.losses.failed();
-        }
-        // Never an error: what can't be written is counted.
-        Ok(line.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        // Nothing is buffered here.
         Ok(())
     }
 }
@@ -340,7 +345,8 @@ mod tests {
     fn a_pipe_that_nobody_drains_holds_up_nobody_and_what_is_lost_is_told() {
         let (reader, go_on) = mpsc::channel();
         let written = Arc::new(Mutex::new(Vec::new()));
-        let (mut queue, guard) = start(HeldUp { go_on, written: written.clone() }, LogFormat::Json).unwrap();
+        let (mut queue, guard) =
+            start(HeldUp { go_on, written: written.clone() }, LogFormat::Json, false).unwrap();
         for number in 0..QUEUED_LINES + 500 {
             queue.write_all(format!("{{\"line\":{number}}}\n").as_bytes()).unwrap();
         }
@@ -386,12 +392,13 @@ mod tests {
         let mut sink = Sink {
             out: Full(0, written.clone()),
             format: LogFormat::Text,
+            priorities: false,
             losses: Arc::default(),
             told: 0,
             mid_line: false,
         };
         for line in ["first half is there\n", "lost\n", "well again\n"] {
-            sink.write_all(line.as_bytes()).unwrap();
+            sink.write(Level::INFO, line.as_bytes());
         }
         let written = String::from_utf8(written.lock().unwrap().clone()).unwrap();
         let lines: Vec<&str> = written.lines().collect();
@@ -422,7 +429,8 @@ mod tests {
         let written = Arc::new(Mutex::new(Vec::new()));
         let (reader, go_on) = mpsc::channel();
         drop(reader);
-        let (mut queue, guard) = start(HeldUp { go_on, written: written.clone() }, LogFormat::Json).unwrap();
+        let (mut queue, guard) =
+            start(HeldUp { go_on, written: written.clone() }, LogFormat::Json, false).unwrap();
         queue.write_all(&vec![b'x'; MAX_LINE + 1]).unwrap();
         drop(guard);
         let written = String::from_utf8(written.lock().unwrap().clone()).unwrap();

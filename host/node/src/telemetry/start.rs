@@ -7,7 +7,10 @@ use std::panic::PanicHookInfo;
 use posemesh_text::one_line;
 use serde_json::{Map, Value};
 
+use tracing::Level;
+
 use super::format::{LogFormat, line};
+use super::priority;
 
 /// How many bytes of a panic's message are told.
 const MAX_PANIC_BYTES: usize = 1000;
@@ -15,8 +18,10 @@ const MAX_PANIC_BYTES: usize = 1000;
 /// Writes an error to standard error as a line of the log.
 pub fn tell_start_error(format: LogFormat, message: &str, fields: Map<String, Value>) {
     let line = line(format, "ERROR", "posemesh_node", message, fields);
+    let mut stderr = io::stderr().lock();
+    let before = if priority::is_wanted_by(&stderr) { priority::prefix(Level::ERROR) } else { b"" };
     // There is nobody to be told when this fails.
-    let _ = io::stderr().lock().write_all(line.as_bytes());
+    let _ = stderr.write_all(&[before, line.as_bytes()].concat());
 }
 
 /// Has panics told in the form of the log from now on, until [`init`](super::init) takes over.
