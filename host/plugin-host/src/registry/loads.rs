@@ -228,10 +228,6 @@ impl LoadContext {
         };
         reached(LoadStage::Found);
         let path = self.component(name);
-        // Said without opening it: that may never end.
-        if let FileLook::Odd(what) = &fingerprint.component {
-            return Err(LoadError::NotAFile { path, what: what.clone() });
-        }
         let policy = self.policy(name).await?;
         // Before the component is read: a disabled one may be broken, and compiling it would be in vain.
         if !policy.enabled {
@@ -241,14 +237,35 @@ impl LoadContext {
             let fixed = self.environment.get(name).cloned();
             fixed.or_else(|| std::env::var(name).ok())
         };
-        // A policy that maps what no runner may have is not followed at all.
-        check_directories(&self.loader, &path, &policy).await?;
-        self.table.follow_policy(name, &policy, |kept| {
-            Terms::new(&policy, &kept.description, &self.loader, &value)
+        // Whatever becomes of this load, what serves keeps nothing that was withdrawn from it.
+        let (granted, checked) = self.checked(&path, &policy).await;
+        self.table.follow_policy(name, &granted, |kept| {
+            Terms::new(&granted, &kept.description, &self.loader, &value)
         });
+        checked?;
+        // Said without opening it: that may never end.
+        if let FileLook::Odd(what) = &fingerprint.component {
+            return Err(LoadError::NotAFile { path, what: what.clone() });
+        }
         let generation = Generation::load(&self.loader, &path, *number, &policy, &value, &reached).await?;
         let kept = self.load_kept(candidate, &generation.digest, &policy, &value).await;
         Ok(LoadOutcome::Ready(Arc::new(generation), policy.canary, kept))
+    }
+
+    /// The policy as far as it can be followed, and whether that is all of it: a folder that no runner may have is left out.
+    async fn checked(&self, component: &Path, policy: &Policy) -> (Policy, Result<(), LoadError>) {
+        let Err(error) = check_directories(&self.loader, component, policy).await else {
+            return (policy.clone(), Ok(()));
+        };
+        let mut granted = Policy { directories: BTreeMap::new(), ..policy.clone() };
+        for (name, folder) in &policy.directories {
+            let one = BTreeMap::from([(name.clone(), folder.clone())]);
+            let alone = Policy { directories: one, ..Policy::default() };
+            if check_directories(&self.loader, component, &alone).await.is_ok() {
+                granted.directories.insert(name.clone(), folder.clone());
+            }
+        }
+        (granted, Err(error))
     }
 
     /// The version that served in place of this code, if that was taken back before the node was started anew: from the

@@ -313,6 +313,15 @@ impl RunnerTable {
             tracing::error!(runner = name, "the version before can't serve: {clash}");
             return;
         }
+        // From the cache it has described itself anew.
+        match state.memory.describe(&generation.digest, &generation.description) {
+            Ok(false) => {}
+            Ok(true) => self.learned.notify_one(),
+            Err(what) => {
+                tracing::error!(runner = name, "the version before can't serve: {what}");
+                return;
+            }
+        }
         state.serve_kept(name, generation);
         self.publish(&mut state);
         self.breaker_opened.notify_one();
