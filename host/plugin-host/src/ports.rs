@@ -4,7 +4,7 @@
 //! node's account: what a guest, or the process that it runs in, asks for beyond its share is never requested.
 
 mod budget;
-mod inputs;
+pub(crate) mod inputs;
 mod named;
 mod outputs;
 

@@ -173,7 +173,13 @@ impl Reports {
 
     /// Counts an event that came too fast to be taken.
     pub fn count_dropped_event(&self) {
-        self.state().dropped += 1;
+        self.count_dropped_events(1);
+    }
+
+    /// Counts events that came too fast to be taken.
+    pub fn count_dropped_events(&self, events: u64) {
+        let mut state = self.state();
+        state.dropped = state.dropped.saturating_add(events);
     }
 
     /// The latest progress.

@@ -6,7 +6,7 @@
 use std::fs::File;
 use std::io;
 use std::net::{TcpListener, TcpStream, UdpSocket};
-use std::os::fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::Command;
 
@@ -140,8 +140,31 @@ impl Attack<'_> {
             ("ioctl", libc::SYS_ioctl, [0, i64::from(libc::FIONREAD as u32), 0, 0, 0]),
             ("a new session", libc::SYS_setsid, [0, 0, 0, 0, 0]),
         ];
-        for (what, number, [a, b, c, d, e]) in calls {
-            // SAFETY: each is refused before it does anything, which is what is tested; none touches this memory.
+        // Landlock asks about none of these.
+        let secret = std::ffi::CString::new(text("secret")).unwrap_or_default();
+        let path = secret.as_ptr() as i64;
+        let here = i64::from(libc::AT_FDCWD);
+        let granted = self.process.granted.first().map_or(-1, |granted| i64::from(granted.as_raw_fd()));
+        let metadata: &[(&str, libc::c_long, [i64; 5])] = &[
+            ("change the mode of a file", libc::SYS_fchmodat, [here, path, 0o666, 0, 0]),
+            ("change the mode of a file, newly", 452, [here, path, 0o666, 0, 0]),
+            ("change the mode of a granted directory", libc::SYS_fchmod, [granted, 0o777, 0, 0, 0]),
+            ("change the times of a file", libc::SYS_utimensat, [here, path, 0, 0, 0]),
+            (
+                "change the times of what is below a granted directory",
+                libc::SYS_utimensat,
+                [granted, path, 0, 0, 0],
+            ),
+            ("change the owner of a file", libc::SYS_fchownat, [here, path, 1, 1, 0]),
+            ("change an attribute of a file", libc::SYS_setxattr, [path, path, path, 1, 0]),
+            ("a memory file", libc::SYS_memfd_create, [c"x".as_ptr() as i64, 0, 0, 0, 0]),
+            ("a secret memory file", libc::SYS_memfd_secret, [0, 0, 0, 0, 0]),
+            ("memory of System V", libc::SYS_shmget, [0, 4096, 0o1600, 0, 0]),
+            ("a queue of System V", libc::SYS_msgget, [0, 0o1600, 0, 0, 0]),
+        ];
+        for (what, number, [a, b, c, d, e]) in calls.iter().chain(metadata) {
+            // SAFETY: each is refused before it does anything, which is what is tested; none touches this memory, and the path
+            // lives as long as the calls.
             let result = unsafe { libc::syscall(*number, *a, *b, *c, *d, *e) };
             let refused = io::Error::last_os_error().raw_os_error() == Some(libc::EPERM);
             // Another error would mean that the kernel has looked at the arguments.
@@ -150,6 +173,7 @@ impl Attack<'_> {
                 if result == -1 && refused { Err(io::ErrorKind::PermissionDenied.into()) } else { Ok(()) },
             );
         }
+        note("shared memory", shared_memory());
         note("executable memory", executable_memory());
         note("lift a limit", lift_limit());
         note(
@@ -163,6 +187,7 @@ impl Attack<'_> {
             "environment": std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned()).collect::<Vec<_>>(),
             "descriptors": (0..256).filter(|fd| is_open(*fd)).count(),
             "handed_over": self.descriptors.len() + self.process.granted.len(),
+            "threads": most_threads(),
         })
     }
 
@@ -173,18 +198,35 @@ impl Attack<'_> {
             "no JSON" => process.say("hello"),
             "no frame" => process.send(&[7; 100], &[]),
             "an unknown word" => process.say(r#"{"Secrets":{}}"#),
-            "a huge frame" => {
-                let file = memory_file(5 << 20)?;
+            "a frame without end" => {
+                let piece = [&[2][..], &[b'x'; 30_000]].concat();
+                loop {
+                    process.send(&piece, &[])?;
+                }
+            }
+            "a huge frame that is no report" => {
+                let used: serde_json::Map<String, Value> =
+                    (0..200_000).map(|n| (n.to_string(), json!(1))).collect();
+                self.say(json!({"Usage": {"call": self.call, "used": used}}))
+            }
+            "a frame in a file" => {
+                let file = File::create(format!("{}/frame", process.folder))?;
+                file.set_len(5 << 20)?;
                 process.send(&[1], &[file.as_fd()])
             }
-            "an endless frame" => {
-                let file = memory_file(1 << 50)?;
-                process.send(&[1], &[file.as_fd()])
+            "nothing at all" => {
+                process.send(&[], &[])?;
+                wait_for_ever()
             }
-            "a frame that is no file" => process.send(&[1], &[process.channel()]),
+            "a channel that is closed" => {
+                for channel in [0, process.channel().as_raw_fd()] {
+                    // SAFETY: nobody uses them afterwards.
+                    unsafe { libc::close(channel) };
+                }
+                wait_for_ever()
+            }
             "descriptors" => {
-                let file = memory_file(1)?;
-                let many: Vec<_> = (0..60).map(|_| file.as_fd()).collect();
+                let many: Vec<_> = (0..60).map(|_| process.channel()).collect();
                 let dropped = json!({"LinesDropped": {"call": self.call, "count": 1}});
                 let frame = [&[0], dropped.to_string().as_bytes()].concat();
                 for _ in 0..2000 {
@@ -207,10 +249,42 @@ impl Attack<'_> {
                 self.ask(1, json!({"Create": {"path": "a"}}))?;
                 self.ask(2, json!({"Write": {"opened": 1, "slot": 0, "length": 4_000_000_000_u32}}))
             }
-            "asks without end" => {
+            "one slot for all" => {
                 self.ask(1, json!({"Open": {"cid": "scan"}}))?;
                 (2..100_000)
                     .try_for_each(|ask| self.ask(ask, json!({"Read": {"opened": 1, "slot": 0, "max": 1}})))
+            }
+            "a slot to read into that is none" => {
+                self.ask(1, json!({"Open": {"cid": "scan"}}))?;
+                self.ask(2, json!({"Read": {"opened": 1, "slot": 4_000_000_000_u32, "max": 1}}))
+            }
+            "asks without end" => {
+                self.ask(1, json!({"Open": {"cid": "scan"}}))?;
+                (2..100_000).try_for_each(|ask| self.ask(ask, json!({"NextPart": {"opened": 1}})))
+            }
+            "one number for all" => (1..3).try_for_each(|_| self.ask(1, json!({"Open": {"cid": "scan"}}))),
+            "a CID without end" => self.ask(1, json!({"Open": {"cid": "x".repeat(1 << 20)}})),
+            "a path without end" => self.ask(1, json!({"Create": {"path": "x".repeat(1 << 20)}})),
+            "a name without end" => {
+                self.ask(1, json!({"Create": {"path": "a", "name": "x".repeat(1 << 20)}}))
+            }
+            "a request without end" => {
+                let headers: Vec<_> = (0..5_000).map(|n| json!([n.to_string(), []])).collect();
+                let request = json!({"method": "GET", "uri": "http://a", "headers": headers, "has_body": false,
+                                     "connect_timeout_ms": null, "first_byte_timeout_ms": null});
+                self.ask(1, json!({"Request": request}))
+            }
+            "a report that nobody can read" => {
+                process.say(&format!(r#"{{"Progress":{{"call":{},"json":1e999}}}}"#, self.call))
+            }
+            "a line without end" => self
+                .say(json!({"Line": {"call": self.call, "stream": "Stdout", "level": "Info",
+                                         "text": "x\n".repeat(1 << 20)}})),
+            "dropped without end" => {
+                for _ in 0..20_000 {
+                    self.say(json!({"EventsDropped": {"call": self.call, "count": 1_u64 << 60}}))?;
+                }
+                self.end(&Value::Null)
             }
             "asks of what has failed" => {
                 self.ask(1, json!({"Open": {"cid": "somebody else's"}}))?;
@@ -226,7 +300,8 @@ impl Attack<'_> {
             "output without end" => {
                 self.ask(1, json!({"Create": {"path": "a"}}))?;
                 for ask in 2..100_000 {
-                    self.ask(ask, json!({"Write": {"opened": 1, "slot": 0, "length": 1 << 20}}))?;
+                    let write = json!({"opened": 1, "slot": ask % 8, "length": 1 << 20});
+                    self.ask(ask, json!({ "Write": write }))?;
                     process.hear()?;
                 }
                 Ok(())
@@ -268,18 +343,26 @@ impl Attack<'_> {
     }
 }
 
-fn memory_file(bytes: u64) -> io::Result<File> {
-    // SAFETY: the name ends with a zero, and the descriptor is new.
-    let file = unsafe {
-        let fd = libc::memfd_create(c"attack".as_ptr(), 0);
-        if fd < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        File::from_raw_fd(fd)
-    };
-    // Too large a file is a signal for most processes, and an error where that is refused.
-    let _ = file.set_len(bytes);
-    Ok(file)
+fn wait_for_ever() -> ! {
+    loop {
+        std::thread::sleep(std::time::Duration::from_secs(60));
+    }
+}
+
+/// Memory that no limit of a process counts.
+fn shared_memory() -> io::Result<()> {
+    let (both, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_ANONYMOUS);
+    // SAFETY: new memory, which nobody uses.
+    let at = unsafe { libc::mmap(std::ptr::null_mut(), 4096, both, flags, -1, 0) };
+    if at == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// How many threads and processes this user may have, as far as this process is concerned.
+fn most_threads() -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the limit lives as long as the call.
+    unsafe { libc::prlimit(0, libc::RLIMIT_NPROC, std::ptr::null(), &raw mut limit) };
+    limit.rlim_cur
 }
 
 fn executable_memory() -> io::Result<()> {

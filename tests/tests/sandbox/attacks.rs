@@ -37,6 +37,8 @@ async fn a_process_that_was_taken_over_reaches_nothing() {
     let (open, given) = (&failure.details["descriptors"], &failure.details["handed_over"]);
     let (open, given) = (open.as_u64().expect("a number"), given.as_u64().expect("a number"));
     assert!(open <= 4 + given, "{open} descriptors, {given} handed over");
+    let threads = failure.details["threads"].as_u64().expect("a number");
+    assert!(threads < u64::from(u32::MAX), "some are left to the node: {threads}");
     assert!(std::fs::read_dir(&granted).expect("a folder").next().is_none(), "it was granted to be read");
 }
 

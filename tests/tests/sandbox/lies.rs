@@ -13,14 +13,25 @@ const LIES: &[(&str, &str)] = &[
     ("no JSON", "broke the protocol"),
     ("no frame", "broke the protocol"),
     ("an unknown word", "broke the protocol"),
-    ("a huge frame", "bytes, more than"),
-    ("an endless frame", "SIGXFSZ"),
-    ("a frame that is no file", "is no file"),
+    ("a frame without end", "more than 4194304 bytes"),
+    ("a huge frame that is no report", "is no report"),
+    ("a frame in a file", "unknown kind"),
+    ("nothing at all", "closed its channel and went on"),
+    ("a channel that is closed", "closed its channel and went on"),
     ("described again", "without being asked"),
     ("something that is not open", "not opened"),
     ("a slot that is none", "slot 4000000000"),
     ("a length that is none", "4000000000 bytes"),
+    ("a slot to read into that is none", "slot 4000000000"),
+    ("one slot for all", "for two asks at a time"),
+    ("one number for all", "alike"),
     ("asks without end", "without waiting for answers"),
+    ("a CID without end", "no guest may name"),
+    ("a path without end", "no guest may name"),
+    ("a name without end", "no guest may name"),
+    ("a request without end", "no guest may name"),
+    ("a report that nobody can read", "reports not JSON"),
+    ("a line without end", "lines that are too long"),
     ("asks of what has failed", "without waiting for answers"),
     ("inputs without end", "inputs, artifacts and requests open"),
     ("artifacts without end", "more artifacts than it may"),
@@ -88,7 +99,7 @@ async fn what_is_only_too_much_is_bounded() {
     let attacker = TakenOver::load("[limits]\nlog_bytes = 10000\n").await;
     attack(&attacker, "nothing").await;
     let (memory, open) = (status("VmRSS"), descriptors());
-    for flood in ["descriptors", "lines without end", "another's call"] {
+    for flood in ["descriptors", "lines without end", "another's call", "dropped without end"] {
         let failure = attack(&attacker, flood).await;
         assert_eq!(failure.kind, FailureKind::RunnerError, "{flood}: {failure:?}");
     }

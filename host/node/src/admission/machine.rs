@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use posemesh_plugin_host::sandbox::left_to_the_node;
 use rustix::process::{Resource, getrlimit};
 
 use crate::threads::startable;
@@ -49,11 +50,14 @@ pub(crate) fn free_descriptors() -> Option<u64> {
     Some((limit + 1).saturating_sub(used))
 }
 
-/// How many more threads can be started, at most `wanted`: what the container says, and what a try shows.
+/// How many more threads a task can start, at most `wanted`: what the container says, and what a try shows.
 pub(super) fn free_threads(wanted: u64) -> u64 {
     // The container first: what it has no room for need not be tried.
     let wanted = threads_of_container().unwrap_or(u64::MAX).min(wanted);
-    startable(usize::try_from(wanted).unwrap_or_default()) as u64
+    // Those of a task are a sandbox process's, which does not get all that there are.
+    let left = getrlimit(Resource::Nproc).current.map_or(0, left_to_the_node);
+    let startable = startable(usize::try_from(wanted.saturating_add(left)).unwrap_or_default()) as u64;
+    startable.saturating_sub(left)
 }
 
 /// How many more threads the container may start; none if nothing limits them.

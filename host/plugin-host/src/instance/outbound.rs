@@ -32,7 +32,7 @@ const BODY_CHUNK: usize = 64 << 10;
 /// What a body may hold before it goes on: the chunk that was taken, the next, and trailers.
 pub(crate) const BODY_BUFFER: u64 = (2 * BODY_CHUNK + FixedLimit::HeaderBytes.bytes()) as u64;
 /// How many requests of one run may be under way.
-const AT_ONCE: usize = 8;
+pub(crate) const AT_ONCE: usize = 8;
 
 /// The answer of a request, and the work that goes on behind it (none: the client has its own).
 type Answer = (http::Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>);

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use posemesh_runner_api::ports::{Artifact, ArtifactSpec, DEFAULT_CHUNK, OutputPort, PortError};
 use wasmtime::component::ResourceTable;
 
-use crate::instance::outputs::artifact::{OpenArtifact, check_chunk, check_path};
+use crate::instance::outputs::artifact::{OpenArtifact, check_chunk, check_spec};
 use crate::instance::outputs::budget::OutputBudget;
 use crate::instance::port_failure::PortFailure;
 use crate::instance::runner_log::RunnerLog;
@@ -60,8 +60,8 @@ impl OutputsContext {
 
     /// Starts an artifact. One whose announced size does not fit is refused before the first byte is sent.
     pub(crate) async fn create(&mut self, spec: ArtifactSpec) -> Result<OpenArtifact, PortFailure> {
-        // Before the budget: a path that is refused must not use up one of the artifacts.
-        check_path(&spec.path)?;
+        // Before the budget: what is refused must not use up one of the artifacts.
+        check_spec(&spec)?;
         self.budget.start_artifact(spec.size_hint)?;
         let path = spec.path.clone();
         Ok(OpenArtifact::new(path, self.port.create(spec).await?, self.log.clone()))

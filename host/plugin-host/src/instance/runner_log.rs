@@ -127,7 +127,12 @@ impl RunnerLog {
 
     /// An event that the runner reports: logged as a line is, but not kept for a failure.
     pub(crate) fn event(&self, json: &str) {
-        self.take("event", Level::INFO, &printable(json), false);
+        // Escaping makes nothing shorter, and what is left of the budget never grows.
+        let may_fit = self.state().bytes_left > json.len() as u64;
+        match may_fit {
+            true => self.take("event", Level::INFO, &printable(json), false),
+            false => self.take("event", Level::INFO, json, false),
+        }
     }
 
     fn take(&self, stream: &'static str, level: Level, line: &str, keep: bool) {

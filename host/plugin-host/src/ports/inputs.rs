@@ -46,6 +46,17 @@ impl GuardedInputs {
     }
 }
 
+/// Whether a CID is as short as it must be.
+///
+/// # Errors
+/// When it is not.
+pub(crate) fn check_length(cid: &str) -> Result<(), PortError> {
+    match cid.len() {
+        ..=MAX_CID_BYTES => Ok(()),
+        bytes => Err(refused(&CidError::TooLong(bytes))),
+    }
+}
+
 fn refused(error: &CidError) -> PortError {
     let text = error.to_string();
     if error.is_refusal() { PortError::denied(text) } else { PortError::invalid(text) }
@@ -55,9 +66,7 @@ fn refused(error: &CidError) -> PortError {
 impl InputPort for GuardedInputs {
     async fn open(&self, cid: &str) -> Result<Box<dyn PartStream>, PortError> {
         // Before anything is made of it, whatever the scope.
-        if cid.len() > MAX_CID_BYTES {
-            return Err(refused(&CidError::TooLong(cid.len())));
-        }
+        check_length(cid)?;
         // Only what is requested is counted.
         self.check(cid)?;
         self.budget.request()?;

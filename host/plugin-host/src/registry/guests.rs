@@ -76,6 +76,9 @@ impl Guests {
             LoadFailure::Describe(cause) => {
                 LoadError::Describe { path: owned(), cause: one_line(cause, MAX_CAUSE) }
             }
+            LoadFailure::Description(what) => {
+                LoadError::Description { path: owned(), what: one_line(what, MAX_CAUSE) }
+            }
             LoadFailure::Host(what) => LoadError::Host { path: owned(), what: one_line(what, MAX_CAUSE) },
         })?;
         Ok((Self::Apart(pool), raw))

@@ -10,7 +10,7 @@ use landlock::{
     RulesetCreatedAttr as _, RulesetStatus, Scope,
 };
 use rustix::process::{
-    DumpableBehavior, Resource, Rlimit, Signal, getppid, set_dumpable_behavior,
+    DumpableBehavior, Resource, Rlimit, Signal, getppid, getrlimit, set_dumpable_behavior,
     set_parent_process_death_signal, setrlimit,
 };
 
@@ -33,6 +33,7 @@ pub(crate) fn begin(node: u32) -> io::Result<()> {
         return Err(io::Error::other("the node is gone"));
     }
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+    leave_threads()?;
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     Ok(())
 }
@@ -46,6 +47,25 @@ fn outlive_signals() -> io::Result<()> {
         signal_hook::flag::register(signal, Arc::default())?;
     }
     Ok(())
+}
+
+/// Leaves threads of the user to the node, whatever this process starts: without, a process that starts them without end
+/// takes them from whoever else is of the user. The kernel asks for the limit when it starts one, and for no limit of
+/// root's.
+fn leave_threads() -> io::Result<()> {
+    let most = getrlimit(Resource::Nproc).current.or_else(machine_threads);
+    let Some(most) = most.map(|most| most - left_to_the_node(most)) else { return Ok(()) };
+    Ok(setrlimit(Resource::Nproc, Rlimit { current: Some(most), maximum: Some(most) })?)
+}
+
+/// How many threads the machine may have.
+fn machine_threads() -> Option<u64> {
+    std::fs::read_to_string("/proc/sys/kernel/threads-max").ok()?.trim().parse().ok()
+}
+
+/// Of how many threads a user may have, how many no sandbox process takes.
+pub fn left_to_the_node(most: u64) -> u64 {
+    (most / 8).min(32)
 }
 
 /// Closes all but the three standard descriptors. The node's own are not inherited, but what its parent has left open may

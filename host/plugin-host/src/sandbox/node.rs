@@ -4,6 +4,7 @@ mod budget;
 mod call;
 mod claims;
 mod ending;
+mod frames;
 mod groups;
 pub(crate) mod heard;
 mod memories;

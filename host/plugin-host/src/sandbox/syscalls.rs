@@ -1,6 +1,8 @@
 //! The system calls that a sandbox process may make once its code is loaded: what wasmtime's runtime, threads and the
 //! metered file system need. Everything else is refused with `EPERM`: no socket, no program, no signal to anybody else,
-//! no new executable page.
+//! no new executable page. Landlock does not ask about the mode, owner or times of a file, so that no call may change
+//! them by a path; and no memory may be had that `RLIMIT_DATA` does not count: none that is shared and of no file, and no
+//! memory files.
 
 use std::collections::BTreeMap;
 
@@ -45,7 +47,6 @@ const ALLOWED: &[libc::c_long] = &[
     // The channel to the node, which is open. There is no call that opens another.
     libc::SYS_sendmsg,
     libc::SYS_recvmsg,
-    libc::SYS_memfd_create,
     // Files below the folders that landlock leaves.
     libc::SYS_openat,
     libc::SYS_openat2,
@@ -62,9 +63,6 @@ const ALLOWED: &[libc::c_long] = &[
     libc::SYS_linkat,
     libc::SYS_symlinkat,
     libc::SYS_readlinkat,
-    libc::SYS_fchmod,
-    libc::SYS_fchmodat,
-    libc::SYS_utimensat,
     libc::SYS_umask,
     // Memory.
     libc::SYS_brk,
@@ -124,21 +122,13 @@ const OLDER: &[libc::c_long] = &[
     libc::SYS_link,
     libc::SYS_symlink,
     libc::SYS_readlink,
-    libc::SYS_chmod,
 ];
 #[cfg(not(target_arch = "x86_64"))]
 const OLDER: &[libc::c_long] = &[];
 
 /// What `fcntl` may do: flags and copies of descriptors.
-const FCNTL: &[libc::c_int] = &[
-    libc::F_GETFL,
-    libc::F_SETFL,
-    libc::F_GETFD,
-    libc::F_SETFD,
-    libc::F_DUPFD_CLOEXEC,
-    libc::F_GET_SEALS,
-    libc::F_ADD_SEALS,
-];
+const FCNTL: &[libc::c_int] =
+    &[libc::F_GETFL, libc::F_SETFL, libc::F_GETFD, libc::F_SETFD, libc::F_DUPFD_CLOEXEC, libc::F_GET_SEALS];
 
 /// The filters, in the order in which they are to be installed.
 ///
@@ -151,9 +141,13 @@ pub(crate) fn filters(own_pid: u32) -> Result<[BpfProgram; 2], BackendError> {
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
         ALLOWED.iter().chain(OLDER).map(|call| (*call, Vec::new())).collect();
     let executable = libc::PROT_EXEC as u64;
-    for call in [libc::SYS_mmap, libc::SYS_mprotect] {
-        rules.insert(call, vec![rule([without(2, executable)?])?]);
-    }
+    rules.insert(libc::SYS_mprotect, vec![rule([without(2, executable)?])?]);
+    // Shared, or of no file, but not both.
+    let mappings = [libc::MAP_SHARED, libc::MAP_ANONYMOUS]
+        .map(|flag| rule([without(2, executable)?, without(3, flag as u64)?]));
+    rules.insert(libc::SYS_mmap, mappings.into_iter().collect::<Result<_, _>>()?);
+    // Of what is open, which has no path here.
+    rules.insert(libc::SYS_utimensat, vec![rule([equals(1, 0)?])?]);
     // Threads, and nothing else.
     let thread = libc::CLONE_THREAD as u64;
     let is_thread = condition(0, SeccompCmpOp::MaskedEq(thread | NAMESPACES), thread)?;
@@ -215,6 +209,12 @@ mod tests {
             libc::SYS_unshare,
             libc::SYS_ioctl,
             libc::SYS_pidfd_open,
+            libc::SYS_memfd_create,
+            libc::SYS_shmget,
+            libc::SYS_fchmod,
+            libc::SYS_fchmodat,
+            libc::SYS_fchownat,
+            libc::SYS_setxattr,
         ] {
             assert!(!ALLOWED.contains(&call), "{call}");
         }

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 
-use crate::sandbox::channel::{MAX_DESCRIPTORS, receive_blocking};
+use crate::sandbox::channel::{MAX_DESCRIPTORS, receive_blocking, send_blocking};
 use crate::sandbox::confine;
 use crate::sandbox::wire::{COMMAND, MAX_FROM_NODE as MAX_FRAME, Setup, ToGuest};
 
@@ -72,12 +72,12 @@ impl TakenOver {
         }
     }
 
-    /// Says a frame, given as its JSON text.
+    /// Says a frame of any size, given as its JSON text.
     ///
     /// # Errors
     /// As [`TakenOver::send`].
     pub fn say(&self, json: &str) -> io::Result<()> {
-        self.send(&[&[0], json.as_bytes()].concat(), &[])
+        send_blocking(&self.channel, &[&[0], json.as_bytes()].concat())
     }
 
     /// The next frame of the node as JSON text, with its descriptors; None when the node is gone.

@@ -5,14 +5,15 @@
 
 use std::collections::BTreeMap;
 
+use posemesh_domain_data::cid::MAX_CID_BYTES;
 use posemesh_runner_api::failure::{Blame, FailureKind};
 use posemesh_runner_api::json_text::JsonText;
 use posemesh_runner_api::ports::{Artifact, ArtifactSpec, PartInfo, PortError};
 use posemesh_runner_api::reports::StopReason;
 use posemesh_runner_api::task::Task;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
+use crate::instance::outputs::artifact::check_spec;
 use crate::manifest::description::RawDescription;
 use crate::manifest::limits::Limits;
 
@@ -21,6 +22,11 @@ pub(crate) const COMMAND: &str = "serve-runner";
 
 /// The largest frame of a node, in bytes: a task is as large as a lease may be.
 pub(crate) const MAX_FROM_NODE: usize = 64 << 20;
+
+/// The largest head of a request, in bytes: twice what the header lines of a guest may be.
+pub(crate) const MAX_HEAD: usize = 256 << 10;
+/// What a header line takes beside its text.
+const LINE_BYTES: usize = 64;
 
 /// Numbers the calls of one process. Never used again.
 pub(crate) type CallId = u64;
@@ -138,6 +144,8 @@ pub(crate) enum NotReady {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum NotDescribed {
     Runner(String),
+    /// It did, but not as a runner may: what is too long or too much for that does not travel.
+    Wrongly(String),
     Host(String),
 }
 
@@ -147,7 +155,8 @@ pub(crate) struct Failure {
     pub(crate) kind: FailureKind,
     pub(crate) blame: Blame,
     pub(crate) reason: String,
-    pub(crate) details: Value,
+    /// As text: a value takes many times as much memory.
+    pub(crate) details: JsonText,
 }
 
 /// What only the node can do.
@@ -169,6 +178,43 @@ pub(crate) enum Ask {
     Request(Request),
 }
 
+impl Ask {
+    /// What it is asked of, by the ask that opened it; None when it opens something itself.
+    pub(crate) fn of(&self) -> Option<AskId> {
+        match self {
+            Self::NextPart { opened }
+            | Self::Read { opened, .. }
+            | Self::Write { opened, .. }
+            | Self::Finish { opened } => Some(*opened),
+            Self::Open { .. } | Self::Create(_) | Self::Request(_) => None,
+        }
+    }
+
+    /// The slot that it names.
+    pub(crate) fn slot(&self) -> Option<u32> {
+        match self {
+            Self::Open { slot, .. } => *slot,
+            Self::Read { slot, .. } | Self::Write { slot, .. } => Some(*slot),
+            Self::NextPart { .. } | Self::Create(_) | Self::Finish { .. } | Self::Request(_) => None,
+        }
+    }
+
+    /// Whether its texts are as long as may be. The process has looked, so that a guest gets an error; the node keeps some
+    /// of them for as long as the task goes on.
+    ///
+    /// # Errors
+    /// When an honest process would not send it, in words.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let fits = match self {
+            Self::Open { cid, .. } => cid.len() <= MAX_CID_BYTES,
+            Self::Create(spec) => check_spec(spec).is_ok(),
+            Self::Request(request) => request.bytes() <= MAX_HEAD,
+            Self::NextPart { .. } | Self::Read { .. } | Self::Write { .. } | Self::Finish { .. } => true,
+        };
+        if fits { Ok(()) } else { Err("it names what no guest may name".to_owned()) }
+    }
+}
+
 /// The head of a request.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Request {
@@ -178,6 +224,14 @@ pub(crate) struct Request {
     pub(crate) has_body: bool,
     pub(crate) connect_timeout_ms: Option<u64>,
     pub(crate) first_byte_timeout_ms: Option<u64>,
+}
+
+impl Request {
+    /// What it takes to keep it, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        let line = |(name, value): &(String, Vec<u8>)| LINE_BYTES + name.len() + value.len();
+        self.method.len() + self.uri.len() + self.headers.iter().map(line).sum::<usize>()
+    }
 }
 
 /// Header lines: values need not be text.

@@ -255,7 +255,13 @@ impl HostDescriptor for FilesystemView<'_> {
         access: NewTimestamp,
         modification: NewTimestamp,
     ) -> FsResult<()> {
-        self.wasi.set_times_at(fd, flags, path, access, modification).await
+        // A sandbox process may change the times of what is open, and of nothing else (`sandbox::syscalls`). wasmtime opens
+        // what a path leads to, but changes what the path names by the path.
+        let named = self.wasi.stat_at(Resource::new_borrow(fd.rep()), flags, path.clone()).await?;
+        if named.type_ == DescriptorType::SymbolicLink {
+            return Err(ErrorCode::Unsupported.into());
+        }
+        self.wasi.set_times_at(fd, PathFlags::SYMLINK_FOLLOW, path, access, modification).await
     }
 
     async fn readlink_at(&mut self, fd: Resource<Descriptor>, path: String) -> FsResult<String> {

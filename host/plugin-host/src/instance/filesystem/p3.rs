@@ -298,6 +298,13 @@ impl HostDescriptorWithStore<RunState> for HasFilesystem {
         modification: NewTimestamp,
     ) -> FilesystemResult<()> {
         let inner = inner(store);
+        // As in `p2`: by what is open, which a link itself can't be.
+        let same = Resource::new_borrow(fd.rep());
+        let named = WasiFilesystem::stat_at(&inner, same, flags, path.clone()).await?;
+        if matches!(named.type_, DescriptorType::SymbolicLink) {
+            return Err(ErrorCode::Unsupported.into());
+        }
+        let flags = PathFlags::SYMLINK_FOLLOW;
         WasiFilesystem::set_times_at(&inner, fd, flags, path, access, modification).await
     }
 

@@ -1,8 +1,8 @@
 //! A part, or the end of one, in a file that counts against the scratch budget.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -40,8 +40,10 @@ impl Drop for KeptPart {
 impl KeptPart {
     /// An empty file for the bytes `from..size` of a part. Their room is taken before the first is written.
     pub(crate) fn create(scratch: Arc<Scratch>, from: u64, size: u64) -> Result<Self, PortError> {
+        // Once a runner has it, it is only read. The mode is that of a new file: a sandbox process can change none.
         let (file, path) = tempfile::Builder::new()
             .prefix("part-")
+            .permissions(Permissions::from_mode(0o400))
             .tempfile_in(scratch.spool()?)
             .and_then(|file| file.keep().map_err(|error| error.error))
             .map_err(|error| PortError::host(format!("making a file for an input part: {error}")))?;
@@ -99,9 +101,6 @@ impl KeptPart {
             if let Some(parent) = Path::new(&name).parent() {
                 inputs.create_dir_all(parent)?;
             }
-            let mut rights = self.file.metadata()?.permissions();
-            rights.set_readonly(true);
-            self.file.set_permissions(rights)?;
             // Both folders belong to one task's directory, so this moves the file without a copy.
             spool.rename(file_name, &inputs, &name)?;
             Ok(format!("/work/inputs/{name}"))

@@ -1,14 +1,14 @@
 //! An artifact that a guest is writing.
 
 use bytes::Bytes;
-use posemesh_runner_api::ports::{Artifact, ArtifactWriter, MAX_CHUNK, PortError};
+use posemesh_runner_api::ports::{Artifact, ArtifactSpec, ArtifactWriter, MAX_CHUNK, PortError};
 use posemesh_text::one_line;
 
 use crate::instance::outputs::budget::OutputBudget;
 use crate::instance::port_failure::PortFailure;
 use crate::instance::runner_log::RunnerLog;
 
-/// The longest artifact path, in bytes.
+/// The longest path of an artifact, and the longest of its other texts, in bytes.
 const MAX_PATH: usize = 512;
 /// How much of a path that is refused is shown, in bytes.
 const MAX_SHOWN: usize = 80;
@@ -76,8 +76,23 @@ impl OpenArtifact {
     }
 }
 
+/// Checks an artifact's path, and that what else is said of it is short. Whoever stores it knows what a name may be.
+pub(crate) fn check_spec(spec: &ArtifactSpec) -> Result<(), PortError> {
+    check_path(&spec.path)?;
+    for (what, text) in
+        [("name", &spec.name), ("data type", &spec.data_type), ("existing id", &spec.existing_id)]
+    {
+        if let Some(bytes) = text.as_ref().map(String::len).filter(|bytes| *bytes > MAX_PATH) {
+            return Err(PortError::invalid(format!(
+                "the artifact's {what} has {bytes} bytes, more than {MAX_PATH}"
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// Checks that an artifact's path is relative, plain and short.
-pub(crate) fn check_path(path: &str) -> Result<(), PortError> {
+fn check_path(path: &str) -> Result<(), PortError> {
     let why = if path.is_empty() {
         "it is empty"
     } else if path.len() > MAX_PATH {

@@ -11,7 +11,7 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use crate::sandbox::arena::SLOT;
 use crate::sandbox::guest::link::{CallLink, Reply, http_error};
-use crate::sandbox::wire::{Answer, Ask, AskId, HttpError, Request, headers};
+use crate::sandbox::wire::{Answer, Ask, AskId, HttpError, MAX_HEAD, Request, headers};
 
 /// The answer of a request, and the work that goes on behind it.
 type Answered = (http::Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>);
@@ -40,6 +40,9 @@ impl WasiHttpHooks for LinkedHttp {
                 connect_timeout_ms: millis(options.and_then(|options| options.connect_timeout)),
                 first_byte_timeout_ms: millis(options.and_then(|options| options.first_byte_timeout)),
             };
+            if head.bytes() > MAX_HEAD {
+                return Err(Error::HttpRequestHeaderSectionSize(Some(MAX_HEAD as u32)));
+            }
             let has_body = head.has_body;
             let asked = link.ask(Ask::Request(head), None);
             // Ends the request with whatever is left of it.

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use posemesh_runner_api::ports::{InputPort, PartInfo, PartStream, PortError};
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::ports::inputs::check_length;
 use crate::sandbox::arena::SLOT;
 use crate::sandbox::guest::link::{Asked, CallLink, Reply, port_error, unexpected};
 use crate::sandbox::wire::{Answer, Ask, AskId};
@@ -18,6 +19,7 @@ pub(crate) struct LinkedInputs(pub(crate) Arc<CallLink>);
 #[async_trait]
 impl InputPort for LinkedInputs {
     async fn open(&self, cid: &str) -> Result<Box<dyn PartStream>, PortError> {
+        check_length(cid)?;
         let (slot, _permit) = self.0.slots().spare().unzip();
         let open = Ask::Open { cid: cid.to_owned(), slot: slot.as_ref().map(|slot| slot.number) };
         let asked = self.0.ask(open, slot);

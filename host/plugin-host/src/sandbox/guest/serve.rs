@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use posemesh_runner_api::disk::TaskDisk;
 use posemesh_runner_api::failure::RunFailure;
+use posemesh_runner_api::json_text::JsonText;
 use posemesh_runner_api::reports::{ReportLimits, Reports};
 use posemesh_runner_api::runner::RunnerCall;
 use tokio_util::sync::CancellationToken;
@@ -18,8 +19,9 @@ use crate::instance::outbound::Outbound;
 use crate::instance::run::{InstanceSetup, run_with};
 use crate::instance::runner_log::RunnerLog;
 use crate::instance::trouble::RunTrouble;
+use crate::manifest::description::Description;
 use crate::manifest::limits::Limits;
-use crate::sandbox::channel::{ChannelEnd, Received};
+use crate::sandbox::channel::{ChannelEnd, Peer, Received};
 use crate::sandbox::guest::engines::Engines;
 use crate::sandbox::guest::http::LinkedHttp;
 use crate::sandbox::guest::inputs::LinkedInputs;
@@ -72,7 +74,8 @@ impl Server {
         let shared = Arc::new(Shared { engines, label, folders: folders.into(), outbox });
         let lines = Lines::default();
         let ended = runtime.block_on(async {
-            let channel = channel.try_clone().and_then(|socket| ChannelEnd::new(socket, max_frame));
+            let channel =
+                channel.try_clone().and_then(|socket| ChannelEnd::new(socket, Peer::Node, max_frame));
             let channel = channel.map_err(|error| format!("the channel: {error}"))?;
             let mut memories = HashMap::new();
             loop {
@@ -147,9 +150,14 @@ fn take(
 async fn describe_for_node(shared: Arc<Shared>, limits: Limits, instance_bytes: u64) {
     let (pre, threads) = shared.engines.for_call();
     let described = describe(pre, Path::new(&shared.label), threads, &limits, instance_bytes).await;
-    let described = described.map(Box::new).map_err(|error| match error {
+    let described = described.map_err(|error| match error {
         DescribeError::Runner(what) => NotDescribed::Runner(what),
         DescribeError::Host(what) => NotDescribed::Host(what),
+    });
+    // The node looks for itself as well.
+    let described = described.and_then(|raw| match Description::check(raw.clone()) {
+        Ok(_) => Ok(Box::new(raw)),
+        Err(what) => Err(NotDescribed::Wrongly(what)),
     });
     shared.outbox.send(&ToNode::Described(described));
 }
@@ -211,7 +219,8 @@ fn run_order(
             kind,
             blame,
             reason,
-            details,
+            // Deeper than JSON may be nested there is nothing to be read.
+            details: JsonText::parse(&details.to_string()).unwrap_or_default(),
         });
         // The next call has the page.
         disk.share_no_more();

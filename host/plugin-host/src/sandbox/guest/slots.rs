@@ -5,10 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use posemesh_runner_api::ports::PortError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Of how many slots all but one are divided into thirds: those that are filled before a guest wants their bytes, those whose
-/// bytes are read where they lie, and those with bodies of requests, which wait for a stranger's server. A guest that leaves
-/// a little of any number of inputs, or sends to any number of servers that take nothing, still reads by the slots that are
-/// left.
+use crate::instance::outbound::AT_ONCE;
+
+/// One slot is left for what the node answers by itself, and one for each answer of a stranger's server that is read at a
+/// time. The others are divided into thirds: those that are filled before a guest wants their bytes, those whose bytes are
+/// read where they lie, and those with bodies of requests, which wait for a stranger's server too. A guest that leaves a
+/// little of any number of inputs, or waits for any number of servers, still reads and writes by the slot that is left.
+const LEFT: usize = 1 + AT_ONCE;
 const THIRDS: usize = 3;
 
 /// The slots of one call, and the rights to keep some.
@@ -39,7 +42,7 @@ impl Drop for Slot {
 impl Slots {
     /// So many, all free.
     pub(crate) fn new(slots: u32) -> Self {
-        let third = (slots as usize).saturating_sub(1) / THIRDS;
+        let third = (slots as usize).saturating_sub(LEFT) / THIRDS;
         Self {
             all: Arc::new(Semaphore::new(slots as usize)),
             ahead: Arc::new(Semaphore::new(third)),
@@ -50,8 +53,8 @@ impl Slots {
         }
     }
 
-    /// A free slot; waits for one. Whoever has a slot, but for the body of a request, gets an answer without anybody else's
-    /// doing, so this ends.
+    /// A free slot; waits for one. Whoever has one of those that are not kept by others gets an answer without anybody
+    /// else's doing, so this ends.
     pub(crate) async fn take(&self) -> Result<Slot, PortError> {
         let permit = self.all.clone().acquire_owned().await.map_err(|_| PortError::cancelled())?;
         self.numbered(permit).ok_or_else(PortError::cancelled)
@@ -90,9 +93,13 @@ mod tests {
 
     #[tokio::test]
     async fn some_are_left_for_what_is_waited_for_whatever_is_kept() {
-        for count in [SLOTS, SLOTS / 2] {
+        for count in [SLOTS, SLOTS - 3] {
             let slots = Slots::new(count);
             let (mut kept, mut lent, mut bodies) = (Vec::new(), Vec::new(), Vec::new());
+            let mut answers = Vec::new();
+            for _ in 0..AT_ONCE {
+                answers.push(slots.take().await.unwrap());
+            }
             while let Some(spare) = slots.spare() {
                 kept.push(spare);
             }
@@ -102,7 +109,7 @@ mod tests {
             while slots.bodies.available_permits() > 0 {
                 bodies.push(slots.for_body().await.unwrap());
             }
-            let third = (count as usize - 1) / 3;
+            let third = (count as usize - LEFT) / 3;
             assert_eq!((kept.len(), lent.len(), bodies.len()), (third, third, third), "{count}");
             let last = slots.take().await.unwrap();
             assert!(last.number < count, "{count}");
@@ -111,7 +118,7 @@ mod tests {
 
     #[tokio::test]
     async fn with_few_slots_nothing_is_kept() {
-        for count in [3, 1] {
+        for count in [LEFT as u32 + 2, 3, 1] {
             let slots = Slots::new(count);
             assert!(slots.spare().is_none() && slots.lend().is_none());
             drop(slots.for_body().await.unwrap());

@@ -1,6 +1,8 @@
 //! What a call may spend at the node, counted where the guest's process can't reach: a process that counts honestly never
 //! passes any of it, since it has counted before.
 
+use posemesh_runner_api::json_text::JsonText;
+
 use crate::manifest::limits::Limits;
 
 /// The budgets of one call.
@@ -36,16 +38,15 @@ impl CallBudget {
         Ok(())
     }
 
-    /// Checks the size of a report.
+    /// Checks a report: its size, and that whoever gets it after the node can read it.
     ///
     /// # Errors
-    /// When it is too large.
-    pub(super) fn report(&self, json: &str) -> Result<(), String> {
-        if json.len() as u64 > self.report_bytes {
-            Err("it reports more than it may".to_owned())
-        } else {
-            Ok(())
+    /// When it is too large, or such as a job server refuses with all that it comes with.
+    pub(super) fn report(&self, json: &JsonText) -> Result<(), String> {
+        if json.as_str().len() as u64 > self.report_bytes {
+            return Err("it reports more than it may".to_owned());
         }
+        JsonText::parse_plain(json.as_str()).map(drop).map_err(|error| format!("it reports {error}"))
     }
 }
 
@@ -63,7 +64,12 @@ mod tests {
         budget.start_artifact().unwrap_err();
         budget.take(10).unwrap();
         budget.take(1).unwrap_err();
-        budget.report("1234").unwrap();
-        budget.report("12345").unwrap_err();
+        let json = |text: &str| JsonText::parse(text).unwrap();
+        budget.report(&json("1234")).unwrap();
+        budget.report(&json("12345")).unwrap_err();
+        budget.report(&json("1e9")).unwrap();
+        assert!(budget.report(&json("9e999")).is_err_and(|what| what.contains("more than it may")));
+        budget.report_bytes = 5;
+        assert!(budget.report(&json("9e999")).is_err_and(|what| what.contains("not JSON")));
     }
 }

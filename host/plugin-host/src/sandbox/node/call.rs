@@ -24,12 +24,13 @@ use crate::manifest::policy::Grant;
 use crate::sandbox::node::budget::CallBudget;
 use crate::sandbox::node::claims::HostClaims;
 use crate::sandbox::node::ending::ProcessEnd;
+use crate::sandbox::node::frames::{Frame, Frames};
 use crate::sandbox::node::heard::{Ended, take_frame};
 use crate::sandbox::node::objects::Objects;
 use crate::sandbox::node::process::Process;
 use crate::sandbox::node::requests::Requests;
 use crate::sandbox::node::steps::Answers;
-use crate::sandbox::wire::{CallId, Failure, MemoryId, Order, ToGuest, ToNode};
+use crate::sandbox::wire::{CallId, Failure, MemoryId, Order, ToGuest};
 
 /// Grace after the process should have ended a call by itself, before the process is ended: at the deadline it traps, is
 /// dropped, and tells.
@@ -118,7 +119,7 @@ impl CallContext<'_> {
         &self,
         call: RunnerCall,
         folder: PathBuf,
-        frames: &mut tokio::sync::mpsc::Receiver<ToNode>,
+        frames: &mut Frames,
         abandoned: &CancellationToken,
     ) -> (Ran, bool) {
         let limits = &self.setup.grant.limits;
@@ -135,7 +136,7 @@ impl CallContext<'_> {
             !self.setup.grant.network_hosts.is_empty() || !self.setup.grant.private_network_hosts.is_empty();
         let requests = http.then(|| Requests::new(Outbound::new(&self.setup.grant, self.log.clone())));
         let reports = call.reports.clone();
-        let answers = Answers { channel: self.process.channel(), call: self.id };
+        let answers = Answers::new(self.process.channel(), self.id);
         let budget = CallBudget::new(limits);
         let mut objects = Objects::new(
             call.inputs,
@@ -187,7 +188,7 @@ impl CallContext<'_> {
         reports: &Reports,
         objects: &mut Objects,
         memory: MemoryId,
-        frames: &mut tokio::sync::mpsc::Receiver<ToNode>,
+        frames: &mut Frames,
         abandoned: &CancellationToken,
     ) -> Result<Ended, RunFailure> {
         let stop = reports.stop_token().clone();
@@ -239,10 +240,10 @@ impl CallContext<'_> {
                     kill_at.as_mut().reset(latest);
                 }
                 frame = frames.recv() => {
-                    let Some(frame) = frame else { return Err(self.crashed(&self.process.over().await)) };
+                    let Some(Frame { said, room: _room }) = frame else { return Err(self.crashed(&self.process.over().await)) };
                     silent = false;
                     silent_at.as_mut().reset(Instant::now() + SILENCE);
-                    match take_frame(frame, reports, objects, self.log, limits) {
+                    match take_frame(said, reports, objects, self.log, limits) {
                         Ok(None) => {}
                         Ok(Some(ended)) => return Ok(ended),
                         Err(what) => {
@@ -263,10 +264,10 @@ impl CallContext<'_> {
     /// A failure as the process tells it, bounded once more, and with nobody blamed whom the node knows to be innocent.
     fn failure(&self, failure: Failure) -> RunFailure {
         let Failure { kind, blame, reason, details } = failure;
-        let details = match serde_json::to_vec(&details) {
-            Ok(text) if text.len() <= MAX_DETAILS => details,
-            _ => json!({ "runner": self.setup.label, "dropped": "the details were too large" }),
-        };
+        let details = Some(details.as_str()).filter(|text| text.len() <= MAX_DETAILS);
+        let details = details.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_else(
+            || json!({ "runner": self.setup.label, "dropped": "the details were too large" }),
+        );
         if kind == FailureKind::Stuck {
             // One thread of it is lost; with the process it goes.
             self.process.kill("a task of it could not be ended");

@@ -8,11 +8,11 @@ use posemesh_runner_api::ports::{InputPort, OutputPort};
 use posemesh_runner_api::reports::{LimitUse, ReportLimits, Reports};
 use tracing::Span;
 
-use crate::instance::runner_log::RunnerLog;
+use crate::instance::runner_log::{MAX_LINE, RunnerLog};
 use crate::instance::trouble::RunTrouble;
 use crate::manifest::limits::{Limit, Limits};
 use crate::sandbox::arena::Arena;
-use crate::sandbox::channel::{ChannelEnd, pair, receive_blocking};
+use crate::sandbox::channel::{ChannelEnd, Peer, pair, receive_blocking};
 use crate::sandbox::node::budget::CallBudget;
 use crate::sandbox::node::objects::Objects;
 use crate::sandbox::node::steps::Answers;
@@ -22,6 +22,9 @@ use crate::sandbox::wire::{Failure, Stream, ToNode};
 const MAX_EVENTS: u64 = 1 << 20;
 /// The most lines that one frame can say were dropped.
 const MAX_LINES: u64 = 1 << 40;
+
+/// The longest line, in bytes: one that a process passes on was cut before it was escaped.
+const MAX_TEXT: usize = 32 * MAX_LINE;
 
 /// How a call ended, as its process says.
 #[derive(Debug)]
@@ -46,17 +49,20 @@ pub(super) fn take_frame(
         ToNode::Ask { ask, what, .. } => objects.take(ask, what)?,
         ToNode::Close { opened, .. } => objects.close(opened),
         ToNode::Progress { json, .. } => {
-            objects.budget.report(json.as_str())?;
+            objects.budget.report(&json)?;
             reports.progress(json);
         }
         ToNode::Event { json, .. } => {
-            objects.budget.report(json.as_str())?;
+            objects.budget.report(&json)?;
             reports.event(json);
         }
         ToNode::EventsDropped { count, .. } => {
-            (0..count.min(MAX_EVENTS)).for_each(|_| reports.count_dropped_event());
+            reports.count_dropped_events(count.min(MAX_EVENTS));
         }
         ToNode::Line { stream: Stream::Event, text, .. } => log.event(&text),
+        ToNode::Line { text, .. } if text.len() > MAX_TEXT => {
+            return Err("it prints lines that are too long".to_owned());
+        }
         ToNode::Line { stream, level, text, .. } => log.line(stream.as_str(), level.into(), &text),
         ToNode::LinesDropped { count, .. } => log.count_dropped(count.min(MAX_LINES)),
         // Empty before there is an instance.
@@ -102,7 +108,7 @@ pub async fn hear(
 ) -> std::io::Result<Heard> {
     let limits = Limits { artifacts: 4, output_bytes: 4 << 20, log_bytes: 4 << 10, ..Limits::default() };
     let (ours, theirs) = pair()?;
-    let answers = Answers { channel: Arc::new(ChannelEnd::new(ours, 1 << 20)?), call: 1 };
+    let answers = Answers::new(Arc::new(ChannelEnd::new(ours, Peer::Process, 1 << 20)?), 1);
     let listening = std::thread::spawn(move || listen(&theirs));
     let (log, reports) =
         (RunnerLog::new(limits.log_bytes, Span::none()), Reports::new(ReportLimits::default()));

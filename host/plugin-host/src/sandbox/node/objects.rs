@@ -16,10 +16,10 @@ use crate::sandbox::arena::{Arena, SLOT, SLOTS};
 use crate::sandbox::buffers::Buffers;
 use crate::sandbox::node::budget::CallBudget;
 use crate::sandbox::node::requests::Requests;
-use crate::sandbox::node::steps::{Answers, Asked, Step};
+use crate::sandbox::node::steps::{Answers, Asked, Served, Step, refuse};
 use crate::sandbox::wire::{Answer, Ask, AskId, Refusal};
 
-/// Asks of one object that may wait: two slots are read or written at a time, and one more may be a step.
+/// Asks of one object that may wait: for no more are there slots.
 const WAITING_ASKS: usize = SLOTS as usize;
 /// Bytes that are gathered of an input before they are handed over: pieces come from the network as small as 16 KiB, and a
 /// frame costs the same whatever it stands for.
@@ -43,6 +43,8 @@ pub(super) struct Objects {
     /// The inputs of `open`, and whether each was handed over whole.
     inputs_open: HashMap<AskId, Arc<AtomicBool>>,
     tasks: JoinSet<()>,
+    /// Where asks go whose object has ended; None before there was an object.
+    forsaken: Option<mpsc::UnboundedSender<AskId>>,
 }
 
 impl Objects {
@@ -56,8 +58,20 @@ impl Objects {
         trouble: RunTrouble,
     ) -> Self {
         let (open, tasks, buffers) = (HashMap::new(), JoinSet::new(), Buffers::default());
-        let inputs_open = HashMap::new();
-        Self { inputs, outputs, requests, arena, buffers, answers, budget, trouble, open, inputs_open, tasks }
+        Self {
+            inputs,
+            outputs,
+            requests,
+            arena,
+            buffers,
+            answers,
+            budget,
+            trouble,
+            open,
+            inputs_open: HashMap::new(),
+            tasks,
+            forsaken: None,
+        }
     }
 
     /// Takes an ask.
@@ -65,6 +79,12 @@ impl Objects {
     /// # Errors
     /// When an honest process would not ask for that, in words.
     pub(super) fn take(&mut self, ask: AskId, what: Ask) -> Result<(), String> {
+        what.check()?;
+        let (object, slot) = (what.of().unwrap_or(ask), what.slot());
+        if let Some(slot) = slot.filter(|slot| *slot >= self.arena.slots()) {
+            return Err(format!("it names slot {slot} of {}", self.arena.slots()));
+        }
+        self.answers.owe(ask, object, slot)?;
         let (opened, step) = match what {
             Ask::Open { cid, slot } => {
                 self.forget_whole();
@@ -173,7 +193,7 @@ impl Objects {
             return Err(format!("it has more than {MAX_OBJECTS} inputs, artifacts and requests open"));
         }
         if self.open.contains_key(&ask) {
-            return Err("it numbers two asks alike".to_owned());
+            return Err("it numbers two objects alike".to_owned());
         }
         Ok(mpsc::channel(WAITING_ASKS))
     }
@@ -184,7 +204,17 @@ impl Objects {
         asked: mpsc::Sender<Asked>,
         served: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), String> {
-        let task = self.tasks.spawn(served);
+        let forsaken = self.forsaken.get_or_insert_with(|| {
+            let (forsaken, taken) = mpsc::unbounded_channel();
+            self.tasks.spawn(refuse(self.answers.clone(), taken));
+            forsaken
+        });
+        let until_the_end = Served { answers: self.answers.clone(), object: ask, forsaken: forsaken.clone() };
+        let task = self.tasks.spawn(async move {
+            // Dropped last, when nobody writes to a slot any more.
+            let _until_the_end = until_the_end;
+            served.await;
+        });
         self.open.insert(ask, (asked, task));
         Ok(())
     }
@@ -303,3 +333,6 @@ async fn answer_port(answers: &Answers, trouble: &RunTrouble, ask: AskId, answer
     }
     answers.send(ask, answer.map_err(Refusal::Port)).await;
 }
+
+#[cfg(test)]
+mod tests;

@@ -305,6 +305,7 @@ impl Pool {
         self.end_when_idle(running);
         described.map_err(|error| match error {
             NotDescribed::Runner(what) => LoadFailure::Describe(what),
+            NotDescribed::Wrongly(what) => LoadFailure::Description(what),
             NotDescribed::Host(what) => LoadFailure::Host(what),
         })
     }
@@ -378,5 +379,6 @@ impl Pool {
 pub(crate) enum LoadFailure {
     World(String),
     Describe(String),
+    Description(String),
     Host(String),
 }

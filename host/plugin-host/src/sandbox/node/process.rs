@@ -1,6 +1,5 @@
 //! One sandbox process, as its node sees it: started, set up, listened to, and ended.
 
-use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -21,16 +20,15 @@ use crate::folders::OpenFolder;
 use crate::manifest::description::RawDescription;
 use crate::manifest::limits::Limits;
 use crate::sandbox::arena::{SLOT, SLOTS};
-use crate::sandbox::channel::{ChannelEnd, pair};
+use crate::sandbox::channel::{ChannelEnd, Peer, pair};
 use crate::sandbox::node::ending::{KillSwitch, ProcessEnd, wait};
+use crate::sandbox::node::frames::{CallFrames, Calls, Frames, listen};
 use crate::sandbox::node::groups::Group;
 use crate::sandbox::node::memories::{DESCRIPTORS, Memories};
 use crate::sandbox::wire::{COMMAND, CallId, NotDescribed, NotReady, Setup, ToGuest, ToNode};
 
 /// The largest frame that a sandbox process may send: the largest report, and room for its escapes.
 const MAX_FRAME: usize = 4 << 20;
-/// Frames of one call that may wait. Whoever sends more waits.
-const WAITING_FRAMES: usize = 64;
 /// How long loading code and closing the locks may take.
 const SET_UP_TIME: Duration = Duration::from_secs(60);
 /// How long a process may take no frame. It does nothing else than to take them.
@@ -47,6 +45,8 @@ const PLACES_MEMORY: u64 = STACK_BYTES + TABLE_BYTES;
 /// Descriptors of a process, and of each call beside its handles.
 const OWN_DESCRIPTORS: u64 = 128;
 const CALL_DESCRIPTORS: u64 = 64;
+/// A listing of WASI 0.3 takes a descriptor and so many of the handles.
+const LISTING_HANDLES: u64 = 3;
 /// The least size of a file that a process may write: an arena is one.
 const LEAST_FILE: u64 = 64 << 20;
 
@@ -76,9 +76,6 @@ pub(super) enum StartError {
     Host(String),
 }
 
-/// Where the frames of each call go; None when no more will come.
-type Calls = Arc<Mutex<Option<HashMap<CallId, mpsc::Sender<ToNode>>>>>;
-
 /// A sandbox process. Dropped, it is ended.
 #[derive(Debug)]
 pub(super) struct Process {
@@ -87,7 +84,7 @@ pub(super) struct Process {
     /// The same, open.
     own: OwnedFd,
     end: Arc<ChannelEnd>,
-    calls: Calls,
+    calls: Arc<Calls>,
     next_call: AtomicU64,
     described: tokio::sync::Mutex<mpsc::Receiver<ToNode>>,
     ended: watch::Receiver<Option<ProcessEnd>>,
@@ -144,13 +141,15 @@ impl Process {
             // Before it is told anything: it only waits for that. One that has died is noticed by its silence.
             let _ = group.take(id);
         }
-        let end = Arc::new(ChannelEnd::new(ours, MAX_FRAME).map_err(|error| host("the channel", error))?);
+        let end = Arc::new(
+            ChannelEnd::new(ours, Peer::Process, MAX_FRAME).map_err(|error| host("the channel", error))?,
+        );
         let stderr = child.stderr.take();
         let (ended_sender, ended) = watch::channel(None);
         let (kill, killed) = (CancellationToken::new(), Arc::new(Mutex::new(None)));
         let (end_of, end_by) = ((child, stderr), (kill.clone(), killed.clone()));
         tokio::spawn(wait(end_of, start.group.clone(), end_by, ended_sender));
-        let calls: Calls = Arc::new(Mutex::new(Some(HashMap::new())));
+        let calls = Arc::new(Calls::default());
         let (words, mut heard) = mpsc::channel(4);
         let process = Self {
             pid,
@@ -178,7 +177,7 @@ impl Process {
             poolable: start.poolable,
         };
         process.hold(&mut process.used());
-        tokio::spawn(listen(end, calls, words, process.kill_switch()));
+        tokio::spawn(listen(end, calls, words, process.kill_switch(), process.ended.clone()));
 
         let setup = Setup {
             label: start.label,
@@ -253,19 +252,18 @@ impl Process {
 
     /// A new call: its number, and where its frames arrive until the returned guard is dropped; none when the process has
     /// ended.
-    pub(super) fn call(self: &Arc<Self>) -> (CallId, mpsc::Receiver<ToNode>, CallGuard) {
+    pub(super) fn call(&self) -> (CallId, Frames, CallFrames) {
         let call = self.next_call.fetch_add(1, Ordering::Relaxed);
-        let (frames, received) = mpsc::channel(WAITING_FRAMES);
-        if let Some(calls) = self.calls().as_mut() {
-            calls.insert(call, frames);
-        }
-        (call, received, CallGuard { process: self.clone(), call })
+        let (frames, guard) = self.calls.begin(call);
+        (call, frames, guard)
     }
 
     /// Makes room for one more call of these limits, until the returned guard is dropped.
     pub(super) fn begin(&self, limits: &Limits) -> UseGuard<'_> {
         let memory = limits.memory_bytes.saturating_add(CALL_MEMORY);
-        let descriptors = limits.handles.saturating_add(CALL_DESCRIPTORS);
+        // Handles of WASI 0.3 are counted apart from the others.
+        let listings = limits.handles / LISTING_HANDLES;
+        let descriptors = limits.handles.saturating_add(listings).saturating_add(CALL_DESCRIPTORS);
         let mut used = self.used();
         used.calls += 1;
         used.memory = used.memory.saturating_add(memory);
@@ -317,7 +315,7 @@ impl Process {
 
     /// Whether it has ended, or is about to.
     pub(super) fn is_over(&self) -> bool {
-        self.ended.borrow().is_some() || self.kill.is_cancelled() || self.calls().is_none()
+        self.ended.borrow().is_some() || self.kill.is_cancelled() || self.calls.is_over()
     }
 
     /// Waits for its end.
@@ -348,10 +346,6 @@ impl Process {
     fn used(&self) -> MutexGuard<'_, Use> {
         self.use_.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    fn calls(&self) -> MutexGuard<'_, Option<HashMap<CallId, mpsc::Sender<ToNode>>>> {
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// One call's share of what the process may have.
@@ -379,68 +373,4 @@ fn maxima() -> &'static [(Resource, Option<u64>); 3] {
         [Resource::Data, Resource::Nofile, Resource::Fsize]
             .map(|resource| (resource, rustix::process::getrlimit(resource).maximum))
     })
-}
-
-/// The frames of a call arrive until this is dropped.
-pub(super) struct CallGuard {
-    process: Arc<Process>,
-    call: CallId,
-}
-
-impl Drop for CallGuard {
-    fn drop(&mut self) {
-        if let Some(calls) = self.process.calls().as_mut() {
-            calls.remove(&self.call);
-        }
-    }
-}
-
-/// Takes frames from a process and hands each to its call, until there are no more. A process that says something else
-/// than the protocol has is ended: it is not what was started.
-async fn listen(end: Arc<ChannelEnd>, calls: Calls, words: mpsc::Sender<ToNode>, kill: KillSwitch) {
-    if let Err(what) = hand_on(&end, &calls, &words).await {
-        kill.kill(format!("it broke the protocol of the sandbox: {}", one_line(what, 200)));
-    }
-    // Whoever waits for a frame learns that none will come.
-    calls.lock().unwrap_or_else(PoisonError::into_inner).take();
-}
-
-async fn hand_on(end: &ChannelEnd, calls: &Calls, words: &mpsc::Sender<ToNode>) -> Result<(), String> {
-    loop {
-        let frame: ToNode = match end.receive().await {
-            Ok(Some(received)) => received.parse().map_err(|error| error.to_string())?,
-            Ok(None) => return Ok(()),
-            // It has died with frames of the node unread.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(()),
-            Err(error) => return Err(error.to_string()),
-        };
-        let Some(call) = call_of(&frame) else {
-            // One that has nobody to hear it was not asked for.
-            words.try_send(frame).map_err(|_| "it spoke without being asked".to_owned())?;
-            continue;
-        };
-        let to = match calls.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
-            Some(calls) => calls.get(&call).cloned(),
-            None => return Ok(()),
-        };
-        // A call that has ended here may still be heard of.
-        if let Some(to) = to {
-            let _ = to.send(frame).await;
-        }
-    }
-}
-
-fn call_of(frame: &ToNode) -> Option<CallId> {
-    match frame {
-        ToNode::Ready { .. } | ToNode::NotReady(_) | ToNode::Described(_) => None,
-        ToNode::Ask { call, .. }
-        | ToNode::Close { call, .. }
-        | ToNode::Progress { call, .. }
-        | ToNode::Event { call, .. }
-        | ToNode::EventsDropped { call, .. }
-        | ToNode::Line { call, .. }
-        | ToNode::LinesDropped { call, .. }
-        | ToNode::Usage { call, .. }
-        | ToNode::Ended { call, .. } => Some(*call),
-    }
 }

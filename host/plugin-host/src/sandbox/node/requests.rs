@@ -12,12 +12,19 @@ use tokio_util::task::AbortOnDropHandle;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks as _};
 
 use crate::instance::outbound::Outbound;
-use crate::sandbox::arena::{Arena, SLOT};
+use crate::sandbox::arena::{Arena, SLOT, SLOTS};
 use crate::sandbox::node::steps::{Answers, Asked, Step};
 use crate::sandbox::wire::{Answer, AskId, HttpError, Refusal, Request, headers};
 
 /// Pieces of a request's body that may wait for the server.
 const WAITING_PIECES: usize = 2;
+/// Steps that may wait on either way: for no more are there slots.
+const WAITING_STEPS: usize = SLOTS as usize;
+
+/// Where the pieces of a request's body go.
+type Pieces = mpsc::Sender<Result<Bytes, Error>>;
+/// An answer, and the work that goes on behind it.
+type Sent = (http::Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>);
 
 /// The way out of one call. Clones share its budgets.
 #[derive(Clone)]
@@ -28,18 +35,19 @@ impl Requests {
         Self(Arc::new(Mutex::new(outbound)))
     }
 
-    /// Sends one request and serves its bodies.
+    /// Sends one request and serves its bodies, each at its own pace: a server may answer before it has taken the whole
+    /// request, and take the rest only when its answer is read.
     pub(super) fn serve(
         &self,
         ask: AskId,
         request: Request,
-        mut steps: mpsc::Receiver<Asked>,
+        steps: mpsc::Receiver<Asked>,
         arena: Arena,
         answers: Answers,
     ) -> impl Future<Output = ()> + Send + use<> {
         let outbound = self.0.clone();
         async move {
-            let (mut pieces, body) = body(request.has_body);
+            let (pieces, body) = body(request.has_body);
             let sent = match wasi_request(&request, body) {
                 Ok(request_) => {
                     let mut outbound = outbound.lock().unwrap_or_else(PoisonError::into_inner);
@@ -48,59 +56,87 @@ impl Requests {
                 Err(error) => return answers.send(ask, Err(Refusal::Http(error))).await,
             };
             // On its own, since the body is pulled by it while pieces are waited for here.
-            let mut sent = AbortOnDropHandle::new(tokio::spawn(Box::into_pin(sent)));
-            let mut answer: Option<stream::BoxStream<'static, Result<Bytes, Error>>> = None;
-            loop {
-                tokio::select! {
-                    // The head arrives while the body is still being written.
-                    head = &mut sent, if answer.is_none() => match head {
-                        Ok(Ok((response, _))) => {
-                            let (parts, body) = response.into_parts();
-                            let head = Answer::Head { status: parts.status.as_u16(), headers: headers(&parts.headers) };
-                            answer = Some(body.into_data_stream().boxed());
-                            answers.send(ask, Ok(head)).await;
-                        }
-                        Ok(Err(error)) => return answers.send(ask, Err(Refusal::Http(wire_error(&error)))).await,
-                        Err(error) => {
-                            let error = HttpError::Internal(error.to_string());
-                            return answers.send(ask, Err(Refusal::Http(error))).await;
-                        }
-                    },
-                    step = steps.recv() => match step {
-                        Some((ask, Step::Write(bytes))) => {
-                            // Waits until the server takes it; the head may come meanwhile, and is seen afterwards.
-                            if let Some(to) = &pieces {
-                                let _ = to.send(Ok(bytes)).await;
-                            }
-                            answers.send(ask, Ok(Answer::Done)).await;
-                        }
-                        Some((ask, Step::Finish)) => {
-                            pieces = None;
-                            answers.send(ask, Ok(Answer::Done)).await;
-                        }
-                        Some((ask, Step::Read { slot, max })) => {
-                            let read = read(answer.as_mut(), &arena, slot, max).await;
-                            answers.send(ask, read.map_err(Refusal::Http)).await;
-                        }
-                        Some((ask, Step::NextPart)) => {
-                            answers.send(ask, Err(Refusal::Http(HttpError::Protocol))).await;
-                        }
-                        None => return,
-                    },
-                }
+            let sent = AbortOnDropHandle::new(tokio::spawn(Box::into_pin(sent)));
+            let (writes, to_write) = mpsc::channel(WAITING_STEPS);
+            let (reads, to_read) = mpsc::channel(WAITING_STEPS);
+            let write = write_all(pieces, to_write, answers.clone());
+            let read = answer_and_read(ask, sent, to_read, arena, answers);
+            tokio::select! {
+                // Whichever ends, the request has: it was given up, or there is no answer to it.
+                () = sort(steps, writes, reads) => {}
+                () = read => {}
+                // Writes end before that, when the server has the whole body.
+                () = async { write.await; std::future::pending().await } => {}
             }
         }
     }
 }
 
+/// Hands what is asked to those who do it. Ends when nothing more is asked, or more than an honest process would ask.
+async fn sort(mut steps: mpsc::Receiver<Asked>, writes: mpsc::Sender<Asked>, reads: mpsc::Sender<Asked>) {
+    while let Some((ask, step)) = steps.recv().await {
+        let to = match step {
+            Step::Write(_) | Step::Finish => &writes,
+            Step::Read { .. } | Step::NextPart => &reads,
+        };
+        // What is left without an answer is refused.
+        if to.try_send((ask, step)).is_err() {
+            return;
+        }
+    }
+}
+
+/// Passes the body on, as fast as the server takes it.
+async fn write_all(mut pieces: Option<Pieces>, mut steps: mpsc::Receiver<Asked>, answers: Answers) {
+    while let Some((ask, step)) = steps.recv().await {
+        match step {
+            Step::Write(bytes) => {
+                // A server that has answered need not take the rest.
+                if let Some(to) = &pieces {
+                    let _ = to.send(Ok(bytes)).await;
+                }
+            }
+            _ => pieces = None,
+        }
+        answers.send(ask, Ok(Answer::Done)).await;
+    }
+}
+
+/// Waits for the answer, and reads its body as it is asked for.
+async fn answer_and_read(
+    ask: AskId,
+    sent: AbortOnDropHandle<Result<Sent, Error>>,
+    mut steps: mpsc::Receiver<Asked>,
+    arena: Arena,
+    answers: Answers,
+) {
+    let (response, _sending) = match sent.await {
+        Ok(Ok(answered)) => answered,
+        Ok(Err(error)) => return answers.send(ask, Err(Refusal::Http(wire_error(&error)))).await,
+        Err(error) => {
+            let error = HttpError::Internal(error.to_string());
+            return answers.send(ask, Err(Refusal::Http(error))).await;
+        }
+    };
+    let (parts, body) = response.into_parts();
+    let head = Answer::Head { status: parts.status.as_u16(), headers: headers(&parts.headers) };
+    let mut body = body.into_data_stream().boxed();
+    answers.send(ask, Ok(head)).await;
+    while let Some((ask, step)) = steps.recv().await {
+        let read = match step {
+            Step::Read { slot, max } => read(&mut body, &arena, slot, max).await,
+            _ => Err(HttpError::Protocol),
+        };
+        answers.send(ask, read.map_err(Refusal::Http)).await;
+    }
+}
+
 async fn read(
-    body: Option<&mut stream::BoxStream<'static, Result<Bytes, Error>>>,
+    body: &mut stream::BoxStream<'static, Result<Bytes, Error>>,
     arena: &Arena,
     slot: u32,
     max: u32,
 ) -> Result<Answer, HttpError> {
-    // Before there is an answer there is nothing to read.
-    let Some(body) = body else { return Err(HttpError::Protocol) };
     let max = (max as usize).clamp(1, SLOT);
     loop {
         match body.next().await {
@@ -122,7 +158,7 @@ async fn read(
 }
 
 /// A request's body, and where its pieces come from. Dropping that ends the body.
-fn body(has_body: bool) -> (Option<mpsc::Sender<Result<Bytes, Error>>>, WasiBody) {
+fn body(has_body: bool) -> (Option<Pieces>, WasiBody) {
     if !has_body {
         return (None, Empty::new().map_err(|never| match never {}).boxed_unsync());
     }
