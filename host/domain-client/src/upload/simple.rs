@@ -102,6 +102,7 @@ pub(super) async fn after_refusal(
         // Another writer took the name after it was looked up, or it could not be looked up at all.
         (Some(409), ExistingData::None | ExistingData::Unknown) => {
             let found = lookup::find_taken(client, &target.name, &target.data_type).await?;
+            let found = ExistingData::from(found);
             // After a lookup that found nothing, what a repeated request meets is most likely this very artifact, whose answer
             // was lost. A first one has stored nothing.
             let is_own = *existing == ExistingData::None && refusal.is_repeated();
