@@ -118,6 +118,33 @@ async fn data_of_a_create_whose_answer_was_lost_is_the_artifacts_own() {
 }
 
 #[tokio::test]
+async fn data_of_another_that_a_repeated_create_meets_is_not_replaced() {
+    // Of another size than the artifact, and of one that the server does not say.
+    let unsized_data = || Reply::json(&json!({"data": [{"id": A, "name": "c", "data_type": "binary"}]}));
+    for (mock, size) in
+        [(server(1, &[503, 409]).await, 5), (looking_up(1, unsized_data, &[503, 409]).await, 4)]
+    {
+        let bench = bench(mock.address(), settings());
+        let error = store(&bench, size, |_| false).await.unwrap_err();
+        assert!(error.kind == PortErrorKind::Denied && error.text.contains(A), "{error:?}");
+        assert_eq!(changes(&mock), ["POST /data", "POST /data"]);
+    }
+}
+
+#[tokio::test]
+async fn data_that_a_repeated_begin_of_a_session_meets_is_never_the_artifacts_own() {
+    // Of the same size, and of another.
+    for size in [2000, 3000] {
+        let found = json!({"data": [{"id": A, "name": "c", "data_type": "binary", "size": 2000}]});
+        let mock = looking_up(1, move || Reply::json(&found), &[503, 409]).await;
+        let bench = bench(mock.address(), small_buffer());
+        let error = store(&bench, size, |_| false).await.unwrap_err();
+        assert!(error.kind == PortErrorKind::Denied && error.text.contains(A), "{error:?}");
+        assert_eq!(changes(&mock).len(), 2, "only what was refused: {:?}", lines(&mock));
+    }
+}
+
+#[tokio::test]
 async fn a_session_whose_name_can_not_be_looked_up_once_more_is_not_completed() {
     let mock = looking_up(1, || Reply::status(503), &[]).await;
     let bench = bench(mock.address(), small_buffer());
