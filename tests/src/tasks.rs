@@ -66,6 +66,14 @@ impl Scene {
         self.wait_until(&format!("{count} hits"), node, found).await
     }
 
+    /// Waits until the discovery service has taken a registration with all of these capabilities: their runners are live, and
+    /// the node has nothing more to register.
+    pub async fn wait_for_registered(&self, capabilities: &[&str], node: &NodeProcess) {
+        let has_all = |taken: &[String]| capabilities.iter().all(|one| taken.iter().any(|has| has == one));
+        let found = || self.devnet.registrations().iter().any(|one| has_all(&one.capabilities)).then_some(());
+        self.wait_until(&format!("a registration with {capabilities:?}"), node, found).await;
+    }
+
     /// Waits until a task is running.
     pub async fn wait_for_running(&self, task: Uuid, node: &NodeProcess) -> TaskState {
         let running = || Some(self.task(task)).filter(|task| task.status == TaskStatus::Running);
