@@ -9,8 +9,8 @@ use posemesh_tests::{NOOP, NodeProcess, Scene, assert_ended_once, leases_of};
 use serde_json::{Value, json};
 
 /// Both are long enough for a machine on which a request takes a second.
-const TTL: Duration = Duration::from_secs(12);
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
+pub(crate) const TTL: Duration = Duration::from_secs(12);
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Runs a task of half a second while these faults are active, and checks that the node still works.
 pub(crate) async fn through(faults: impl IntoIterator<Item = Fault>) -> TaskState {
