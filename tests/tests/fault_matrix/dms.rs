@@ -145,12 +145,12 @@ async fn garbage_in_place_of_json() {
 
 #[tokio::test]
 async fn heartbeats_fail_for_half_the_ttl() {
-    let scene = Scene::with(leases_of(Duration::from_secs(14))).await;
+    let scene = Scene::with(leases_of(Duration::from_secs(40))).await;
     let node = scene.node();
-    let task = scene.submit_noop(Duration::from_secs(9));
+    let task = scene.submit_noop(Duration::from_secs(22));
     scene.wait_for_running(task, &node).await;
     let fault = scene.devnet.faults().add(Fault::answer(503, "down").on(Heartbeat));
-    tokio::time::sleep(Duration::from_secs(7)).await;
+    tokio::time::sleep(Duration::from_secs(20)).await;
     let tries = scene.hit_by(fault).len();
     assert!(scene.devnet.faults().remove(fault));
     let ended = scene.wait_for_end(task, &node).await;
