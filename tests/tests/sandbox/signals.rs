@@ -54,7 +54,9 @@ async fn a_task_that_meets_a_dying_process_gets_another() {
     // It takes nothing more, and dies with the order unread.
     each(Signal::STOP);
     let task = scene.submit_noop(Duration::from_millis(10));
-    until(|| scene.task(task).status != TaskStatus::Queued).await;
+    // The order is sent behind the second such line. Nothing tells when it is there; if that takes longer, the process is dead
+    // when it is to be sent, which ends no task either.
+    until(|| node.log().lines().filter(|line| line.contains("running runner=")).count() == 2).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
     each(Signal::KILL);
     scene.wait_for_end(task, &node).await;
