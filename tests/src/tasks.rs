@@ -21,6 +21,7 @@ impl Scene {
     pub fn serving(self, guest: Guest) -> Self {
         std::fs::copy(guest.path(), self.plugins().join(format!("{}.wasm", guest.name)))
             .unwrap_or_else(|error| panic!("copying {}: {error}", guest.name));
+        self.warm_again();
         self
     }
 

@@ -58,7 +58,7 @@ async fn a_drain_outlasts_the_grace_time_and_is_undone() {
 
 #[tokio::test]
 async fn a_hang_up_during_the_start_does_not_end_the_node() {
-    let scene = Scene::new().await;
+    let scene = Scene::new().await.cold();
     let mut node = scene.node();
     // From the first line on; the compiler is at work then.
     node.wait_for_log("what tasks may use").await;

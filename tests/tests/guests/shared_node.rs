@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use posemesh_devnet::{Devnet, DevnetConfig, TaskState, TaskStatus};
 use posemesh_tests::guests::Guest;
-use posemesh_tests::{NOOP, NodeProcess, plugin, plugins_with, variables};
+use posemesh_tests::{NOOP, NodeProcess, plugin, plugins_with, variables, warm};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -67,6 +67,7 @@ impl SharedNode {
         for (name, value) in ours.iter().chain(more) {
             variables.insert((*name).to_owned(), (*value).to_owned());
         }
+        warm(&work.path().join("cache"), plugins.path());
         let node = NodeProcess::run(&variables);
         let job = json!({"label": "background", "tasks": [noop_task(600_000)]});
         let job = devnet.submit_job(job).expect("a job");
