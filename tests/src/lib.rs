@@ -11,6 +11,7 @@ mod process;
 mod scene;
 mod tasks;
 pub mod versions;
+mod warm;
 
 pub use built::{
     dragon, node_binary, plugin, plugins_dir, plugins_with, reference_binary, reference_domain_client_binary,
@@ -20,3 +21,4 @@ pub use http::http_client;
 pub use process::{NodeProcess, variables};
 pub use scene::{ADMIN_TOKEN, NOOP, Scene, TIMEOUT, gaps};
 pub use tasks::{assert_ended_once, leases_of};
+pub use warm::warm;

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::built::{plugin, plugins_with};
 use crate::process::{NodeProcess, variables};
+use crate::warm::warm;
 
 /// Capability of the noop runner, which every scene has.
 pub const NOOP: &str = "/posemesh/noop/v1";
@@ -47,7 +48,30 @@ impl Scene {
         config.addr = devnet.addr();
         let mut variables = variables(&devnet, plugins.path(), work.path());
         variables.insert("ENABLE_NOOP".to_owned(), "true".to_owned());
-        Self { devnet, variables, config, plugins, work }
+        let scene = Self { devnet, variables, config, plugins, work };
+        warm(&scene.cache(), scene.plugins.path());
+        scene
+    }
+
+    /// Lets the node compile its runners, for a test that is about that. Otherwise they are in its cache, if `cargo xtask test`
+    /// has compiled them before.
+    #[must_use]
+    pub fn cold(self) -> Self {
+        if let Err(error) = std::fs::remove_dir_all(self.cache()) {
+            assert_eq!(error.kind(), std::io::ErrorKind::NotFound, "removing what was compiled: {error}");
+        }
+        self
+    }
+
+    /// Puts what was compiled of the runners that the scene has by now into its node's cache, unless that is to be cold.
+    pub(crate) fn warm_again(&self) {
+        if self.cache().exists() {
+            warm(&self.cache(), self.plugins.path());
+        }
+    }
+
+    fn cache(&self) -> PathBuf {
+        self.work.path().join("cache")
     }
 
     /// Sets a variable of the node.

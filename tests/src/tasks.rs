@@ -21,6 +21,7 @@ impl Scene {
     pub fn serving(self, guest: Guest) -> Self {
         std::fs::copy(guest.path(), self.plugins().join(format!("{}.wasm", guest.name)))
             .unwrap_or_else(|error| panic!("copying {}: {error}", guest.name));
+        self.warm_again();
         self
     }
 
@@ -64,6 +65,14 @@ impl Scene {
             Some(hit).filter(|hit| hit.len() >= count && hit.iter().all(|request| request.took.is_some()))
         };
         self.wait_until(&format!("{count} hits"), node, found).await
+    }
+
+    /// Waits until the discovery service has taken a registration with all of these capabilities: their runners are live, and
+    /// the node has nothing more to register.
+    pub async fn wait_for_registered(&self, capabilities: &[&str], node: &NodeProcess) {
+        let has_all = |taken: &[String]| capabilities.iter().all(|one| taken.iter().any(|has| has == one));
+        let found = || self.devnet.registrations().iter().any(|one| has_all(&one.capabilities)).then_some(());
+        self.wait_until(&format!("a registration with {capabilities:?}"), node, found).await;
     }
 
     /// Waits until a task is running.

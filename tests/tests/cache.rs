@@ -30,8 +30,6 @@ async fn fifty_runners_are_compiled_once_and_a_changed_cache_is_not_used() {
     let (warm, compiled) = start(&variables).await;
     assert_eq!(compiled, 0, "everything is there");
     eprintln!("{RUNNERS} runners: {cold:.2?} without a cache, {warm:.2?} with it");
-    // Only the order is certain: without the cache each runner costs a process and a compilation.
-    assert!(warm < cold, "{warm:?} is not less than {cold:?}");
 
     // One file was changed and another truncated: both are detected and compiled again.
     let mut files: Vec<_> = std::fs::read_dir(work.path().join("cache"))

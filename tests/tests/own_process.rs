@@ -36,7 +36,8 @@ async fn neither_the_node_nor_what_it_starts_has_a_secret_in_its_environment() {
         .await
         .set("ADMIN_TOKEN", ADMIN_TOKEN)
         .set("HTTPS_PROXY", "http://me:hunter2@127.0.0.1:9")
-        .set("RUST_LOG", "info,posemesh=debug");
+        .set("RUST_LOG", "info,posemesh=debug")
+        .cold();
     let secrets: Vec<String> = ["REG_SECRET", "SECP256K1_PRIVHEX", "ADMIN_TOKEN"]
         .map(|name| scene.variables[name].clone())
         .into_iter()

@@ -197,13 +197,12 @@ async fn the_command_line_lists_and_rolls_back_through_it() {
     let scene = Scene::new().await;
     put(&scene.plugins(), "swap.wasm", &versioned(1_000_001, Does::Work, 0));
     let status_node = StatusNode::start(scene).await;
-    // Its runners are loaded after it answers.
-    status_node.until_ready_is(true).await;
     let text = |output: &Output| {
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
     };
-    // The status server is up before the first runner is loaded.
+    // The status server is up before the first runner is loaded, and the node is ready before the last one is.
     status_node.until_ready_is(true).await;
+    status_node.node.wait_for_live("swap").await;
     put(&status_node.scene.plugins(), "swap.wasm", &versioned(1_000_002, Does::Work, 0));
     let rescanned = status_node.plugin(&["rescan"], ADMIN_TOKEN).await;
     assert!(rescanned.status.success(), "{}", text(&rescanned));

@@ -132,7 +132,8 @@ fn screen(written: &str) -> Vec<String> {
             column += 1;
             continue;
         }
-        assert_eq!(rest.next(), Some('['), "a sequence that is not known here");
+        let kind = rest.next();
+        assert!(matches!(kind, Some('[') | None), "a sequence that is not known here: {kind:?}");
         let mut parameters = String::new();
         let end = loop {
             match rest.next() {
@@ -239,4 +240,13 @@ async fn without_a_terminal_or_a_node_it_says_what_to_do_instead() {
         "it is said on the screen that stays: {:?}",
         terminal.text()
     );
+}
+
+#[test]
+fn a_screen_is_read_wherever_what_has_come_of_it_ends() {
+    let whole = "\u{1b}[?25l\u{1b}[2J\u{1b}[1;1Hab\u{1b}[2;3Hc";
+    for (end, _) in whole.char_indices() {
+        assert!(screen(&whole[..end]).len() <= 2, "{end}");
+    }
+    assert_eq!(screen(whole), ["ab", "  c"]);
 }

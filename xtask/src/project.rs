@@ -49,6 +49,11 @@ impl Project {
         self.target.join("test-guests")
     }
 
+    /// What a node has compiled of the runners and of the guests, so that those of the tests need not.
+    pub(crate) fn test_cache(&self) -> PathBuf {
+        self.target.join("test-cache")
+    }
+
     /// The programs that were built without `--release`.
     pub(crate) fn debug(&self) -> PathBuf {
         self.target.join("debug")

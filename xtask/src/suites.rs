@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Result;
 
@@ -17,6 +18,9 @@ use crate::setup::{self, Toolchain};
 use crate::templates;
 use crate::testing;
 
+/// How long the node may compile all runners of a folder.
+const COMPILE_TIME: Duration = Duration::from_secs(600);
+
 /// Builds everything that the suites need, then runs them, with `args` for `cargo test`, and the test cases
 /// of every runner.
 pub(crate) fn test(project: &Project, report: &mut Report, args: &[OsString], need: Need) {
@@ -30,6 +34,7 @@ pub(crate) fn test(project: &Project, report: &mut Report, args: &[OsString], ne
         return;
     };
     deploy::tools_for_tests(project);
+    report.step("compiled runners", || compile(project));
     report.step("tests", || run(project, args));
     cases(project, report, &components);
     other_languages(project, report, &toolchain, need);
@@ -110,6 +115,29 @@ fn cases(project: &Project, report: &mut Report, components: &[Component]) {
     }
 }
 
+/// Has the node compile all runners and guests into one cache, of which the tests' nodes get copies: several hundred nodes would
+/// compile the same few otherwise. What is there already is not compiled again.
+fn compile(project: &Project) -> Result<()> {
+    let cache = project.test_cache();
+    for runners in [project.plugins(), project.test_guests()] {
+        let node = Cmd::new(project.node()).args(["plugin", "list"]).arg(&runners).dir(&project.target);
+        let node = node.env("CACHE_DIR", &cache).time_limit(COMPILE_TIME);
+        // Some guests are there to be refused, and what is not compiled here is compiled by those that need it.
+        let said = project.target.join("test-cache.txt");
+        eprintln!("$ {}", node.shown());
+        node.run_into(&said)?;
+    }
+    if !cache.join("key").is_file() {
+        let why = project.target.join("test-cache.txt");
+        eprintln!(
+            "the node keeps no compiled runners in {}, so that each test compiles its own; {} says why",
+            project.short(&cache),
+            project.short(&why)
+        );
+    }
+    Ok(())
+}
+
 /// The tests of the workspace, with the paths of the programs and components that were built for them.
 fn run(project: &Project, args: &[OsString]) -> Result<()> {
     let paths = [
@@ -117,6 +145,7 @@ fn run(project: &Project, args: &[OsString]) -> Result<()> {
         ("POSEMESH_NODE_BIN", project.node()),
         ("POSEMESH_PLUGINS_DIR", project.plugins()),
         ("POSEMESH_TEST_GUESTS_DIR", project.test_guests()),
+        ("POSEMESH_TEST_CACHE_DIR", project.test_cache()),
         ("POSEMESH_TOOLS_DIR", project.target.join("tools")),
         ("POSEMESH_REFERENCE_NODE_BIN", project.reference_node("debug")),
         ("POSEMESH_REFERENCE_DOMAIN_CLIENT_BIN", project.reference_domain_client("debug")),

@@ -132,10 +132,10 @@ impl Node {
         let folder_warnings = folders::warn(config.folders()).await;
         let memory = memory_file(&config).await;
         let settings = RegistrySettings {
-            plugins_dir: config.paths.plugins.clone(),
             withheld: config.noop.withheld(),
             environment: config.noop.environment(),
             memory: Some(memory),
+            ..RegistrySettings::new(&config.paths.plugins)
         };
         let archive = Archive::start(config.archive.clone(), who(&config));
         orphans.iter().for_each(|orphan| archive.orphan(orphan.task_id));

@@ -73,9 +73,6 @@ const START_QUIET: Duration = Duration::from_millis(300);
 const START_LONGEST: Duration = Duration::from_secs(1);
 /// How long somebody waits until what is to be remembered is written.
 const SAVE_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long a file must stay the same before it is loaded.
-const UNCHANGED_FOR: Duration = Duration::from_millis(200);
-
 /// Where a registry finds its runners, and what it keeps from them or gives to them.
 ///
 /// ```
@@ -95,6 +92,8 @@ pub struct RegistrySettings {
     /// The file that outlives the process and tells who served which capability, so that after a restart no other runner
     /// takes it. None: each process begins anew.
     pub memory: Option<PathBuf>,
+    /// How long a file must stay the same before it is loaded, 200 ms by default: one that is still written is broken.
+    pub unchanged_for: Duration,
 }
 
 impl RegistrySettings {
@@ -105,6 +104,7 @@ impl RegistrySettings {
             withheld: BTreeSet::new(),
             environment: BTreeMap::new(),
             memory: None,
+            unchanged_for: Duration::from_millis(200),
         }
     }
 }
@@ -118,6 +118,7 @@ pub struct Registry {
     scanner: Scanner,
     loader: Arc<Loader>,
     plugins_dir: PathBuf,
+    unchanged_for: Duration,
     /// A run has ended, or a task has released its generation.
     task_changed: Arc<Notify>,
 }
@@ -125,10 +126,10 @@ pub struct Registry {
 impl Registry {
     /// An empty registry; nothing is read yet.
     pub fn new(loader: Arc<Loader>, settings: RegistrySettings) -> Self {
-        let RegistrySettings { plugins_dir, withheld, environment, memory } = settings;
+        let RegistrySettings { plugins_dir, withheld, environment, memory, unchanged_for } = settings;
         let table = Arc::new(RunnerTable::new(withheld));
         let scanner = Scanner::new(loader.clone(), table.clone(), plugins_dir.clone(), environment, memory);
-        Self { table, scanner, loader, plugins_dir, task_changed: Arc::default() }
+        Self { table, scanner, loader, plugins_dir, unchanged_for, task_changed: Arc::default() }
     }
 
     /// Tells `observer` from now on what happens: before the first scan, of everything.
@@ -229,7 +230,7 @@ impl Registry {
         loop {
             watch.renew().await;
             let pending = self.scanner.has_pending();
-            let mut next = pin!(sleep(if pending { UNCHANGED_FOR } else { RESCAN_INTERVAL }));
+            let mut next = pin!(sleep(if pending { self.unchanged_for } else { RESCAN_INTERVAL }));
             // A busy node releases generations all the time: that comes last and restarts no wait.
             let scan = loop {
                 tokio::select! {

@@ -9,8 +9,8 @@ use posemesh_tests::{NOOP, NodeProcess, Scene, assert_ended_once, leases_of};
 use serde_json::{Value, json};
 
 /// Both are long enough for a machine on which a request takes a second.
-const TTL: Duration = Duration::from_secs(12);
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
+pub(crate) const TTL: Duration = Duration::from_secs(12);
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Runs a task of half a second while these faults are active, and checks that the node still works.
 pub(crate) async fn through(faults: impl IntoIterator<Item = Fault>) -> TaskState {
@@ -145,12 +145,12 @@ async fn garbage_in_place_of_json() {
 
 #[tokio::test]
 async fn heartbeats_fail_for_half_the_ttl() {
-    let scene = Scene::with(leases_of(Duration::from_secs(14))).await;
+    let scene = Scene::with(leases_of(Duration::from_secs(40))).await;
     let node = scene.node();
-    let task = scene.submit_noop(Duration::from_secs(9));
+    let task = scene.submit_noop(Duration::from_secs(22));
     scene.wait_for_running(task, &node).await;
     let fault = scene.devnet.faults().add(Fault::answer(503, "down").on(Heartbeat));
-    tokio::time::sleep(Duration::from_secs(7)).await;
+    tokio::time::sleep(Duration::from_secs(20)).await;
     let tries = scene.hit_by(fault).len();
     assert!(scene.devnet.faults().remove(fault));
     let ended = scene.wait_for_end(task, &node).await;

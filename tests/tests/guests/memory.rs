@@ -97,6 +97,7 @@ async fn what_tasks_had_at_once_is_not_missing_to_those_that_follow() {
     std::fs::write(plugins.path().join("stay.toml"), "[limits]\nmemory_bytes = 314572800\n")
         .expect("a policy");
     let mut shared = SharedNode::with_plugins(plugins, &[("MAX_CONCURRENCY", "6")]).await;
+    shared.wait_live("stay", 1).await;
     let at_once: Vec<_> = (0..4).map(|_| shared.submit("stay", Value::Null)).collect();
     for task in at_once {
         let state = shared.ended("at once", task).await;

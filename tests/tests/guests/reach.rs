@@ -101,6 +101,31 @@ async fn an_operator_can_open_the_whole_domain_to_a_runner() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_runner_that_may_read_the_whole_domain_replaces_only_what_its_task_names() {
+    let scene = scene("inputs = \"domain\"\n").await;
+    let (ours, other) = (put(&scene, "ours").await, put(&scene, "other").await);
+    let node = scene.node();
+    let all = format!("/api/v1/domains/{}/data", scene.devnet.domain_id());
+    let wishes = [
+        format!("read>{other}"),
+        format!("read>{all}?name=other"),
+        format!("replace>{other}"),
+        "name>other".to_owned(),
+        format!("read>{ours}"),
+        format!("replace>{ours}"),
+    ];
+    let came = reach(&scene, &node, &[ours.to_string()], &wishes).await;
+    let denied = ["replace &Denied", "name &Denied&may not be replaced"];
+    check(
+        &node,
+        &came,
+        &["read ok 1000", "read ok 1000", denied[0], denied[1], "read ok 1000", "replace ok"],
+    );
+    assert_eq!(content(&scene, other).await, [7; 1000], "untouched");
+    assert_eq!(content(&scene, ours).await, b"overwritten");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_and_bytes_of_inputs_end_by_their_limits() {
     let scene = scene("[limits]\ninput_requests = 30\n").await;
     let ours = put(&scene, "ours").await;

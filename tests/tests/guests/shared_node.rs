@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use posemesh_devnet::{Devnet, DevnetConfig, TaskState, TaskStatus};
 use posemesh_tests::guests::Guest;
-use posemesh_tests::{NOOP, NodeProcess, plugin, plugins_with, variables};
+use posemesh_tests::{NOOP, NodeProcess, plugin, plugins_with, variables, warm};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -15,6 +15,8 @@ use crate::usage::MemoryWatch;
 
 /// How long a test waits for one event, on a loaded machine.
 const TIMEOUT: Duration = Duration::from_secs(90);
+/// How long it waits until a runner is live, which may be the last of many to be compiled.
+const LIVE_TIMEOUT: Duration = Duration::from_secs(300);
 /// Time after which a lease without a heartbeat expires.
 const LEASE_TTL: Duration = Duration::from_secs(8);
 /// Longest accepted gap between two heartbeats: half of the lease's life. They are due every 250 ms while a
@@ -65,6 +67,7 @@ impl SharedNode {
         for (name, value) in ours.iter().chain(more) {
             variables.insert((*name).to_owned(), (*value).to_owned());
         }
+        warm(&work.path().join("cache"), plugins.path());
         let node = NodeProcess::run(&variables);
         let job = json!({"label": "background", "tasks": [noop_task(600_000)]});
         let job = devnet.submit_job(job).expect("a job");
@@ -91,12 +94,13 @@ impl SharedNode {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
-        let waited = tokio::time::timeout(TIMEOUT, wait).await;
+        let waited = tokio::time::timeout(LIVE_TIMEOUT, wait).await;
         assert!(waited.is_ok(), "{runner} did not go live {times} times:\n{}", self.node.log());
     }
 
-    /// Has a runner execute one task beside a neighbour, and notes every difference from what is expected.
+    /// Has a runner, once it is live, execute one task beside a neighbour, and notes every difference from what is expected.
     pub(crate) async fn check(&mut self, behaviour: &str, runner: &str, meta: Value, expect: Expect<'_>) {
+        self.wait_live(runner, 1).await;
         let began = Instant::now();
         let task = self.submit(runner, meta);
         let neighbour = self.neighbour();
@@ -115,6 +119,7 @@ impl SharedNode {
         expect: Expect<'_>,
         most: u64,
     ) {
+        self.wait_live(runner, 1).await;
         let watch = MemoryWatch::start(self.node.id());
         self.check(behaviour, runner, meta, expect).await;
         let grown = watch.growth();

@@ -43,6 +43,7 @@ pub(crate) async fn runners_that_do_not_return_are_ended_by_name() {
 /// A runner that ignores a request to stop is ended all the same, and its place is free again.
 async fn ignores_cancellation(shared: &mut SharedNode) {
     let behaviour = "a runner that ignores cancellation";
+    shared.wait_live(IGNORE_CANCEL.name, 1).await;
     let began = Instant::now();
     let task = shared.submit(IGNORE_CANCEL.name, Value::Null);
     let neighbour = shared.neighbour();

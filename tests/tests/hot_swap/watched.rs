@@ -27,13 +27,19 @@ pub(crate) struct Watched {
 
 impl Watched {
     pub(crate) async fn start() -> Self {
+        Self::start_with(|_| ()).await
+    }
+
+    /// With other settings of the registry than a node's.
+    pub(crate) async fn start_with(change: impl FnOnce(&mut RegistrySettings)) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let mut settings = LoaderSettings::default();
         // Components are compiled by the node as a process of its own: this process is a test, not a node.
         settings = settings.with_program(posemesh_tests::node_binary());
         let engine = RunnerEngine::new().expect("wasmtime");
         let loader = Loader::open(engine, settings).await.expect("a loader without a cache");
-        let settings = RegistrySettings::new(dir.path());
+        let mut settings = RegistrySettings::new(dir.path());
+        change(&mut settings);
         let registry = Arc::new(Registry::new(Arc::new(loader), settings));
         registry.scan(Scan::Now).await.expect("a first scan");
         let stop = CancellationToken::new();

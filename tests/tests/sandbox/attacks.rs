@@ -6,10 +6,12 @@ use std::os::unix::net::UnixListener;
 use posemesh_runner_api::failure::Blame;
 use serde_json::json;
 
+use crate::beside_others;
 use crate::taken_over::TakenOver;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_that_was_taken_over_reaches_nothing() {
+    let _shared = beside_others().await;
     let outside = tempfile::tempdir().expect("a folder");
     let (secret, socket) = (outside.path().join("secret"), outside.path().join("socket"));
     std::fs::write(&secret, "the key").expect("a secret");
@@ -44,6 +46,7 @@ async fn a_process_that_was_taken_over_reaches_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_that_blames_the_node_without_cause_is_not_believed_for_long() {
+    let _shared = beside_others().await;
     let attacker = TakenOver::load("").await;
     let mut blamed = Vec::new();
     for _ in 0..5 {

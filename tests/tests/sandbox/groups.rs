@@ -7,6 +7,7 @@ use posemesh_devnet::TaskStatus;
 use posemesh_tests::{NodeProcess, Scene, node_binary};
 use rustix::fs::{XattrFlags, setxattr};
 
+use crate::beside_others;
 use crate::secrets::children;
 
 /// A group that was delegated; it goes with this.
@@ -56,6 +57,7 @@ fn group_of(process: u32) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_delegated_control_group_is_divided_among_the_processes() {
+    let _shared = beside_others().await;
     let Some(delegated) = Delegated::new() else {
         eprintln!("not run: no control group can be made here");
         return;

@@ -1,12 +1,14 @@
 //! What a process that was taken over says is taken for what a stranger says: a lie ends the process, its tasks have the
 //! reason, the next one gets a new process, and the node has lost nothing by it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use posemesh_runner_api::failure::{Blame, FailureKind, RunFailure};
+use posemesh_tests::TIMEOUT;
 use serde_json::{Value, json};
 
 use crate::taken_over::TakenOver;
+use crate::{alone, beside_others};
 
 /// The lies, and what the failure says of each.
 const LIES: &[(&str, &str)] = &[
@@ -53,6 +55,15 @@ fn descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").expect("descriptors").count()
 }
 
+/// Waits until this process has no more than so many descriptors: processes that were ended give theirs back later.
+async fn given_back(most: usize) {
+    let begun = Instant::now();
+    while descriptors() > most {
+        assert!(begun.elapsed() < TIMEOUT, "{} descriptors, more than {most}", descriptors());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 async fn attack(attacker: &TakenOver, how: &str) -> RunFailure {
     let meta = json!({"attack": how, "uri": "http://127.0.0.1:1/"});
     attacker.run(meta).await.expect_err(how)
@@ -63,6 +74,7 @@ const POLICY: &str =
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lies_end_the_process_and_nothing_else() {
+    let _alone = alone().await;
     let attacker = TakenOver::load(POLICY).await;
     let honest = attack(&attacker, "nothing").await;
     assert_eq!(honest.kind, FailureKind::RunnerError, "{honest:?}");
@@ -84,18 +96,12 @@ async fn lies_end_the_process_and_nothing_else() {
         );
     }
     assert!(status("VmRSS") < memory + (96 << 10), "{} KiB, and {memory} before", status("VmRSS"));
-    // Processes that were ended give their descriptors back within a moment.
-    for _ in 0..100 {
-        if descriptors() <= open + 8 {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("{} descriptors, {open} before", descriptors());
+    given_back(open + 8).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_only_too_much_is_bounded() {
+    let _alone = alone().await;
     let attacker = TakenOver::load("[limits]\nlog_bytes = 10000\n").await;
     attack(&attacker, "nothing").await;
     let (memory, open) = (status("VmRSS"), descriptors());
@@ -107,11 +113,12 @@ async fn what_is_only_too_much_is_bounded() {
     assert!(huge.reason.len() <= (8 << 10) + 3 && !huge.reason.contains('\n'), "{} bytes", huge.reason.len());
     assert_eq!((huge.kind, huge.blame), (FailureKind::Trap, Blame::Runner), "no server has failed");
     assert!(status("VmRSS") < memory + (64 << 10), "{} KiB, and {memory} before", status("VmRSS"));
-    assert!(descriptors() <= open + 16, "{} descriptors, {open} before", descriptors());
+    given_back(open + 16).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_that_says_nothing_or_talks_without_end_is_ended_after_its_deadline() {
+    let _shared = beside_others().await;
     let attacker = TakenOver::load("[limits]\ndeadline_ms = 500\n").await;
     for how in ["silence", "talk without end"] {
         let failure = attack(&attacker, how).await;

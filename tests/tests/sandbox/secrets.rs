@@ -7,6 +7,8 @@ use std::time::Duration;
 use posemesh_tests::{ADMIN_TOKEN, Scene, http_client, node_binary};
 use serde_json::Value;
 
+use crate::beside_others;
+
 /// The sandbox processes of a node.
 pub(crate) fn children(node: u32) -> Vec<u32> {
     let mut found = Vec::new();
@@ -55,6 +57,7 @@ fn holds(pid: u32, needles: &[&str]) -> Option<Vec<String>> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sandbox_process_holds_no_secret_of_the_node() {
+    let _shared = beside_others().await;
     let scene = Scene::new().await.set("ADMIN_TOKEN", ADMIN_TOKEN).set("STATUS_ADDR", "127.0.0.1:0");
     let node = scene.node();
     let task = scene.submit_noop(Duration::from_secs(3));
@@ -83,6 +86,7 @@ async fn a_sandbox_process_holds_no_secret_of_the_node() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_this_system_lacks_for_the_sandbox_is_told() {
+    let _shared = beside_others().await;
     let scene = Scene::new().await.set("STATUS_ADDR", "127.0.0.1:0");
     let node = scene.node();
     let addr = node.status_addr().await;

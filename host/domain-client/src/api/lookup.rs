@@ -38,6 +38,15 @@ impl ExistingData {
     }
 }
 
+impl From<Option<Metadata>> for ExistingData {
+    /// What a lookup has found.
+    fn from(found: Option<Metadata>) -> Self {
+        let Some(Metadata { id, updated_at, .. }) = found else { return Self::None };
+        // Data without a usable id cannot be updated, so it is treated as if it were not there.
+        valid_id(id).map_or(Self::None, |id| Self::Found { id, updated_at })
+    }
+}
+
 /// Finds the data with exactly this name and type. `change` says how the request is made; as it is, for as long as it takes.
 ///
 /// # Errors
@@ -71,7 +80,7 @@ pub(crate) async fn find(
 /// has to be asked again when it is needed.
 pub(crate) async fn find_early(client: &TaskClient, name: &str, data_type: &str) -> Option<ExistingData> {
     let found = find(client, name, data_type, |call| call.optional().max_attempts(1)).await;
-    found.map(existing).ok()
+    found.map(ExistingData::from).ok()
 }
 
 /// What an artifact of this name and type would replace. A failed lookup is [`ExistingData::Unknown`].
@@ -85,7 +94,7 @@ pub(crate) async fn find_existing(
 ) -> Result<ExistingData, DomainError> {
     // Few attempts: without an answer the artifact is stored all the same, and a 409 then shows what exists.
     match find(client, name, data_type, |call| call.max_attempts(2)).await {
-        Ok(found) => Ok(existing(found)),
+        Ok(found) => Ok(found.into()),
         Err(error @ (DomainError::MissingToken(_) | DomainError::ServerRefused(_))) => Err(error),
         Err(error) => {
             tracing::debug!(task_id = %client.task_id(), %error, "going on without knowing");
@@ -94,8 +103,7 @@ pub(crate) async fn find_existing(
     }
 }
 
-/// What has this name and type, of which the server says that it is taken: without an answer the artifact can't be
-/// stored.
+/// What has this name and type, where that has to be known: without an answer the artifact can't be stored.
 ///
 /// # Errors
 /// As the request failed.
@@ -103,12 +111,6 @@ pub(crate) async fn find_taken(
     client: &TaskClient,
     name: &str,
     data_type: &str,
-) -> Result<ExistingData, DomainError> {
-    find(client, name, data_type, |call| call).await.map(existing)
-}
-
-fn existing(found: Option<Metadata>) -> ExistingData {
-    let Some(Metadata { id, updated_at, .. }) = found else { return ExistingData::None };
-    // Data without a usable id cannot be updated, so it is treated as if it were not there.
-    valid_id(id).map_or(ExistingData::None, |id| ExistingData::Found { id, updated_at })
+) -> Result<Option<Metadata>, DomainError> {
+    find(client, name, data_type, |call| call).await
 }

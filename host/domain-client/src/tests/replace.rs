@@ -5,14 +5,22 @@ use posemesh_runner_api::replace::Replaceable;
 
 use super::*;
 
-/// A server that finds data under the artifact's name from the look-up with this number on, and answers to creates and begins
-/// with these statuses, one after the other.
+/// A server that finds data of four bytes under the artifact's name from the look-up with this number on, and answers to
+/// creates and begins with these statuses, one after the other.
 async fn server(found_from: usize, statuses: &'static [u16]) -> MockServer {
+    let found = json!({"data": [{"id": A, "name": "c", "data_type": "binary", "size": 4}]});
+    looking_up(found_from, move || Reply::json(&found), statuses).await
+}
+
+/// The same with this answer to look-ups from that one on.
+async fn looking_up(
+    from: usize,
+    found: impl Fn() -> Reply + Send + Sync + 'static,
+    statuses: &'static [u16],
+) -> MockServer {
     let (lookups, creates) = (AtomicUsize::new(0), AtomicUsize::new(0));
     MockServer::start(move |seen, _| match line(seen) {
-        line if line.starts_with("GET /data?") && lookups.fetch_add(1, Ordering::SeqCst) >= found_from => {
-            Reply::json(&json!({"data": [{"id": A, "name": "c", "data_type": "binary"}]}))
-        }
+        line if line.starts_with("GET /data?") && lookups.fetch_add(1, Ordering::SeqCst) >= from => found(),
         line if line == "POST /data" || line.ends_with("?uploads") => {
             match statuses.get(creates.fetch_add(1, Ordering::SeqCst)) {
                 Some(status) => Reply::status(*status),
@@ -92,7 +100,7 @@ async fn data_that_comes_while_parts_are_sent_is_not_replaced_by_the_whole() {
     assert!(error.kind == PortErrorKind::Denied && error.text.contains(A), "{error:?}");
     bench.ports.outputs.wait_for_aborts().await;
     let changes = changes(&mock);
-    assert!(!changes.iter().any(|line| line.contains("complete")), "{changes:?}");
+    assert!(!changes.iter().any(|line| line.starts_with("POST /data/multipart?uploadId")), "{changes:?}");
     assert!(changes.iter().any(|line| line.starts_with("DELETE")), "the session is aborted: {changes:?}");
     // What it may replace it may still find there.
     let mock = server(1, &[]).await;
@@ -107,4 +115,43 @@ async fn data_of_a_create_whose_answer_was_lost_is_the_artifacts_own() {
     let artifact = store(&bench, 4, |_| false).await.unwrap();
     assert_eq!(artifact.id.as_deref(), Some(A));
     assert_eq!(changes(&mock), ["POST /data", "POST /data", "PUT /data"]);
+}
+
+#[tokio::test]
+async fn data_of_another_that_a_repeated_create_meets_is_not_replaced() {
+    // Of another size than the artifact, and of one that the server does not say.
+    let unsized_data = || Reply::json(&json!({"data": [{"id": A, "name": "c", "data_type": "binary"}]}));
+    for (mock, size) in
+        [(server(1, &[503, 409]).await, 5), (looking_up(1, unsized_data, &[503, 409]).await, 4)]
+    {
+        let bench = bench(mock.address(), settings());
+        let error = store(&bench, size, |_| false).await.unwrap_err();
+        assert!(error.kind == PortErrorKind::Denied && error.text.contains(A), "{error:?}");
+        assert_eq!(changes(&mock), ["POST /data", "POST /data"]);
+    }
+}
+
+#[tokio::test]
+async fn data_that_a_repeated_begin_of_a_session_meets_is_never_the_artifacts_own() {
+    // Of the same size, and of another.
+    for size in [2000, 3000] {
+        let found = json!({"data": [{"id": A, "name": "c", "data_type": "binary", "size": 2000}]});
+        let mock = looking_up(1, move || Reply::json(&found), &[503, 409]).await;
+        let bench = bench(mock.address(), small_buffer());
+        let error = store(&bench, size, |_| false).await.unwrap_err();
+        assert!(error.kind == PortErrorKind::Denied && error.text.contains(A), "{error:?}");
+        assert_eq!(changes(&mock).len(), 2, "only what was refused: {:?}", lines(&mock));
+    }
+}
+
+#[tokio::test]
+async fn a_session_whose_name_can_not_be_looked_up_once_more_is_not_completed() {
+    let mock = looking_up(1, || Reply::status(503), &[]).await;
+    let bench = bench(mock.address(), small_buffer());
+    let error = store(&bench, 2000, |_| false).await.unwrap_err();
+    assert_eq!(error.kind, PortErrorKind::Unavailable, "{error:?}");
+    bench.ports.outputs.wait_for_aborts().await;
+    let changes = changes(&mock);
+    assert!(!changes.iter().any(|line| line.starts_with("POST /data/multipart?uploadId")), "{changes:?}");
+    assert!(changes.iter().any(|line| line.starts_with("DELETE")), "the session is aborted: {changes:?}");
 }

@@ -70,7 +70,7 @@ pub(super) async fn store(
             Ok(answer) => return StoredData::from_answer(answer, &target.name, &existing, content.size()),
             Err(error) => error,
         };
-        existing = match after_refusal(client, target, &existing, &error).await? {
+        existing = match after_refusal(client, target, &existing, &error, Some(content.size())).await? {
             Some(existing) if round < MAX_ROUNDS => existing,
             _ => return Err(not_there(error, &existing)),
         };
@@ -88,7 +88,7 @@ fn not_there(error: DomainError, existing: &ExistingData) -> DomainError {
 }
 
 /// What an artifact replaces after all, if a refusal shows that it is not what was thought; `None` if the refusal says
-/// nothing of that.
+/// nothing of that. `stores` is the size of what an earlier attempt may have stored, if the request stores anything.
 ///
 /// # Errors
 /// As the lookup of a name that is taken failed.
@@ -97,14 +97,17 @@ pub(super) async fn after_refusal(
     target: &ArtifactTarget,
     existing: &ExistingData,
     refusal: &DomainError,
+    stores: Option<u64>,
 ) -> Result<Option<ExistingData>, DomainError> {
     match (refusal.status(), existing) {
         // Another writer took the name after it was looked up, or it could not be looked up at all.
         (Some(409), ExistingData::None | ExistingData::Unknown) => {
             let found = lookup::find_taken(client, &target.name, &target.data_type).await?;
-            // After a lookup that found nothing, what a repeated request meets is most likely this very artifact, whose answer
-            // was lost. A first one has stored nothing.
-            let is_own = *existing == ExistingData::None && refusal.is_repeated();
+            // After a lookup that found nothing, data of the same size that a repeated request meets is most likely this very
+            // artifact, whose answer was lost. A first one has stored nothing.
+            let same_size = stores.is_some() && found.as_ref().and_then(|found| found.size) == stores;
+            let is_own = *existing == ExistingData::None && refusal.is_repeated() && same_size;
+            let found = ExistingData::from(found);
             let found = if is_own { found } else { target.permitted(found)? };
             Ok(Some(found).filter(|found| found.id().is_some()))
         }

@@ -62,10 +62,9 @@ async fn registry(config: &Config, budget: MemoryBudget) -> Result<Registry, Str
     let engine = RunnerEngine::new().map_err(|error| error.to_string())?;
     let loader = Loader::open(engine, settings).await.map_err(|error| error.to_string())?;
     let settings = RegistrySettings {
-        plugins_dir: config.paths.plugins.clone(),
         withheld: config.noop.withheld(),
         environment: config.noop.environment(),
-        memory: None,
+        ..RegistrySettings::new(&config.paths.plugins)
     };
     Ok(Registry::new(Arc::new(loader), settings))
 }

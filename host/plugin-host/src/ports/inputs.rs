@@ -33,9 +33,11 @@ impl GuardedInputs {
         Self { inner, named, budget, scope }
     }
 
-    fn check(&self, cid: &str) -> Result<(), PortError> {
+    /// Whether the task names what a CID stands for, if it may be opened.
+    fn check(&self, cid: &str) -> Result<bool, PortError> {
         match (self.scope, self.named.asked(cid)) {
-            (DataScope::Domain, _) | (DataScope::Task, Asked::Named) => Ok(()),
+            (_, Asked::Named) => Ok(true),
+            (DataScope::Domain, _) => Ok(false),
             (DataScope::Task, Asked::Refused(error)) => Err(refused(&error)),
             (DataScope::Task, Asked::Other) => Err(PortError::denied(format!(
                 "the task does not name the input {}; the operator allows any data of its domain by inputs = \
@@ -68,12 +70,12 @@ impl InputPort for GuardedInputs {
         // Before anything is made of it, whatever the scope.
         check_length(cid)?;
         // Only what is requested is counted.
-        self.check(cid)?;
+        let is_named = self.check(cid)?;
         self.budget.request()?;
         let (inputs, bytes) = self.budget.left();
         self.inner.within(inputs, bytes);
         let inner = self.inner.open(cid).await?;
-        let (named, budget) = (self.named.clone(), self.budget.clone());
+        let (named, budget) = (is_named.then(|| self.named.clone()), self.budget.clone());
         Ok(Box::new(GuardedParts { inner, named, budget, rest: 0, failed: None }))
     }
 
@@ -85,7 +87,9 @@ impl InputPort for GuardedInputs {
 /// The parts of an input, whose bytes are counted.
 struct GuardedParts {
     inner: Box<dyn PartStream>,
-    named: Arc<NamedData>,
+    /// Where the parts are remembered, if the task names the input. What only the scope opens stays somebody else's: the
+    /// runner may read it, not replace it.
+    named: Option<Arc<NamedData>>,
     budget: Arc<InputBudget>,
     /// Bytes of the current part that were not read yet.
     rest: u64,
@@ -99,6 +103,12 @@ impl GuardedParts {
         }
         self.budget.bytes(bytes).inspect_err(|error| self.failed = Some(error.clone()))
     }
+
+    fn meet(&self, part: &PartInfo) {
+        if let Some(named) = &self.named {
+            named.meet(&part.data_id);
+        }
+    }
 }
 
 #[async_trait]
@@ -109,7 +119,7 @@ impl PartStream for GuardedParts {
         let part = self.inner.next_part().await?;
         self.rest = part.as_ref().map_or(0, |part| part.size);
         if let Some(part) = &part {
-            self.named.meet(&part.data_id);
+            self.meet(part);
         }
         Ok(part)
     }
@@ -128,7 +138,7 @@ impl PartStream for GuardedParts {
         let (part, bytes) = self.inner.whole(most.min(left))?;
         // Another input of the task may have been faster: then this one is the first to pass the limit by a part.
         let _ = self.count(bytes.len() as u64);
-        self.named.meet(&part.data_id);
+        self.meet(&part);
         Some((part, bytes))
     }
 }

@@ -1,5 +1,5 @@
-//! Which data a task has to do with: what its CIDs stand for, what it was given when it opened them, and what it has
-//! stored itself.
+//! Which data a task has to do with: what its CIDs stand for, what it was given when it opened them (not what it was given
+//! of other data, which an operator may let it read), and what it has stored itself.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -21,7 +21,7 @@ pub(super) struct NamedData {
     /// What those that are CIDs of the task's domain stand for.
     queries: Vec<DataQuery>,
     domain: Option<Uuid>,
-    /// Ids of parts that the task was given and of artifacts that it stored.
+    /// Ids of parts of CIDs that the task names, as it was given them, and of artifacts that it stored.
     met: Mutex<HashSet<Uuid>>,
 }
 

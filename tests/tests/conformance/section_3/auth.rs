@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use posemesh_devnet::{BearerKind, Endpoint, Fault, RequestRecord, TaskStatus};
 use posemesh_tests::guests::TRAP;
-use posemesh_tests::{Scene, assert_ended_once};
+use posemesh_tests::{NOOP, Scene, assert_ended_once};
 
 const DMS: [Endpoint; 4] = [Endpoint::Lease, Endpoint::Heartbeat, Endpoint::Complete, Endpoint::Fail];
 
@@ -42,8 +42,10 @@ async fn s3_1_paths_headers_and_tokens_are_those_of_the_protocol_whatever_the_ba
 async fn s3_1_the_first_401_of_each_call_brings_a_login_and_the_same_request_once_more() {
     for endpoint in DMS {
         let scene = Scene::new().await.serving(TRAP);
-        let fault = scene.devnet.faults().add(Fault::answer(401, "expired").on(endpoint).times(1));
         let mut node = scene.node();
+        // The registration of a runner that loads late would come between the two requests.
+        scene.wait_for_registered(&[NOOP, TRAP.capability], &node).await;
+        let fault = scene.devnet.faults().add(Fault::answer(401, "expired").on(endpoint).times(1));
         let fails = endpoint == Endpoint::Fail;
         let task = if fails {
             scene.submit(TRAP.capability, &serde_json::Value::Null, 1).1
@@ -70,8 +72,8 @@ async fn s3_1_the_first_401_of_each_call_brings_a_login_and_the_same_request_onc
             .filter(|request| request.seq > refused.seq && request.seq < again.seq)
             .filter_map(|request| request.endpoint)
             .collect();
-        // A login that was under way already, or over, since a runner that loads late was registered, counts as well: the token
-        // is another one.
+        // A login that was under way already, or over, since the second runner was registered, counts as well: the token is
+        // another one.
         let login = [Endpoint::SiweRequest, Endpoint::SiweVerify];
         assert!(login.ends_with(&between), "{endpoint:?}: {between:?}\n{}", node.log());
         assert_eq!(node.terminate().await, 0, "{}", node.log());

@@ -1,6 +1,5 @@
 //! `plugin list`: the runners of the running node, or of a folder.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -35,12 +34,7 @@ pub(crate) async fn run(args: ListArgs) -> Result<ExitCode> {
 }
 
 async fn list_folder(plugins_dir: PathBuf, environment: &Environment) -> Result<ExitCode> {
-    let settings = RegistrySettings {
-        plugins_dir: plugins_dir.clone(),
-        withheld: BTreeSet::new(),
-        environment: BTreeMap::new(),
-        memory: None,
-    };
+    let settings = RegistrySettings::new(&plugins_dir);
     let registry = Registry::new(Arc::new(loader(environment).await?), settings);
     registry
         .scan(Scan::Now)

@@ -102,7 +102,8 @@ async fn initiate(context: &UploadContext, request: BeginRequest) -> Result<Begu
             Ok(answer) => break answer,
             Err(error) => error,
         };
-        existing = match simple::after_refusal(&context.client, &target, &existing, &error).await? {
+        // An initiate stores no data: whatever has the name now is not what an earlier attempt has made.
+        existing = match simple::after_refusal(client, &target, &existing, &error, None).await? {
             // A name that appears and disappears again and again is somebody else's doing.
             Some(existing) if round < simple::MAX_ROUNDS => existing,
             _ => return Err(error),

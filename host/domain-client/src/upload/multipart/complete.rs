@@ -54,12 +54,13 @@ impl Completion<'_> {
     /// more, since its runner may have taken long.
     ///
     /// # Errors
-    /// [`DomainError::NotReplaceable`] when there is such data.
+    /// [`DomainError::NotReplaceable`] when there is such data; as the lookup failed, since no 409 would show it here.
     async fn check_name(&self, client: &TaskClient) -> Result<(), DomainError> {
         if self.target.replaceable.is_anything() || self.existing.id().is_some() {
             return Ok(());
         }
-        let found = lookup::find_existing(client, &self.target.name, &self.target.data_type).await?;
+        let found = lookup::find_taken(client, &self.target.name, &self.target.data_type).await?;
+        let found = ExistingData::from(found);
         // A server may list what it has begun to store.
         if found.id().is_some() && found.id() == self.data_id {
             return Ok(());

@@ -205,3 +205,24 @@ async fn only_what_the_task_names_is_replaced_by_id_or_by_name() {
     }
     assert_eq!(create(DataScope::Domain, Some(B)).await.text, "A true, B true");
 }
+
+#[tokio::test]
+async fn what_only_the_scope_opens_is_not_replaced() {
+    let (stepwise, ahead) = (Arc::new(Anything::default()), Arc::new(Ahead::default()));
+    for server in [stepwise as Arc<dyn InputPort>, ahead] {
+        for (cid, is_met) in [(B, false), ("https://server.invalid/x?name=hall", false), (A, true)] {
+            let named = named();
+            let budget = Arc::new(InputBudget::new(&Limits::default()));
+            let inputs = GuardedInputs::new(server.clone(), named.clone(), budget, DataScope::Domain);
+            let mut parts = inputs.open(cid).await.unwrap();
+            if parts.whole(u64::MAX).is_none() {
+                parts.next_part().await.unwrap().unwrap();
+            }
+            assert_eq!(named.has(B), is_met, "{cid}");
+            let spec = ArtifactSpec { existing_id: Some(B.to_owned()), ..ArtifactSpec::default() };
+            let outputs = GuardedOutputs::new(Arc::new(Store), named, DataScope::Task);
+            let error = outputs.create(spec).await.err().unwrap();
+            assert_eq!(error.kind == PortErrorKind::Denied, !is_met, "{cid}: {error}");
+        }
+    }
+}
