@@ -6,7 +6,7 @@ use posemesh_plugin_host::registry::Scan;
 use posemesh_runner_api::failure::FailureKind;
 use posemesh_tests::versions::{Does, put, versioned};
 
-use crate::by_hand::{Folder, live, scan, task, view};
+use crate::by_hand::{Folder, live, refusal, scan, task, view};
 use crate::watched::{Watched, run_task};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -35,6 +35,37 @@ async fn a_rollback_brings_back_yesterdays_code_and_no_grant_that_was_withdrawn(
     let failed = run_task(runner.as_ref(), Duration::from_secs(60)).await.expect_err("it has 51 ms");
     assert!(failed.contains("`deadline_ms` of 51"), "{failed}");
     watched.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_withdrawn_is_gone_though_the_rest_can_not_be_followed() {
+    let folder = Folder::new();
+    let granted = "inputs = \"domain\"\n";
+    folder.policy("swap", granted);
+    folder.put("swap", "swap", 1);
+    let registry = folder.registry().await;
+    scan(&registry).await;
+    let shown = || live(&registry, "swap").map(|live| live.granted);
+    assert_eq!(shown(), Some(vec!["any data of its domain: reads".to_owned()]));
+    // A folder that no runner may have comes with what is withdrawn.
+    folder.policy("swap", "[directories]\nall = \"/proc\"\n");
+    scan(&registry).await;
+    assert!(refusal(&registry, "swap").contains("[directories] all"), "{}", refusal(&registry, "swap"));
+    assert_eq!(shown(), Some(Vec::new()));
+    folder.policy("swap", granted);
+    scan(&registry).await;
+    assert_eq!(shown().map(|granted| granted.len()), Some(1));
+    // In the place of the component lies what is not opened.
+    folder.remove("swap.wasm");
+    let made = std::process::Command::new("mkfifo").arg(folder.path("swap.wasm")).status().expect("mkfifo");
+    assert!(made.success());
+    folder.policy("swap", "priority = 3\n");
+    scan(&registry).await;
+    assert!(refusal(&registry, "swap").contains("FIFO"), "{}", refusal(&registry, "swap"));
+    assert_eq!(shown(), Some(Vec::new()));
+    folder.policy("swap", "enabled = false\n");
+    scan(&registry).await;
+    assert_eq!(shown(), None, "it is left out");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
