@@ -13,7 +13,8 @@ use crate::process::Cmd;
 use crate::project::Project;
 
 const RULES: &str = "deploy/prometheus/alerts.yml";
-const RULES_TEST: &str = "deploy/prometheus/alerts.test.yml";
+const RULES_TESTS: [&str; 2] =
+    ["deploy/prometheus/alerts.test.yml", "deploy/prometheus/alerts.clock.test.yml"];
 const DASHBOARD: &str = "deploy/grafana/posemesh-node.json";
 const METRICS: &str = "docs/metrics.md";
 /// The endings of a histogram's series.
@@ -34,7 +35,7 @@ pub(super) fn check(project: &Project) -> Result<()> {
     };
     let rules = |path: &Path| Cmd::new(&promtool).dir(&project.root).args(["check", "rules"]).arg(path).run();
     rules(&project.root.join(RULES))?;
-    Cmd::new(&promtool).dir(&project.root).args(["test", "rules", RULES_TEST]).run()?;
+    Cmd::new(&promtool).dir(&project.root).args(["test", "rules"]).args(RULES_TESTS).run()?;
     // A query is a rule without a name: written as one, the same tool reads it.
     let queries = queries(&project.root)?;
     let recorded =
