@@ -17,6 +17,7 @@ use crate::project::Project;
 use crate::report::Report;
 
 pub(crate) use fetched::for_tests as tools_for_tests;
+pub(crate) use monitoring::{PROMETHEUS_RULE, prometheus_rule};
 pub(crate) use packages::Kind;
 
 /// Checks alert rules, dashboard, units, manifests and the proxy's configuration.

@@ -103,7 +103,8 @@ enum Task {
     Lint,
     /// Check layers, features, import circles and module style: the part of `lint` that compiles nothing
     Structure,
-    /// Write docs/configuration.md and docs/metrics.md from the node's tables of settings and metrics
+    /// Write docs/configuration.md and docs/metrics.md from the node's tables of settings and metrics, and the alert rules for
+    /// Kubernetes from those for Prometheus
     Docs {
         /// Fail if a file is not current, and write nothing
         #[arg(long)]
