@@ -28,6 +28,8 @@ mod report;
 mod runners;
 mod sbom;
 mod setup;
+#[cfg(test)]
+mod shell_blocks;
 mod simulate;
 mod structure;
 mod suites;
@@ -121,7 +123,7 @@ enum Task {
     Deny,
     /// Write what the release of the node is made of to target/release/posemesh-node.cdx.json (CycloneDX)
     Sbom,
-    /// Build the node for production, without the devnet, and write its SBOM beside it
+    /// Build the node for production, without the devnet, and write its SBOM beside it; `plugins` builds runners
     Release,
     /// Check what lies in deploy/: alert rules, dashboard, systemd units, Kubernetes manifests (docs/deploy.md)
     ///

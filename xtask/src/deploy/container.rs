@@ -73,3 +73,23 @@ pub(super) fn make(project: &Project, debug: bool) -> Result<()> {
         .args(["build", "--isolation", "chroot", "-t", "posemesh-node", "."])
         .run()
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn neither_secrets_nor_what_is_built_here_gets_into_a_layer() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let ignored = fs::read_to_string(root.join(".dockerignore")).unwrap();
+        for name in ["target", ".git", "secrets", "**/private-key", "**/reg-secret", "**/*.private-key"] {
+            assert!(ignored.lines().any(|line| line == name), "{name}");
+        }
+        // Its context is a folder of runners, and of the repository there is nothing in it that could be meant.
+        let runners = fs::read_to_string(root.join("deploy/container/Containerfile.runners")).unwrap();
+        assert!(runners.contains("\nCOPY --chown=65532:65532 . /plugins\n"));
+    }
+}
