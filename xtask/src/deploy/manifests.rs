@@ -1,6 +1,8 @@
-//! The manifests for Kubernetes: put together by kubectl, held against Kubernetes' own schemas, and each selector against what it
-//! is to select.
+//! The manifests for Kubernetes: put together by kubectl, and held against Kubernetes' own schemas, each selector against what it
+//! is to select, and what is kept against what has to outlast an update.
 
+mod lasting;
+mod resource;
 mod selection;
 
 use std::fs;
@@ -47,7 +49,7 @@ pub(super) fn check(project: &Project) -> Result<()> {
         write(&text)?;
         let resources = Cmd::new(&python).args(["-c", TO_JSON]).arg(&path).output()?;
         let resources: Vec<Value> = serde_json::from_str(&resources).context("read the manifests as JSON")?;
-        let faults = selection::faults(&resources);
+        let faults = [selection::faults(&resources), lasting::faults(&resources)].concat();
         if !faults.is_empty() {
             bail!("{folder}, as `kubectl kustomize` renders it: {}", faults.join("; "));
         }

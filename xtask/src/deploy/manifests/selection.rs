@@ -3,6 +3,8 @@
 
 use serde_json::{Value, json};
 
+use super::resource::{at, list, of_kind};
+
 /// The pods of the cluster's DNS.
 const DNS_NAMESPACE: (&str, &str) = ("kubernetes.io/metadata.name", "kube-system");
 const DNS_PODS: (&str, &str) = ("k8s-app", "kube-dns");
@@ -67,19 +69,6 @@ fn resolves_names(rule: &Value) -> bool {
 fn selects(selector: &Value, labels: &Value) -> bool {
     let has = |(name, value): (&String, &Value)| labels.get(name) == Some(value);
     selector.as_object().is_some_and(|selector| !selector.is_empty() && selector.iter().all(has))
-}
-
-/// What is at this place of a resource; `null` if there is nothing.
-fn at<'a>(resource: &'a Value, place: &str) -> &'a Value {
-    resource.pointer(place).unwrap_or(&Value::Null)
-}
-
-fn list<'a>(resource: &'a Value, place: &str) -> &'a [Value] {
-    at(resource, place).as_array().map(Vec::as_slice).unwrap_or_default()
-}
-
-fn of_kind<'a>(resources: &'a [Value], kind: &'a str) -> impl Iterator<Item = &'a Value> {
-    resources.iter().filter(move |resource| at(resource, "/kind") == kind)
 }
 
 #[cfg(test)]
