@@ -183,7 +183,8 @@ enum Task {
         #[arg(long, requires = "seed")]
         trace: bool,
     },
-    /// Everything that must hold before a change goes in: test, simulate, bench --short, lint, docs --check, deny, deploy
+    /// Everything that must hold before a change goes in: test, simulate, bench --short, lint, docs --check, deny, deploy,
+    /// package and container with the program of the tests
     Ci,
 }
 
@@ -249,6 +250,7 @@ fn run(task: Task) -> Result<()> {
             report.step("docs", || docs::check(&project, node::build_with_tests));
             report.step("deny", || lint::deny(&project));
             deploy::check(&project, &mut report);
+            deploy::made_of_the_tested(&project, &mut report);
         }
     }
     report.finish()

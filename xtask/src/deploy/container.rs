@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+use super::fetched;
 use super::packages;
 use super::skip::skipped;
 use crate::process::Cmd;
@@ -18,6 +19,8 @@ const USER: &str = "65532:65532";
 const SECRETS: &str = "/run/secrets";
 const SECRET_FILES: [(&str, &str); 2] =
     [("REG_SECRET_FILE", "reg-secret"), ("SECP256K1_PRIVHEX_FILE", "private-key")];
+/// What the root is made of, by rootfs.sh.
+const PACKAGES: [&str; 3] = ["libc6", "libgcc-s1", "ca-certificates"];
 const NODE: &str = "/usr/bin/posemesh-node";
 
 /// Makes the root in target/container, tries the node in it, and makes an image of it if there is a tool for it.
@@ -56,6 +59,21 @@ pub(super) fn make(project: &Project, debug: bool) -> Result<()> {
     let build = Cmd::new("buildah").dir(&folder).args(["build", "--isolation", "chroot"]);
     build.args(["-t", "posemesh-node", "."]).run()?;
     if root { in_the_image(&folder, &program) } else { Ok(()) }
+}
+
+/// As [`make`], unless Debian's packages can't be had here.
+///
+/// # Errors
+/// As [`make`].
+pub(super) fn make_if_possible(project: &Project, debug: bool) -> Result<()> {
+    match fetched::can_be_fetched(&PACKAGES) {
+        Ok(()) => make(project, debug),
+        Err(error) => {
+            eprintln!("{error:#}");
+            skipped("the image's root", "way to Debian's packages");
+            Ok(())
+        }
+    }
 }
 
 /// The last stage of the Containerfile, with what is there in place of what the stage before makes.
@@ -168,6 +186,13 @@ fn in_the_image(folder: &Path, program: &Path) -> Result<()> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_root_is_made_of_the_packages_that_are_looked_for() {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/container/rootfs.sh");
+        let download = format!("apt-get -qq download {})", PACKAGES.join(" "));
+        assert!(fs::read_to_string(script).unwrap().contains(&download), "{download}");
+    }
 
     #[test]
     fn the_last_stage_and_its_environment_are_found() {
