@@ -1,5 +1,5 @@
-//! Writes docs/configuration.md and docs/metrics.md from the node's own tables, and the alert rules for Kubernetes from those for
-//! Prometheus, or checks that they are current.
+//! Writes docs/configuration.md and docs/metrics.md from the node's own tables, docs/transcripts.md from golden files of the tests,
+//! and the alert rules for Kubernetes from those for Prometheus, or checks that they are current.
 
 use std::fs;
 
@@ -9,6 +9,7 @@ use crate::deploy;
 use crate::node;
 use crate::process::Cmd;
 use crate::project::Project;
+use crate::transcripts;
 
 /// The generated documents, in the repository, and the hidden commands of the node that print them.
 const DOCUMENTS: [(&str, [&str; 2]); 2] =
@@ -20,12 +21,22 @@ const DOCUMENTS: [(&str, [&str; 2]); 2] =
 /// If the node can't be built, prints no document, or a file can't be written.
 pub(crate) fn write(project: &Project) -> Result<()> {
     // Before the node is built, which takes long.
-    put(project, deploy::PROMETHEUS_RULE, &deploy::prometheus_rule(&project.root)?)?;
+    for (document, generated) in of_files(project)? {
+        put(project, document, &generated)?;
+    }
     node::build(project)?;
     for (document, command) in DOCUMENTS {
         put(project, document, &generate(project, command)?)?;
     }
     Ok(())
+}
+
+/// What is made of other files, and without the node.
+fn of_files(project: &Project) -> Result<[(&'static str, String); 2]> {
+    Ok([
+        (deploy::PROMETHEUS_RULE, deploy::prometheus_rule(&project.root)?),
+        (transcripts::DOCUMENT, transcripts::document(&project.root)?),
+    ])
 }
 
 /// Writes a file unless it has this text.
@@ -40,12 +51,14 @@ fn put(project: &Project, document: &str, generated: &str) -> Result<()> {
     Ok(())
 }
 
-/// Compares the documents with what they are made from: what the node prints that `build` builds, and the alert rules.
+/// Compares the documents with what they are made from: what the node prints that `build` builds, golden files, and the alert rules.
 ///
 /// # Errors
 /// If one differs, or as [`write()`].
 pub(crate) fn check(project: &Project, build: impl FnOnce(&Project) -> Result<()>) -> Result<()> {
-    compare(project, deploy::PROMETHEUS_RULE, &deploy::prometheus_rule(&project.root)?)?;
+    for (document, generated) in of_files(project)? {
+        compare(project, document, &generated)?;
+    }
     build(project)?;
     for (document, command) in DOCUMENTS {
         compare(project, document, &generate(project, command)?)?;

@@ -36,6 +36,7 @@ mod suites;
 mod templates;
 mod testing;
 mod tool;
+mod transcripts;
 mod workspace;
 
 use std::ffi::OsString;
@@ -105,8 +106,9 @@ enum Task {
     Lint,
     /// Check layers, features, import circles and module style: the part of `lint` that compiles nothing
     Structure,
-    /// Write docs/configuration.md and docs/metrics.md from the node's tables of settings and metrics, and the alert rules for
-    /// Kubernetes from those for Prometheus
+    /// Write docs/configuration.md, docs/metrics.md and docs/transcripts.md, and the alert rules for Kubernetes
+    ///
+    /// From the node's tables of settings and metrics, from golden files of the tests, and from the rules for Prometheus.
     Docs {
         /// Fail if a file is not current, and write nothing
         #[arg(long)]
