@@ -30,6 +30,22 @@ pub(super) enum Devnet {
     Without,
 }
 
+/// Documents for operators, and the licences.
+const DOCUMENTS: [&str; 11] = [
+    "LICENSE-MIT",
+    "LICENSE-APACHE",
+    "docs/audit.md",
+    "docs/configuration.md",
+    "docs/deploy.md",
+    "docs/faults.md",
+    "docs/metrics.md",
+    "docs/operating.md",
+    "docs/scaling.md",
+    "docs/security.md",
+    "docs/transcripts.md",
+];
+/// What Debian's dpkg runs: they make the user, start nothing, and end the nodes before their program goes.
+const SCRIPTS: [&str; 3] = ["postinst", "prerm", "postrm"];
 const SHELLS: [(&str, &str); 3] = [
     ("bash", "usr/share/bash-completion/completions/posemesh-node"),
     ("zsh", "usr/share/zsh/vendor-completions/_posemesh-node"),
@@ -148,9 +164,9 @@ pub(super) fn debian(project: &Project, debug: bool) -> Result<PathBuf> {
     put(&deploy.join("posemesh-node.toml"), "usr/share/posemesh-node/posemesh-node.toml")?;
     let rules = project.root.join("deploy/prometheus/alerts.yml");
     put(&rules, "usr/share/doc/posemesh-node/examples/alerts.yml")?;
-    for document in
-        ["LICENSE-MIT", "LICENSE-APACHE", "docs/configuration.md", "docs/deploy.md", "docs/metrics.md"]
-    {
+    let proxy = project.root.join("deploy/proxy/nginx.conf");
+    put(&proxy, "usr/share/doc/posemesh-node/examples/nginx.conf")?;
+    for document in DOCUMENTS {
         let name = Path::new(document).file_name().unwrap_or_default();
         put(&project.root.join(document), &format!("usr/share/doc/posemesh-node/{}", name.display()))?;
     }
@@ -178,14 +194,16 @@ pub(super) fn debian(project: &Project, debug: bool) -> Result<PathBuf> {
     );
     fs::create_dir_all(root.join("DEBIAN"))?;
     fs::write(root.join("DEBIAN/control"), control)?;
-    // Makes the user; nothing is started.
-    let script = root.join("DEBIAN/postinst");
-    fs::copy(project.root.join("deploy/packages/postinst"), &script)?;
-    Cmd::new("chmod").arg("0755").arg(&script).arg(root.join("usr/bin/posemesh-node")).output()?;
+    for name in SCRIPTS {
+        let script = root.join("DEBIAN").join(name);
+        fs::copy(project.root.join("deploy/packages").join(name), &script)?;
+        Cmd::new("sh").arg("-n").arg(&script).output().with_context(|| format!("{name} is no script"))?;
+        Cmd::new("chmod").arg("0755").arg(&script).output()?;
+    }
+    Cmd::new("chmod").arg("0755").arg(root.join("usr/bin/posemesh-node")).output()?;
     let package = packages(project)?.join(format!("posemesh-node_{version}_{architecture}.deb"));
     // The best compression of a program that is to be tried alone would take two minutes.
     let compression: &[&str] = if debug { &["-Zgzip", "-z1"] } else { &[] };
-    Cmd::new("sh").arg("-n").arg(&script).output().context("postinst is no script of the shell")?;
     let build = Cmd::new("dpkg-deb").args(compression).args(["--root-owner-group", "--build"]);
     build.arg(&root).arg(&package).output()?;
     eprintln!("  {}", project.short(&package));
