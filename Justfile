@@ -47,7 +47,7 @@ lint:
 structure:
     cargo xtask structure
 
-# Write docs/configuration.md and docs/metrics.md from the node's tables (just docs --check)
+# Write the documents that are made from tables and golden files (just docs --check)
 docs *args:
     cargo xtask docs "$@"
 

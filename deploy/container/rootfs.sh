@@ -1,13 +1,15 @@
 #!/bin/sh
 # Makes the root of the node's image: rootfs.sh PROGRAM OUT
 #
-# The program, the C library that it needs, certificates of public CAs, one user, and two folders that are that user's alone.
-# From Debian's packages, which are fetched and not installed. No shell and no package manager is in it.
+# OUT/rootfs: the program, the C library that it needs, certificates of public CAs, one user. From Debian's packages, which are
+# fetched and not installed. No shell and no package manager is in it. OUT/folders: the two folders that are to be that user's alone,
+# apart from the rest, since a builder of images gives all that it copies to root unless it is told otherwise.
 set -eu
 program=$1
 out=$2
-mkdir -p "$out"
-out=$(cd "$out" && pwd)
+mkdir -p "$out/rootfs" "$out/folders"
+folders=$(cd "$out/folders" && pwd)
+out=$(cd "$out/rootfs" && pwd)
 packages=$(mktemp -d)
 trap 'rm -rf "$packages"' EXIT
 
@@ -29,8 +31,5 @@ printf 'root:x:0:\nposemesh:x:65532:\n' > "$out/etc/group"
 printf 'hosts: files dns\n' > "$out/etc/nsswitch.conf"
 # A volume that is mounted there for the first time takes over owner and mode. Others may not enter: what is in the cache is run.
 install -d -m 0755 "$out/plugins"
-install -d -m 0700 "$out/work" "$out/cache"
+install -d -m 0700 "$folders/work" "$folders/cache"
 chmod 1777 "$out/tmp"
-if [ "$(id -u)" = 0 ]; then
-    chown 65532:65532 "$out/work" "$out/cache"
-fi

@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use posemesh_tests::{NodeProcess, Scene, TIMEOUT, http_client, node_binary, plugin, plugins_with};
+use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep};
 
 /// The variables that a text tells to export, in blocks that begin with `REG_SECRET`.
@@ -115,6 +116,40 @@ async fn three_identities_of_one_devnet_share_the_load_on_a_bad_day() {
     }
     assert!(devnet.log().contains("the outage is over"), "{}", devnet.log());
     assert_eq!(devnet.terminate().await, 0, "{}", devnet.log());
+}
+
+#[tokio::test]
+async fn a_load_keeps_its_rate_on_a_network_that_answers_late() {
+    let arguments = ["devnet", "--addr", "127.0.0.1:0", "--latency", "500"];
+    let mut devnet = NodeProcess::start(&node_binary(), &arguments, &BTreeMap::new());
+    devnet.wait_for_log("export TOKEN").await;
+    let shared = exported(&devnet.log()).remove(0);
+    let dms = shared["DMS_BASE_URL"].clone();
+    let submitted = load(&shared, &["--dms", &dms, "--rate", "20", "--seconds", "3"]).await;
+    let text = String::from_utf8_lossy(&submitted.stdout).into_owned();
+    assert!(submitted.status.success(), "{text}{}", String::from_utf8_lossy(&submitted.stderr));
+    let last = text.lines().last().expect("a line");
+    let taken: u64 = last.split(' ').next().expect("a number").parse().expect("a number");
+    // One after the other would be six.
+    assert!(taken >= 20, "{text}");
+    assert!(last.contains(" were not; ") && last.ends_with(" a second of 20"), "{text}");
+    assert_eq!(devnet.terminate().await, 0, "{}", devnet.log());
+}
+
+#[tokio::test]
+async fn a_load_that_is_stopped_waits_for_no_answer() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.expect("a listener");
+    let dms = format!("http://{}/v1", silent.local_addr().expect("an address"));
+    let variables = [("TOKEN", "secret-of-a-load"), ("DOMAIN_ID", "7")]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let mut load = NodeProcess::start(&node_binary(), &["devnet", "load", "--dms", &dms], &variables.into());
+    // A request is under way, and its time-out is ten seconds.
+    let _connection = silent.accept().await.expect("a connection");
+    let stopped = Instant::now();
+    load.signal("INT").await;
+    assert_eq!(load.wait().await, 0, "{}", load.log());
+    assert!(stopped.elapsed() < Duration::from_secs(8), "{}", load.log());
+    load.wait_for_log(" had no answer yet; ").await;
 }
 
 #[tokio::test]

@@ -13,10 +13,12 @@ mod units;
 
 use anyhow::Result;
 
+use crate::process::Cmd;
 use crate::project::Project;
 use crate::report::Report;
 
 pub(crate) use fetched::for_tests as tools_for_tests;
+pub(crate) use monitoring::{PROMETHEUS_RULE, prometheus_rule};
 pub(crate) use packages::Kind;
 
 /// Checks alert rules, dashboard, units, manifests and the proxy's configuration.
@@ -33,6 +35,19 @@ pub(crate) fn check(project: &Project, report: &mut Report) {
 /// If it can't be made, or the node does not run in it.
 pub(crate) fn container(project: &Project, debug: bool) -> Result<()> {
     container::make(project, debug)
+}
+
+/// Makes the packages and the root of the container image around the program that was built for the tests, and tries each. A minute;
+/// the release itself would take a build of ten.
+pub(crate) fn made_of_the_tested(project: &Project, report: &mut Report) {
+    for (kind, tool) in [(Kind::Deb, "dpkg-deb"), (Kind::Wheel, "python3"), (Kind::Npm, "npm")] {
+        if Cmd::new(tool).arg("--version").works() {
+            package(project, report, &[kind], true);
+        } else {
+            skip::skipped(&format!("the {kind:?} package").to_lowercase(), tool);
+        }
+    }
+    report.step("container", || container::make_if_possible(project, true));
 }
 
 /// Tries the package and its unit under a systemd that boots for it.

@@ -1,12 +1,15 @@
-//! Writes docs/configuration.md and docs/metrics.md from the node's own tables, or checks that they are current.
+//! Writes docs/configuration.md and docs/metrics.md from the node's own tables, docs/transcripts.md from golden files of the tests,
+//! and the alert rules for Kubernetes from those for Prometheus, or checks that they are current.
 
 use std::fs;
 
 use anyhow::{Context, Result, bail};
 
+use crate::deploy;
 use crate::node;
 use crate::process::Cmd;
 use crate::project::Project;
+use crate::transcripts;
 
 /// The generated documents, in the repository, and the hidden commands of the node that print them.
 const DOCUMENTS: [(&str, [&str; 2]); 2] =
@@ -17,36 +20,61 @@ const DOCUMENTS: [(&str, [&str; 2]); 2] =
 /// # Errors
 /// If the node can't be built, prints no document, or a file can't be written.
 pub(crate) fn write(project: &Project) -> Result<()> {
+    // Before the node is built, which takes long.
+    for (document, generated) in of_files(project)? {
+        put(project, document, &generated)?;
+    }
     node::build(project)?;
     for (document, command) in DOCUMENTS {
-        let path = project.root.join(document);
-        let generated = generate(project, command)?;
-        if fs::read_to_string(&path).is_ok_and(|old| old == generated) {
-            eprintln!("{document} is current");
-            continue;
-        }
-        fs::write(&path, generated).with_context(|| format!("write {}", path.display()))?;
-        eprintln!("{document} was written anew");
+        put(project, document, &generate(project, command)?)?;
     }
     Ok(())
 }
 
-/// Compares the documents with what the node prints that `build` builds.
+/// What is made of other files, and without the node.
+fn of_files(project: &Project) -> Result<[(&'static str, String); 2]> {
+    Ok([
+        (deploy::PROMETHEUS_RULE, deploy::prometheus_rule(&project.root)?),
+        (transcripts::DOCUMENT, transcripts::document(&project.root)?),
+    ])
+}
+
+/// Writes a file unless it has this text.
+fn put(project: &Project, document: &str, generated: &str) -> Result<()> {
+    let path = project.root.join(document);
+    if fs::read_to_string(&path).is_ok_and(|old| old == generated) {
+        eprintln!("{document} is current");
+        return Ok(());
+    }
+    fs::write(&path, generated).with_context(|| format!("write {}", path.display()))?;
+    eprintln!("{document} was written anew");
+    Ok(())
+}
+
+/// Compares the documents with what they are made from: what the node prints that `build` builds, golden files, and the alert rules.
 ///
 /// # Errors
 /// If one differs, or as [`write()`].
 pub(crate) fn check(project: &Project, build: impl FnOnce(&Project) -> Result<()>) -> Result<()> {
+    for (document, generated) in of_files(project)? {
+        compare(project, document, &generated)?;
+    }
     build(project)?;
     for (document, command) in DOCUMENTS {
-        let generated = generate(project, command)?;
-        let current = fs::read_to_string(project.root.join(document))
-            .with_context(|| format!("read {document}\n  what helps: `cargo xtask docs` writes it"))?;
-        if let Some(line) = first_difference(&current, &generated) {
-            bail!(
-                "{document} differs from what the node has at line {line}\n  what helps: `cargo xtask docs`, and \
-                 commit the file"
-            );
-        }
+        compare(project, document, &generate(project, command)?)?;
+    }
+    Ok(())
+}
+
+/// Fails unless a file has this text.
+fn compare(project: &Project, document: &str, generated: &str) -> Result<()> {
+    let current = fs::read_to_string(project.root.join(document))
+        .with_context(|| format!("read {document}\n  what helps: `cargo xtask docs` writes it"))?;
+    if let Some(line) = first_difference(&current, generated) {
+        bail!(
+            "{document} differs at line {line} from what it is made from\n  what helps: `cargo xtask docs`, and \
+             commit the file"
+        );
     }
     Ok(())
 }

@@ -28,12 +28,15 @@ mod report;
 mod runners;
 mod sbom;
 mod setup;
+#[cfg(test)]
+mod shell_blocks;
 mod simulate;
 mod structure;
 mod suites;
 mod templates;
 mod testing;
 mod tool;
+mod transcripts;
 mod workspace;
 
 use std::ffi::OsString;
@@ -103,7 +106,9 @@ enum Task {
     Lint,
     /// Check layers, features, import circles and module style: the part of `lint` that compiles nothing
     Structure,
-    /// Write docs/configuration.md and docs/metrics.md from the node's tables of settings and metrics
+    /// Write docs/configuration.md, docs/metrics.md and docs/transcripts.md, and the alert rules for Kubernetes
+    ///
+    /// From the node's tables of settings and metrics, from golden files of the tests, and from the rules for Prometheus.
     Docs {
         /// Fail if a file is not current, and write nothing
         #[arg(long)]
@@ -120,7 +125,7 @@ enum Task {
     Deny,
     /// Write what the release of the node is made of to target/release/posemesh-node.cdx.json (CycloneDX)
     Sbom,
-    /// Build the node for production, without the devnet, and write its SBOM beside it
+    /// Build the node for production, without the devnet, and write its SBOM beside it; `plugins` builds runners
     Release,
     /// Check what lies in deploy/: alert rules, dashboard, systemd units, Kubernetes manifests (docs/deploy.md)
     ///
@@ -180,7 +185,8 @@ enum Task {
         #[arg(long, requires = "seed")]
         trace: bool,
     },
-    /// Everything that must hold before a change goes in: test, simulate, bench --short, lint, docs --check, deny, deploy
+    /// Everything that must hold before a change goes in: test, simulate, bench --short, lint, docs --check, deny, deploy,
+    /// package and container with the program of the tests
     Ci,
 }
 
@@ -246,6 +252,7 @@ fn run(task: Task) -> Result<()> {
             report.step("docs", || docs::check(&project, node::build_with_tests));
             report.step("deny", || lint::deny(&project));
             deploy::check(&project, &mut report);
+            deploy::made_of_the_tested(&project, &mut report);
         }
     }
     report.finish()

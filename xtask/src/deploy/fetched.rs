@@ -48,6 +48,19 @@ pub(crate) fn nginx(project: &Project) -> Result<PathBuf> {
     out_of_debian(project, "nginx", "1 MB", "usr/sbin/nginx")
 }
 
+/// Looks whether these packages of Debian's could be downloaded, after an update of what is known if need be.
+///
+/// # Errors
+/// If this is not Debian, or there is no network.
+pub(crate) fn can_be_fetched(packages: &[&str]) -> Result<()> {
+    let apt = || Cmd::new("apt-get").args(QUICK_TO_GIVE_UP).arg("-qq");
+    let look = || apt().args(["--print-uris", "download"]).args(packages).output().map(drop);
+    look().or_else(|_| {
+        apt().arg("update").output()?;
+        look()
+    })
+}
+
 /// A program out of one of Debian's packages.
 fn out_of_debian(project: &Project, package: &str, size: &str, path: &str) -> Result<PathBuf> {
     let tools = tools(project)?;

@@ -1,8 +1,15 @@
-//! The manifests for Kubernetes: put together by kubectl, and held against Kubernetes' own schemas.
+//! The manifests for Kubernetes: put together by kubectl, and held against Kubernetes' own schemas, each selector against what it
+//! is to select, and what is kept against what has to outlast an update.
+
+mod lasting;
+mod resource;
+mod selection;
 
 use std::fs;
+use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
 
 use super::fetched;
 use super::skip::skipped;
@@ -11,6 +18,9 @@ use crate::project::Project;
 
 const BASE: &str = "deploy/kubernetes/base";
 const MONITORING: &str = "deploy/kubernetes/monitoring";
+/// A file of YAML as a list of JSON, for who has a library for it: the environment of the validator.
+const TO_JSON: &str = "import json, sys, yaml
+json.dump([one for one in yaml.safe_load_all(open(sys.argv[1])) if one], sys.stdout)";
 
 pub(super) fn check(project: &Project) -> Result<()> {
     let validate = match fetched::kubernetes_validate(project) {
@@ -21,7 +31,8 @@ pub(super) fn check(project: &Project) -> Result<()> {
             return Ok(());
         }
     };
-    let validate = |path: &std::path::Path| Cmd::new(&validate).args(["--strict", "--quiet"]).arg(path).run();
+    let python = validate.with_file_name("python");
+    let validate = |path: &Path| Cmd::new(&validate).args(["--strict", "--quiet"]).arg(path).run();
     if !Cmd::new("kubectl").args(["version", "--client"]).works() {
         skipped("the manifests as one", "kubectl");
         for entry in fs::read_dir(project.root.join(BASE))?.flatten() {
@@ -33,13 +44,20 @@ pub(super) fn check(project: &Project) -> Result<()> {
     }
     for folder in [BASE, MONITORING] {
         let text = Cmd::new("kubectl").dir(&project.root).args(["kustomize", folder]).output()?;
+        let path = project.target.join("manifests.yaml");
+        let write = |text: &str| fs::write(&path, text).with_context(|| format!("write {}", path.display()));
+        write(&text)?;
+        let resources = Cmd::new(&python).args(["-c", TO_JSON]).arg(&path).output()?;
+        let resources: Vec<Value> = serde_json::from_str(&resources).context("read the manifests as JSON")?;
+        let faults = [selection::faults(&resources), lasting::faults(&resources)].concat();
+        if !faults.is_empty() {
+            bail!("{folder}, as `kubectl kustomize` renders it: {}", faults.join("; "));
+        }
         // What is not Kubernetes' own has no schema here.
         let ours = text.split("\n---\n").filter(|one| {
             !one.contains("apiVersion: monitoring.coreos.com/") && !one.contains("apiVersion: keda.sh/")
         });
-        let path = project.target.join("manifests.yaml");
-        fs::write(&path, ours.collect::<Vec<_>>().join("\n---\n"))
-            .with_context(|| format!("write {}", path.display()))?;
+        write(&ours.collect::<Vec<_>>().join("\n---\n"))?;
         validate(&path)?;
     }
     Ok(())
@@ -48,8 +66,6 @@ pub(super) fn check(project: &Project) -> Result<()> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     /// The number behind the first of these words.

@@ -13,9 +13,22 @@ use crate::process::Cmd;
 use crate::project::Project;
 
 const RULES: &str = "deploy/prometheus/alerts.yml";
-const RULES_TEST: &str = "deploy/prometheus/alerts.test.yml";
+const RULES_TESTS: [&str; 2] =
+    ["deploy/prometheus/alerts.test.yml", "deploy/prometheus/alerts.clock.test.yml"];
 const DASHBOARD: &str = "deploy/grafana/posemesh-node.json";
 const METRICS: &str = "docs/metrics.md";
+/// The rules as a resource of Prometheus' operator.
+pub(crate) const PROMETHEUS_RULE: &str = "deploy/kubernetes/monitoring/prometheus-rule.yaml";
+/// What stands before the rules there.
+const RULE_HEAD: &str = "\
+# Generated from deploy/prometheus/alerts.yml by `cargo xtask docs`. Do not edit. Prometheus takes the rules that its `ruleSelector`
+# selects; where that asks for a label of its own, an overlay adds it.
+apiVersion: monitoring.coreos.com/v1
+kind: PrometheusRule
+metadata:
+  name: posemesh-node
+spec:
+";
 /// The endings of a histogram's series.
 const ENDINGS: [&str; 3] = ["_bucket", "_sum", "_count"];
 
@@ -34,7 +47,7 @@ pub(super) fn check(project: &Project) -> Result<()> {
     };
     let rules = |path: &Path| Cmd::new(&promtool).dir(&project.root).args(["check", "rules"]).arg(path).run();
     rules(&project.root.join(RULES))?;
-    Cmd::new(&promtool).dir(&project.root).args(["test", "rules", RULES_TEST]).run()?;
+    Cmd::new(&promtool).dir(&project.root).args(["test", "rules"]).args(RULES_TESTS).run()?;
     // A query is a rule without a name: written as one, the same tool reads it.
     let queries = queries(&project.root)?;
     let recorded =
@@ -43,7 +56,41 @@ pub(super) fn check(project: &Project) -> Result<()> {
     let path = project.target.join("dashboard.rules.yml");
     // JSON is YAML.
     fs::write(&path, group.to_string()).with_context(|| format!("write {}", path.display()))?;
-    rules(&path)
+    rules(&path)?;
+    let path = project.target.join("dashboard.test.yml");
+    fs::write(&path, share_of_failures(&project.root)?.to_string())
+        .with_context(|| format!("write {}", path.display()))?;
+    Cmd::new(&promtool).args(["test", "rules"]).arg(&path).run()
+}
+
+/// A test for promtool: of one request each a second that ends so, a quarter are failures.
+fn share_of_failures(root: &Path) -> Result<Value> {
+    let queries = queries(root)?;
+    let query = queries.iter().find(|query| query.contains("no_answer")).context("a query for failures")?;
+    let series = |result: &str| {
+        json!({"series": format!("posemesh_node_requests_total{{instance=\"a\",peer=\"dms\",result=\"{result}\"}}"),
+               "values": "0+60x20"})
+    };
+    let ends = ["200", "204", "404", "409", "405", "501", "503", "no_answer"];
+    Ok(json!({"rule_files": [], "evaluation_interval": "1m", "tests": [{
+        "interval": "1m", "input_series": ends.map(series),
+        "promql_expr_test": [
+            {"expr": query, "eval_time": "15m", "exp_samples": [{"labels": "{peer=\"dms\"}", "value": 0.25}]},
+        ],
+    }]}))
+}
+
+/// The alert rules as a resource of Prometheus' operator.
+///
+/// # Errors
+/// If they can't be read, or do not begin with their groups.
+pub(crate) fn prometheus_rule(root: &Path) -> Result<String> {
+    let rules = fs::read_to_string(root.join(RULES)).with_context(|| format!("read {RULES}"))?;
+    let at = rules.find("groups:\n").with_context(|| format!("{RULES} has no groups"))?;
+    let (_, groups) = rules.split_at(at);
+    let lines =
+        groups.lines().map(|line| if line.is_empty() { "\n".to_owned() } else { format!("  {line}\n") });
+    Ok(RULE_HEAD.to_owned() + &lines.collect::<String>())
 }
 
 /// The dashboard's queries, with values for its variables.
@@ -110,6 +157,18 @@ mod tests {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         assert_eq!(unknown_metrics(&root).unwrap(), Vec::<String>::new());
         assert!(queries(&root).unwrap().len() > 40);
+    }
+
+    #[test]
+    fn the_resource_for_the_operator_has_the_rules_as_they_are() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let current = fs::read_to_string(root.join(PROMETHEUS_RULE)).unwrap_or_default();
+        assert!(
+            current == prometheus_rule(&root).unwrap(),
+            "{PROMETHEUS_RULE} differs from {RULES}: `cargo xtask docs` writes it"
+        );
+        let kustomization = root.join("deploy/kubernetes/monitoring/kustomization.yaml");
+        assert!(fs::read_to_string(kustomization).unwrap().contains("- prometheus-rule.yaml\n"));
     }
 
     #[test]

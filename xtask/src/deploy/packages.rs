@@ -30,6 +30,22 @@ pub(super) enum Devnet {
     Without,
 }
 
+/// Documents for operators, and the licences.
+const DOCUMENTS: [&str; 11] = [
+    "LICENSE-MIT",
+    "LICENSE-APACHE",
+    "docs/audit.md",
+    "docs/configuration.md",
+    "docs/deploy.md",
+    "docs/faults.md",
+    "docs/metrics.md",
+    "docs/operating.md",
+    "docs/scaling.md",
+    "docs/security.md",
+    "docs/transcripts.md",
+];
+/// What Debian's dpkg runs: they make the user, start nothing, and end the nodes before their program goes.
+const SCRIPTS: [&str; 3] = ["postinst", "prerm", "postrm"];
 const SHELLS: [(&str, &str); 3] = [
     ("bash", "usr/share/bash-completion/completions/posemesh-node"),
     ("zsh", "usr/share/zsh/vendor-completions/_posemesh-node"),
@@ -86,8 +102,8 @@ fn empty(project: &Project, name: &str) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// Runs an installed program; it must be the one that was packed.
-fn tried(program: &Path) -> Result<()> {
+/// Runs an installed program; it must be the one that was packed, and find a configuration that works to be one.
+fn tried(project: &Project, program: &Path) -> Result<()> {
     let version = Cmd::new(program).arg("--version").output()?;
     if version != format!("posemesh-node {}", env!("CARGO_PKG_VERSION")) {
         bail!("{} says that it is `{version}`", program.display());
@@ -96,8 +112,34 @@ fn tried(program: &Path) -> Result<()> {
     if !help.contains("rollback") {
         bail!("{} does not know its commands", program.display());
     }
+    let home = empty(project, "home")?;
+    let (key, plugins) = (home.join("private-key"), home.join("plugins"));
+    fs::create_dir_all(&plugins)?;
+    Cmd::new(program).args(["key", "generate", "--out"]).arg(&key).output()?;
+    let checked = Cmd::new(program).args(["config", "check"]).dir(&home).env_hidden("HOME", &home);
+    let checked = checked.env_hidden("PLUGINS_DIR", &plugins).env_hidden("REG_SECRET", "a secret for a try");
+    let checked = checked.env_hidden("SECP256K1_PRIVHEX_FILE", &key).output()?;
+    if !checked.contains("PLUGINS_DIR=") {
+        bail!("{} config check prints no settings: {checked}", program.display());
+    }
     eprintln!("installed and tried: {version}");
     Ok(())
+}
+
+/// Unpacks a package for Debian into a folder, as an installation does: with a database of packages, if this is root. Its script,
+/// which makes a user, is not run.
+fn unpacked(package: &Path, folder: &Path) -> Result<()> {
+    if Cmd::new("id").arg("-u").output()? != "0" {
+        return Cmd::new("dpkg-deb").arg("--extract").arg(package).arg(folder).output().map(drop);
+    }
+    let database = folder.join("var/lib/dpkg");
+    for part in ["info", "updates", "triggers"] {
+        fs::create_dir_all(database.join(part))?;
+    }
+    fs::write(database.join("status"), "")?;
+    // What it depends on is on this machine, and not in the folder.
+    let root = format!("--root={}", folder.display());
+    Cmd::new("dpkg").args([&root, "--force-depends", "--unpack"]).arg(package).output().map(drop)
 }
 
 fn deb(project: &Project, debug: bool) -> Result<()> {
@@ -122,9 +164,9 @@ pub(super) fn debian(project: &Project, debug: bool) -> Result<PathBuf> {
     put(&deploy.join("posemesh-node.toml"), "usr/share/posemesh-node/posemesh-node.toml")?;
     let rules = project.root.join("deploy/prometheus/alerts.yml");
     put(&rules, "usr/share/doc/posemesh-node/examples/alerts.yml")?;
-    for document in
-        ["LICENSE-MIT", "LICENSE-APACHE", "docs/configuration.md", "docs/deploy.md", "docs/metrics.md"]
-    {
+    let proxy = project.root.join("deploy/proxy/nginx.conf");
+    put(&proxy, "usr/share/doc/posemesh-node/examples/nginx.conf")?;
+    for document in DOCUMENTS {
         let name = Path::new(document).file_name().unwrap_or_default();
         put(&project.root.join(document), &format!("usr/share/doc/posemesh-node/{}", name.display()))?;
     }
@@ -152,21 +194,27 @@ pub(super) fn debian(project: &Project, debug: bool) -> Result<PathBuf> {
     );
     fs::create_dir_all(root.join("DEBIAN"))?;
     fs::write(root.join("DEBIAN/control"), control)?;
-    // Makes the user; nothing is started.
-    let script = root.join("DEBIAN/postinst");
-    fs::copy(project.root.join("deploy/packages/postinst"), &script)?;
-    Cmd::new("chmod").arg("0755").arg(&script).arg(root.join("usr/bin/posemesh-node")).output()?;
+    for name in SCRIPTS {
+        let script = root.join("DEBIAN").join(name);
+        fs::copy(project.root.join("deploy/packages").join(name), &script)?;
+        Cmd::new("sh").arg("-n").arg(&script).output().with_context(|| format!("{name} is no script"))?;
+        Cmd::new("chmod").arg("0755").arg(&script).output()?;
+    }
+    Cmd::new("chmod").arg("0755").arg(root.join("usr/bin/posemesh-node")).output()?;
     let package = packages(project)?.join(format!("posemesh-node_{version}_{architecture}.deb"));
-    Cmd::new("dpkg-deb").args(["--root-owner-group", "--build"]).arg(&root).arg(&package).output()?;
+    // The best compression of a program that is to be tried alone would take two minutes.
+    let compression: &[&str] = if debug { &["-Zgzip", "-z1"] } else { &[] };
+    let build = Cmd::new("dpkg-deb").args(compression).args(["--root-owner-group", "--build"]);
+    build.arg(&root).arg(&package).output()?;
     eprintln!("  {}", project.short(&package));
     let installed = empty(project, "deb-installed")?;
-    Cmd::new("dpkg-deb").arg("--extract").arg(&package).arg(&installed).output()?;
+    unpacked(&package, &installed)?;
     for path in SHELLS.map(|(_, path)| path).iter().chain(&["usr/share/man/man1/posemesh-node-run.1"]) {
         if !installed.join(path).exists() {
             bail!("{path} is not in {}", package.display());
         }
     }
-    tried(&installed.join("usr/bin/posemesh-node"))?;
+    tried(project, &installed.join("usr/bin/posemesh-node"))?;
     Ok(package)
 }
 
@@ -192,7 +240,7 @@ fn wheel(project: &Project, debug: bool) -> Result<()> {
     let pip =
         Cmd::new(environment.join("bin/python")).args(["-m", "pip", "install", "--quiet", "--no-index"]);
     pip.arg(&wheel).output()?;
-    tried(&environment.join("bin/posemesh-node"))
+    tried(project, &environment.join("bin/posemesh-node"))
 }
 
 fn npm(project: &Project, debug: bool) -> Result<()> {
@@ -224,5 +272,5 @@ fn npm(project: &Project, debug: bool) -> Result<()> {
     let install =
         Cmd::new("npm").args(["install", "--silent", "--offline", "--no-audit", "--no-fund", "--prefix"]);
     install.arg(&installed).arg(&package).output()?;
-    tried(&installed.join("node_modules/.bin/posemesh-node"))
+    tried(project, &installed.join("node_modules/.bin/posemesh-node"))
 }

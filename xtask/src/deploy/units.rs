@@ -198,6 +198,32 @@ mod tests {
     }
 
     #[test]
+    fn each_unit_makes_every_folder_that_the_settings_name() {
+        let systemd = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/systemd");
+        let read = |name: &str| fs::read_to_string(systemd.join(name)).unwrap_or_default();
+        let settings = read("posemesh-node.toml");
+        let quoted = settings.lines().filter_map(|line| line.split_once(" = \"")?.1.strip_suffix('"'));
+        let paths: Vec<&str> = quoted.filter(|value| value.starts_with("/var/")).collect();
+        assert_eq!(paths.len(), 5, "{paths:?}");
+        for unit in UNITS {
+            let text = read(unit);
+            let made = |setting_name: &str, at: &str| -> Vec<String> {
+                setting(&text, setting_name).split_whitespace().map(|name| format!("{at}/{name}")).collect()
+            };
+            let made = [
+                made("StateDirectory", "/var/lib"),
+                made("CacheDirectory", "/var/cache"),
+                made("LogsDirectory", "/var/log"),
+            ]
+            .concat();
+            for path in &paths {
+                let inside = made.iter().any(|folder| Path::new(path).starts_with(folder));
+                assert!(inside, "{unit} lets the node write nowhere above {path}: {made:?}");
+            }
+        }
+    }
+
+    #[test]
     fn the_node_has_less_time_to_end_than_each_unit_gives_it() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         for unit in UNITS {

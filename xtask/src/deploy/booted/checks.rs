@@ -11,7 +11,7 @@ const fn check(what: &'static str, script: &'static str) -> Check {
 }
 
 /// The steps of docs/deploy.md, and what has to follow.
-pub(super) const ALL: [Check; 9] = [
+pub(super) const ALL: [Check; 11] = [
     check("the package is installed", "dpkg -i /root/posemesh-node.deb; getent passwd posemesh; stat -c '%A %U %G %n' /etc/posemesh-node"),
     check(
         "it starts, and is active once it is up",
@@ -24,6 +24,7 @@ dds_base_url = \"http://127.0.0.1:18080\"
 dms_base_url = \"http://127.0.0.1:18080/v1\"
 max_concurrency = 2
 enable_noop = true
+audit_log = \"/var/log/posemesh-node/audit.log\"
 END
          systemctl enable --now posemesh-node
          systemctl is-active posemesh-node
@@ -69,6 +70,11 @@ END
          ! journalctl -u posemesh-node -o cat _COMM=posemesh-node | grep -v '^{.*}$'",
     ),
     check(
+        "the audit log is where the unit lets it be written, and nobody else reads it",
+        "test -s /var/log/posemesh-node/audit.log
+         stat -c '%a %U' /var/log/posemesh-node/audit.log | grep '^600 posemesh$'",
+    ),
+    check(
         "it ends in its time and gives back what it holds",
         "eval $(journalctl -u devnet -o cat | sed -n 's/.*export \\(TOKEN=[^ ]*\\) \\(DOMAIN_ID=[^ ]*\\).*/export \\1 \\2/p' | head -1)
          /opt/posemesh-node devnet load --rate 1 --seconds 1 --meta '{\"sleep_ms\": 600000}' > /dev/null
@@ -89,5 +95,13 @@ END
          for i in $(seq 100); do curl -sf 127.0.0.1:8090/ready && break; sleep 0.2; done
          curl -sf 127.0.0.1:8090/ready > /dev/null
          posemesh-node plugin history noop --config /etc/posemesh-node/posemesh-node.toml | grep -q node_killed",
+    ),
+    check(
+        "the package goes, its nodes before it, and identity and history stay",
+        "systemctl is-active posemesh-node; dpkg --purge posemesh-node 2> /dev/null
+         test $(systemctl show -p ActiveState --value posemesh-node) != active
+         test ! -e /etc/systemd/system/multi-user.target.wants/posemesh-node.service
+         ls /etc/posemesh-node/private-key /var/lib/posemesh-node/data/history.sqlite
+         ! ls /usr/bin/posemesh-node 2> /dev/null",
     ),
 ];

@@ -1,6 +1,7 @@
 //! `devnet load`: jobs at a steady rate, for a local network that runs.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -10,7 +11,9 @@ use posemesh_net::retry::is_transient;
 use posemesh_net::secret::Secret;
 use posemesh_node_core::shutdown::Shutdown;
 use reqwest::Client;
+use reqwest::header::HeaderValue;
 use serde_json::{Value, json};
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::output::{self, out, tell};
@@ -20,6 +23,10 @@ const TELL_EVERY: Duration = Duration::from_secs(10);
 /// The slowest rate and the fastest.
 const LEAST: f64 = 0.001;
 const MOST: f64 = 10_000.0;
+/// Requests that are under way at a time, so that the rate does not depend on how long one takes.
+const AT_ONCE: usize = 256;
+/// Below this part of the rate that was asked for, it is said that it was not reached.
+const REACHED: f64 = 0.9;
 
 #[derive(Debug, Args)]
 pub(crate) struct LoadArgs {
@@ -40,11 +47,12 @@ pub(crate) struct LoadArgs {
     dms: String,
 }
 
-/// Who submits, and for which domain: from the environment, since arguments are seen by every user of the machine.
+/// Who submits which job: token and domain are from the environment, since arguments are seen by every user of the machine.
 struct Submitter {
     client: Client,
-    token: Secret,
-    domain: String,
+    authorization: HeaderValue,
+    dms: String,
+    job: String,
 }
 
 /// What became of a job, unless the next one would fare no better.
@@ -55,8 +63,113 @@ enum Submitted {
     Lost(String),
 }
 
+/// What became of the jobs so far.
+#[derive(Debug, Default, Clone, Copy)]
+struct Counts {
+    taken: u64,
+    failed: u64,
+}
+
+/// Submits jobs until it is stopped, and says how many were taken and at which rate.
+///
+/// # Errors
+/// When nobody listens there or the first job is refused: nothing would be different with the next.
+pub(crate) async fn run(args: &LoadArgs, shutdown: &Shutdown) -> Result<ExitCode> {
+    let submitter = Arc::new(Submitter::from_environment(args)?);
+    let began = Instant::now();
+    let mut next = interval(Duration::from_secs_f64(1.0 / args.rate));
+    // What the server was too slow for is not made up for all at once.
+    next.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut report = interval(TELL_EVERY);
+    report.reset();
+    let mut counts = Counts::default();
+    let mut requests = JoinSet::new();
+    let mut held_back = false;
+    let end = began + Duration::from_secs(args.seconds.unwrap_or_default());
+    loop {
+        tokio::select! {
+            biased;
+            () = shutdown.stopping().cancelled() => break,
+            () = sleep_until(end), if args.seconds.is_some() => break,
+            _ = report.tick() => counts.tell(),
+            Some(ended) = requests.join_next() => counts.count(ended)?,
+            _ = next.tick(), if requests.len() < AT_ONCE => {
+                let submitter = submitter.clone();
+                requests.spawn(async move { submitter.submit().await });
+            }
+        }
+        held_back |= requests.len() == AT_ONCE;
+        output::check()?;
+    }
+    let submitted_for = began.elapsed();
+    // After the time that was asked for, the last answers are waited for; whoever stops it waits for nothing.
+    loop {
+        tokio::select! {
+            biased;
+            () = shutdown.stopping().cancelled() => break,
+            ended = requests.join_next() => match ended {
+                Some(ended) => counts.count(ended)?,
+                None => break,
+            },
+        }
+    }
+    counts.tell_all(args.rate, submitted_for, requests.len(), held_back);
+    output::check()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Counts {
+    /// Counts an ended request.
+    ///
+    /// # Errors
+    /// When the next one would fare no better.
+    fn count(&mut self, ended: Result<Result<Submitted>, JoinError>) -> Result<()> {
+        match ended.context("submitting a job")? {
+            Ok(Submitted::Taken) => self.taken += 1,
+            // A network on a bad day is what the load is for.
+            Ok(Submitted::Lost(why)) => {
+                self.failed += 1;
+                tell!("{why}");
+            }
+            Err(error) if self.taken == 0 => return Err(error),
+            Err(error) => {
+                self.failed += 1;
+                tell!("{error:#}");
+            }
+        }
+        Ok(())
+    }
+
+    fn tell(self) {
+        out!("{} jobs were taken, {} were not", self.taken, self.failed);
+    }
+
+    /// At the end: all of it, and whether the rate was what was asked for.
+    fn tell_all(self, asked: f64, took: Duration, under_way: usize, held_back: bool) {
+        let seconds = took.as_secs_f64();
+        // Those without an answer were submitted as well.
+        let reached = (self.taken + self.failed + under_way as u64) as f64 / seconds.max(f64::EPSILON);
+        // The first is submitted at once, so that short runs are above the rate.
+        let reached = reached.min(asked);
+        if reached < asked * REACHED {
+            let why = if held_back {
+                format!("{AT_ONCE} requests, the most at a time, were waiting for answers")
+            } else {
+                "this machine sends no more".to_owned()
+            };
+            tell!("{asked} jobs a second were not reached: {why}");
+        }
+        let open = if under_way > 0 { format!(", {under_way} had no answer yet") } else { String::new() };
+        out!(
+            "{} jobs were taken in {seconds:.1} s, {} were not{open}; {reached:.1} a second of {asked}",
+            self.taken,
+            self.failed
+        );
+    }
+}
+
 impl Submitter {
-    fn from_environment() -> Result<Self> {
+    fn from_environment(args: &LoadArgs) -> Result<Self> {
         let of = |name: &str| {
             let value = std::env::var(name).ok().filter(|value| !value.trim().is_empty());
             value.with_context(|| {
@@ -64,63 +177,22 @@ impl Submitter {
             })
         };
         let (token, domain) = (Secret::new(of("TOKEN")?), of("DOMAIN_ID")?);
+        let authorization = bearer(&token).context("TOKEN can't stand in a header")?;
         let client =
             client_builder().timeout(Duration::from_secs(10)).build().context("making an HTTP client")?;
-        Ok(Self { client, token, domain })
-    }
-}
-
-/// Submits jobs until it is stopped, and says how many were taken.
-///
-/// # Errors
-/// When nobody listens there or the first job is refused: nothing would be different with the next.
-pub(crate) async fn run(args: &LoadArgs, shutdown: &Shutdown) -> Result<ExitCode> {
-    let submitter = Submitter::from_environment()?;
-    let began = Instant::now();
-    let mut next = interval(Duration::from_secs_f64(1.0 / args.rate));
-    // What the server was too slow for is not made up for all at once.
-    next.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut report = interval(TELL_EVERY);
-    report.reset();
-    let (mut taken, mut failed) = (0_u64, 0_u64);
-    let end = began + Duration::from_secs(args.seconds.unwrap_or_default());
-    loop {
-        tokio::select! {
-            biased;
-            () = shutdown.stopping().cancelled() => break,
-            () = sleep_until(end), if args.seconds.is_some() => break,
-            _ = report.tick() => out!("{taken} jobs were taken, {failed} were not"),
-            _ = next.tick() => match submitter.submit(args).await {
-                Ok(Submitted::Taken) => taken += 1,
-                // A network on a bad day is what the load is for.
-                Ok(Submitted::Lost(why)) => {
-                    failed += 1;
-                    tell!("{why}");
-                }
-                Err(error) if taken == 0 => return Err(error),
-                Err(error) => {
-                    failed += 1;
-                    tell!("{error:#}");
-                }
-            },
-        }
-        output::check()?;
-    }
-    let seconds = began.elapsed().as_secs_f64();
-    out!("{taken} jobs were taken in {seconds:.1} s, {failed} were not");
-    Ok(ExitCode::SUCCESS)
-}
-
-impl Submitter {
-    async fn submit(&self, args: &LoadArgs) -> Result<Submitted> {
         let LoadArgs { capability, meta, dms, .. } = args;
         let task = json!({"label": "load", "stage": "load", "capability": capability, "meta": meta});
-        let job = json!({"label": "load", "domain_id": self.domain, "tasks": [task]});
-        let authorization = bearer(&self.token).context("TOKEN can't stand in a header")?;
+        let job = json!({"label": "load", "domain_id": domain, "tasks": [task]}).to_string();
+        Ok(Self { client, authorization, dms: dms.clone(), job })
+    }
+
+    async fn submit(&self) -> Result<Submitted> {
+        let dms = &self.dms;
         let request = self.client.post(format!("{}/jobs", dms.trim_end_matches('/')));
-        let request =
-            request.header("authorization", authorization).header("content-type", "application/json");
-        let status = match request.body(job.to_string()).send().await {
+        let request = request
+            .header("authorization", self.authorization.clone())
+            .header("content-type", "application/json");
+        let status = match request.body(self.job.clone()).send().await {
             Ok(answer) => answer.status(),
             Err(error) if error.is_connect() => bail!("submitting a job to {dms}: {}", cause(&error)),
             Err(error) => {
