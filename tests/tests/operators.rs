@@ -164,6 +164,8 @@ async fn a_pause_says_why_and_ends_at_its_time_or_when_it_is_undone() {
         missing.contains("it is paused for another ") && missing.contains(r"new disk\\u{1b}[2J"),
         "{missing}"
     );
+    let (_, metrics) = get(&addr, "/metrics").await;
+    assert!(metrics.contains("posemesh_node_not_ready{reason=\"paused\"} 1"), "{metrics}");
     let resumed = command(&scene, &addr, &["resume"]).await;
     assert!(resumed.status.success(), "{}", printed(&resumed));
     until(&addr, "ready", |status| status["state"] == "ready").await;
