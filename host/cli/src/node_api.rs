@@ -63,6 +63,22 @@ struct RunnersAnswer {
     plugins: Vec<RunnerView>,
 }
 
+/// What a node says when it takes leases no more, or again.
+#[derive(Deserialize)]
+pub(crate) struct LeaseTaking {
+    /// How many tasks it has.
+    #[serde(default)]
+    pub(crate) running: u64,
+    /// Whether its next process will know.
+    #[serde(default = "yes")]
+    pub(crate) noted: bool,
+}
+
+/// An older node says nothing of it.
+fn yes() -> bool {
+    true
+}
+
 impl NodeApi {
     /// A client for the node that the arguments name.
     ///
@@ -181,40 +197,38 @@ impl NodeApi {
         Ok(answer.get("live").and_then(Value::as_str).unwrap_or_default().to_owned())
     }
 
-    /// Has the node take no new leases; how many tasks it has.
+    /// Has the node take no new leases.
     ///
     /// # Errors
     /// When no node answers, or it rejects the call.
-    pub(crate) async fn drain(&self, then: AfterDrain) -> Result<u64> {
+    pub(crate) async fn drain(&self, then: AfterDrain) -> Result<LeaseTaking> {
         let path = match then {
             AfterDrain::Stop => "/api/admin/drain?then=stop",
             AfterDrain::Stay => "/api/admin/drain?then=stay",
         };
-        let answer = self.call(Method::POST, path).await?;
-        Ok(answer.get("running").and_then(Value::as_u64).unwrap_or_default())
+        lease_taking_in(self.call(Method::POST, path).await?)
     }
 
-    /// Has the node take no new leases for a while; how many tasks it has.
+    /// Has the node take no new leases for a while.
     ///
     /// # Errors
     /// When no node answers, or it rejects the call.
-    pub(crate) async fn pause(&self, note: &str, secs: Option<u64>) -> Result<u64> {
+    pub(crate) async fn pause(&self, note: &str, secs: Option<u64>) -> Result<LeaseTaking> {
         let mut url = Url::parse("http://node/api/admin/pause")?;
         url.query_pairs_mut().append_pair("note", note);
         if let Some(secs) = secs {
             url.query_pairs_mut().append_pair("secs", &secs.to_string());
         }
         let path = format!("{}?{}", url.path(), url.query().unwrap_or_default());
-        let answer = self.call(Method::POST, &path).await?;
-        Ok(answer.get("running").and_then(Value::as_u64).unwrap_or_default())
+        lease_taking_in(self.call(Method::POST, &path).await?)
     }
 
     /// Has the node take leases again.
     ///
     /// # Errors
     /// When no node answers, or it rejects the call.
-    pub(crate) async fn resume(&self) -> Result<()> {
-        self.call(Method::POST, "/api/admin/resume").await.map(drop)
+    pub(crate) async fn resume(&self) -> Result<LeaseTaking> {
+        lease_taking_in(self.call(Method::POST, "/api/admin/resume").await?)
     }
 
     /// Has the node close a runner's circuit breaker; false if it was closed already.
@@ -309,6 +323,16 @@ fn admin_path(segments: &[&str]) -> Result<String> {
     let mut url = Url::parse("http://node/api/admin")?;
     url.path_segments_mut().map_err(|()| anyhow!("a URL without a path"))?.extend(segments);
     Ok(url.path().to_owned())
+}
+
+fn lease_taking_in(answer: Value) -> Result<LeaseTaking> {
+    serde_json::from_value(answer).context("reading the node's answer")
+}
+
+/// The runners of an answer that are still being loaded.
+pub(crate) fn still_loading(answer: &Value) -> Vec<String> {
+    let names = answer.get("still_loading").and_then(Value::as_array).into_iter().flatten();
+    names.filter_map(|name| Some(one_line(name.as_str()?, NAME_BYTES))).collect()
 }
 
 fn runners_in(answer: Value) -> Result<Vec<RunnerView>> {

@@ -141,7 +141,7 @@ pub(super) async fn drain(
         return error(StatusCode::BAD_REQUEST, "`then` is `stop`, the default, or `stay`");
     };
     sources.shutdown.drain(then);
-    lease_taking(&sources, true)
+    lease_taking(&sources, true).await
 }
 
 /// What `POST /api/admin/pause` may be called with.
@@ -176,7 +176,7 @@ pub(super) async fn pause(
         );
     }
     tracing::warn!(note, secs, "paused: no new leases");
-    lease_taking(&sources, true)
+    lease_taking(&sources, true).await
 }
 
 pub(super) async fn resume(State(sources): State<StatusSources>) -> Response {
@@ -184,7 +184,7 @@ pub(super) async fn resume(State(sources): State<StatusSources>) -> Response {
         return error(StatusCode::CONFLICT, "the node is stopping, which can't be undone");
     }
     sources.shutdown.resume();
-    lease_taking(&sources, false)
+    lease_taking(&sources, false).await
 }
 
 /// What `POST /api/admin/log` is called with.
@@ -215,9 +215,12 @@ pub(super) async fn log(query: Result<Query<LogQuery>, QueryRejection>) -> Respo
     }
 }
 
-fn lease_taking(sources: &StatusSources, draining: bool) -> Response {
+async fn lease_taking(sources: &StatusSources, draining: bool) -> Response {
+    // Before the answer: what somebody was told holds, whatever becomes of the node.
+    let noted = (sources.remember_pause)().await;
     let running = sources.records.totals().running();
-    (StatusCode::ACCEPTED, Json(json!({"draining": draining, "running": running}))).into_response()
+    let answer = json!({"draining": draining, "running": running, "noted": noted});
+    (StatusCode::ACCEPTED, Json(answer)).into_response()
 }
 
 pub(super) async fn close_breaker(
