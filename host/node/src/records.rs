@@ -4,6 +4,7 @@ mod history;
 mod listener;
 mod measures;
 mod outcome;
+mod polls;
 mod record;
 mod store;
 mod totals;

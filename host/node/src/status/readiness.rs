@@ -104,10 +104,11 @@ impl Readiness {
         let free = self.records.totals().running() < self.slots()
             && troubles.is_empty()
             && self.shutdown.draining().is_none();
-        let silence = self.records.since_answer();
+        let polls = self.records.polls();
+        let silence = polls.since_answer();
         if free && silence.is_none_or(|silence| silence > self.longest_silence) {
-            let why = self.records.poll_error();
-            let why = why.map(|error| format!("; the last one failed: {error}")).unwrap_or_default();
+            let why =
+                polls.error().map(|error| format!("; the last one failed: {error}")).unwrap_or_default();
             let text = match silence {
                 None => format!("DMS has not answered a request for work yet{why}"),
                 Some(silence) => {
@@ -201,7 +202,7 @@ mod tests {
     /// A node that is ready, as long as its runners are.
     fn ready(runners: Arc<FakeRunners>) -> Readiness {
         let records = TaskRecords::default();
-        records.poll_answered();
+        records.poll_answered("no_work");
         let valid = TokenStatus { valid_for: Some(Duration::from_secs(60)), renewals: 1, last_error: None };
         Readiness {
             registration: watch::channel(RegistrationStatus::Registered).1,
@@ -255,7 +256,7 @@ mod tests {
         readiness.registration = watch::channel(RegistrationStatus::Registering).1;
         readiness.registration_error = Arc::new(|| Some("DDS answered 403 Forbidden".to_owned()));
         tokio::time::advance(Duration::from_secs(61)).await;
-        readiness.records.poll_failed("could not connect to dms.example:443");
+        readiness.records.poll_failed("failed", "could not connect to dms.example:443");
         let missing = readiness.missing().join("\n");
         for part in [
             "not registered with DDS (registering): DDS answered 403 Forbidden",
@@ -263,7 +264,7 @@ mod tests {
         ] {
             assert!(missing.contains(part), "{part:?} is not in {missing:?}");
         }
-        readiness.records.poll_answered();
+        readiness.records.poll_answered("no_work");
         assert!(!readiness.missing().join("\n").contains("DMS"), "it has answered");
     }
 
