@@ -96,7 +96,7 @@ catalog! {
             "Time from a request to the head of its answer";
         RETRIES Counter "posemesh_node_request_retries_total" ["peer"] "Requests made again after a failure";
         CLOCK_SKEW Gauge "posemesh_node_clock_skew_seconds" ["peer"]
-            "By how much the server's clock was ahead of the node's at its last answer, to the second";
+            "By how much the server's clock was ahead of the node's at its last answer, to the second; of several servers the one that is furthest off in an hour";
         DOMAIN_RECEIVED Counter "posemesh_node_domain_received_bytes_total" [] "Bytes from domain servers";
         DOMAIN_SENT Counter "posemesh_node_domain_sent_bytes_total" [] "Bytes to domain servers";
         REGISTRATIONS Counter "posemesh_node_registrations_total" ["result"]
