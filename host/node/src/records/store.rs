@@ -74,6 +74,15 @@ pub(crate) struct RecordPage {
     pub(crate) next: Option<u64>,
 }
 
+/// What goes on, and the last that ended.
+#[derive(Debug)]
+pub(crate) struct RecentRecords {
+    /// Newest first.
+    pub(crate) records: Vec<TaskRecord>,
+    /// How many that are worked on are not among them.
+    pub(crate) left_out: usize,
+}
+
 impl StoredRecord {
     /// The record with the progress of this moment.
     fn now(&self) -> TaskRecord {
