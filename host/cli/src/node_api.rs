@@ -26,6 +26,9 @@ const MAX_ANSWER_BYTES: usize = 16 << 20;
 /// How much of the node's reason for an error is shown: it may quote a runner.
 const REASON_BYTES: usize = 4096;
 
+/// How much of a runner's name is shown.
+const NAME_BYTES: usize = 200;
+
 /// Which running node is asked.
 #[derive(Debug, Args)]
 pub(crate) struct NodeApiArgs {
@@ -180,12 +183,14 @@ impl NodeApi {
         self.call(Method::POST, "/api/admin/reload").await
     }
 
-    /// Has the node scan its folder of runners; the runners afterwards.
+    /// Has the node scan its folder of runners; the runners afterwards, and which of them are still being loaded.
     ///
     /// # Errors
     /// When no node answers, or it rejects the call.
-    pub(crate) async fn rescan(&self) -> Result<Vec<RunnerView>> {
-        runners_in(self.call(Method::POST, "/api/admin/rescan").await?)
+    pub(crate) async fn rescan(&self) -> Result<(Vec<RunnerView>, Vec<String>)> {
+        let answer = self.call(Method::POST, "/api/admin/rescan").await?;
+        let left = still_loading(&answer);
+        Ok((runners_in(answer)?, left))
     }
 
     /// Has the node return to a runner's previous generation; the label of the one that is live now.
