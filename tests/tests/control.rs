@@ -89,6 +89,22 @@ async fn commands_on_the_nodes_machine_need_neither_a_token_nor_an_address() {
 }
 
 #[tokio::test]
+async fn a_rescan_names_what_it_has_not_waited_for() {
+    let scene = Scene::new().await;
+    let node = scene.node();
+    scene.wait_for_work_wanted(&node).await;
+    let socket = sockets(&scene).pop().expect("a socket");
+    fs::copy(scene.plugins().join("noop.wasm"), scene.plugins().join("second.wasm")).expect("a copy");
+    let answer = ask(socket.clone(), "POST /api/admin/rescan?wait_secs=0").await;
+    assert!(answer.contains(" 200 ") && answer.contains("\"still_loading\":[\"second\"]"), "{answer}");
+    let answer = ask(socket.clone(), "POST /api/admin/reload").await;
+    assert!(answer.contains("\"still_loading\":[]"), "{answer}");
+    assert!(ask(socket.clone(), "GET /api/plugins").await.contains("second"), "{}", node.log());
+    let wrong = ask(socket, "POST /api/admin/rescan?wait_secs=soon").await;
+    assert!(wrong.contains(" 400 "), "{wrong}");
+}
+
+#[tokio::test]
 async fn what_a_killed_node_left_misleads_nobody_and_a_socket_that_was_taken_away_comes_back() {
     let scene = Scene::new().await;
     let mut killed = scene.node();

@@ -184,6 +184,48 @@ async fn what_only_the_node_that_runs_can_know_is_asked_of_it() {
 }
 
 #[tokio::test]
+async fn a_node_without_an_address_is_asked_by_its_control_socket() {
+    let scene = Scene::new().await.set("STATUS_ADDR", "off").set("REG_SECRET", "bm9ib2R5Om5vYm9keQ==");
+    let node = scene.node();
+    node.wait_for_log("registering failed").await;
+    let output = doctor(&scene, None).await;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains(&format!("the node runs: process {}", node.id())), "{said}");
+    assert!(said.contains("the node that runs is not ready: it is not registered with DDS"), "{said}");
+    // One with other runners is another node.
+    let other = tempfile::tempdir().expect("a folder");
+    let scene = scene.set("PLUGINS_DIR", other.path().display());
+    let said = String::from_utf8_lossy(&doctor(&scene, None).await.stdout).into_owned();
+    assert!(!said.contains("the node runs"), "{said}");
+}
+
+#[tokio::test]
+async fn free_space_is_told_of_every_place_and_the_clock_of_both_servers() {
+    let scene = Scene::new().await;
+    let (data, work) = (scene.work().join("data"), scene.work().to_owned());
+    let scene = scene
+        .set("DATA_DIR", data.display())
+        .set("AUDIT_LOG", work.join("audit.jsonl").display())
+        .set("LOG_FILE", work.join("node.log").display());
+    let output = doctor(&scene, None).await;
+    let answer: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let texts: Vec<&str> = answer["findings"]
+        .as_array()
+        .expect("findings")
+        .iter()
+        .filter_map(|one| one["text"].as_str())
+        .collect();
+    for variable in ["WORK_DIR", "CACHE_DIR", "DATA_DIR", "AUDIT_LOG", "LOG_FILE", "PLUGINS_DIR"] {
+        let is_told = |text: &&str| text.starts_with(&format!("{variable}=")) && text.ends_with("are free");
+        assert!(texts.iter().any(is_told), "{variable}: {texts:#?}");
+    }
+    for server in ["DDS", "DMS"] {
+        let is_told = |text: &&str| text.starts_with("this machine's clock is") && text.contains(server);
+        assert!(texts.iter().any(is_told), "{server}: {texts:#?}");
+    }
+}
+
+#[tokio::test]
 async fn nothing_is_set() {
     let mut scene = Scene::new().await;
     scene.variables.clear();

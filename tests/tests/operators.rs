@@ -164,6 +164,8 @@ async fn a_pause_says_why_and_ends_at_its_time_or_when_it_is_undone() {
         missing.contains("it is paused for another ") && missing.contains(r"new disk\\u{1b}[2J"),
         "{missing}"
     );
+    let (_, metrics) = get(&addr, "/metrics").await;
+    assert!(metrics.contains("posemesh_node_not_ready{reason=\"paused\"} 1"), "{metrics}");
     let resumed = command(&scene, &addr, &["resume"]).await;
     assert!(resumed.status.success(), "{}", printed(&resumed));
     until(&addr, "ready", |status| status["state"] == "ready").await;
@@ -238,6 +240,49 @@ async fn the_last_lines_of_the_log_are_told_to_this_machine() {
         assert!(Instant::now() < deadline, "{}", get(&addr, "/api/log").await.1);
         sleep(Duration::from_millis(50)).await;
     }
+}
+
+#[tokio::test]
+async fn a_long_task_is_shown_for_as_long_as_it_runs_however_many_have_ended_since() {
+    let config = DevnetConfig { leases_per_node: 2, ..DevnetConfig::default() };
+    let scene = Scene::with(config).await.set("MAX_CONCURRENCY", 2);
+    let (scene, node, addr) = node_with_status(scene).await;
+    let long = scene.submit_noop(Duration::from_secs(600));
+    until(&addr, "running", |status| status["capacity"]["running"] == 1).await;
+    let short: Vec<_> = (0..40).map(|_| scene.submit_noop(Duration::from_millis(1))).collect();
+    for task in short {
+        assert_eq!(scene.wait_for_end(task, &node).await.status, TaskStatus::Completed);
+    }
+    let status = until(&addr, "40 tasks", |status| status["totals"]["completed"] == 40).await;
+    let tasks = status["tasks"].as_array().expect("tasks");
+    let capacity = &status["capacity"];
+    assert!(capacity["threads"].as_u64().is_some_and(|threads| threads > 1), "{capacity}");
+    let promised = capacity["memory_promised"].as_u64().unwrap_or_default();
+    assert!(promised > 0 && promised <= capacity["memory_budget"].as_u64().unwrap_or_default(), "{capacity}");
+    assert!(capacity["memory_used"].as_u64().is_some_and(|used| used > 0), "{capacity}");
+    assert_eq!(capacity["descriptors_low"], false, "{capacity}");
+    assert!(capacity["memory_low"].is_boolean() && status["commit"].is_string(), "{status}");
+    let of_long = tasks.iter().find(|task| task["id"] == long.to_string()).map(|task| &task["state"]);
+    assert_eq!((of_long, tasks.len()), (Some(&json!("running")), 33), "{status}");
+    assert_eq!(status["tasks_left_out"], 0);
+    let shown = printed(&command(&scene, &addr, &["status"]).await);
+    assert!(shown.contains(&format!("{long}  running")), "{shown}");
+}
+
+#[tokio::test]
+async fn a_job_server_that_answers_with_a_page_is_told_as_such() {
+    let scene = Scene::new().await;
+    let page = "<html><form>log in\u{1b}[2J</form></html>";
+    scene.devnet.faults().add(Fault::answer(200, page).on(Endpoint::Lease));
+    let (_scene, _node, addr) = node_with_status(scene).await;
+    let why = "its answer is no lease (the answer is not JSON (line 1, column 1)); is DMS_BASE_URL right";
+    let told = |status: &Value| status["dms"]["error"].as_str().is_some_and(|error| error.contains(why));
+    let status = until(&addr, "the reason", told).await;
+    assert_eq!(status["dms"]["last_poll"], "unreadable", "{status}");
+    let (ready, body) = get(&addr, "/ready").await;
+    assert_eq!(ready, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(body.contains("DMS has not answered a request for work yet") && body.contains(why), "{body}");
+    assert!(!body.contains("<html>"), "{body}");
 }
 
 /// Whether a text looks like a duration as Rust prints it: `3.25s`, `80ms`, `12.5µs`.

@@ -11,6 +11,8 @@ use crate::settings::SettingsArgs;
 
 /// How much of a digest is shown.
 const DIGEST: usize = 12;
+/// How much of a node's name is shown.
+const NODE: usize = 10;
 
 /// Which entries of the history are shown.
 #[derive(Debug, Args)]
@@ -18,6 +20,9 @@ pub(crate) struct HistoryArgs {
     /// Only from a time on: RFC 3339 (2026-11-26T08:00:00Z), or so long ago (90m, 12h, 7d).
     #[arg(long, value_name = "TIME", value_parser = since)]
     since: Option<OffsetDateTime>,
+    /// Only those of this node, where several share DATA_DIR: the address of its wallet or its beginning, or `robot`.
+    #[arg(long, value_name = "NODE")]
+    node: Option<String>,
     /// At most so many, the newest.
     #[arg(long, value_name = "NUMBER", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     limit: u32,
@@ -41,13 +46,19 @@ impl HistoryArgs {
         let archived =
             Archived::open(&database_in(&data_dir)).context("DATA_DIR says where the history is")?;
         let runner = runner.map(str::to_owned);
-        Ok((archived, Asked { since: self.since, failed, runner, limit: self.limit }))
+        let node = self.node.clone();
+        Ok((archived, Asked { since: self.since, failed, runner, node, limit: self.limit }))
     }
 }
 
 /// How a digest is shown where people look: its start tells two of them apart.
 pub(crate) fn short(sha256: &str) -> String {
     one_line(sha256.get(..DIGEST).unwrap_or(sha256), DIGEST)
+}
+
+/// How a node is shown in a line: the beginning of its address tells one of a fleet, and finds it with `--node`.
+pub(crate) fn short_node(node: &str) -> String {
+    one_line(node.get(..NODE).unwrap_or(node), NODE)
 }
 
 /// A time, as it is typed.

@@ -26,6 +26,9 @@ const MAX_ANSWER_BYTES: usize = 16 << 20;
 /// How much of the node's reason for an error is shown: it may quote a runner.
 const REASON_BYTES: usize = 4096;
 
+/// How much of a runner's name is shown.
+const NAME_BYTES: usize = 200;
+
 /// Which running node is asked.
 #[derive(Debug, Args)]
 pub(crate) struct NodeApiArgs {
@@ -61,6 +64,22 @@ pub(crate) struct NodeApi {
 #[derive(Deserialize)]
 struct RunnersAnswer {
     plugins: Vec<RunnerView>,
+}
+
+/// What a node says when it takes leases no more, or again.
+#[derive(Deserialize)]
+pub(crate) struct LeaseTaking {
+    /// How many tasks it has.
+    #[serde(default)]
+    pub(crate) running: u64,
+    /// Whether its next process will know.
+    #[serde(default = "yes")]
+    pub(crate) noted: bool,
+}
+
+/// An older node says nothing of it.
+fn yes() -> bool {
+    true
 }
 
 impl NodeApi {
@@ -164,12 +183,14 @@ impl NodeApi {
         self.call(Method::POST, "/api/admin/reload").await
     }
 
-    /// Has the node scan its folder of runners; the runners afterwards.
+    /// Has the node scan its folder of runners; the runners afterwards, and which of them are still being loaded.
     ///
     /// # Errors
     /// When no node answers, or it rejects the call.
-    pub(crate) async fn rescan(&self) -> Result<Vec<RunnerView>> {
-        runners_in(self.call(Method::POST, "/api/admin/rescan").await?)
+    pub(crate) async fn rescan(&self) -> Result<(Vec<RunnerView>, Vec<String>)> {
+        let answer = self.call(Method::POST, "/api/admin/rescan").await?;
+        let left = still_loading(&answer);
+        Ok((runners_in(answer)?, left))
     }
 
     /// Has the node return to a runner's previous generation; the label of the one that is live now.
@@ -181,40 +202,38 @@ impl NodeApi {
         Ok(answer.get("live").and_then(Value::as_str).unwrap_or_default().to_owned())
     }
 
-    /// Has the node take no new leases; how many tasks it has.
+    /// Has the node take no new leases.
     ///
     /// # Errors
     /// When no node answers, or it rejects the call.
-    pub(crate) async fn drain(&self, then: AfterDrain) -> Result<u64> {
+    pub(crate) async fn drain(&self, then: AfterDrain) -> Result<LeaseTaking> {
         let path = match then {
             AfterDrain::Stop => "/api/admin/drain?then=stop",
             AfterDrain::Stay => "/api/admin/drain?then=stay",
         };
-        let answer = self.call(Method::POST, path).await?;
-        Ok(answer.get("running").and_then(Value::as_u64).unwrap_or_default())
+        lease_taking_in(self.call(Method::POST, path).await?)
     }
 
-    /// Has the node take no new leases for a while; how many tasks it has.
+    /// Has the node take no new leases for a while.
     ///
     /// # Errors
     /// When no node answers, or it rejects the call.
-    pub(crate) async fn pause(&self, note: &str, secs: Option<u64>) -> Result<u64> {
+    pub(crate) async fn pause(&self, note: &str, secs: Option<u64>) -> Result<LeaseTaking> {
         let mut url = Url::parse("http://node/api/admin/pause")?;
         url.query_pairs_mut().append_pair("note", note);
         if let Some(secs) = secs {
             url.query_pairs_mut().append_pair("secs", &secs.to_string());
         }
         let path = format!("{}?{}", url.path(), url.query().unwrap_or_default());
-        let answer = self.call(Method::POST, &path).await?;
-        Ok(answer.get("running").and_then(Value::as_u64).unwrap_or_default())
+        lease_taking_in(self.call(Method::POST, &path).await?)
     }
 
     /// Has the node take leases again.
     ///
     /// # Errors
     /// When no node answers, or it rejects the call.
-    pub(crate) async fn resume(&self) -> Result<()> {
-        self.call(Method::POST, "/api/admin/resume").await.map(drop)
+    pub(crate) async fn resume(&self) -> Result<LeaseTaking> {
+        lease_taking_in(self.call(Method::POST, "/api/admin/resume").await?)
     }
 
     /// Has the node close a runner's circuit breaker; false if it was closed already.
@@ -309,6 +328,16 @@ fn admin_path(segments: &[&str]) -> Result<String> {
     let mut url = Url::parse("http://node/api/admin")?;
     url.path_segments_mut().map_err(|()| anyhow!("a URL without a path"))?.extend(segments);
     Ok(url.path().to_owned())
+}
+
+fn lease_taking_in(answer: Value) -> Result<LeaseTaking> {
+    serde_json::from_value(answer).context("reading the node's answer")
+}
+
+/// The runners of an answer that are still being loaded.
+pub(crate) fn still_loading(answer: &Value) -> Vec<String> {
+    let names = answer.get("still_loading").and_then(Value::as_array).into_iter().flatten();
+    names.filter_map(|name| Some(one_line(name.as_str()?, NAME_BYTES))).collect()
 }
 
 fn runners_in(answer: Value) -> Result<Vec<RunnerView>> {

@@ -14,6 +14,13 @@ pub(crate) fn print_of_node(runners: &[RunnerView]) -> ExitCode {
     print(runners, "the node has no runners: PLUGINS_DIR contains no NAME.wasm")
 }
 
+/// Says which runners a call has not waited for.
+pub(crate) fn print_still_loading(names: &[String]) {
+    if !names.is_empty() {
+        out!("still being loaded: {}; `plugin list` shows what becomes of them", names.join(", "));
+    }
+}
+
 /// Prints runners, or `if_empty`; the exit code is 1 if one was refused.
 pub(crate) fn print(runners: &[RunnerView], if_empty: &str) -> ExitCode {
     if runners.is_empty() {

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::HeaderMap;
 use http::header::DATE;
@@ -32,6 +33,18 @@ impl Clock for SystemClock {
 /// holds even if the node's own clock is wrong.
 pub fn server_date(headers: &HeaderMap) -> Option<OffsetDateTime> {
     OffsetDateTime::parse(headers.get(DATE)?.to_str().ok()?, &Rfc2822).ok()
+}
+
+/// By how many seconds the clocks of a server and of this machine may differ before that is told to operators: tokens are
+/// refused when it is a minute, and a server's date is true to a second.
+pub const TOLERATED_SKEW_SECS: f64 = 10.0;
+
+/// By how much the clock of whoever answered is ahead of this machine's, if it told its time; `took` is the time from the
+/// request to the answer.
+pub fn skew(headers: &HeaderMap, took: Duration) -> Option<time::Duration> {
+    // The server wrote the start of a second, at some moment between the request and its answer.
+    let date = server_date(headers)?;
+    Some(date - OffsetDateTime::now_utc() + time::Duration::milliseconds(500) + took / 2)
 }
 
 #[cfg(test)]

@@ -4,13 +4,12 @@
 mod hosts;
 mod peer;
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use reqwest::{RequestBuilder, Response, StatusCode};
-use time::OffsetDateTime;
 
-use crate::clock::server_date;
+use crate::clock::skew;
 use crate::histogram::{Histogram, HistogramView, Tally};
 
 pub use hosts::{HostView, servers};
@@ -52,8 +51,6 @@ const RESULTS: [&str; 31] = [
     "no_connection",
     "no_answer",
 ];
-/// Differs from every clock.
-const UNKNOWN_SKEW: i64 = i64::MIN;
 
 impl Peer {
     fn account(self) -> &'static Account {
@@ -73,8 +70,6 @@ struct Account {
     results: Tally<31>,
     times: Histogram<12>,
     retries: AtomicU64,
-    /// Milliseconds by which the server's clock is ahead.
-    skew_ms: AtomicI64,
 }
 
 /// The requests to one kind of server at one moment.
@@ -86,32 +81,25 @@ pub struct PeerView {
     pub times: HistogramView,
     /// Requests that were made again after a failure.
     pub retries: u64,
-    /// By how many seconds the server's clock is ahead of this machine's, by its last answer. To the second: a server says
-    /// no more.
+    /// By how many seconds the clock of a server of this kind is ahead of this machine's, by its last answer; of several that
+    /// answered in the last hour the one that is furthest off. To the second: a server says no more.
     pub skew_seconds: Option<f64>,
 }
 
 impl Account {
     const fn new() -> Self {
-        Self {
-            results: Tally::new(RESULTS),
-            times: Histogram::new(BOUNDS),
-            retries: AtomicU64::new(0),
-            skew_ms: AtomicI64::new(UNKNOWN_SKEW),
-        }
+        Self { results: Tally::new(RESULTS), times: Histogram::new(BOUNDS), retries: AtomicU64::new(0) }
     }
 
     fn answered(&self, response: &Response, sent: Instant) {
         self.results.count(word(response.status()));
         self.times.observe_time(sent.elapsed());
-        if let Some(date) = server_date(response.headers()) {
-            // The server wrote the start of a second, at some moment between the request and its answer.
-            let skew =
-                date - OffsetDateTime::now_utc() + time::Duration::milliseconds(500) + sent.elapsed() / 2;
-            let skew = i64::try_from(skew.whole_milliseconds()).unwrap_or(UNKNOWN_SKEW);
-            self.skew_ms.store(skew, Ordering::Relaxed);
-        }
     }
+}
+
+/// By how many milliseconds the clock of whoever answered is ahead.
+fn skew_ms(response: &Response, sent: Instant) -> Option<i64> {
+    i64::try_from(skew(response.headers(), sent.elapsed())?.whole_milliseconds()).ok()
 }
 
 /// The word for a status: itself if it is a common one, else its class. A server can answer with a thousand different ones,
@@ -141,7 +129,8 @@ pub async fn send(peer: Peer, request: RequestBuilder) -> reqwest::Result<Respon
     let mut unanswered = CountedAtEnd { peer, host: Some(crate::http::peer(request.url())) };
     let result = client.execute(request).await;
     if let Some(host) = unanswered.host.take() {
-        hosts::ended(peer, host, failure(&result));
+        let skew_ms = result.as_ref().ok().and_then(|response| skew_ms(response, sent));
+        hosts::ended(peer, host, failure(&result), skew_ms);
     }
     match &result {
         Ok(response) => account.answered(response, sent),
@@ -174,7 +163,7 @@ impl Drop for CountedAtEnd {
     fn drop(&mut self) {
         if let Some(host) = self.host.take() {
             self.peer.account().results.count("no_answer");
-            hosts::ended(self.peer, host, Some("no answer for as long as somebody waited".to_owned()));
+            hosts::ended(self.peer, host, Some("no answer for as long as somebody waited".to_owned()), None);
         }
     }
 }
@@ -187,12 +176,11 @@ pub fn retried(peer: Peer) {
 /// What was counted so far.
 pub fn view(peer: Peer) -> PeerView {
     let account = peer.account();
-    let skew = account.skew_ms.load(Ordering::Relaxed);
     PeerView {
         results: account.results.view().to_vec(),
         times: account.times.view(),
         retries: account.retries.load(Ordering::Relaxed),
-        skew_seconds: (skew != UNKNOWN_SKEW).then_some((skew as f64 / 1e3).round()),
+        skew_seconds: hosts::skew_seconds(peer),
     }
 }
 
@@ -206,6 +194,37 @@ mod tests {
         for (status, expected) in [(200, "200"), (503, "503"), (299, "2xx"), (418, "4xx"), (999, "other")] {
             assert_eq!(word(StatusCode::from_u16(status).unwrap()), expected);
         }
+    }
+
+    /// Answers one request as a server whose clock shows this.
+    fn server_at(date: &'static str) -> std::net::SocketAddr {
+        use std::io::{Read as _, Write as _};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 4096]).unwrap();
+            let answer = format!("HTTP/1.1 204 No Content\r\ndate: {date}\r\nconnection: close\r\n\r\n");
+            stream.write_all(answer.as_bytes()).unwrap();
+        });
+        addr
+    }
+
+    #[tokio::test]
+    async fn each_domain_server_has_its_own_clock() {
+        let client = crate::http::client_builder().build().unwrap();
+        let (past, future) =
+            (server_at("Mon, 03 Jan 2000 00:00:00 GMT"), server_at("Sun, 03 Jan 2100 00:00:00 GMT"));
+        for addr in [past, future] {
+            send(Peer::DomainServer, client.get(format!("http://{addr}/"))).await.unwrap();
+        }
+        let ahead = |addr: std::net::SocketAddr| {
+            let found = servers().into_iter().find(|server| server.host.contains(&addr.to_string())).unwrap();
+            found.clock_ahead.unwrap()
+        };
+        assert!(ahead(past) < -1e8 && ahead(future) > 1e8, "{} {}", ahead(past), ahead(future));
+        let furthest = view(Peer::DomainServer).skew_seconds.unwrap();
+        assert!((furthest - ahead(past)).abs() < 2.0 || (furthest - ahead(future)).abs() < 2.0, "{furthest}");
     }
 
     #[tokio::test]

@@ -24,6 +24,7 @@ mod login;
 mod machine;
 mod reach;
 mod runners;
+mod running;
 mod settings;
 mod status;
 

@@ -61,5 +61,6 @@ pub mod telemetry;
 mod testing;
 pub mod threads;
 mod wall_clock;
+mod words;
 mod workdir;
 mod worker;

@@ -2,22 +2,19 @@
 
 mod error;
 mod limits;
+mod note_file;
 mod observers;
-mod pause_file;
+mod operator_pause;
 mod serving;
+mod sources;
 mod wishes;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use futures_util::FutureExt as _;
-use serde_json::json;
-use time::OffsetDateTime;
 use tokio::net::UnixListener;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
-use url::Url;
 
 use crate::admission::{Admission, LiveBudget, TroubleBoard};
 use crate::archive::Archive;
@@ -26,7 +23,6 @@ use crate::config::Config;
 use crate::control::ControlSocket;
 use crate::dms::DmsClient;
 use crate::folders;
-use crate::host_name;
 use crate::journal::OrphanedLease;
 use crate::lease::DomainPortOpener;
 use crate::records::TaskRecords;
@@ -35,12 +31,11 @@ use crate::registration::legacy::LegacyServer;
 use crate::registration::membership::MembershipTask;
 use crate::reload::Reload;
 use crate::shutdown::Shutdown;
-use crate::status::{About, Link, Readiness, StatusServer, StatusSources, Streams, WatchedFolders};
+use crate::status::StatusServer;
 use crate::workdir::WorkDirs;
-use crate::worker::{Worker, WorkerParts};
+use crate::worker::{PauseNote, Worker, WorkerParts};
 use posemesh_domain_client::DomainClient;
 use posemesh_net::clock::SystemClock;
-use posemesh_net::http::peer;
 use posemesh_plugin_host::load::{Loader, RunnerEngine};
 use posemesh_plugin_host::registry::{Registry, RegistrySettings, Scan};
 use posemesh_plugin_host::sandbox::SandboxMode;
@@ -49,11 +44,13 @@ use posemesh_text::one_line;
 
 use error::StartFailure;
 use limits::{limits_of_machine, memory_file, who};
+use note_file::NoteFile;
 use observers::Observers;
-use pause_file::PauseFile;
+use operator_pause::OperatorPause;
 use serving::{
     control_socket, follow_registration, register_after, serve_control, serve_legacy, serve_status,
 };
+use sources::StatusParts;
 use wishes::record_wishes;
 
 pub use crate::records::LeaseTotals;
@@ -61,8 +58,6 @@ pub use crate::reload::ReadSettings;
 pub use crate::status::{NodeIdentity, metrics_reference};
 pub use error::NodeError;
 
-/// How long DMS may be silent before the node is not ready.
-const LONGEST_SILENCE: Duration = Duration::from_secs(60);
 /// How much of a path is recorded.
 const SHOWN_BYTES: usize = 400;
 /// How much of the names of runners is logged, in bytes.
@@ -240,9 +235,11 @@ impl Node {
             self.domains.servers().clone(),
         ));
         let worker = self.worker(admission.clone(), &membership, records.clone(), registered.subscribe())?;
-        let pause = PauseFile::new(self.work_dirs.pause_file());
+        let pause: NoteFile<PauseNote> = NoteFile::new(self.work_dirs.pause_file());
         let worker = worker.recalling(pause.read().await);
         let pause_note = worker.pause_note();
+        let paused = NoteFile::new(self.work_dirs.paused_file());
+        let operator_pause = OperatorPause::recall(paused, shutdown.clone()).await;
         // Token, status and the watch on the runners outlive the work: its last heartbeats need them.
         let stop = CancellationToken::new();
         let reload = Reload::new(
@@ -255,7 +252,15 @@ impl Node {
         let socket = control.as_ref().map(|(socket, _)| socket.path().to_owned());
         let identity =
             NodeIdentity::of(&self.config.paths.plugins, self.config.status.addr, socket.as_deref());
-        let sources = self.status_sources(identity, &membership, records, &reload, shutdown, &stop);
+        let sources = self.status_sources(StatusParts {
+            identity,
+            membership: &membership,
+            records,
+            admission: admission.clone(),
+            reload: &reload,
+            operator_pause: &operator_pause,
+            stop: &stop,
+        });
         let work = async {
             // Before the node registers: it says what it can do.
             tokio::select! {
@@ -275,9 +280,10 @@ impl Node {
                 stop.cancel();
                 totals
             };
-            let (totals, (), _, (), (), (), (), ()) = tokio::join!(
+            let (totals, (), (), _, (), (), (), (), ()) = tokio::join!(
                 work,
                 pause.follow(pause_note, stop.clone()),
+                operator_pause.follow(stop.clone()),
                 stop.run_until_cancelled(shutdown.end_pauses()),
                 record_wishes(self.audit.clone(), shutdown, stop.clone()),
                 admission.watch(stop.clone()),
@@ -349,74 +355,5 @@ impl Node {
             records,
         };
         Ok(Worker::new(parts, self.config.worker).with_slots(self.slots.subscribe()))
-    }
-
-    fn status_sources(
-        &self,
-        identity: NodeIdentity,
-        membership: &Arc<Membership>,
-        records: TaskRecords,
-        reload: &Reload,
-        shutdown: &Shutdown,
-        stop: &CancellationToken,
-    ) -> StatusSources {
-        let (token, of_registration) = (membership.clone(), membership.clone());
-        let (of_reload, by_call, shown) = (reload.clone(), reload.clone(), reload.clone());
-        let of_archive = self.archive.clone();
-        let readiness = Readiness {
-            registration: membership.status(),
-            registration_error: Arc::new(move || of_registration.registration_error()),
-            token: Arc::new(move || token.token_status()),
-            runners: self.registry.clone(),
-            records: records.clone(),
-            board: self.board.clone(),
-            shutdown: shutdown.clone(),
-            // Longer only if the operator wants work to be asked for more rarely.
-            longest_silence: LONGEST_SILENCE.max(2 * self.config.worker.poll_backoff_max),
-            slots: self.slots.subscribe(),
-            reload_warnings: Arc::new(move || of_reload.warnings()),
-            noop: self.config.noop_check(),
-            folders: self.folder_warnings.clone().into(),
-            history: Arc::new(move || of_archive.view().warnings()),
-        };
-        StatusSources {
-            identity,
-            registry: self.registry.clone(),
-            records,
-            folders: WatchedFolders::new(self.config.paths.work.clone(), self.config.paths.cache.clone()),
-            memory_budget: self.budget.clone(),
-            reload: Arc::new(move || {
-                let reload = by_call.clone();
-                async move { reload.reload("admin call").await.map(|done| json!(done)) }.boxed()
-            }),
-            settings: Arc::new(move || shown.settings()),
-            readiness,
-            shutdown: shutdown.clone(),
-            about: Arc::new(self.about()),
-            admin_token: self.config.status.admin_token.clone(),
-            status_token: self.config.status.status_token.clone(),
-            audit: self.audit.clone(),
-            archive: self.archive.clone(),
-            streams: Streams::default(),
-            stop: stop.clone(),
-        }
-    }
-}
-
-impl Node {
-    /// What it was started with, for people who look.
-    fn about(&self) -> About {
-        let config = &self.config;
-        let link = |url: &Url| Link { url: url.to_string(), through: peer(url) };
-        About {
-            who: who(config),
-            host: host_name::host_name(),
-            started_at: OffsetDateTime::now_utc(),
-            started: Instant::now(),
-            dds: link(&config.membership.dds_base_url),
-            dms: link(&config.dms_base_url),
-            work_dir: config.paths.work.clone(),
-            cache_dir: config.paths.cache.clone(),
-        }
     }
 }

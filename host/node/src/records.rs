@@ -4,6 +4,7 @@ mod history;
 mod listener;
 mod measures;
 mod outcome;
+mod polls;
 mod record;
 mod store;
 mod totals;
@@ -14,6 +15,8 @@ pub(crate) use listener::{EndedTask, LeaseEvent};
 pub(crate) use measures::RunnerMeasures;
 pub(crate) use outcome::LeaseOutcome;
 pub(crate) use record::{RecordState, TaskRecord};
+#[cfg(test)]
+pub(crate) use store::RecentRecords;
 pub(crate) use store::{OpenRecord, RecordPage, TaskRecords};
 pub use totals::LeaseTotals;
 

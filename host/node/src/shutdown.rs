@@ -3,7 +3,7 @@
 //! | wish | what the node does | how it is asked for |
 //! | --- | --- | --- |
 //! | drain | takes no new lease, lets running tasks end however long they take, then ends; can be undone | SIGUSR1, `posemesh-node drain`, the admin call, a terminal that is gone |
-//! | pause | as drain, but stays, with a note for who looks, and until a time if one is given | `posemesh-node pause`, the admin call |
+//! | pause | as drain, but stays, with a note for who looks, and until a time if one is given; outlives the process | `posemesh-node pause`, the admin call |
 //! | resume | takes leases again | SIGUSR2, `posemesh-node resume`, the admin call |
 //! | stop | as drain, but whole within `SHUTDOWN_GRACE_SECS`: what can't end by then is given back | SIGTERM, SIGINT |
 //! | kill | ends at once; the leases are given back at the next start | SIGTERM or SIGINT again, a second or more later |
@@ -103,6 +103,11 @@ impl Shutdown {
     /// The pause, if the node was paused.
     pub fn paused(&self) -> Option<Pause> {
         self.pause.borrow().clone()
+    }
+
+    /// Changes with [`Shutdown::paused`].
+    pub fn watch_pause(&self) -> watch::Receiver<Option<Pause>> {
+        self.pause.subscribe()
     }
 
     /// Ends pauses at their times; for ever.

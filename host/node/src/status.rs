@@ -35,6 +35,7 @@ mod overview;
 mod page;
 mod readiness;
 mod ready;
+mod reason;
 mod server;
 mod settings;
 mod sources;

@@ -67,7 +67,7 @@ pub fn init(settings: &LogSettings) -> Result<LogGuard, TelemetryError> {
     let colour = *format == LogFormat::Text && file.is_none() && stderr.is_terminal();
     let priorities = file.is_none() && priority::is_wanted_by(&stderr);
     let out: Box<dyn Write + Send> = match file {
-        Some(file) => Box::new(file::RotatingFile::open(file.clone()).map_err(|error| {
+        Some(file) => Box::new(file::RotatingFile::open(file.clone(), *format).map_err(|error| {
             TelemetryError::File { path: one_line(file.path.display(), SHOWN_BYTES), error }
         })?),
         // A descriptor of its own: the lock of `io::stderr` would be held for as long as a write is held up.

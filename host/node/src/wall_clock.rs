@@ -1,4 +1,4 @@
-//! The machine's wall clock, which only serves to interpret a server's timestamps.
+//! The machine's wall clock, which only serves to interpret a server's timestamps, and what was noted by another process.
 
 use time::OffsetDateTime;
 
@@ -9,6 +9,11 @@ pub(crate) fn now() -> OffsetDateTime {
         return simulated;
     }
     OffsetDateTime::now_utc()
+}
+
+/// The time of day in milliseconds since 1970.
+pub(crate) fn now_ms() -> u64 {
+    u64::try_from(now().unix_timestamp_nanos() / 1_000_000).unwrap_or_default()
 }
 
 /// The wall clock of a simulation, one for each thread: it goes with tokio's virtual time.

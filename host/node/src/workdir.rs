@@ -3,6 +3,7 @@
 //! ```text
 //! WORK_DIR/                               locked while a process sweeps and makes its own directory
 //! WORK_DIR/pause-<owner>.json             a pause of the node's own, which outlives its process
+//! WORK_DIR/paused-<owner>.json            an operator's pause, which does so as well
 //! WORK_DIR/node-<pid>-<random>/           locked for as long as the process lives
 //! WORK_DIR/node-<pid>-<random>/task-<number>/  of tasks that have use for one
 //! WORK_DIR/node-<pid>-<random>/guests/    the folders of sandbox processes, with what runners write
@@ -169,6 +170,12 @@ impl WorkDirs {
     #[cfg_attr(not(feature = "plugins"), allow(dead_code))]
     pub(crate) fn pause_file(&self) -> PathBuf {
         self.root.join(format!("pause-{}.json", self.owner))
+    }
+
+    /// Where it is noted that an operator paused this identity at this job server.
+    #[cfg_attr(not(feature = "plugins"), allow(dead_code))]
+    pub(crate) fn paused_file(&self) -> PathBuf {
+        self.root.join(format!("paused-{}.json", self.owner))
     }
 
     /// Where sandbox processes have their folders; made when the first one starts.

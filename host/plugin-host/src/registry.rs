@@ -196,6 +196,19 @@ impl Registry {
         self.scanner.scan(scan).await
     }
 
+    /// Scans the directory at once, taking everything as it is, and waits for so long that no load goes on any more: returns
+    /// the names of those that go on being loaded then.
+    ///
+    /// # Errors
+    /// As [`Registry::scan`].
+    pub async fn scan_within(&self, longest: Duration) -> io::Result<Vec<String>> {
+        if self.scanner.scan_within(longest).await? {
+            return Ok(Vec::new());
+        }
+        let loading = self.table.view().into_iter().filter(|runner| runner.loading.is_some());
+        Ok(loading.map(|runner| runner.name).collect())
+    }
+
     /// Scans the directory for the first time. Waits until a runner is live, and a moment longer for those that are ready
     /// as soon: returns the names of those that go on being loaded.
     ///

@@ -1,4 +1,5 @@
-//! What was decided outlives the node: a rollback and an open circuit breaker of a runner, and a pause of the node's own.
+//! What was decided outlives the node: a rollback and an open circuit breaker of a runner, a pause of the node's own, and one
+//! that an operator asked for.
 
 use posemesh_devnet::{Endpoint, TaskStatus};
 use posemesh_tests::guests::DATA;
@@ -261,4 +262,77 @@ async fn a_file_that_was_rolled_back_and_is_put_there_again_is_not_live() {
     put(&scene.plugins(), "swap.wasm", &versioned(1_000_003, Does::Work, 3));
     swap_once(&node, "took the new one", |swap| version(swap, "live") == Some("1.0.1000003")).await;
     assert_eq!(node.terminate().await, 0, "{}", node.log());
+}
+
+/// Waits until `/ready` has all of these texts.
+async fn ready_says(node: &NodeProcess, texts: &[&str]) {
+    let deadline = Instant::now() + TIMEOUT;
+    loop {
+        let ready = get(node, "ready").await;
+        if texts.iter().all(|text| ready.contains(text)) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "never {texts:?}: {ready}\n{}", node.log());
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn an_operators_pause_outlives_a_kill_and_a_restart_until_it_is_resumed() {
+    let scene = scene().await;
+    let mut node = scene.node();
+    scene.wait_for_work_wanted(&node).await;
+    let output = command(&scene, &["pause", "--note", "new disk", "--for", "30"]).await;
+    assert!(output.status.success() && !printed(&output).contains("warning"), "{}", printed(&output));
+    // At once: what the command said holds.
+    node.kill().await;
+    for _ in 0..2 {
+        let asked = scene.requests(Endpoint::Lease).len();
+        node = scene.node();
+        node.wait_for_log("paused before this start").await;
+        node.wait_for_log("the worker takes leases").await;
+        ready_says(&node, &["it is paused for another 17", "new disk"]).await;
+        scene.wait_for(Endpoint::RegisterWallet, 1, &node).await;
+        let task = scene.submit_noop(Duration::from_millis(1));
+        sleep(Duration::from_millis(500)).await;
+        assert_eq!(scene.requests(Endpoint::Lease).len(), asked, "{}", node.log());
+        assert_eq!(scene.devnet.task(task).map(|task| task.leases.len()), Some(0));
+        assert_eq!(node.terminate().await, 0);
+    }
+    node = scene.node();
+    node.wait_for_log("the worker takes leases").await;
+    let output = command(&scene, &["resume"]).await;
+    assert!(output.status.success(), "{}", printed(&output));
+    let task = scene.submit_noop(Duration::from_millis(1));
+    assert_eq!(scene.wait_for_end(task, &node).await.status, TaskStatus::Completed);
+    // Without a time, and then for the process alone.
+    let output = command(&scene, &["pause"]).await;
+    assert!(output.status.success(), "{}", printed(&output));
+    node.kill().await;
+    node = scene.node();
+    ready_says(&node, &["it is paused until it is resumed"]).await;
+    let output = command(&scene, &["drain", "--stay"]).await;
+    assert!(output.status.success(), "{}", printed(&output));
+    ready_says(&node, &["until it is resumed or started anew"]).await;
+    node.kill().await;
+    node = scene.node();
+    let task = scene.submit_noop(Duration::from_millis(1));
+    assert_eq!(scene.wait_for_end(task, &node).await.status, TaskStatus::Completed);
+    assert!(!node.log().contains("paused before this start"), "{}", node.log());
+}
+
+#[tokio::test]
+async fn a_pause_whose_time_passes_while_no_node_runs_is_over() {
+    let scene = scene().await.set("ADMIN_TOKEN", posemesh_tests::ADMIN_TOKEN);
+    let mut node = scene.node();
+    scene.wait_for_work_wanted(&node).await;
+    let addr = node.status_addr().await;
+    let request = posemesh_tests::http_client().post(format!("http://{addr}/api/admin/pause?secs=1"));
+    let answer = request.bearer_auth(posemesh_tests::ADMIN_TOKEN).send().await.expect("an answer");
+    assert_eq!(answer.status(), 202);
+    node.kill().await;
+    sleep(Duration::from_secs(1)).await;
+    let node = scene.node();
+    let task = scene.submit_noop(Duration::from_millis(1));
+    assert_eq!(scene.wait_for_end(task, &node).await.status, TaskStatus::Completed);
 }

@@ -162,4 +162,23 @@ async fn two_nodes_with_one_data_dir_say_so_and_lose_nothing() {
     ids.sort();
     wanted.sort();
     assert_eq!(ids, wanted, "each once");
+    // Whose a task was is told, and asked for.
+    let nodes: std::collections::BTreeSet<&str> =
+        told.iter().map(|task| task["node"].as_str().expect("a node")).collect();
+    assert_eq!(nodes.len(), 2, "{nodes:?}");
+    let mut of_each = 0;
+    for node in nodes {
+        let short = &node[..10];
+        let of_node = json(&scene, &["tasks", "--node", &short.to_lowercase()], "tasks").await;
+        assert!(of_node.iter().all(|task| task["node"] == node), "{of_node:?}");
+        of_each += of_node.len();
+        let text = printed(&command(&scene, &["tasks", "--node", node]).await);
+        assert!(text.lines().all(|line| line.contains(&format!("  {short}  completed  "))), "{text}");
+        let text = printed(&command(&scene, &["plugin", "history", "--node", node]).await);
+        assert!(text.contains("  the node  node_started"), "{text}");
+        assert!(text.lines().all(|line| line.contains(short) || line.starts_with("    ")), "{text}");
+    }
+    assert_eq!(of_each, told.len());
+    let none = printed(&command(&scene, &["tasks", "--node", "0x0000000"]).await);
+    assert_eq!(none, "no such tasks\n");
 }

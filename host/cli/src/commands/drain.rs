@@ -6,12 +6,13 @@ use anyhow::Result;
 use clap::Args;
 use posemesh_node_core::shutdown::AfterDrain;
 
-use crate::node_api::{NodeApi, NodeApiArgs};
+use crate::node_api::{LeaseTaking, NodeApi, NodeApiArgs};
 use crate::output::out;
 
 #[derive(Debug, Args)]
 pub(crate) struct DrainArgs {
-    /// Let the node stay when its last task has ended, until it is resumed or stopped; otherwise it ends then.
+    /// Let the node stay when its last task has ended, until it is resumed, stopped or started anew (`pause` outlives that);
+    /// otherwise it ends then.
     #[arg(long)]
     stay: bool,
     #[command(flatten)]
@@ -42,11 +43,12 @@ pub(crate) struct ResumeArgs {
 /// When no node answers, or it rejects the call.
 pub(crate) async fn run(args: &DrainArgs) -> Result<ExitCode> {
     let then = if args.stay { AfterDrain::Stay } else { AfterDrain::Stop };
-    let running = NodeApi::new(&args.node)?.drain(then).await?;
-    let after = if args.stay { "stays idle then" } else { "ends then" };
+    let LeaseTaking { running, noted } = NodeApi::new(&args.node)?.drain(then).await?;
+    let after = if args.stay { "stays idle then, until it is started anew" } else { "ends then" };
     out!(
         "draining: {running} tasks are running, no new lease is taken; the node {after}. `resume` undoes it"
     );
+    warn_of_unnoted(noted, "it would be paused again");
     Ok(ExitCode::SUCCESS)
 }
 
@@ -55,10 +57,11 @@ pub(crate) async fn run(args: &DrainArgs) -> Result<ExitCode> {
 /// # Errors
 /// When no node answers, or it rejects the call.
 pub(crate) async fn pause(args: &PauseArgs) -> Result<ExitCode> {
-    let running =
-        NodeApi::new(&args.node)?.pause(&args.note, args.minutes.map(|minutes| minutes * 60)).await?;
+    let secs = args.minutes.map(|minutes| minutes * 60);
+    let LeaseTaking { running, noted } = NodeApi::new(&args.node)?.pause(&args.note, secs).await?;
     let until = args.minutes.map_or_else(String::new, |minutes| format!(" for {minutes} minutes"));
     out!("paused{until}: {running} tasks are running, no new lease is taken. `resume` undoes it");
+    warn_of_unnoted(noted, "the pause would be over");
     Ok(ExitCode::SUCCESS)
 }
 
@@ -67,7 +70,15 @@ pub(crate) async fn pause(args: &PauseArgs) -> Result<ExitCode> {
 /// # Errors
 /// When no node answers, or it rejects the call.
 pub(crate) async fn resume(args: &ResumeArgs) -> Result<ExitCode> {
-    NodeApi::new(&args.node)?.resume().await?;
+    let LeaseTaking { noted, .. } = NodeApi::new(&args.node)?.resume().await?;
     out!("the node takes leases again");
+    warn_of_unnoted(noted, "it would be paused again");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says that a restart undoes what was asked for, if it does.
+fn warn_of_unnoted(noted: bool, then: &str) {
+    if !noted {
+        out!("warning: the node can't note that in WORK_DIR (its log says why): after a restart {then}");
+    }
 }

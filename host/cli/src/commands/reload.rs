@@ -7,8 +7,9 @@ use clap::Args;
 use posemesh_text::one_line;
 use serde::Deserialize;
 
-use crate::node_api::{NodeApi, NodeApiArgs};
+use crate::node_api::{NodeApi, NodeApiArgs, still_loading};
 use crate::output::out;
+use crate::runner_list;
 
 /// How much of a value is shown, in bytes.
 const SHOWN_BYTES: usize = 400;
@@ -38,6 +39,7 @@ struct Change {
 /// When no node answers, it rejects the call, or the settings are wrong.
 pub(crate) async fn run(args: &ReloadArgs) -> Result<ExitCode> {
     let answer = NodeApi::new(&args.node)?.reload().await?;
+    let left = still_loading(&answer);
     let Reloaded { changed, needs_restart } =
         serde_json::from_value(answer).context("reading the node's answer")?;
     let shown = |text: &str| one_line(text, SHOWN_BYTES);
@@ -50,5 +52,6 @@ pub(crate) async fn run(args: &ReloadArgs) -> Result<ExitCode> {
     if changed.is_empty() && needs_restart.is_empty() {
         out!("no setting has changed; runners were looked for");
     }
+    runner_list::print_still_loading(&left);
     Ok(ExitCode::SUCCESS)
 }

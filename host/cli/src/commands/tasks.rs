@@ -9,7 +9,7 @@ use posemesh_text::one_line;
 use serde_json::json;
 use tokio::task::spawn_blocking;
 
-use crate::history::{HistoryArgs, short};
+use crate::history::{HistoryArgs, short, short_node};
 use crate::output::{self, out};
 
 /// How much of a text is shown, in bytes: servers and runners have their say in it.
@@ -55,7 +55,8 @@ fn print(task: &TaskRow) {
         (None, _) => "no runner".to_owned(),
     };
     let at = task.ended_at.as_deref().unwrap_or(&task.leased_at);
-    out!("{at}  {}  {}  {runner}{}", shown(&task.outcome), shown(&task.task), used(task));
+    let (node, outcome) = (short_node(&task.node), shown(&task.outcome));
+    out!("{at}  {node}  {outcome}  {}  {runner}{}", shown(&task.task), used(task));
     if let Some(reason) = &task.reason {
         let fault = match (&task.kind, &task.blame) {
             (Some(kind), Some(blame)) => format!("{kind}, by the {blame}: "),

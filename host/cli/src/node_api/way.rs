@@ -11,7 +11,7 @@ use posemesh_node_core::node::NodeIdentity;
 use posemesh_text::one_line;
 use reqwest::Client;
 
-/// A rescan answers after it has compiled every new component, each within COMPILE_TIMEOUT_SECS.
+/// The node answers within 300 s: a rescan waits for components that are compiled, and names those that take longer.
 const TIMEOUT: Duration = Duration::from_secs(310);
 /// How long a node has to say who it is. One that hangs must not keep commands from the others.
 const IDENTITY_TIMEOUT: Duration = Duration::from_secs(10);

@@ -8,53 +8,28 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::millis::millis;
+use crate::words::words;
 
-/// What kind of trouble it is; the words are labels of metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Cause {
-    /// `WORK_DIR` can't be used.
-    WorkDir,
-    /// Too little space or too few inodes are free.
-    Disk,
-    /// Too little memory is left of the budget or of the machine.
-    Memory,
-    /// Too few descriptors are left.
-    Descriptors,
-    /// Too few threads are left.
-    Threads,
-    /// Too little address space is left.
-    AddressSpace,
-    /// The last task failed by the node's own fault.
-    Host,
-    /// Tasks failed by a domain server's fault, or one is away.
-    Server,
-}
-
-impl Cause {
-    /// Every case, for metrics.
-    pub(crate) const ALL: [Self; 8] = [
-        Self::WorkDir,
-        Self::Disk,
-        Self::Memory,
-        Self::Descriptors,
-        Self::Threads,
-        Self::AddressSpace,
-        Self::Host,
-        Self::Server,
-    ];
-
-    /// The cause as one word.
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::WorkDir => "work_dir",
-            Self::Disk => "disk",
-            Self::Memory => "memory",
-            Self::Descriptors => "descriptors",
-            Self::Threads => "threads",
-            Self::AddressSpace => "address_space",
-            Self::Host => "host",
-            Self::Server => "server",
-        }
+words! {
+    /// What kind of trouble it is; the words are labels of metrics.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+    pub(crate) enum Cause {
+        /// `WORK_DIR` can't be used.
+        WorkDir = "work_dir",
+        /// Too little space or too few inodes are free.
+        Disk = "disk",
+        /// Too little memory is left of the budget or of the machine.
+        Memory = "memory",
+        /// Too few descriptors are left.
+        Descriptors = "descriptors",
+        /// Too few threads are left.
+        Threads = "threads",
+        /// Too little address space is left.
+        AddressSpace = "address_space",
+        /// The last task failed by the node's own fault.
+        Host = "host",
+        /// Tasks failed by a domain server's fault, or one is away.
+        Server = "server",
     }
 }
 

@@ -37,6 +37,8 @@ pub struct Asked {
     pub failed: bool,
     /// Only those of this runner, by its name.
     pub runner: Option<String>,
+    /// Only those of this node: its whole name, or the beginning of its address.
+    pub node: Option<String>,
     /// At most so many, the newest.
     pub limit: u32,
 }
@@ -93,9 +95,10 @@ impl Archived {
                  FROM tasks
                  WHERE at_ms >= ?1 AND (NOT ?2 OR how NOT IN ('completed', 'running'))
                     AND (?3 IS NULL OR runner = ?3 OR substr(runner, 1, length(?3) + 1) = ?3 || ' ')
-                 ORDER BY at_ms DESC, id DESC LIMIT ?4",
+                    AND (?4 IS NULL OR lower(substr(node, 1, length(?4))) = lower(?4))
+                 ORDER BY at_ms DESC, id DESC LIMIT ?5",
             ))?;
-            let asked = params![since(asked), asked.failed, asked.runner, asked.limit];
+            let asked = params![since(asked), asked.failed, asked.runner, asked.node, asked.limit];
             query.query_map(asked, rows::task)?.collect()
         })())
     }
@@ -109,9 +112,10 @@ impl Archived {
             let mut query = self.connection.prepare(
                 "SELECT at_ms, node, runner, number, version, sha256, event, why FROM generations
                  WHERE at_ms >= ?1 AND (?2 IS NULL OR runner IS NULL OR runner = ?2)
-                 ORDER BY at_ms DESC, id DESC LIMIT ?3",
+                    AND (?3 IS NULL OR lower(substr(node, 1, length(?3))) = lower(?3))
+                 ORDER BY at_ms DESC, id DESC LIMIT ?4",
             )?;
-            let asked = params![since(asked), asked.runner, asked.limit];
+            let asked = params![since(asked), asked.runner, asked.node, asked.limit];
             query.query_map(asked, rows::generation)?.collect()
         })())
     }

@@ -6,27 +6,28 @@ use std::sync::Arc;
 use posemesh_net::network::Network;
 use posemesh_net::proxy::{Proxies, ProxyUrl};
 use posemesh_net::roots::{CURE, RootsError, TrustRoots};
+use posemesh_net::secret::Secret;
 use posemesh_net::url::is_loopback;
 use url::Url;
 
-use super::reader::SettingsReader;
+use super::reader::{ReadSecret, SettingsReader};
+use super::secret_name::{ALL_PROXY, HTTP_PROXY, HTTPS_PROXY, SecretName};
 use super::variable::{Group, ValueType, Variable};
 
 pub(super) fn read(reader: &mut SettingsReader<'_>) -> Network {
     let http = read_proxy(
         reader,
-        ["HTTP_PROXY", "http_proxy"],
+        HTTP_PROXY,
+        "http_proxy",
         "The proxy for requests by `http` to DDS, DMS and domain servers. Requests to this machine never go through a \
-         proxy, and runners' own requests use none.",
+         proxy, and runners' own requests use none. Only a password in it is secret.",
     );
-    let https = read_proxy(
-        reader,
-        ["HTTPS_PROXY", "https_proxy"],
-        "The proxy for requests by `https`, as `HTTP_PROXY`.",
-    );
+    let https =
+        read_proxy(reader, HTTPS_PROXY, "https_proxy", "The proxy for requests by `https`, as `HTTP_PROXY`.");
     let all = read_proxy(
         reader,
-        ["ALL_PROXY", "all_proxy"],
+        ALL_PROXY,
+        "all_proxy",
         "The proxy for requests for which neither of the two is set.",
     );
     let no_proxy = read_no_proxy(reader);
@@ -34,31 +35,38 @@ pub(super) fn read(reader: &mut SettingsReader<'_>) -> Network {
     Network { proxies: Arc::new(proxies), roots: read_roots(reader).map(Arc::new) }
 }
 
-/// The first of the two names that is set counts, as for curl and others.
+/// The first of the two names that is set counts, as for curl and others; the upper one may be given as a secret is.
 fn read_proxy(
     reader: &mut SettingsReader<'_>,
-    names: [&'static str; 2],
+    names: SecretName,
+    lower: &'static str,
     meaning: &'static str,
 ) -> Option<ProxyUrl> {
-    let mut found = None;
-    for variable in spellings(names, meaning) {
-        // Its value is shown without its credentials, but not as a problem: there it may be anything.
-        let variable = variable.secret();
-        reader.declare(&variable, "none", "http(s)://[USER:PASSWORD@]HOST[:PORT]");
-        let Some((text, source)) = reader.raw(variable.name).filter(|_| found.is_none()) else { continue };
-        match text.parse::<ProxyUrl>() {
-            Ok(proxy) => {
-                reader.setting(&variable, &proxy, source);
-                reader.mark_secret(variable.name, text);
-                found = Some(proxy);
-            }
-            Err(why) => {
-                let message = format!("{why}; allowed: http(s)://[USER:PASSWORD@]HOST[:PORT]");
-                reader.problem(&variable, Some(text), message);
-            }
+    const ALLOWED: &str = "http(s)://[USER:PASSWORD@]HOST[:PORT]";
+    // Its value is shown without its credentials, but not as a problem: there it may be anything.
+    let [upper, lower] = spellings([names.name, lower], meaning).map(Variable::secret);
+    let given = reader.secret(names, &upper, ALLOWED);
+    reader.declare(&lower, "none", ALLOWED);
+    let (variable, text, source) = match given {
+        ReadSecret::Set(text, source) => (upper, text, source),
+        // Said already.
+        ReadSecret::Unusable => return None,
+        ReadSecret::Unset => {
+            let (text, source) = reader.raw(lower.name)?;
+            (lower, Secret::new(text), source)
+        }
+    };
+    match text.expose().parse::<ProxyUrl>() {
+        Ok(proxy) => {
+            reader.setting(&variable, &proxy, source);
+            reader.mark_secret(variable.name, text.expose());
+            Some(proxy)
+        }
+        Err(why) => {
+            reader.problem(&variable, Some(text.expose()), format!("{why}; allowed: {ALLOWED}"));
+            None
         }
     }
-    found
 }
 
 fn read_no_proxy(reader: &mut SettingsReader<'_>) -> String {
@@ -152,4 +160,39 @@ pub(super) fn describe(network: &Network, dms: &Url, dds: &Url) -> Vec<String> {
         count => format!("certificates of CAs: {count}"),
     });
     lines
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use crate::config::{Config, Environment};
+
+    const KEY: &str = "0101010101010101010101010101010101010101010101010101010101010101";
+
+    fn environment(more: &[(&str, &str)]) -> Environment {
+        let wallet = [("PLUGINS_DIR", "/p"), ("HOME", "/h"), ("REG_SECRET", "s"), ("SECP256K1_PRIVHEX", KEY)];
+        wallet.iter().chain(more).map(|(name, value)| (*name, (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn a_proxy_with_a_password_comes_from_a_file_or_a_credential_as_other_secrets_do() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("HTTPS_PROXY");
+        std::fs::write(&path, "http://me:hunter3@proxy.example:3128\n").unwrap();
+        let (file, folder) = (path.display().to_string(), dir.path().display().to_string());
+        for given in [("HTTPS_PROXY_FILE", &*file), ("CREDENTIALS_DIRECTORY", &*folder)] {
+            let environment = environment(&[given, ("https_proxy", "http://other.example")]);
+            let config = Config::load(&environment).unwrap();
+            let shown = config.network.proxies.https().map(ToString::to_string);
+            assert_eq!(shown.as_deref(), Some("http://[redacted]@proxy.example:3128"), "{given:?}");
+            let secrets = environment.secrets();
+            assert!(secrets.iter().any(|secret| secret.expose() == "hunter3"), "{given:?}");
+        }
+        let twice = environment(&[("HTTPS_PROXY_FILE", &file), ("HTTPS_PROXY", "http://other.example")]);
+        let problems = Config::load(&twice).unwrap_err().to_string();
+        assert!(problems.contains("HTTPS_PROXY is set as well"), "{problems}");
+        std::fs::write(&path, "socks5://me:hunter3@proxy.example").unwrap();
+        let problems = Config::load(&environment(&[("HTTPS_PROXY_FILE", &file)])).unwrap_err().to_string();
+        assert!(problems.contains("HTTPS_PROXY") && !problems.contains("hunter3"), "{problems}");
+    }
 }

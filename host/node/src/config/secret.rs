@@ -12,7 +12,7 @@ use posemesh_text::one_line;
 use zeroize::Zeroizing;
 
 use super::environment::{Environment, SettingSource};
-use super::secret_name::{SECRETS, SecretName};
+use super::secret_name::{PROXIES, SECRETS, SecretName};
 
 /// Where systemd says that the credentials of its unit are (`LoadCredential=`).
 const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
@@ -61,14 +61,10 @@ impl Environment {
 
     /// What stands for a password in the addresses of proxies.
     fn proxy_passwords(&self) -> Vec<Secret> {
-        let names = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"];
-        let both = names.into_iter().flat_map(|name| [name.to_owned(), name.to_lowercase()]);
-        both.filter_map(|name| {
-            let (address, _) = self.get(&name)?;
-            let (user, _) = address.split_once("://").map_or(address, |(_, rest)| rest).rsplit_once('@')?;
-            Some(Secret::new(user.split_once(':')?.1))
-        })
-        .collect()
+        let of_files = PROXIES.into_iter().filter_map(|names| self.secret(names).ok().flatten());
+        let of_files = of_files.filter_map(|found| password(found.text.expose()));
+        let both = PROXIES.into_iter().flat_map(|names| [names.name.to_owned(), names.name.to_lowercase()]);
+        both.filter_map(|name| password(self.get(&name)?.0)).chain(of_files).collect()
     }
 
     /// A secret, from wherever it is given; none if it is not set.
@@ -130,7 +126,7 @@ impl Environment {
 
     /// The files that secrets lie in, as they are set.
     pub(super) fn secret_files(&self) -> impl Iterator<Item = PathBuf> {
-        SECRETS.into_iter().flat_map(|secret| {
+        SECRETS.into_iter().chain(PROXIES).flat_map(|secret| {
             let file = self.get(secret.file).map(|(path, _)| PathBuf::from(path));
             file.into_iter().chain(self.credential(secret.name))
         })
@@ -143,6 +139,12 @@ impl Environment {
         // Whatever lies there is meant, though it may not be readable: only what is missing is not given.
         (Path::new(dir).is_absolute() && path.symlink_metadata().is_ok()).then_some(path)
     }
+}
+
+/// The password in the address of a proxy.
+fn password(address: &str) -> Option<Secret> {
+    let (user, _) = address.split_once("://").map_or(address, |(_, rest)| rest).rsplit_once('@')?;
+    Some(Secret::new(user.split_once(':')?.1))
 }
 
 /// The one line in a file, and what others could do with it.

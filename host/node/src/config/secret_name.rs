@@ -30,6 +30,14 @@ pub const STATUS_TOKEN: SecretName = secret_name!("STATUS_TOKEN");
 /// The headers of requests to the collector of traces.
 pub(super) const OTLP_HEADERS: SecretName = secret_name!("OTEL_EXPORTER_OTLP_HEADERS");
 
-/// All of them.
+/// The proxies: an address with a password in it, or with none.
+pub(super) const HTTP_PROXY: SecretName = secret_name!("HTTP_PROXY");
+pub(super) const HTTPS_PROXY: SecretName = secret_name!("HTTPS_PROXY");
+pub(super) const ALL_PROXY: SecretName = secret_name!("ALL_PROXY");
+
+/// Those that may hold a secret. Other programs read these variables as well, and what is no secret of them is shown.
+pub(super) const PROXIES: [SecretName; 3] = [HTTP_PROXY, HTTPS_PROXY, ALL_PROXY];
+
+/// All that are secret whatever they hold.
 pub(super) const SECRETS: [SecretName; 6] =
     [REG_SECRET, PRIVATE_KEY, ROBOT_CREDENTIALS, ADMIN_TOKEN, STATUS_TOKEN, OTLP_HEADERS];

@@ -39,10 +39,21 @@ fn look(config: &Config) -> Vec<Finding> {
         let text = format!("{}={}: {}", obstacle.variable, obstacle.value, obstacle.what);
         findings.push(Finding::error(Area::Folders, text, obstacle.cure));
     }
-    let Folders { cache, work, .. } = config.folders();
-    for (variable, path, is_vital) in [("WORK_DIR", &work, true), ("CACHE_DIR", &cache, false)] {
-        if obstacles.iter().all(|obstacle| obstacle.variable != variable) {
-            findings.extend(free(variable, path, is_vital));
+    let Folders { plugins, cache, work, data, .. } = config.folders();
+    let log = config.log.file.as_ref().map(|file| file.path.clone());
+    let places = [
+        ("WORK_DIR", Some(work), Use::Vital),
+        ("CACHE_DIR", Some(cache), Use::Written),
+        ("DATA_DIR", data, Use::Written),
+        ("AUDIT_LOG", config.paths.audit.clone(), Use::Written),
+        ("LOG_FILE", log, Use::Written),
+        ("PLUGINS_DIR", Some(plugins), Use::Read),
+    ];
+    for (variable, path, used) in places {
+        if let Some(path) = path
+            && obstacles.iter().all(|obstacle| obstacle.variable != variable)
+        {
+            findings.extend(free(variable, &path, used));
         }
     }
     // Of a folder that can't be used it does not matter who else may change it.
@@ -53,18 +64,27 @@ fn look(config: &Config) -> Vec<Finding> {
     findings
 }
 
-/// What is free for a folder, or for the one that it will be made in.
-fn free(variable: &str, path: &Path, is_vital: bool) -> Option<Finding> {
+/// What the node does with a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Use {
+    /// Without room there it takes no lease.
+    Vital,
+    Written,
+    Read,
+}
+
+/// What is free for a folder or a file, or for the folder that it will be made in.
+fn free(variable: &str, path: &Path, used: Use) -> Option<Finding> {
     let place: PathBuf = std::path::absolute(path).ok()?;
     let place = place.ancestors().find(|place| place.is_dir())?;
     let free = free_space(place).ok()?;
     let inodes = free.inodes.map_or(String::new(), |inodes| format!(" and {inodes} inodes"));
     let text = format!("{variable}={}: {} MiB{inodes} are free", path.display(), free.bytes >> 20);
     let less_than = |bytes, inodes| free.bytes < bytes || free.inodes.is_some_and(|there| there < inodes);
-    Some(if is_vital && less_than(SPARE_BYTES, SPARE_INODES) {
+    Some(if used == Use::Vital && less_than(SPARE_BYTES, SPARE_INODES) {
         let cure = format!("free some space, or choose another {variable}: so the node takes no lease");
         Finding::error(Area::Folders, text, cure)
-    } else if less_than(FEW_BYTES, FEW_INODES) {
+    } else if used != Use::Read && less_than(FEW_BYTES, FEW_INODES) {
         Finding::warning(Area::Folders, text, format_args!("free some space, or choose another {variable}"))
     } else {
         Finding::ok(Area::Folders, text)

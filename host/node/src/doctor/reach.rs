@@ -1,14 +1,13 @@
 //! Whether a server is reached: its name, the way to it, TLS, an answer, and its clock.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use posemesh_net::clock::server_date;
+use posemesh_net::clock::{TOLERATED_SKEW_SECS, skew};
 use posemesh_net::http::{CertificateFault, cause, certificate_fault, client_builder, peer};
 use posemesh_net::network::Network;
 use posemesh_net::roots;
 use posemesh_text::one_line;
-use time::OffsetDateTime;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use url::Url;
@@ -17,8 +16,6 @@ use super::finding::{Area, Finding, Report};
 
 /// How long each step may take.
 const STEP_TIMEOUT: Duration = Duration::from_secs(10);
-/// How far the clocks may differ without a word.
-const TOLERATED_SKEW: i64 = 60;
 /// How much of a host's name is shown, in bytes.
 const SHOWN_HOST: usize = 260;
 /// How many addresses of a name are tried.
@@ -122,10 +119,11 @@ async fn ask(area: Area, url: &Url, report: Report<'_>) -> bool {
             return false;
         }
     };
+    let sent = Instant::now();
     match client.get(url.clone()).send().await {
         Ok(response) => {
             report(Finding::ok(area, format_args!("{area} answers at {}", peer(url))));
-            clock(area, server_date(response.headers()), report);
+            clock(area, skew(response.headers(), sent.elapsed()), report);
             true
         }
         Err(error) => {
@@ -152,15 +150,44 @@ fn cure(error: &reqwest::Error) -> &'static str {
     }
 }
 
-fn clock(area: Area, theirs: Option<OffsetDateTime>, report: Report<'_>) {
-    let Some(theirs) = theirs else { return };
-    let ahead = (OffsetDateTime::now_utc() - theirs).whole_seconds();
-    let side = if ahead > 0 { "ahead of" } else { "behind" };
-    if ahead.abs() > TOLERATED_SKEW {
-        report(Finding::warning(
-            area,
-            format_args!("this machine's clock is {} s {side} that of {area}", ahead.abs()),
-            "set the clock (`timedatectl set-ntp true`): certificates and dates in logs go by it",
-        ));
+/// Tells the difference in any case: one that is small today may grow.
+fn clock(area: Area, theirs_ahead: Option<time::Duration>, report: Report<'_>) {
+    let Some(ahead) = theirs_ahead.map(|ahead| ahead.as_seconds_f64().round()) else { return };
+    let text = match ahead {
+        0.0 => format!("this machine's clock is as that of {area}, to the second"),
+        _ => {
+            let side = if ahead < 0.0 { "ahead of" } else { "behind" };
+            format!("this machine's clock is {} s {side} that of {area}", ahead.abs())
+        }
+    };
+    report(if ahead.abs() > TOLERATED_SKEW_SECS {
+        let cure =
+            "set the clock (`timedatectl set-ntp true`): certificates, logins and dates in logs go by it";
+        Finding::warning(area, text, cure)
+    } else {
+        Finding::ok(area, text)
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::finding::Level;
+    use super::*;
+
+    #[test]
+    fn the_clock_is_told_in_any_case_and_warned_of_beyond_what_alerts_tolerate() {
+        for (ahead_ms, level, said) in [
+            (400, Level::Ok, "is as that of DDS, to the second"),
+            (-9_700, Level::Ok, "is 10 s ahead of that of DDS"),
+            (11_000, Level::Warning, "is 11 s behind that of DDS"),
+        ] {
+            let mut found = Vec::new();
+            let ahead = Some(time::Duration::milliseconds(ahead_ms));
+            clock(Area::Dds, ahead, &mut |finding| found.push(finding));
+            assert!(found.len() == 1, "{found:?}");
+            for finding in found {
+                assert!(finding.level == level && finding.text.contains(said), "{finding:?}");
+            }
+        }
     }
 }

@@ -8,7 +8,11 @@ use crate::shutdown::{AfterDrain, Shutdown};
 /// Records each wish until the node has ended. Wishes that undo each other within a moment may leave no line.
 pub(super) async fn record_wishes(audit: AuditLog, shutdown: &Shutdown, stop: CancellationToken) {
     let mut drain = shutdown.watch_drain();
-    let mut known = None;
+    // A pause from before the start is no wish of now.
+    let mut known = Some(AfterDrain::Stay).filter(|_| shutdown.paused().is_some());
+    if known.is_some() {
+        audit.record("pause_goes_on", []);
+    }
     let (mut stopping, mut killed) = (false, false);
     let record = |wish: &'static str| audit.record("wish", [("wish", wish.into())]);
     loop {

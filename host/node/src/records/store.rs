@@ -4,12 +4,10 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use posemesh_domain_client::Traffic;
 use posemesh_runner_api::failure::{Blame, FailureKind, RunFailure};
 use posemesh_runner_api::reports::Reports;
-use posemesh_text::one_line;
 use time::OffsetDateTime;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -21,14 +19,12 @@ use crate::records::history::{History, MinuteView};
 use crate::records::listener::{EndedTask, LeaseEvent, LeaseListener};
 use crate::records::measures::{Measures, MeasuresView};
 use crate::records::outcome::LeaseOutcome;
+use crate::records::polls::PollsSeen;
 use crate::records::record::{RecordState, TaskRecord};
 use crate::records::totals::LeaseTotals;
 
 /// How many tasks are remembered; more only while more leases are worked on.
 pub(super) const MAX_RECORDS: usize = 256;
-
-/// How much of the error of a request for work is kept, in bytes.
-const MAX_POLL_ERROR: usize = 500;
 
 /// The records of the last tasks. Cloning shares.
 #[derive(Debug, Clone, Default)]
@@ -45,10 +41,8 @@ struct RecordStore {
     measures: Measures,
     /// The last hour.
     history: History,
-    /// When the server last answered a request for work.
-    last_answer: Option<Instant>,
-    /// How the last request for work failed; none if it was answered.
-    last_poll_error: Option<String>,
+    /// What came of requests for work.
+    polls: PollsSeen,
     /// Aborted runs that still hold a thread.
     aborted_runs: usize,
     /// By the number of the lease, from 1; leases that are worked on are never forgotten.
@@ -78,6 +72,15 @@ pub(crate) struct RecordPage {
     pub(crate) total: usize,
     /// What to ask for before; none if there are no older ones.
     pub(crate) next: Option<u64>,
+}
+
+/// What goes on, and the last that ended.
+#[derive(Debug)]
+pub(crate) struct RecentRecords {
+    /// Newest first.
+    pub(crate) records: Vec<TaskRecord>,
+    /// How many that are worked on are not among them.
+    pub(crate) left_out: usize,
 }
 
 impl StoredRecord {
@@ -174,26 +177,34 @@ impl TaskRecords {
         found.map(StoredRecord::now)
     }
 
-    /// Notes that the server has just answered a request for work.
-    pub(crate) fn poll_answered(&self) {
-        let mut store = self.store();
-        store.last_answer = Some(Instant::now());
-        store.last_poll_error = None;
+    /// What is worked on now, the oldest `most_running` of it, and the last `ended` that have ended.
+    pub(crate) fn recent(&self, most_running: usize, ended: usize) -> RecentRecords {
+        let store = self.store();
+        let ends = |stored: &&StoredRecord| stored.record.has_ended();
+        let mut running = store.records.values().filter(|stored| !ends(stored));
+        // What has been there for longest is what somebody may be looking for.
+        let mut records: Vec<TaskRecord> =
+            running.by_ref().take(most_running).map(StoredRecord::now).collect();
+        let left_out = running.count();
+        records.extend(store.records.values().rev().filter(ends).take(ended).map(StoredRecord::now));
+        drop(store);
+        records.sort_by_key(|record| std::cmp::Reverse(record.number));
+        RecentRecords { records, left_out }
+    }
+
+    /// Notes that the server has just answered a request for work, with what.
+    pub(crate) fn poll_answered(&self, result: &'static str) {
+        self.store().polls.answered(result);
     }
 
     /// Notes how a request for work has failed.
-    pub(crate) fn poll_failed(&self, error: &str) {
-        self.store().last_poll_error = Some(one_line(error, MAX_POLL_ERROR));
+    pub(crate) fn poll_failed(&self, result: &'static str, error: &str) {
+        self.store().polls.failed(result, error);
     }
 
-    /// How the last request for work failed; none if it was answered.
-    pub(crate) fn poll_error(&self) -> Option<String> {
-        self.store().last_poll_error.clone()
-    }
-
-    /// How long ago the server last answered a request for work.
-    pub(crate) fn since_answer(&self) -> Option<Duration> {
-        self.store().last_answer.map(|answered| answered.elapsed())
+    /// What came of requests for work.
+    pub(crate) fn polls(&self) -> PollsSeen {
+        self.store().polls.clone()
     }
 
     /// What ended tasks were like, and what running ones have used so far.

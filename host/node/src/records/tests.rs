@@ -69,6 +69,26 @@ async fn pages_go_from_new_to_old_and_meet_each_record_once() {
     assert!(records.find(uuid::Uuid::new_v4()).is_none());
 }
 
+#[tokio::test]
+async fn all_that_is_worked_on_is_recent_however_many_have_ended_since() {
+    let records = TaskRecords::default();
+    let _old = records.begin(&lease("old"));
+    for _ in 0..40 {
+        records.begin(&lease("ended")).end(LeaseOutcome::Cancelled, None);
+    }
+    let _open: Vec<_> = (0..40).map(|_| records.begin(&lease("running"))).collect();
+    let of = |recent: &RecentRecords, capability: &str| {
+        recent.records.iter().filter(|record| record.capability == capability).count()
+    };
+    let recent = records.recent(256, 32);
+    assert_eq!((of(&recent, "old"), of(&recent, "ended"), of(&recent, "running")), (1, 32, 40));
+    assert_eq!(recent.left_out, 0);
+    assert!(recent.records.is_sorted_by_key(|record| std::cmp::Reverse(record.number)), "newest first");
+    let cut = records.recent(11, 1);
+    assert_eq!((of(&cut, "old"), of(&cut, "running"), of(&cut, "ended"), cut.left_out), (1, 10, 1, 30));
+    assert_eq!(cut.records.last().map(|record| record.number), Some(1), "the oldest is kept");
+}
+
 #[test]
 fn only_the_last_tasks_that_ended_are_kept_but_all_are_counted() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();

@@ -16,18 +16,22 @@ use tokio::time::Instant;
 
 use super::access::{Access, access};
 use super::answer::error;
+use super::guard::TIMEOUT;
 use super::sources::StatusSources;
 use crate::audit::AuditLog;
 use crate::http_server::Peer;
 use crate::shutdown::{AfterDrain, Pause};
 use crate::telemetry;
-use posemesh_plugin_host::registry::Scan;
 use posemesh_text::one_line;
 
 /// The longest note of a pause, in bytes.
 const MAX_NOTE: usize = 300;
 /// The longest time that a pause can be given: a month.
 const LONGEST_PAUSE_SECS: u64 = 31 * 24 * 3600;
+/// How long an answer waits for runners that are loaded: one component may be compiled for longer (`COMPILE_TIMEOUT_SECS`), and
+/// is named then.
+const LOAD_WAIT: Duration = Duration::from_secs(240);
+const _: () = assert!(LOAD_WAIT.as_secs() < TIMEOUT.as_secs(), "else it is cut off");
 /// The shortest time between two lines about refused calls.
 const REFUSED_INTERVAL: Duration = Duration::from_secs(10);
 /// How much of the path of a call is recorded.
@@ -92,21 +96,57 @@ impl Drop for RecordedCall {
     }
 }
 
-pub(super) async fn rescan(State(sources): State<StatusSources>) -> Response {
-    match sources.registry.scan(Scan::Now).await {
-        Ok(()) => Json(json!({"plugins": sources.registry.view()})).into_response(),
+/// What calls may be called with that load runners.
+#[derive(Debug, Deserialize)]
+pub(super) struct LoadQuery {
+    /// For how many seconds the answer waits for runners that are loaded; [`LOAD_WAIT`] at most, and without it.
+    wait_secs: Option<u64>,
+}
+
+impl LoadQuery {
+    fn wait(query: Result<Query<Self>, QueryRejection>) -> Result<Duration, Box<Response>> {
+        let text = "`wait_secs` is a whole number of seconds";
+        let Ok(Query(Self { wait_secs })) = query else {
+            return Err(Box::new(error(StatusCode::BAD_REQUEST, text)));
+        };
+        Ok(wait_secs.map_or(LOAD_WAIT, Duration::from_secs).min(LOAD_WAIT))
+    }
+}
+
+pub(super) async fn rescan(
+    State(sources): State<StatusSources>,
+    query: Result<Query<LoadQuery>, QueryRejection>,
+) -> Response {
+    let wait = match LoadQuery::wait(query) {
+        Ok(wait) => wait,
+        Err(answer) => return *answer,
+    };
+    match sources.registry.scan_within(wait).await {
+        Ok(left) => Json(json!({"plugins": sources.registry.view(), "still_loading": left})).into_response(),
         Err(io) => error(StatusCode::INTERNAL_SERVER_ERROR, format!("reading PLUGINS_DIR: {io}")),
     }
 }
 
 /// Reads the settings again, and looks for runners.
-pub(super) async fn reload(State(sources): State<StatusSources>) -> Response {
-    let reloaded = match (sources.reload)().await {
+pub(super) async fn reload(
+    State(sources): State<StatusSources>,
+    query: Result<Query<LoadQuery>, QueryRejection>,
+) -> Response {
+    let wait = match LoadQuery::wait(query) {
+        Ok(wait) => wait,
+        Err(answer) => return *answer,
+    };
+    let mut reloaded = match (sources.reload)().await {
         Ok(reloaded) => reloaded,
         Err(wrong) => return error(StatusCode::CONFLICT, wrong),
     };
-    match sources.registry.scan(Scan::Now).await {
-        Ok(()) => Json(reloaded).into_response(),
+    match sources.registry.scan_within(wait).await {
+        Ok(left) => {
+            if let Some(fields) = reloaded.as_object_mut() {
+                fields.insert("still_loading".to_owned(), left.into());
+            }
+            Json(reloaded).into_response()
+        }
         Err(io) => error(
             StatusCode::INTERNAL_SERVER_ERROR,
             format!("the settings are in force; reading PLUGINS_DIR: {io}"),
@@ -141,7 +181,7 @@ pub(super) async fn drain(
         return error(StatusCode::BAD_REQUEST, "`then` is `stop`, the default, or `stay`");
     };
     sources.shutdown.drain(then);
-    lease_taking(&sources, true)
+    lease_taking(&sources, true).await
 }
 
 /// What `POST /api/admin/pause` may be called with.
@@ -176,7 +216,7 @@ pub(super) async fn pause(
         );
     }
     tracing::warn!(note, secs, "paused: no new leases");
-    lease_taking(&sources, true)
+    lease_taking(&sources, true).await
 }
 
 pub(super) async fn resume(State(sources): State<StatusSources>) -> Response {
@@ -184,7 +224,7 @@ pub(super) async fn resume(State(sources): State<StatusSources>) -> Response {
         return error(StatusCode::CONFLICT, "the node is stopping, which can't be undone");
     }
     sources.shutdown.resume();
-    lease_taking(&sources, false)
+    lease_taking(&sources, false).await
 }
 
 /// What `POST /api/admin/log` is called with.
@@ -215,9 +255,12 @@ pub(super) async fn log(query: Result<Query<LogQuery>, QueryRejection>) -> Respo
     }
 }
 
-fn lease_taking(sources: &StatusSources, draining: bool) -> Response {
+async fn lease_taking(sources: &StatusSources, draining: bool) -> Response {
+    // Before the answer: what somebody was told holds, whatever becomes of the node.
+    let noted = (sources.remember_pause)().await;
     let running = sources.records.totals().running();
-    (StatusCode::ACCEPTED, Json(json!({"draining": draining, "running": running}))).into_response()
+    let answer = json!({"draining": draining, "running": running, "noted": noted});
+    (StatusCode::ACCEPTED, Json(answer)).into_response()
 }
 
 pub(super) async fn close_breaker(

@@ -17,8 +17,8 @@ use crate::http_server::Peer;
 
 /// How many requests are answered at the same time.
 const AT_ONCE: usize = 32;
-/// How long one may take; a rescan compiles.
-const TIMEOUT: Duration = Duration::from_secs(300);
+/// How long one may take.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(300);
 
 /// The state of the check.
 #[derive(Clone)]

@@ -7,12 +7,13 @@ use posemesh_runner_api::runner::Runners;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::admission::TroubleBoard;
+use super::reason::{NodeReason, Reason};
+use crate::admission::{Trouble, TroubleBoard};
 use crate::auth::token::TokenStatus;
 use crate::noop::NoopCheck;
 use crate::records::TaskRecords;
 use crate::registration::RegistrationStatus;
-use crate::shutdown::{Pause, Shutdown};
+use crate::shutdown::{AfterDrain, Pause, Shutdown};
 
 /// How many runners are named whose circuit breakers are open.
 const SUSPENDED_SHOWN: usize = 5;
@@ -51,21 +52,16 @@ pub(crate) struct Readiness {
 /// One thing that is missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Missing {
-    /// One of [`REASONS`], or the word of a cause of [`TroubleBoard`].
-    pub(crate) reason: &'static str,
+    pub(crate) reason: Reason,
     /// For people.
     pub(crate) text: String,
 }
 
 impl Missing {
-    fn new(reason: &'static str, text: impl Into<String>) -> Self {
-        Self { reason, text: text.into() }
+    fn new(reason: NodeReason, text: impl Into<String>) -> Self {
+        Self { reason: Reason::Node(reason), text: text.into() }
     }
 }
-
-/// The reasons beside those that the [`TroubleBoard`] has, for metrics.
-pub(super) const REASONS: [&str; 7] =
-    ["stopping", "draining", "not_registered", "no_token", "nothing_served", "dms_silent", "stuck_runners"];
 
 impl Readiness {
     /// Everything that is missing, in words; nothing when the node is ready.
@@ -78,58 +74,59 @@ impl Readiness {
         // Goes on after the first finding: whoever mends one thing should not learn of the next only then.
         let mut missing = Vec::new();
         if self.shutdown.stopping().is_cancelled() {
-            missing.push(Missing::new("stopping", "it is stopping: it takes no more work"));
+            missing.push(Missing::new(NodeReason::Stopping, "it is stopping: it takes no more work"));
         }
         if let Some(pause) = self.shutdown.paused() {
-            missing.push(Missing::new("paused", paused(&pause)));
-        } else if self.shutdown.draining().is_some() {
-            missing
-                .push(Missing::new("draining", "it is draining: it takes no new lease until it is resumed"));
+            missing.push(Missing::new(NodeReason::Paused, paused(&pause)));
+        } else if let Some(then) = self.shutdown.draining() {
+            missing.push(Missing::new(NodeReason::Draining, draining(then)));
         }
         let registration = *self.registration.borrow();
         if registration != RegistrationStatus::Registered {
             let why = (self.registration_error)().map(|error| format!(": {error}")).unwrap_or_default();
             missing.push(Missing::new(
-                "not_registered",
+                NodeReason::NotRegistered,
                 format!("it is not registered with DDS ({registration}){why}"),
             ));
         }
         let token = (self.token)();
         if token.valid_for.is_none() {
             let why = token.last_error.map(|error| format!(": {error}")).unwrap_or_default();
-            missing.push(Missing::new("no_token", format!("it has no valid token{why}")));
+            missing.push(Missing::new(NodeReason::NoToken, format!("it has no valid token{why}")));
         }
         if self.runners.capabilities().borrow().is_empty() {
-            missing.push(Missing::new("nothing_served", self.why_nothing_is_served()));
+            missing.push(Missing::new(NodeReason::NothingServed, self.why_nothing_is_served()));
             let noop = self.noop.missing(&self.runners.capabilities().borrow());
-            missing.extend(noop.map(|text| Missing::new("nothing_served", text)));
+            missing.extend(noop.map(|text| Missing::new(NodeReason::NothingServed, text)));
         }
         let troubles = self.board.list();
         // Without a free slot, or in trouble, the node asks for no work, so silence then says nothing about DMS.
         let free = self.records.totals().running() < self.slots()
             && troubles.is_empty()
             && self.shutdown.draining().is_none();
-        let silence = self.records.since_answer();
+        let polls = self.records.polls();
+        let silence = polls.since_answer();
         if free && silence.is_none_or(|silence| silence > self.longest_silence) {
-            let why = self.records.poll_error();
-            let why = why.map(|error| format!("; the last one failed: {error}")).unwrap_or_default();
+            let why =
+                polls.error().map(|error| format!("; the last one failed: {error}")).unwrap_or_default();
             let text = match silence {
                 None => format!("DMS has not answered a request for work yet{why}"),
                 Some(silence) => {
                     format!("DMS last answered a request for work {} s ago{why}", silence.as_secs())
                 }
             };
-            missing.push(Missing::new("dms_silent", text));
+            missing.push(Missing::new(NodeReason::DmsSilent, text));
         }
-        missing
-            .extend(troubles.iter().map(|trouble| Missing::new(trouble.cause.as_str(), trouble.to_string())));
+        let of_board =
+            |trouble: &Trouble| Missing { reason: Reason::Trouble(trouble.cause), text: trouble.to_string() };
+        missing.extend(troubles.iter().map(of_board));
         let stuck = self.stuck_runners();
         if stuck > 0 {
             let text = format!(
                 "{stuck} runners could not be ended and keep a thread each; unless they end, the node needs a \
                  restart"
             );
-            missing.push(Missing::new("stuck_runners", text));
+            missing.push(Missing::new(NodeReason::StuckRunners, text));
         }
         missing
     }
@@ -173,6 +170,16 @@ impl Readiness {
     }
 }
 
+/// That the node drains, and what ends that.
+const fn draining(then: AfterDrain) -> &'static str {
+    match then {
+        AfterDrain::Stop => {
+            "it is draining: it takes no new lease until it is resumed, and ends after its last task"
+        }
+        AfterDrain::Stay => "it is draining: it takes no new lease until it is resumed or started anew",
+    }
+}
+
 /// That the node is paused, for how long, and why.
 fn paused(pause: &Pause) -> String {
     let note = if pause.note.is_empty() { String::new() } else { format!(": {}", pause.note) };
@@ -183,17 +190,19 @@ fn paused(pause: &Pause) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing)]
 mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::admission::Cause;
     use crate::noop::NoopSettings;
     use crate::testing::FakeRunners;
 
     /// A node that is ready, as long as its runners are.
     fn ready(runners: Arc<FakeRunners>) -> Readiness {
         let records = TaskRecords::default();
-        records.poll_answered();
+        records.poll_answered("no_work");
         let valid = TokenStatus { valid_for: Some(Duration::from_secs(60)), renewals: 1, last_error: None };
         Readiness {
             registration: watch::channel(RegistrationStatus::Registered).1,
@@ -224,6 +233,22 @@ mod tests {
         assert_eq!(readiness.missing(), [""; 0], "it is ready once their threads are free");
     }
 
+    #[tokio::test]
+    async fn a_pause_a_drain_and_a_trouble_have_their_reasons() {
+        let reasons = |readiness: &Readiness| -> Vec<&str> {
+            readiness.findings().iter().map(|missing| missing.reason.as_str()).collect()
+        };
+        let readiness = ready(Arc::new(FakeRunners::new(|_| async { Ok(()) })));
+        readiness.shutdown.pause(Pause { note: "new disk".to_owned(), until: None });
+        assert_eq!(reasons(&readiness), ["paused"]);
+        readiness.shutdown.drain(AfterDrain::Stay);
+        assert_eq!(reasons(&readiness), ["draining"]);
+        assert!(readiness.missing()[0].contains("resumed or started anew"), "{:?}", readiness.missing());
+        readiness.shutdown.resume();
+        readiness.board.set(&[Cause::Disk], &[Trouble::new(Cause::Disk, "no space")]);
+        assert_eq!(reasons(&readiness), ["disk"]);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn the_causes_of_a_refused_registration_and_of_a_silent_job_server_are_told() {
         let runners = Arc::new(FakeRunners::new(|_| async { Ok(()) }));
@@ -231,7 +256,7 @@ mod tests {
         readiness.registration = watch::channel(RegistrationStatus::Registering).1;
         readiness.registration_error = Arc::new(|| Some("DDS answered 403 Forbidden".to_owned()));
         tokio::time::advance(Duration::from_secs(61)).await;
-        readiness.records.poll_failed("could not connect to dms.example:443");
+        readiness.records.poll_failed("failed", "could not connect to dms.example:443");
         let missing = readiness.missing().join("\n");
         for part in [
             "not registered with DDS (registering): DDS answered 403 Forbidden",
@@ -239,7 +264,7 @@ mod tests {
         ] {
             assert!(missing.contains(part), "{part:?} is not in {missing:?}");
         }
-        readiness.records.poll_answered();
+        readiness.records.poll_answered("no_work");
         assert!(!readiness.missing().join("\n").contains("DMS"), "it has answered");
     }
 

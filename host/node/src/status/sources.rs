@@ -36,6 +36,8 @@ pub(crate) struct StatusSources {
     pub(crate) memory_budget: LiveBudget,
     /// Reads the settings again: what that changed, or what is wrong with them.
     pub(crate) reload: Arc<dyn Fn() -> BoxFuture<'static, Result<Value, String>> + Send + Sync>,
+    /// Notes that the node is paused, or no longer, for the next process; whether that was possible.
+    pub(crate) remember_pause: Arc<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>,
     /// The settings that it runs with and that differ from the default: name, value, source. Secrets are masked.
     pub(crate) settings: Arc<dyn Fn() -> Vec<[String; 3]> + Send + Sync>,
     /// The rest that readiness needs.

@@ -231,11 +231,19 @@ impl Worker {
     }
 
     fn answered(&mut self, result: PollAnswer) {
-        // Without so much as a task's id the answer is none of a job server: a proxy's page, most likely.
-        if !matches!(result.answer, Err(_) | Ok(LeaseAnswer::Unreadable { task_id: None, .. })) {
-            self.records.poll_answered();
+        let word = word(&result.answer);
+        meters::POLLS.count(word);
+        match &result.answer {
+            // Without so much as a task's id the answer is none of a job server: a proxy's page, most likely.
+            Ok(LeaseAnswer::Unreadable { task_id: None, error }) => {
+                let why = format!(
+                    "its answer is no lease ({error}); is DMS_BASE_URL right, and no proxy's page in between?"
+                );
+                self.records.poll_failed(word, &why);
+            }
+            Ok(_) => self.records.poll_answered(word),
+            Err(error) => self.records.poll_failed(word, &error.text),
         }
-        meters::POLLS.count(word(&result.answer));
         match result.answer {
             Ok(LeaseAnswer::Lease(lease)) => {
                 match self.capabilities.borrow().contains(&lease.task.capability) {
@@ -264,7 +272,6 @@ impl Worker {
             }
             Err(error) => {
                 let retry_in = self.pacing.failed(result.sent, error.retry_after());
-                self.records.poll_failed(&error.text);
                 warn!(%error, retry_in_ms = millis(retry_in), "could not ask for work");
             }
         }

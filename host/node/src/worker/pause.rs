@@ -20,7 +20,7 @@ use uuid::Uuid;
 use crate::admission::{Cause, Trouble, TroubleBoard};
 use crate::lease::SessionEnd;
 use crate::millis::millis;
-use crate::wall_clock;
+use crate::wall_clock::now_ms;
 
 /// The first pause is up to this long; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(10);
@@ -190,10 +190,6 @@ impl Pause {
         );
         self.board.set(&[Cause::Host], &[Trouble::new(Cause::Host, text)]);
     }
-}
-
-fn now_ms() -> u64 {
-    u64::try_from(wall_clock::now().unix_timestamp_nanos() / 1_000_000).unwrap_or_default()
 }
 
 #[cfg(test)]

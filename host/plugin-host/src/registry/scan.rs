@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
 use tokio::sync::{Mutex, watch};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::load::loader::{Loader, READ_TIMEOUT};
 use crate::load::stage::LoadStage;
@@ -98,6 +98,19 @@ impl Scanner {
     /// See [`Registry::scan`](crate::registry::Registry::scan).
     pub(crate) async fn scan(&self, scan: Scan) -> io::Result<()> {
         self.begin(scan).await?;
+        self.finish().await;
+        Ok(())
+    }
+
+    /// See [`Registry::scan_within`](crate::registry::Registry::scan_within). True if no load is left.
+    pub(crate) async fn scan_within(&self, longest: Duration) -> io::Result<bool> {
+        self.begin(Scan::Now).await?;
+        // The loads are tasks of their own, and go on without this.
+        Ok(timeout(longest, self.finish()).await.is_ok())
+    }
+
+    /// Waits for the loads, and for those that they make room for.
+    async fn finish(&self) {
         self.loads.idle().await;
         // What goes live or leaves can make room for one that was refused.
         for _ in 0..MAX_ROUNDS {
@@ -110,7 +123,6 @@ impl Scanner {
         }
         self.context().table.conclude_trials();
         self.save().await;
-        Ok(())
     }
 
     /// See [`Registry::start`](crate::registry::Registry::start).

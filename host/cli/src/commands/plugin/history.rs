@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio::task::spawn_blocking;
 
 use crate::commands::plugin::name::runner_name;
-use crate::history::{HistoryArgs, short};
+use crate::history::{HistoryArgs, short, short_node};
 use crate::output::{self, out};
 
 /// How much of a text is shown, in bytes: runners have their say in it.
@@ -48,7 +48,8 @@ pub(super) async fn run(args: PluginHistoryArgs) -> Result<ExitCode> {
 
 fn print(row: &GenerationRow) {
     let shown = |text: &str| one_line(text, SHOWN_BYTES);
-    let mut line = format!("{}  {}", row.at, shown(row.runner.as_deref().unwrap_or(&row.node)));
+    let of = shown(row.runner.as_deref().unwrap_or("the node"));
+    let mut line = format!("{}  {}  {of}", row.at, short_node(&row.node));
     if let Some(version) = &row.version {
         line += &format!(" {}", shown(version));
     }

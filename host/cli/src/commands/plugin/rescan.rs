@@ -19,5 +19,8 @@ pub(crate) struct RescanArgs {
 /// # Errors
 /// When no node answers, or it rejects the call.
 pub(crate) async fn run(args: &RescanArgs) -> Result<ExitCode> {
-    Ok(runner_list::print_of_node(&NodeApi::new(&args.node)?.rescan().await?))
+    let (runners, left) = NodeApi::new(&args.node)?.rescan().await?;
+    let code = runner_list::print_of_node(&runners);
+    runner_list::print_still_loading(&left);
+    Ok(code)
 }

@@ -2,6 +2,9 @@
 
 use std::fmt::Write as _;
 
+use crate::admission::Cause;
+use crate::status::reason::NodeReason;
+
 /// What kind of metric it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -52,8 +55,9 @@ catalog! {
         READY Gauge "posemesh_node_ready" [] "1 when the node can take work";
         NOT_READY Gauge "posemesh_node_not_ready" ["reason"] "1 for each reason why the node can't take work";
         LEASING_PAUSED Gauge "posemesh_node_leasing_paused" ["cause"]
-            "1 for each cause that keeps the node from taking leases";
-        DRAINING Gauge "posemesh_node_draining" [] "1 while the node takes no new lease because it was told so";
+            "1 for each cause in the node, its machine or its servers that keeps it from taking leases; not for an operator's pause";
+        DRAINING Gauge "posemesh_node_draining" []
+            "1 while the node takes no new lease because it was told so, by a drain or a pause";
         REGISTERED Gauge "posemesh_node_registered" [] "1 when DDS knows the node";
         STATUS_CONNECTIONS Gauge "posemesh_node_status_connections" []
             "Open connections to the node's own HTTP servers";
@@ -92,7 +96,7 @@ catalog! {
             "Time from a request to the head of its answer";
         RETRIES Counter "posemesh_node_request_retries_total" ["peer"] "Requests made again after a failure";
         CLOCK_SKEW Gauge "posemesh_node_clock_skew_seconds" ["peer"]
-            "By how much the server's clock was ahead of the node's at its last answer, to the second";
+            "By how much the server's clock was ahead of the node's at its last answer, to the second; of several servers the one that is furthest off in an hour";
         DOMAIN_RECEIVED Counter "posemesh_node_domain_received_bytes_total" [] "Bytes from domain servers";
         DOMAIN_SENT Counter "posemesh_node_domain_sent_bytes_total" [] "Bytes to domain servers";
         REGISTRATIONS Counter "posemesh_node_registrations_total" ["result"]
@@ -159,9 +163,20 @@ Labels: `blame` is `task`, `runner`, `host` or `server`; `kind` a failure's kind
 a request is its status (`503`), the class of a rare one (`4xx`), `no_connection` or `no_answer`; `folder` is `work` or `cache`.
 ";
 
+/// What keeps a node from work, in the words of the labels.
+fn reasons() -> String {
+    let words = |words: &[&str]| words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
+    format!(
+        "\n`cause` is one of {}; `reason` one of these or of {}. A pause that an operator asked for is the reason `paused`, and no \
+         cause.\n",
+        words(&Cause::ALL.map(Cause::as_str)),
+        words(&NodeReason::ALL.map(NodeReason::as_str)),
+    )
+}
+
 /// Every metric with its type, its labels and its meaning: the Markdown of docs/metrics.md.
 pub fn reference() -> String {
-    let mut text = INTRODUCTION.to_owned();
+    let mut text = INTRODUCTION.to_owned() + &reasons();
     for (group, metrics) in GROUPS {
         // Writing to a string does not fail.
         let _ =

@@ -8,7 +8,8 @@ use super::text::MetricsText;
 use crate::admission::Cause;
 use crate::meters;
 use crate::registration::RegistrationStatus;
-use crate::status::readiness::REASONS;
+use crate::status::build::COMMIT;
+use crate::status::reason::Reason;
 use crate::status::sources::StatusSources;
 
 /// What the program was built from, if the build said so.
@@ -23,8 +24,8 @@ pub(super) fn write(out: &mut MetricsText, sources: &StatusSources) {
     let readiness = &sources.readiness;
     let missing = readiness.findings();
     out.one(&READY, missing.is_empty());
-    let reasons = REASONS.into_iter().chain(Cause::ALL.map(Cause::as_str));
-    out.family(&NOT_READY, reasons.map(|reason| ([reason], missing.iter().any(|one| one.reason == reason))));
+    let is_missing = |reason: Reason| ([reason.as_str()], missing.iter().any(|one| one.reason == reason));
+    out.family(&NOT_READY, Reason::all().map(is_missing));
     let troubles = readiness.board.list();
     let paused =
         Cause::ALL.map(|cause| ([cause.as_str()], troubles.iter().any(|trouble| trouble.cause == cause)));

@@ -18,7 +18,7 @@ pub(super) fn write(out: &mut MetricsText, sources: &StatusSources) {
     out.one(&SLOTS, sources.readiness.slots());
     out.one(&TASKS_RUNNING, totals.running());
     out.family(&POLLS, meters::POLLS.view().map(|(result, n)| ([result], n)));
-    let answered = records.since_answer().and_then(|ago| SystemTime::now().checked_sub(ago));
+    let answered = records.polls().since_answer().and_then(|ago| SystemTime::now().checked_sub(ago));
     let answered = answered.and_then(|at| at.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
     // To the second, since it is worked out anew each time.
     out.one(&LAST_POLL, answered.as_secs_f64().round());

@@ -1,18 +1,19 @@
-//! The file in which a pause of the node's own outlives its process: `pause-….json` in WORK_DIR, one for each identity and job
-//! server.
+//! A file in WORK_DIR in which a pause outlives its process: `pause-….json` for one of the node's own, `paused-….json` for an
+//! operator's; one of each for an identity and a job server.
 
 use std::io::{self, ErrorKind, Read as _};
+use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use posemesh_files::{open_private, write_private};
 use posemesh_text::one_line;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-
-use crate::worker::PauseNote;
 
 /// The largest file that is read.
 const MAX_BYTES: u64 = 64 << 10;
@@ -21,17 +22,20 @@ const FILE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How much of an error is logged, in bytes.
 const SHOWN_BYTES: usize = 300;
 
-/// Where it lies.
-pub(super) struct PauseFile(PathBuf);
+/// Where a note lies.
+pub(super) struct NoteFile<T> {
+    path: PathBuf,
+    note: PhantomData<fn() -> T>,
+}
 
-impl PauseFile {
+impl<T: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> NoteFile<T> {
     pub(super) fn new(path: PathBuf) -> Self {
-        Self(path)
+        Self { path, note: PhantomData }
     }
 
-    /// The pause of an earlier process. A file that is broken, or that somebody else can have written, is as good as none.
-    pub(super) async fn read(&self) -> Option<PauseNote> {
-        let path = self.0.clone();
+    /// The note of an earlier process. A file that is broken, or that somebody else can have written, is as good as none.
+    pub(super) async fn read(&self) -> Option<T> {
+        let path = self.path.clone();
         match timeout(FILE_TIMEOUT, spawn_blocking(move || read(&path))).await {
             Ok(Ok(Ok(note))) => note,
             Ok(Ok(Err(error))) => {
@@ -43,8 +47,8 @@ impl PauseFile {
         }
     }
 
-    /// Keeps the file in step with the pause, until `stop` or the end of the worker.
-    pub(super) async fn follow(&self, mut note: watch::Receiver<Option<PauseNote>>, stop: CancellationToken) {
+    /// Keeps the file in step with the note, until `stop` or the end of whoever changes it.
+    pub(super) async fn follow(&self, mut note: watch::Receiver<Option<T>>, stop: CancellationToken) {
         let mut failed = false;
         loop {
             let goes_on = tokio::select! {
@@ -58,11 +62,7 @@ impl PauseFile {
                 if let Err(error) = &written
                     && !failed
                 {
-                    let error = one_line(error, SHOWN_BYTES);
-                    tracing::warn!(
-                        error,
-                        "the pause can't be noted in WORK_DIR: after a restart it would be over"
-                    );
+                    warn_of_unwritten(error);
                 }
                 failed = written.is_err();
             }
@@ -72,14 +72,24 @@ impl PauseFile {
         }
     }
 
-    async fn write(&self, note: Option<PauseNote>) -> io::Result<()> {
-        let path = self.0.clone();
+    /// Writes the note, or removes the file if there is none.
+    pub(super) async fn write(&self, note: Option<T>) -> io::Result<()> {
+        let path = self.path.clone();
         let written = timeout(FILE_TIMEOUT, spawn_blocking(move || write(&path, note.as_ref()))).await;
         written.map_err(|_| io::Error::from(ErrorKind::TimedOut))?.map_err(io::Error::other)?
     }
 }
 
-fn read(path: &Path) -> io::Result<Option<PauseNote>> {
+/// Says that a pause, or its end, is not known beyond the process.
+pub(super) fn warn_of_unwritten(error: &io::Error) {
+    let error = one_line(error, SHOWN_BYTES);
+    tracing::warn!(
+        error,
+        "the pause, or its end, can't be noted in WORK_DIR: a restart would not know of it"
+    );
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
     let file = match open_private(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         opened => opened?,
@@ -89,7 +99,7 @@ fn read(path: &Path) -> io::Result<Option<PauseNote>> {
     Ok(Some(serde_json::from_slice(&text)?))
 }
 
-fn write(path: &Path, note: Option<&PauseNote>) -> io::Result<()> {
+fn write<T: Serialize>(path: &Path, note: Option<&T>) -> io::Result<()> {
     match note {
         Some(note) => write_private(path, &serde_json::to_vec(note)?),
         None => match std::fs::remove_file(path) {
