@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use posemesh_devnet::{Endpoint, Fault, TaskStatus};
+use posemesh_devnet::{DevnetConfig, Endpoint, Fault, TaskStatus};
 use posemesh_tests::{ADMIN_TOKEN, NodeProcess, Scene, TIMEOUT, http_client, node_binary};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -138,8 +138,15 @@ async fn the_terminal_shows_what_the_page_shows() {
     let text = printed(&shown);
     assert_eq!(shown.status.code(), Some(0), "{text}");
     assert!(text.starts_with("READY  0x"), "{text}");
-    for part in ["0 of 1 tasks", "1 completed", "noop 0.1.0 #1: serves /posemesh/noop/v1", &task.to_string()]
-    {
+    for part in [
+        "0 of 1 tasks",
+        "1 completed",
+        "last poll ",
+        "settings  ",
+        "threads",
+        "noop 0.1.0 #1: serves /posemesh/noop/v1",
+        &task.to_string(),
+    ] {
         assert!(text.contains(part), "{part:?} is not in {text}");
     }
     let answer = command(&scene, &addr, &["status", "--json"]).await;
@@ -255,6 +262,8 @@ async fn a_long_task_is_shown_for_as_long_as_it_runs_however_many_have_ended_sin
     }
     let status = until(&addr, "40 tasks", |status| status["totals"]["completed"] == 40).await;
     let tasks = status["tasks"].as_array().expect("tasks");
+    let of_long = tasks.iter().find(|task| task["id"] == long.to_string()).map(|task| &task["state"]);
+    assert_eq!((of_long, tasks.len()), (Some(&json!("running")), 33), "{status}: {}", node.log());
     let capacity = &status["capacity"];
     assert!(capacity["threads"].as_u64().is_some_and(|threads| threads > 1), "{capacity}");
     let promised = capacity["memory_promised"].as_u64().unwrap_or_default();
@@ -262,8 +271,6 @@ async fn a_long_task_is_shown_for_as_long_as_it_runs_however_many_have_ended_sin
     assert!(capacity["memory_used"].as_u64().is_some_and(|used| used > 0), "{capacity}");
     assert_eq!(capacity["descriptors_low"], false, "{capacity}");
     assert!(capacity["memory_low"].is_boolean() && status["commit"].is_string(), "{status}");
-    let of_long = tasks.iter().find(|task| task["id"] == long.to_string()).map(|task| &task["state"]);
-    assert_eq!((of_long, tasks.len()), (Some(&json!("running")), 33), "{status}");
     assert_eq!(status["tasks_left_out"], 0);
     let shown = printed(&command(&scene, &addr, &["status"]).await);
     assert!(shown.contains(&format!("{long}  running")), "{shown}");

@@ -324,6 +324,9 @@ async fn a_node_whose_runners_all_fail_says_so_takes_no_more_work_and_is_well_wh
     }
     let shown = status_node.get("/api/plugins").await;
     assert_eq!(shown["plugins"][0]["breaker"]["state"], "open", "{shown}");
+    let shown = status_node.get("/api/status").await;
+    let failures = json!([{"kind": "runner_error", "blame": "runner", "count": 5}]);
+    assert_eq!(shown["hour_failures"], failures, "{shown}");
     let text = |output: &Output| {
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
     };

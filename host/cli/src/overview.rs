@@ -3,14 +3,15 @@
 use std::fmt;
 use std::ops::Deref;
 
+use posemesh_net::clock::TOLERATED_SKEW_SECS;
 use posemesh_text::one_line;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use crate::amounts::span;
+
 /// How much of a text is shown, in bytes: servers and runners have their say in it.
 const SHOWN_BYTES: usize = 300;
-/// By how many seconds a clock may be off before that is told.
-const CLOCK_SECS: f64 = 2.0;
 
 /// A text that a terminal can be given: on one line, bounded, with control characters escaped. It can't be read otherwise.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,17 +45,27 @@ pub(crate) struct Overview {
     pub(crate) warnings: Vec<Shown>,
     pub(crate) pid: u32,
     pub(crate) version: Shown,
+    #[serde(default)]
+    pub(crate) commit: Shown,
     pub(crate) who: Shown,
     pub(crate) host: Shown,
     pub(crate) uptime_secs: u64,
+    /// Name, value and source of each setting that differs from the default.
+    #[serde(default)]
+    pub(crate) settings: Vec<[Shown; 3]>,
     pub(crate) dds: Dds,
     pub(crate) dms: Dms,
     pub(crate) servers: Vec<Server>,
     pub(crate) capacity: Capacity,
     pub(crate) tasks: Vec<Task>,
+    /// How many more are worked on.
+    #[serde(default)]
+    pub(crate) tasks_left_out: u64,
     pub(crate) totals: Totals,
     #[serde(default)]
     pub(crate) hour: Vec<Minute>,
+    #[serde(default)]
+    pub(crate) hour_failures: Vec<Failures>,
     pub(crate) plugins: Vec<Runner>,
 }
 
@@ -83,6 +94,21 @@ pub(crate) struct Dms {
     pub(crate) through: Shown,
     pub(crate) answered_secs_ago: Option<u64>,
     pub(crate) error: Option<Shown>,
+    /// What the last request for work brought, in one word.
+    #[serde(default)]
+    pub(crate) last_poll: Option<Shown>,
+    #[serde(default)]
+    pub(crate) last_poll_secs_ago: Option<u64>,
+}
+
+impl Dms {
+    /// What the last request for work brought, and when; empty if none was sent.
+    pub(crate) fn last_poll_line(&self) -> String {
+        let (Some(result), Some(ago)) = (&self.last_poll, self.last_poll_secs_ago) else {
+            return String::new();
+        };
+        format!("last poll {} ago: {}", span(ago), result.replace('_', " "))
+    }
 }
 
 /// How a server did in the last five minutes.
@@ -102,7 +128,7 @@ pub(crate) struct Server {
 impl Server {
     /// By how much its clock differs from the one of the node's machine, if that is worth a word.
     pub(crate) fn clock_off(&self) -> Option<String> {
-        let ahead = self.clock_ahead_secs.filter(|ahead| ahead.abs() > CLOCK_SECS)?;
+        let ahead = self.clock_ahead_secs.filter(|ahead| ahead.abs() > TOLERATED_SKEW_SECS)?;
         let word = if ahead > 0.0 { "ahead" } else { "behind" };
         Some(format!("{:.0} s {word}", ahead.abs()))
     }
@@ -114,9 +140,19 @@ pub(crate) struct Capacity {
     pub(crate) running: u64,
     #[serde(default)]
     pub(crate) memory_budget: u64,
+    #[serde(default)]
+    pub(crate) memory_promised: u64,
+    #[serde(default)]
+    pub(crate) memory_used: u64,
     pub(crate) memory_available: Option<u64>,
     #[serde(default)]
+    pub(crate) memory_low: bool,
+    #[serde(default)]
     pub(crate) descriptors_free: Option<u64>,
+    #[serde(default)]
+    pub(crate) descriptors_low: bool,
+    #[serde(default)]
+    pub(crate) threads: Option<u64>,
     pub(crate) folders: Vec<Folder>,
 }
 
@@ -195,6 +231,14 @@ pub(crate) struct Totals {
     pub(crate) failed: u64,
     pub(crate) cancelled: u64,
     pub(crate) lost: u64,
+}
+
+/// How often tasks failed in one way in the last hour.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(crate) struct Failures {
+    pub(crate) kind: Shown,
+    pub(crate) blame: Shown,
+    pub(crate) count: u64,
 }
 
 /// A minute of the last hour in which a lease ended.

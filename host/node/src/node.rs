@@ -252,15 +252,24 @@ impl Node {
         let socket = control.as_ref().map(|(socket, _)| socket.path().to_owned());
         let identity =
             NodeIdentity::of(&self.config.paths.plugins, self.config.status.addr, socket.as_deref());
-        let sources = self.status_sources(StatusParts {
+        let sources = StatusParts {
+            config: &self.config,
             identity,
+            registry: &self.registry,
+            board: &self.board,
+            slots: self.slots.subscribe(),
+            budget: &self.budget,
+            audit: &self.audit,
+            archive: &self.archive,
+            folder_warnings: &self.folder_warnings,
             membership: &membership,
             records,
             admission: admission.clone(),
             reload: &reload,
             operator_pause: &operator_pause,
             stop: &stop,
-        });
+        }
+        .sources();
         let work = async {
             // Before the node registers: it says what it can do.
             tokio::select! {

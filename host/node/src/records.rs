@@ -9,7 +9,7 @@ mod record;
 mod store;
 mod totals;
 
-pub(crate) use history::MinuteView;
+pub(crate) use history::{FailuresView, MinuteView};
 #[cfg_attr(not(feature = "plugins"), allow(unused_imports))]
 pub(crate) use listener::{EndedTask, LeaseEvent};
 pub(crate) use measures::RunnerMeasures;

@@ -81,23 +81,27 @@ pub(crate) fn ready() -> Overview {
     overview(json!({
         "state": "ready", "missing": [],
         "warnings": ["WORK_DIR has 812.0 MiB left; tasks that need more will fail"],
-        "pid": 4711, "version": "0.1.0", "who": "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed", "host": "hall-3",
+        "pid": 4711, "version": "0.1.0", "commit": "3f9c1e0a77d24b51c6aa", "who": "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed", "host": "hall-3",
         "uptime_secs": 273_840,
+        "settings": [["MAX_CONCURRENCY", "4", "posemesh-node.toml"], ["MEMORY_BUDGET", "8GiB", "the environment"],
+            ["REG_SECRET", "[redacted]", "REG_SECRET_FILE"], ["WORK_DIR", "/var/lib/posemesh-node/work", "the environment"]],
         "dds": {"through": "dds.auki.network:443", "registration": "registered", "registered": true, "error": null,
             "token_valid_secs": 2932, "token_error": null},
-        "dms": {"through": "dms.auki.network:443", "answered_secs_ago": 1, "error": null},
+        "dms": {"through": "dms.auki.network:443", "answered_secs_ago": 1, "error": null, "last_poll": "no_work",
+            "last_poll_secs_ago": 1},
         "servers": [
             {"kind": "dds", "through": "dds.auki.network:443", "requests": 2, "failed": 0, "failed_secs_ago": null,
                 "error": null, "clock_ahead_secs": 0.2},
             {"kind": "dms", "through": "dms.auki.network:443", "requests": 214, "failed": 0, "failed_secs_ago": null,
                 "error": null, "clock_ahead_secs": 0.1},
             {"kind": "domain_server", "through": "domains-eu.example.org:443", "requests": 96, "failed": 3,
-                "failed_secs_ago": 41, "error": "503 Service Unavailable", "clock_ahead_secs": 3.4},
+                "failed_secs_ago": 41, "error": "503 Service Unavailable", "clock_ahead_secs": 14.0},
             {"kind": "domain_server", "through": "domains-us.example.org:443", "requests": 31, "failed": 0,
-                "failed_secs_ago": null, "error": null, "clock_ahead_secs": 3.4},
+                "failed_secs_ago": null, "error": null, "clock_ahead_secs": 1.0},
         ],
-        "capacity": {"slots": 4, "running": 3, "memory_budget": 8_u64 << 30, "memory_available": 21_u64 << 30,
-            "descriptors_free": 65_312, "folders": [
+        "capacity": {"slots": 4, "running": 3, "memory_budget": 8_u64 << 30, "memory_promised": 3216_u64 << 20,
+            "memory_used": 1246_u64 << 20, "memory_available": 21_u64 << 30, "memory_low": false,
+            "descriptors_free": 65_312, "descriptors_low": false, "threads": 19, "folders": [
                 {"variable": "WORK_DIR", "free_bytes": 812_u64 << 20, "free_inodes": 3_276_800, "low": true},
                 {"variable": "CACHE_DIR", "free_bytes": 78_u64 << 30, "free_inodes": 5_242_880, "low": false},
             ]},
@@ -115,6 +119,8 @@ pub(crate) fn ready() -> Overview {
         ],
         "totals": {"leased": 1204, "completed": 1180, "failed": 17, "cancelled": 3, "lost": 1},
         "hour": hour(),
+        "hour_failures": [{"kind": "bad_input", "blame": "task", "count": 11}, {"kind": "limit", "blame": "runner", "count": 3},
+            {"kind": "domain_server", "blame": "server", "count": 1}],
         "plugins": [
             runner("mesh", "0.9.2", 5, "/posemesh/mesh/v1", 402),
             runner("pointcloud", "1.4.0", 7, "/posemesh/pointcloud/v1", 760),
@@ -126,6 +132,12 @@ pub(crate) fn ready() -> Overview {
 /// A node to which servers, a runner and the clock do harm. Texts of strangers try to draw on the terminal.
 pub(crate) fn not_ready() -> Overview {
     let mut broken = runner("mesh", "0.9.2", 5, "/posemesh/mesh/v1", 402);
+    if let Some(loading) = broken.get_mut("loading") {
+        *loading = json!({"number": 6, "stage": "verified", "compiling_ms": 3200});
+    }
+    if let Some(asked) = broken.pointer_mut("/generations/0/not_granted") {
+        *asked = json!(["hosts: example.org\u{1b}[2J"]);
+    }
     if let Some(state) = broken.get_mut("breaker") {
         *state = json!({"state": "open", "half_open_in_secs": 48, "why": "5 failures in a row",
             "last_failure": "trap: unreachable\u{1b}[2J\u{202e}"});
@@ -145,21 +157,23 @@ pub(crate) fn not_ready() -> Overview {
         "uptime_secs": 92,
         "dds": {"through": "dds.auki.network:443 by proxy.local:3128", "registration": "refused", "registered": false,
             "error": "403 Forbidden", "token_valid_secs": null, "token_error": null},
-        "dms": {"through": "dms.auki.network:443", "answered_secs_ago": 72, "error": "connection refused"},
+        "dms": {"through": "dms.auki.network:443", "answered_secs_ago": 72, "error": "connection refused",
+            "last_poll": "failed", "last_poll_secs_ago": 1},
         "servers": [
             {"kind": "dds", "through": "dds.auki.network:443", "requests": 9, "failed": 9, "failed_secs_ago": 2,
                 "error": "403 Forbidden", "clock_ahead_secs": -412.0},
             {"kind": "dms", "through": "dms.auki.network:443", "requests": 31, "failed": 14, "failed_secs_ago": 1,
                 "error": "connection refused", "clock_ahead_secs": null},
         ],
-        "capacity": {"slots": 1, "running": 0, "memory_budget": 1_u64 << 30, "memory_available": null,
-            "descriptors_free": null, "folders": [
-                {"variable": "WORK_DIR", "free_bytes": null, "free_inodes": null, "low": false},
+        "capacity": {"slots": 1, "running": 0, "memory_budget": 1_u64 << 30, "memory_available": 90_u64 << 20,
+            "memory_low": true, "descriptors_free": 12, "descriptors_low": true, "threads": 9, "folders": [
+                {"variable": "WORK_DIR", "free_bytes": null, "free_inodes": null, "low": true},
                 {"variable": "CACHE_DIR", "free_bytes": 78_u64 << 30, "free_inodes": null, "low": false},
             ]},
         "tasks": [ended("77aa0c1d", "mesh 0.9.2 #5", "failed", 1840, Some("trap: unreachable\r\n\u{1b}[31mREADY"))],
         "totals": {"leased": 1, "completed": 0, "failed": 1, "cancelled": 0, "lost": 0},
         "hour": [{"ago": 1, "completed": 0, "failed": 1, "lost": 0, "median_ms": 1840, "p95_ms": 1840}],
+        "hour_failures": [{"kind": "trap\u{1b}[2J", "blame": "runner", "count": 1}],
         "plugins": [broken, {
             "name": "broken\u{1b}[2J", "generations": [], "loading": null, "serves": [],
             "refused": {"number": 3, "passed": "found", "reason": "not a component: it begins with \u{7f}ELF"},

@@ -24,10 +24,11 @@ impl MemoryBudget {
 
     /// What this machine, or the container that the process is in, has: nine tenths, and 128 MiB kept back at least.
     pub(crate) fn of_machine() -> Self {
-        Self::from_total(machine::total_memory())
+        Self::of_total(machine::total_memory())
     }
 
-    fn from_total(total: u64) -> Self {
+    /// What a machine with so much memory has.
+    pub(crate) fn of_total(total: u64) -> Self {
         let kept_back = (total / 10).max(OWN_BYTES).min(total / 2);
         Self { bytes: total - kept_back }
     }
@@ -77,7 +78,7 @@ mod tests {
     #[test]
     fn small_machines_keep_a_part_for_the_node_and_large_ones_a_tenth() {
         for (total, budget) in [(100, 50), (400, 272), (1000, 872), (16_000, 14_400)] {
-            assert_eq!(MemoryBudget::from_total(total * MIB).bytes() / MIB, budget, "of {total} MiB");
+            assert_eq!(MemoryBudget::of_total(total * MIB).bytes() / MIB, budget, "of {total} MiB");
         }
     }
 

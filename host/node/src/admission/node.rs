@@ -100,6 +100,11 @@ impl Admission {
         }
     }
 
+    /// Bytes of the budget that are promised to tasks.
+    pub(crate) fn promised_memory(&self) -> u64 {
+        self.promises.open().memory_bytes
+    }
+
     /// What the machine has now, or had a second ago at most; none if it does not answer.
     async fn look(&self) -> Option<Look> {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();

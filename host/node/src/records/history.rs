@@ -1,8 +1,9 @@
 //! The last hour, a minute each: how leases ended, and how long they took. Bounded, whatever a node does in a minute.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use posemesh_runner_api::failure::Blame;
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -31,6 +32,18 @@ struct Minute {
     lost: u64,
     /// In milliseconds.
     took: Vec<u64>,
+    /// Failed tasks by kind and blame: words of the node's own, so they are few.
+    failures: BTreeMap<(&'static str, Blame), u64>,
+}
+
+/// How often tasks have failed in one way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct FailuresView {
+    /// The kind of the failure.
+    pub(crate) kind: &'static str,
+    /// Whose fault it was.
+    pub(crate) blame: &'static str,
+    pub(crate) count: u64,
 }
 
 /// One minute, for people and programs that look.
@@ -56,14 +69,7 @@ impl Default for History {
 impl History {
     /// Notes that a lease has ended.
     pub(super) fn ended(&mut self, outcome: &LeaseOutcome, took: Duration) {
-        let now = self.now();
-        if self.minutes.back().is_none_or(|minute| minute.number != now) {
-            self.minutes.push_back(Minute { number: now, ..Minute::default() });
-        }
-        while self.minutes.front().is_some_and(|minute| minute.number + MINUTES <= now) {
-            self.minutes.pop_front();
-        }
-        let Some(minute) = self.minutes.back_mut() else { return };
+        let Some(minute) = self.minute() else { return };
         match outcome {
             LeaseOutcome::Completed { .. } => minute.completed += 1,
             LeaseOutcome::Failed { .. } => minute.failed += 1,
@@ -76,6 +82,43 @@ impl History {
         } else if let Some(place) = minute.took.get_mut(seen % KEPT) {
             *place = millis(took);
         }
+    }
+
+    /// Notes why a task has failed.
+    pub(super) fn failed(&mut self, kind: &'static str, blame: Blame) {
+        if let Some(minute) = self.minute() {
+            *minute.failures.entry((kind, blame)).or_default() += 1;
+        }
+    }
+
+    /// This minute; older ones than an hour are forgotten.
+    fn minute(&mut self) -> Option<&mut Minute> {
+        let now = self.now();
+        if self.minutes.back().is_none_or(|minute| minute.number != now) {
+            self.minutes.push_back(Minute { number: now, ..Minute::default() });
+        }
+        while self.minutes.front().is_some_and(|minute| minute.number + MINUTES <= now) {
+            self.minutes.pop_front();
+        }
+        self.minutes.back_mut()
+    }
+
+    /// How tasks failed in the last hour, the most frequent first.
+    pub(super) fn failures(&self) -> Vec<FailuresView> {
+        let now = self.now();
+        let recent = self.minutes.iter().filter(|minute| minute.number + MINUTES > now);
+        let mut sums: BTreeMap<(&'static str, Blame), u64> = BTreeMap::new();
+        for (way, count) in recent.flat_map(|minute| &minute.failures) {
+            *sums.entry(*way).or_default() += count;
+        }
+        let view = |((kind, blame), count): ((&'static str, Blame), u64)| FailuresView {
+            kind,
+            blame: blame.as_str(),
+            count,
+        };
+        let mut failures: Vec<FailuresView> = sums.into_iter().map(view).collect();
+        failures.sort_by_key(|failures| std::cmp::Reverse(failures.count));
+        failures
     }
 
     /// Those of the last hour in which a lease ended, oldest first.
@@ -138,5 +181,26 @@ mod tests {
         assert_eq!(history.view().len(), 1, "the first is an hour old");
         history.ended(&completed, MINUTE);
         assert_eq!(history.minutes.len(), 2, "and goes with the next");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failures_count_by_kind_and_blame_for_an_hour() {
+        let mut history = History::default();
+        history.failed("trap", Blame::Runner);
+        tokio::time::advance(30 * MINUTE).await;
+        for _ in 0..3 {
+            history.failed("limit", Blame::Runner);
+        }
+        history.failed("limit", Blame::Task);
+        history.failed("trap", Blame::Runner);
+        let told = |history: &History| {
+            let each = |one: FailuresView| format!("{} {} {}", one.count, one.kind, one.blame);
+            history.failures().into_iter().map(each).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&history), ["3 limit runner", "2 trap runner", "1 limit task"]);
+        tokio::time::advance(30 * MINUTE).await;
+        assert_eq!(told(&history)[1..], ["1 limit task", "1 trap runner"]);
+        tokio::time::advance(30 * MINUTE).await;
+        assert_eq!(told(&history), [""; 0]);
     }
 }

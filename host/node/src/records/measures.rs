@@ -109,8 +109,7 @@ impl Measures {
 
     /// A task has failed; `kind` is that of its run, if it had one.
     pub(super) fn failed(&mut self, kind: Option<FailureKind>, blame: Blame) {
-        let kind = kind.map_or(SETUP_FAILED, FailureKind::as_str);
-        *self.failures.entry((kind, blame)).or_default() += 1;
+        *self.failures.entry((kind_word(kind), blame)).or_default() += 1;
     }
 
     /// A lease has ended after this time.
@@ -164,6 +163,11 @@ impl Measures {
         self.runners.entry(name.clone()).or_default();
         name
     }
+}
+
+/// The kind of a failure in one word; it had none if no runner was started.
+pub(super) fn kind_word(kind: Option<FailureKind>) -> &'static str {
+    kind.map_or(SETUP_FAILED, FailureKind::as_str)
 }
 
 /// Time on the processor, and bytes of memory.

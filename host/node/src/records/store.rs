@@ -15,9 +15,9 @@ use uuid::Uuid;
 
 use crate::dms::Lease;
 use crate::heartbeat::LeaseTimes;
-use crate::records::history::{History, MinuteView};
+use crate::records::history::{FailuresView, History, MinuteView};
 use crate::records::listener::{EndedTask, LeaseEvent, LeaseListener};
-use crate::records::measures::{Measures, MeasuresView};
+use crate::records::measures::{Measures, MeasuresView, kind_word};
 use crate::records::outcome::LeaseOutcome;
 use crate::records::polls::PollsSeen;
 use crate::records::record::{RecordState, TaskRecord};
@@ -227,6 +227,11 @@ impl TaskRecords {
         self.store().history.view()
     }
 
+    /// How tasks failed in the last hour, the most frequent first.
+    pub(crate) fn hour_failures(&self) -> Vec<FailuresView> {
+        self.store().history.failures()
+    }
+
     /// How leases ended so far, and what was moved, also by leases that have not ended.
     pub(crate) fn totals(&self) -> LeaseTotals {
         let store = self.store();
@@ -382,7 +387,9 @@ impl OpenRecord {
     /// Closes the record.
     pub(crate) fn end(mut self, outcome: LeaseOutcome, blame: Option<Blame>) {
         if let Some(blame) = blame {
-            self.records.store().measures.failed(self.failure, blame);
+            let mut store = self.records.store();
+            store.measures.failed(self.failure, blame);
+            store.history.failed(kind_word(self.failure), blame);
         }
         self.blame = blame;
         // `drop` does the rest: however a record is left, it is closed once and in one way.

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::build::COMMIT;
+
 /// Which node answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeIdentity {
@@ -12,6 +14,9 @@ pub struct NodeIdentity {
     pub pid: u32,
     /// The version of the program.
     pub version: String,
+    /// The commit that it was built from; `unknown` if the build did not say.
+    #[serde(default)]
+    pub commit: String,
     /// Its `PLUGINS_DIR`, without links and relative parts.
     pub plugins_dir: PathBuf,
     /// Its `STATUS_ADDR`; none if it is off, or chose a port.
@@ -35,6 +40,7 @@ impl NodeIdentity {
             status_addr: status_addr.filter(|addr| addr.port() != 0),
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            commit: COMMIT.to_owned(),
             plugins_dir: plugins_dir.canonicalize().unwrap_or_else(|_| plugins_dir.to_owned()),
         }
     }

@@ -8,7 +8,6 @@ mod accept;
 mod catalog;
 mod machine;
 mod node;
-mod process;
 mod runners;
 mod servers;
 mod text;

@@ -34,6 +34,8 @@ pub(crate) struct StatusSources {
     pub(crate) folders: WatchedFolders,
     /// Memory for all tasks together.
     pub(crate) memory_budget: LiveBudget,
+    /// Bytes of it that are promised.
+    pub(crate) memory_promised: Arc<dyn Fn() -> u64 + Send + Sync>,
     /// Reads the settings again: what that changed, or what is wrong with them.
     pub(crate) reload: Arc<dyn Fn() -> BoxFuture<'static, Result<Value, String>> + Send + Sync>,
     /// Notes that the node is paused, or no longer, for the next process; whether that was possible.

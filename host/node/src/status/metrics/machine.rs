@@ -6,9 +6,9 @@ use super::catalog::{
     CACHE_BYTES, CACHE_FILES, FREE_BYTES, FREE_INODES, MEMORY_BUDGET, PROCESS_CPU, PROCESS_FDS,
     PROCESS_MAX_FDS, PROCESS_RESIDENT, PROCESS_START, PROCESS_THREADS, PROCESS_VIRTUAL,
 };
-use super::process::{self, ProcessView};
 use super::text::MetricsText;
 use crate::status::folders::{FoldersView, WatchedFolders};
+use crate::status::process::{self, ProcessView};
 
 /// The machine at one moment: what answered.
 #[derive(Debug)]

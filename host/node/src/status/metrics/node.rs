@@ -12,12 +12,6 @@ use crate::status::build::COMMIT;
 use crate::status::reason::Reason;
 use crate::status::sources::StatusSources;
 
-/// What the program was built from, if the build said so.
-const COMMIT: &str = match option_env!("POSEMESH_NODE_COMMIT") {
-    Some(commit) => commit,
-    None => "unknown",
-};
-
 pub(super) fn write(out: &mut MetricsText, sources: &StatusSources) {
     let built_from = [env!("CARGO_PKG_VERSION"), COMMIT, std::env::consts::ARCH];
     out.family(&BUILD_INFO, [(built_from, 1_u64)]);

@@ -26,12 +26,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, node: &Overview, theme: Th
 
 fn lines(node: &Overview, width: usize, theme: Theme) -> Vec<Line<'static>> {
     let capacity = &node.capacity;
-    let used: u64 = node
-        .tasks
-        .iter()
-        .filter_map(|task| task.limit("memory_bytes").filter(|_| task.is_worked_on()))
-        .map(|(used, _)| used)
-        .sum();
+    let used = capacity.memory_used;
     let bar = width.saturating_sub(NAME + BEHIND).clamp(BAR.0, BAR.1);
     let tasks = format!("{} of {}", capacity.running, capacity.slots);
     let memory = format!("{} of {}", bytes(used), bytes(capacity.memory_budget));
@@ -39,21 +34,29 @@ fn lines(node: &Overview, width: usize, theme: Theme) -> Vec<Line<'static>> {
         with_bar("tasks", (capacity.running, capacity.slots), bar, tasks, theme),
         with_bar("memory", (used, capacity.memory_budget), bar, memory, theme),
     ];
+    let mut rest = Vec::new();
     for folder in &capacity.folders {
         let free =
             folder.free_bytes.map_or_else(|| "not known".to_owned(), |free| format!("{} free", bytes(free)));
         let inodes =
             folder.free_inodes.map_or_else(String::new, |inodes| format!(", {} inodes", thousands(inodes)));
-        let style = if folder.low { theme.bad() } else { Style::new() };
-        lines.push(line(&folder.variable, free + &inodes, style, theme));
+        rest.push((folder.low, &*folder.variable, free + &inodes));
     }
     let descriptors =
         capacity.descriptors_free.map_or_else(|| "unlimited".to_owned(), |free| format!("{free} free"));
-    lines.push(line("files", descriptors, Style::new(), theme));
+    let threads = capacity.threads.map_or_else(String::new, |threads| format!(", {threads} threads"));
+    rest.push((capacity.descriptors_low, "files", descriptors + &threads));
     let machine = capacity
         .memory_available
         .map_or_else(|| "not known".to_owned(), |free| format!("{} available", bytes(free)));
-    lines.push(line("machine", machine, Style::new(), theme));
+    let promised = format!(", {} promised", bytes(capacity.memory_promised));
+    rest.push((capacity.memory_low, "machine", machine + &promised));
+    // Of what finds no room, what is scarce is not left out.
+    rest.sort_by_key(|(low, ..)| !low);
+    lines.extend(
+        rest.into_iter()
+            .map(|(low, name, text)| line(name, text, if low { theme.bad() } else { Style::new() }, theme)),
+    );
     lines
 }
 

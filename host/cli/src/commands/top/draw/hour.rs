@@ -37,6 +37,9 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, node: &Overview, theme: Th
     let failed: fn(&Minute) -> u64 = |minute| minute.failed + minute.lost;
     let median: fn(&Minute) -> u64 = |minute| minute.median_ms;
     let slow: fn(&Minute) -> u64 = |minute| minute.p95_ms;
+    let worst = node.hour_failures.first();
+    let worst = worst
+        .map_or_else(String::new, |one| format!("; failed: {} ({})", one.kind.replace('_', " "), one.blame));
     let ended = [
         plot("completed", sum(completed), completed, theme.good()),
         plot("failed, lost", sum(failed), failed, theme.bad()),
@@ -46,13 +49,13 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, node: &Overview, theme: Th
     if area.width >= BESIDE && area.height >= 6 {
         let [left, right] =
             Layout::horizontal([Constraint::Percentage(50), Constraint::Percentage(50)]).areas(area);
-        draw_plots(frame, left, "Ended a minute, last hour", &ended, hour, theme);
+        draw_plots(frame, left, &format!("Ended a minute, last hour{worst}"), &ended, hour, theme);
         draw_plots(frame, right, "Time of a task, last hour", &took, hour, theme);
     } else {
         let [completed, failed] = ended;
         let [_, slow] = took;
-        let title = "Last hour: ended a minute, time of a task";
-        draw_plots(frame, area, title, &[completed, failed, slow], hour, theme);
+        let title = format!("Last hour: ended a minute, time of a task{worst}");
+        draw_plots(frame, area, &title, &[completed, failed, slow], hour, theme);
     }
 }
 

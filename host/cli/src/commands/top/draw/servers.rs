@@ -27,7 +27,9 @@ fn lines(node: &Overview, theme: Theme) -> Vec<Line<'static>> {
         (Some(ago), None) => (format!("answered {} ago", span(ago)), theme.good()),
         (Some(ago), Some(_)) => (format!("answered {} ago, then failed", span(ago)), theme.bad()),
     };
-    lines.push(line("DMS", &dms.through, &answered, style, theme));
+    let poll = dms.last_poll.as_deref().filter(|_| dms.error.is_none());
+    let poll = poll.map_or_else(String::new, |poll| format!(", {}", poll.replace('_', " ")));
+    lines.push(line("DMS", &dms.through, &(answered + &poll), style, theme));
     let (token, style) = match dds.token_valid_secs {
         Some(left) => (format!("valid for {}", span(left)), theme.good()),
         None => ("none".to_owned(), theme.bad()),
