@@ -1,6 +1,7 @@
-//! The inputs of a task, read by way of the node. One chunk is read ahead while the guest works on the last, and small
-//! reads are served from it, so that they cost no round trip each. A small input that the node has already comes whole.
+//! The inputs of a task, read by way of the node. Chunks are read ahead while the guest works on the last, and small reads are
+//! served from them, so that they cost no round trip each. A small input that the node has already comes whole.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -12,6 +13,9 @@ use crate::ports::inputs::check_length;
 use crate::sandbox::arena::SLOT;
 use crate::sandbox::guest::link::{Asked, CallLink, Reply, port_error, unexpected};
 use crate::sandbox::wire::{Answer, Ask, AskId};
+
+/// Chunks of one part that are asked for ahead: while the guest is told of one, the node fills the next.
+const AHEAD: usize = 2;
 
 /// The input port of one call.
 pub(crate) struct LinkedInputs(pub(crate) Arc<CallLink>);
@@ -29,7 +33,8 @@ impl InputPort for LinkedInputs {
             opened: asked.ask,
             whole: None,
             rest: Bytes::new(),
-            ahead: None,
+            ahead: VecDeque::new(),
+            left: 0,
             ended: true,
             closed: false,
         };
@@ -58,7 +63,9 @@ struct LinkedParts {
     whole: Option<PartInfo>,
     /// What the guest has not taken yet of the last chunk.
     rest: Bytes,
-    ahead: Option<Ahead>,
+    ahead: VecDeque<Ahead>,
+    /// Bytes of the current part that are not here yet, as it was announced.
+    left: u64,
     /// The current part has no more bytes on the node's side.
     ended: bool,
     /// The node has closed it.
@@ -67,11 +74,13 @@ struct LinkedParts {
 
 impl LinkedParts {
     fn read_ahead(&mut self) {
-        if self.ahead.is_none()
+        // The last chunk says that it is over; beyond what comes with that one there is nothing.
+        let worth = if self.left > SLOT as u64 { AHEAD } else { 1 };
+        while self.ahead.len() < worth
             && let Some((slot, permit)) = self.link.slots().spare()
         {
             let asked = self.link.ask_read(self.opened, slot, SLOT);
-            self.ahead = Some(Ahead { asked, _permit: Some(permit) });
+            self.ahead.push_back(Ahead { asked, _permit: Some(permit) });
         }
     }
 }
@@ -82,8 +91,8 @@ impl PartStream for LinkedParts {
         if self.whole.is_some() {
             return Ok(self.whole.take());
         }
-        // The node answers in order: a chunk that was read ahead belongs to the part that is left.
-        self.ahead = None;
+        // The node answers in order: chunks that were read ahead belong to the part that is left.
+        self.ahead.clear();
         self.rest = Bytes::new();
         self.ended = true;
         if self.closed {
@@ -98,6 +107,7 @@ impl PartStream for LinkedParts {
         {
             Reply::Said(Answer::Part(part)) => {
                 self.ended = part.is_none();
+                self.left = part.as_ref().map_or(0, |part| part.size);
                 Ok(part)
             }
             other => Err(unexpected(&other)),
@@ -106,7 +116,7 @@ impl PartStream for LinkedParts {
 
     async fn read(&mut self, max_bytes: usize) -> Result<Bytes, PortError> {
         if self.rest.is_empty() && !self.ended {
-            let ahead = match self.ahead.take() {
+            let ahead = match self.ahead.pop_front() {
                 Some(ahead) => ahead,
                 None => {
                     let slot = self.link.slots().take().await?;
@@ -116,6 +126,7 @@ impl PartStream for LinkedParts {
             match ahead.asked.answered().await.map_err(port_error)? {
                 Reply::Bytes(bytes) => {
                     self.ended = bytes.is_empty();
+                    self.left = self.left.saturating_sub(bytes.len() as u64);
                     self.rest = bytes;
                 }
                 other => return Err(unexpected(&other)),
