@@ -91,7 +91,6 @@ impl Cmd {
     }
 
     /// The command line as one could type it into a shell.
-    #[cfg(test)]
     pub(crate) fn shown(&self) -> String {
         self.line()
     }
