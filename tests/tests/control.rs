@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::Duration;
 
+use posemesh_tests::guests::SPIN_IN_DESCRIBE;
+use posemesh_tests::versions::put;
 use posemesh_tests::{ADMIN_TOKEN, NodeProcess, Scene, TIMEOUT, http_client, node_binary};
 use reqwest::StatusCode;
 use serde_json::Value;
@@ -94,7 +96,8 @@ async fn a_rescan_names_what_it_has_not_waited_for() {
     let node = scene.node();
     scene.wait_for_work_wanted(&node).await;
     let socket = sockets(&scene).pop().expect("a socket");
-    fs::copy(scene.plugins().join("noop.wasm"), scene.plugins().join("second.wasm")).expect("a copy");
+    // Not done before its time to describe itself is over.
+    put(&scene.plugins(), "second.wasm", &SPIN_IN_DESCRIBE.bytes());
     let answer = ask(socket.clone(), "POST /api/admin/rescan?wait_secs=0").await;
     assert!(answer.contains(" 200 ") && answer.contains("\"still_loading\":[\"second\"]"), "{answer}");
     let answer = ask(socket.clone(), "POST /api/admin/reload").await;

@@ -40,8 +40,14 @@ pub(crate) fn container(project: &Project, debug: bool) -> Result<()> {
 /// Makes the packages and the root of the container image around the program that was built for the tests, and tries each. A minute;
 /// the release itself would take a build of ten.
 pub(crate) fn made_of_the_tested(project: &Project, report: &mut Report) {
-    for (kind, tool) in [(Kind::Deb, "dpkg-deb"), (Kind::Wheel, "python3"), (Kind::Npm, "npm")] {
-        if Cmd::new(tool).arg("--version").works() {
+    let there = |tool: &str| Cmd::new(tool).arg("--version").works();
+    for (kind, tool, is_there) in [
+        (Kind::Deb, "dpkg-deb", there("dpkg-deb")),
+        // Debian's Python comes without what makes an environment.
+        (Kind::Wheel, "python3-venv", packages::environments_can_be_made(project)),
+        (Kind::Npm, "npm", there("npm")),
+    ] {
+        if is_there {
             package(project, report, &[kind], true);
         } else {
             skip::skipped(&format!("the {kind:?} package").to_lowercase(), tool);

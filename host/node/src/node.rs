@@ -289,12 +289,10 @@ impl Node {
                 stop.cancel();
                 totals
             };
-            let (totals, (), (), _, (), (), (), (), ()) = tokio::join!(
+            let (totals, (), _, (), (), (), ()) = tokio::join!(
                 work,
                 pause.follow(pause_note, stop.clone()),
-                operator_pause.follow(stop.clone()),
                 stop.run_until_cancelled(shutdown.end_pauses()),
-                record_wishes(self.audit.clone(), shutdown, stop.clone()),
                 admission.watch(stop.clone()),
                 register_after(self.config.start_splay, membership_task, stop.clone()),
                 self.registry.watch(stop.clone()),
@@ -302,8 +300,11 @@ impl Node {
             );
             Ok(totals)
         };
-        let (totals, (), (), (), ()) = tokio::join!(
+        let (totals, (), (), (), (), (), ()) = tokio::join!(
             work,
+            // Signals are heard while runners are loaded, too.
+            operator_pause.follow(stop.clone()),
+            record_wishes(self.audit.clone(), shutdown, stop.clone()),
             reload.follow_signal(stop.clone()),
             serve_control(control, sources.clone(), stop.clone()),
             serve_status(status_server, sources, stop.clone()),

@@ -83,8 +83,7 @@ impl Shutdown {
 
     /// Requests that no new lease is taken; running tasks may take as long as they need.
     pub fn drain(&self, then: AfterDrain) {
-        self.pause.send_replace(None);
-        self.drain.send_replace(Some(then));
+        self.set(Some(then), None);
     }
 
     /// Requests that no new lease is taken until the node is resumed, or until the time of the pause. Not if it drains to
@@ -120,17 +119,36 @@ impl Shutdown {
                 biased;
                 changed = pause.changed() => if changed.is_err() { return },
                 () = async { sleep_until(until.unwrap_or_else(Instant::now)).await }, if until.is_some() => {
-                    tracing::info!("the time of the pause is over: leases are taken again");
-                    self.resume();
+                    self.end_pause(until);
                 }
             }
         }
     }
 
+    /// Ends the pause of that time. One that was prolonged meanwhile is another.
+    fn end_pause(&self, until: Option<Instant>) {
+        self.drain.send_if_modified(|drain| {
+            let is_over = self.pause.borrow().as_ref().is_some_and(|pause| pause.until == until);
+            if is_over {
+                tracing::info!("the time of the pause is over: leases are taken again");
+                self.pause.send_replace(None);
+                *drain = None;
+            }
+            is_over
+        });
+    }
+
+    /// Both at once: nobody comes in between who would leave one of them.
+    fn set(&self, drain: Option<AfterDrain>, pause: Option<Pause>) {
+        self.drain.send_modify(|now| {
+            self.pause.send_replace(pause);
+            *now = drain;
+        });
+    }
+
     /// Takes [`Shutdown::drain`] and [`Shutdown::pause`] back. A node that is stopping stays so.
     pub fn resume(&self) {
-        self.pause.send_replace(None);
-        self.drain.send_replace(None);
+        self.set(None, None);
     }
 
     /// Requests the end within the grace time of the node's settings.

@@ -57,8 +57,14 @@ pub(super) fn make(project: &Project, debug: bool) -> Result<()> {
     }
     fs::write(folder.join("Containerfile"), last_stage(&text)?)?;
     let build = Cmd::new("buildah").dir(&folder).args(["build", "--isolation", "chroot"]);
-    build.args(["-t", "posemesh-node", "."]).run()?;
-    if root { in_the_image(&folder, &program) } else { Ok(()) }
+    // One that is only tried takes no name of a released one.
+    let image = if debug { "posemesh-node:tried" } else { "posemesh-node" };
+    build.args(["-t", image, "."]).run()?;
+    let done = if root { in_the_image(&folder, &program, image) } else { Ok(()) };
+    if debug {
+        Cmd::new("buildah").args(["rmi", image]).output()?;
+    }
+    done
 }
 
 /// As [`make`], unless Debian's packages can't be had here.
@@ -66,7 +72,7 @@ pub(super) fn make(project: &Project, debug: bool) -> Result<()> {
 /// # Errors
 /// As [`make`].
 pub(super) fn make_if_possible(project: &Project, debug: bool) -> Result<()> {
-    match fetched::can_be_fetched(&PACKAGES) {
+    match fetched::can_be_fetched(project, PACKAGES[0]) {
         Ok(()) => make(project, debug),
         Err(error) => {
             eprintln!("{error:#}");
@@ -162,9 +168,9 @@ fn in_the_root(folder: &Path, program: &Path, environment: &[(&str, &str)]) -> R
 }
 
 /// The node in the image, with a volume for the secrets.
-fn in_the_image(folder: &Path, program: &Path) -> Result<()> {
+fn in_the_image(folder: &Path, program: &Path, image: &str) -> Result<()> {
     let buildah = || Cmd::new("buildah");
-    let container = buildah().args(["from", "localhost/posemesh-node"]).output()?;
+    let container = buildah().arg("from").arg(format!("localhost/{image}")).output()?;
     let done = (|| {
         for (name, file) in SECRET_FILES {
             let secret = format!("{name}={SECRETS}/{file}");

@@ -48,17 +48,22 @@ pub(crate) fn nginx(project: &Project) -> Result<PathBuf> {
     out_of_debian(project, "nginx", "1 MB", "usr/sbin/nginx")
 }
 
-/// Looks whether these packages of Debian's could be downloaded, after an update of what is known if need be.
+/// Tries to download a package of Debian's, after an update of what is known if need be: what would be downloaded from where
+/// is known without a network as well.
 ///
 /// # Errors
 /// If this is not Debian, or there is no network.
-pub(crate) fn can_be_fetched(packages: &[&str]) -> Result<()> {
-    let apt = || Cmd::new("apt-get").args(QUICK_TO_GIVE_UP).arg("-qq");
-    let look = || apt().args(["--print-uris", "download"]).args(packages).output().map(drop);
-    look().or_else(|_| {
+pub(crate) fn can_be_fetched(project: &Project, package: &str) -> Result<()> {
+    let folder = tools(project)?.join("tried");
+    fs::create_dir_all(&folder)?;
+    let apt = || Cmd::new("apt-get").dir(&folder).args(QUICK_TO_GIVE_UP).arg("-qq");
+    let download = || apt().args(["download", package]).output();
+    let downloaded = download().or_else(|_| {
         apt().arg("update").output()?;
-        look()
-    })
+        download()
+    });
+    fs::remove_dir_all(&folder)?;
+    downloaded.map(drop)
 }
 
 /// A program out of one of Debian's packages.

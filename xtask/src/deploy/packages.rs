@@ -67,7 +67,7 @@ pub(super) fn make(project: &Project, report: &mut Report, kinds: &[Kind], debug
 /// The program to pack: released, or with `debug` the one that is there, without what only a debugger needs.
 pub(super) fn program(project: &Project, debug: bool, devnet: Devnet) -> Result<PathBuf> {
     if debug {
-        let small = packages(project)?.join("posemesh-node");
+        let small = packages(project, true)?.join("posemesh-node");
         Cmd::new("strip")
             .arg("-o")
             .arg(&small)
@@ -85,16 +85,16 @@ pub(super) fn program(project: &Project, debug: bool, devnet: Devnet) -> Result<
     Ok(project.released("posemesh-node"))
 }
 
-/// The folder for packages.
-fn packages(project: &Project) -> Result<PathBuf> {
-    let folder = project.target.join("packages");
+/// The folder for packages. Those that are only tried have the names of released ones, and lie elsewhere.
+fn packages(project: &Project, debug: bool) -> Result<PathBuf> {
+    let folder = project.target.join(if debug { "packages-tried" } else { "packages" });
     fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
     Ok(folder)
 }
 
 /// An empty folder in the one for packages.
-fn empty(project: &Project, name: &str) -> Result<PathBuf> {
-    let folder = packages(project)?.join(name);
+fn empty(project: &Project, name: &str, debug: bool) -> Result<PathBuf> {
+    let folder = packages(project, debug)?.join(name);
     if folder.exists() {
         fs::remove_dir_all(&folder).with_context(|| format!("remove {}", folder.display()))?;
     }
@@ -103,7 +103,7 @@ fn empty(project: &Project, name: &str) -> Result<PathBuf> {
 }
 
 /// Runs an installed program; it must be the one that was packed, and find a configuration that works to be one.
-fn tried(project: &Project, program: &Path) -> Result<()> {
+fn tried(project: &Project, program: &Path, debug: bool) -> Result<()> {
     let version = Cmd::new(program).arg("--version").output()?;
     if version != format!("posemesh-node {}", env!("CARGO_PKG_VERSION")) {
         bail!("{} says that it is `{version}`", program.display());
@@ -112,7 +112,7 @@ fn tried(project: &Project, program: &Path) -> Result<()> {
     if !help.contains("rollback") {
         bail!("{} does not know its commands", program.display());
     }
-    let home = empty(project, "home")?;
+    let home = empty(project, "home", debug)?;
     let (key, plugins) = (home.join("private-key"), home.join("plugins"));
     fs::create_dir_all(&plugins)?;
     Cmd::new(program).args(["key", "generate", "--out"]).arg(&key).output()?;
@@ -149,7 +149,7 @@ fn deb(project: &Project, debug: bool) -> Result<()> {
 /// Makes the package for Debian and tries the program that is in it; where the package is.
 pub(super) fn debian(project: &Project, debug: bool) -> Result<PathBuf> {
     let program = program(project, debug, Devnet::Without)?;
-    let root = empty(project, "deb")?;
+    let root = empty(project, "deb", debug)?;
     let put = |from: &Path, to: &str| -> Result<()> {
         let to = root.join(to);
         fs::create_dir_all(to.parent().unwrap_or(&root))?;
@@ -201,20 +201,20 @@ pub(super) fn debian(project: &Project, debug: bool) -> Result<PathBuf> {
         Cmd::new("chmod").arg("0755").arg(&script).output()?;
     }
     Cmd::new("chmod").arg("0755").arg(root.join("usr/bin/posemesh-node")).output()?;
-    let package = packages(project)?.join(format!("posemesh-node_{version}_{architecture}.deb"));
+    let package = packages(project, debug)?.join(format!("posemesh-node_{version}_{architecture}.deb"));
     // The best compression of a program that is to be tried alone would take two minutes.
     let compression: &[&str] = if debug { &["-Zgzip", "-z1"] } else { &[] };
     let build = Cmd::new("dpkg-deb").args(compression).args(["--root-owner-group", "--build"]);
     build.arg(&root).arg(&package).output()?;
     eprintln!("  {}", project.short(&package));
-    let installed = empty(project, "deb-installed")?;
+    let installed = empty(project, "deb-installed", debug)?;
     unpacked(&package, &installed)?;
     for path in SHELLS.map(|(_, path)| path).iter().chain(&["usr/share/man/man1/posemesh-node-run.1"]) {
         if !installed.join(path).exists() {
             bail!("{path} is not in {}", package.display());
         }
     }
-    tried(project, &installed.join("usr/bin/posemesh-node"))?;
+    tried(project, &installed.join("usr/bin/posemesh-node"), debug)?;
     Ok(package)
 }
 
@@ -224,9 +224,18 @@ fn libc_version() -> Result<String> {
     printed.split_whitespace().last().map(str::to_owned).context("getconf names no version of the C library")
 }
 
+/// Whether this machine's Python makes environments with pip in them.
+pub(super) fn environments_can_be_made(project: &Project) -> bool {
+    let made = empty(project, "environment", true).and_then(|folder| {
+        Cmd::new("python3").args(["-m", "venv"]).arg(&folder).output()?;
+        Cmd::new(folder.join("bin/python")).args(["-m", "pip", "--version"]).output()
+    });
+    made.is_ok()
+}
+
 fn wheel(project: &Project, debug: bool) -> Result<()> {
     let program = program(project, debug, Devnet::With)?;
-    let out = packages(project)?;
+    let out = packages(project, debug)?;
     let script = project.root.join("deploy/packages/wheel.py");
     let made = Cmd::new("python3")
         .arg(&script)
@@ -235,17 +244,17 @@ fn wheel(project: &Project, debug: bool) -> Result<()> {
         .arg(&out);
     let wheel = PathBuf::from(made.output()?);
     eprintln!("  {}", project.short(&wheel));
-    let environment = empty(project, "wheel-installed")?;
+    let environment = empty(project, "wheel-installed", debug)?;
     Cmd::new("python3").args(["-m", "venv"]).arg(&environment).output()?;
     let pip =
         Cmd::new(environment.join("bin/python")).args(["-m", "pip", "install", "--quiet", "--no-index"]);
     pip.arg(&wheel).output()?;
-    tried(project, &environment.join("bin/posemesh-node"))
+    tried(project, &environment.join("bin/posemesh-node"), debug)
 }
 
 fn npm(project: &Project, debug: bool) -> Result<()> {
     let program = program(project, debug, Devnet::With)?;
-    let folder = empty(project, "npm")?;
+    let folder = empty(project, "npm", debug)?;
     let cpu = match std::env::consts::ARCH {
         "x86_64" => "x64",
         "aarch64" => "arm64",
@@ -263,14 +272,14 @@ fn npm(project: &Project, debug: bool) -> Result<()> {
     for licence in ["LICENSE-MIT", "LICENSE-APACHE"] {
         fs::copy(project.root.join(licence), folder.join(licence))?;
     }
-    let out = packages(project)?;
+    let out = packages(project, debug)?;
     let packed =
         Cmd::new("npm").dir(&folder).args(["pack", "--silent", "--pack-destination"]).arg(&out).output()?;
     let package = out.join(packed.lines().last().context("npm names no package")?);
     eprintln!("  {}", project.short(&package));
-    let installed = empty(project, "npm-installed")?;
+    let installed = empty(project, "npm-installed", debug)?;
     let install =
         Cmd::new("npm").args(["install", "--silent", "--offline", "--no-audit", "--no-fund", "--prefix"]);
     install.arg(&installed).arg(&package).output()?;
-    tried(project, &installed.join("node_modules/.bin/posemesh-node"))
+    tried(project, &installed.join("node_modules/.bin/posemesh-node"), debug)
 }

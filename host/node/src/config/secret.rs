@@ -277,8 +277,9 @@ mod tests {
     fn no_policy_of_a_runner_grants_a_secret_or_its_file() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.toml");
-        for SecretName { name, file } in SECRETS {
-            for name in [name, file] {
+        for SecretName { name, file } in SECRETS.into_iter().chain(PROXIES) {
+            let small = name.to_lowercase();
+            for name in [name, file, &small] {
                 std::fs::write(&path, format!("environment = [\"{name}\"]")).unwrap();
                 let error = posemesh_plugin_host::manifest::Policy::read(&path).unwrap_err().to_string();
                 assert!(error.contains(name) && error.contains("secret"), "{error}");

@@ -4,6 +4,7 @@
 use std::io::{self, ErrorKind, Read as _};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use posemesh_files::{open_private, write_private};
@@ -25,12 +26,14 @@ const SHOWN_BYTES: usize = 300;
 /// Where a note lies.
 pub(super) struct NoteFile<T> {
     path: PathBuf,
+    /// Held by who changes the file: nobody waits for a slow file system for ever, but what it does comes in order.
+    changing: Arc<Mutex<()>>,
     note: PhantomData<fn() -> T>,
 }
 
 impl<T: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> NoteFile<T> {
     pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, note: PhantomData }
+        Self { path, changing: Arc::default(), note: PhantomData }
     }
 
     /// The note of an earlier process. A file that is broken, or that somebody else can have written, is as good as none.
@@ -58,7 +61,10 @@ impl<T: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> NoteFile<T
             // What changed last is written in any case.
             if goes_on || note.has_changed().unwrap_or(false) {
                 let now = note.borrow_and_update().clone();
-                let written = self.write(now).await;
+                let written = match now {
+                    Some(note) => self.write(note).await,
+                    None => self.remove(|_| true).await,
+                };
                 if let Err(error) = &written
                     && !failed
                 {
@@ -72,11 +78,33 @@ impl<T: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> NoteFile<T
         }
     }
 
-    /// Writes the note, or removes the file if there is none.
-    pub(super) async fn write(&self, note: Option<T>) -> io::Result<()> {
-        let path = self.path.clone();
-        let written = timeout(FILE_TIMEOUT, spawn_blocking(move || write(&path, note.as_ref()))).await;
-        written.map_err(|_| io::Error::from(ErrorKind::TimedOut))?.map_err(io::Error::other)?
+    /// Writes the note.
+    pub(super) async fn write(&self, note: T) -> io::Result<()> {
+        self.change(move |path| write_private(path, &serde_json::to_vec(&note)?)).await
+    }
+
+    /// Removes the note that is there if it is one of these.
+    pub(super) async fn remove(&self, is_to_go: impl FnOnce(&T) -> bool + Send + 'static) -> io::Result<()> {
+        let remove = move |path: &Path| match read(path) {
+            Ok(Some(note)) if !is_to_go(&note) => Ok(()),
+            Ok(None) => Ok(()),
+            // What can't be read says nothing to anybody.
+            Ok(Some(_)) | Err(_) => match std::fs::remove_file(path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+                _ => Ok(()),
+            },
+        };
+        self.change(remove).await
+    }
+
+    async fn change(&self, change: impl FnOnce(&Path) -> io::Result<()> + Send + 'static) -> io::Result<()> {
+        let (path, changing) = (self.path.clone(), self.changing.clone());
+        let changed = spawn_blocking(move || {
+            let _changing = changing.lock().unwrap_or_else(PoisonError::into_inner);
+            change(&path)
+        });
+        let changed = timeout(FILE_TIMEOUT, changed).await;
+        changed.map_err(|_| io::Error::from(ErrorKind::TimedOut))?.map_err(io::Error::other)?
     }
 }
 
@@ -97,14 +125,4 @@ fn read<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
     let mut text = Vec::new();
     file.take(MAX_BYTES).read_to_end(&mut text)?;
     Ok(Some(serde_json::from_slice(&text)?))
-}
-
-fn write<T: Serialize>(path: &Path, note: Option<&T>) -> io::Result<()> {
-    match note {
-        Some(note) => write_private(path, &serde_json::to_vec(note)?),
-        None => match std::fs::remove_file(path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        },
-    }
 }

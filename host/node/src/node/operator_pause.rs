@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::note_file::{NoteFile, warn_of_unwritten};
 use crate::millis::millis;
@@ -28,14 +29,19 @@ pub(super) struct PausedNote {
     note: String,
     /// When leases are taken again, in milliseconds since 1970; not before the node is resumed if none.
     until_ms: Option<u64>,
+    /// How long that was when it was noted: a clock that was set back makes it no longer.
+    length_ms: Option<u64>,
+    /// Which process has noted it.
+    writer: Uuid,
 }
 
 impl PausedNote {
     /// The end of a pause is kept by the wall clock, the only one that the next process has as well.
-    fn of(pause: &Pause) -> Self {
+    fn of(pause: &Pause, writer: Uuid) -> Self {
         let left = |until: Instant| millis(until.saturating_duration_since(Instant::now()));
-        let until_ms = pause.until.map(|until| now_ms().saturating_add(left(until)));
-        Self { note: pause.note.clone(), until_ms }
+        let length_ms = pause.until.map(left);
+        let until_ms = length_ms.map(|length| now_ms().saturating_add(length));
+        Self { note: pause.note.clone(), until_ms, length_ms, writer }
     }
 
     /// What is left of it; none if its time is over.
@@ -43,7 +49,8 @@ impl PausedNote {
         let until = match self.until_ms {
             None => None,
             Some(until_ms) => {
-                let left = Duration::from_millis(until_ms.saturating_sub(now_ms())).min(LONGEST);
+                let left = until_ms.saturating_sub(now_ms()).min(self.length_ms.unwrap_or(u64::MAX));
+                let left = Duration::from_millis(left).min(LONGEST);
                 Some(Instant::now() + Some(left).filter(|left| !left.is_zero())?)
             }
         };
@@ -58,16 +65,17 @@ pub(super) struct OperatorPause(Arc<Noted>);
 struct Noted {
     file: NoteFile<PausedNote>,
     shutdown: Shutdown,
-    /// What the file says as far as this process knows; held while it is written.
-    known: Mutex<Option<Pause>>,
+    writer: Uuid,
+    /// What the file says as far as this process knows, if it does; held while it is written.
+    known: Mutex<Option<Option<Pause>>>,
 }
 
 impl OperatorPause {
     /// Goes on with a pause of the process before this one.
     pub(super) async fn recall(file: NoteFile<PausedNote>, shutdown: Shutdown) -> Self {
-        let noted = file.read().await;
-        let known = noted.clone().and_then(PausedNote::left);
-        match (&noted, &known) {
+        let (noted, writer) = (file.read().await, Uuid::new_v4());
+        let left = noted.clone().and_then(PausedNote::left);
+        match (&noted, &left) {
             (_, Some(pause)) => {
                 let left_ms =
                     pause.until.map(|until| millis(until.saturating_duration_since(Instant::now())));
@@ -77,14 +85,18 @@ impl OperatorPause {
                     "paused before this start: no leases until `posemesh-node resume`, or until the time of the pause"
                 );
                 shutdown.pause(pause.clone());
+                // It is this process's from now on: one that ends beside it must not take it away.
+                if let Err(error) = file.write(PausedNote::of(pause, writer)).await {
+                    warn_of_unwritten(&error);
+                }
             }
             (Some(_), None) => {
                 tracing::info!("a pause from before this start is over: its time has passed");
-                let _ = file.write(None).await;
+                let _ = file.remove(|_| true).await;
             }
             (None, None) => {}
         }
-        Self(Arc::new(Noted { file, shutdown, known: Mutex::new(known) }))
+        Self(Arc::new(Noted { file, shutdown, writer, known: Mutex::new(Some(left)) }))
     }
 
     /// What is paused.
@@ -94,16 +106,22 @@ impl OperatorPause {
 
     /// Notes the pause as it is now; whether the next process will know of it.
     pub(super) async fn remember(&self) -> bool {
-        let Noted { file, shutdown, known } = &*self.0;
-        let mut known = known.lock().await;
+        let Noted { file, shutdown, writer, known } = &*self.0;
+        let (mut known, writer) = (known.lock().await, *writer);
         let now = shutdown.paused();
         // Only what this process knows to have changed: another with this identity may have noted a pause of its own.
-        if *known == now {
+        if known.as_ref() == Some(&now) {
             return true;
         }
-        match file.write(now.as_ref().map(PausedNote::of)).await {
+        // Whoever gives up waiting does not know what is written in the end.
+        *known = None;
+        let written = match &now {
+            Some(pause) => file.write(PausedNote::of(pause, writer)).await,
+            None => file.remove(move |noted| noted.writer == writer).await,
+        };
+        match written {
             Ok(()) => {
-                *known = now;
+                *known = Some(now);
                 true
             }
             Err(error) => {
@@ -113,12 +131,14 @@ impl OperatorPause {
         }
     }
 
-    /// Keeps the note in step with what signals and time do, until `stop`.
+    /// Keeps the note in step with what signals and time do, and have done since the start, until `stop`.
     pub(super) async fn follow(&self, stop: CancellationToken) {
         let mut pause = self.0.shutdown.watch_pause();
+        self.remember().await;
         while stop.run_until_cancelled(pause.changed()).await.is_some_and(|changed| changed.is_ok()) {
             self.remember().await;
         }
+        self.remember().await;
     }
 }
 
@@ -126,6 +146,7 @@ impl OperatorPause {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::shutdown::AfterDrain;
 
     const MINUTE: Duration = Duration::from_secs(60);
 
@@ -153,15 +174,40 @@ mod tests {
         assert_eq!(start().await.1.paused(), None);
 
         // One whose time has passed while no node ran, and one whose clock was set.
-        let noted = |until_ms| PausedNote { note: String::new(), until_ms };
-        file().write(Some(noted(Some(now_ms() - 1)))).await.unwrap();
+        let length_ms = Some(60_000);
+        let noted = |until_ms| PausedNote { note: String::new(), until_ms, length_ms, writer: Uuid::nil() };
+        file().write(noted(Some(now_ms() - 1))).await.unwrap();
         assert_eq!(start().await.1.paused(), None);
         assert!(!path.exists(), "what is over is forgotten");
-        file().write(Some(noted(Some(u64::MAX)))).await.unwrap();
+        file().write(noted(Some(u64::MAX))).await.unwrap();
         let until = start().await.1.paused().unwrap().until.unwrap();
-        assert!(until <= Instant::now() + LONGEST);
-        file().write(Some(noted(None))).await.unwrap();
+        assert!(until <= Instant::now() + MINUTE, "no longer than it was to be");
+        file().write(noted(None)).await.unwrap();
         assert_eq!(start().await.1.paused(), Some(Pause { note: String::new(), until: None }));
+    }
+
+    #[tokio::test]
+    async fn what_another_process_has_noted_is_left_and_what_a_signal_ends_before_the_work_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("paused.json");
+        let start = async || {
+            let shutdown = Shutdown::new();
+            (OperatorPause::recall(NoteFile::new(path.clone()), shutdown.clone()).await, shutdown)
+        };
+        let (old, of_old) = start().await;
+        of_old.pause(Pause { note: "new disk".to_owned(), until: None });
+        assert!(old.remember().await);
+        // It takes over, and goes on with the pause.
+        let (new, of_new) = start().await;
+        assert!(of_new.paused().is_some());
+        of_old.drain(AfterDrain::Stop);
+        assert!(old.remember().await && path.exists());
+        // Before it has begun to follow, as while runners are loaded; then it is stopped.
+        of_new.resume();
+        let stop = CancellationToken::new();
+        stop.cancel();
+        new.follow(stop).await;
+        assert!(!path.exists());
     }
 
     #[tokio::test]

@@ -2,7 +2,7 @@
 //! `LOG_FILE.2`, and the oldest goes.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -61,8 +61,9 @@ impl RotatingFile {
         let file = open(&settings.path)?;
         let written = file.metadata()?.len();
         let full_at = settings.max_bytes;
-        let (told, mid_line, notice_cut) = (None, false, false);
-        Ok(Self { settings, format, file, written, full_at, told, mid_line, notice_cut })
+        // Whoever wrote there last may have been cut off.
+        let notice_cut = written > 0 && !ends_with_a_line(&settings.path);
+        Ok(Self { settings, format, file, written, full_at, told: None, mid_line: false, notice_cut })
     }
 
     /// Moves the file aside if these bytes would make it too large; takes a new one if somebody else has moved it. If
@@ -166,6 +167,18 @@ impl Write for RotatingFile {
 
 fn open(path: &Path) -> io::Result<File> {
     open_regular_with(path, OpenOptions::new().append(true).create(true).mode(0o600))
+}
+
+/// Whether the file ends where a line does, as far as that can be seen.
+fn ends_with_a_line(path: &Path) -> bool {
+    let last = || -> io::Result<u8> {
+        let mut file = open_regular_with(path, OpenOptions::new().read(true))?;
+        file.seek(SeekFrom::End(-1))?;
+        let mut last = [0];
+        file.read_exact(&mut last)?;
+        Ok(u8::from_ne_bytes(last))
+    };
+    last().map_or(true, |last| last == b'\n')
 }
 
 fn beside(path: &Path, number: u32) -> PathBuf {

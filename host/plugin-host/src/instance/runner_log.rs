@@ -18,6 +18,8 @@ use crate::instance::runner_log::file::LogFile;
 
 /// The longest line, in bytes; the rest becomes a line of its own.
 pub(crate) const MAX_LINE: usize = 2000;
+/// The longest event, in bytes of what is printed: that of a report of control characters would be seven times as long.
+const MAX_EVENT: usize = 2 << 20;
 /// Lines that one task may put into the node's log a second, with ten times that at once.
 const LINES_PER_SECOND: u64 = 50;
 /// How many lines are kept for a failure.
@@ -130,7 +132,15 @@ impl RunnerLog {
         // Escaping makes nothing shorter, and what is left of the budget never grows.
         let may_fit = self.state().bytes_left > json.len() as u64;
         match may_fit {
-            true => self.take("event", Level::INFO, &printable(json), false),
+            true => {
+                let line = printable(json);
+                self.take(
+                    "event",
+                    Level::INFO,
+                    line.get(..line.floor_char_boundary(MAX_EVENT)).unwrap_or_default(),
+                    false,
+                );
+            }
             false => self.take("event", Level::INFO, json, false),
         }
     }

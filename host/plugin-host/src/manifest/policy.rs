@@ -52,19 +52,25 @@ const MAX_POLICY: u64 = 64 << 10;
 /// The longest account of a mistake, in bytes.
 const MAX_MISTAKE: usize = 500;
 
-/// Variables that hold the node's secrets: no runner sees them, whatever its policy says, nor where their files are.
-const SECRETS: [&str; 6] = [
+/// Variables that hold the node's secrets, or a proxy's address with its password: no runner sees them, whatever its policy
+/// says, nor where their files are.
+const SECRETS: [&str; 9] = [
     "ADMIN_TOKEN",
     "STATUS_TOKEN",
     "REG_SECRET",
     "SECP256K1_PRIVHEX",
     "ROBOT_REGISTRATION_CREDENTIALS",
     "OTEL_EXPORTER_OTLP_HEADERS",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
 ];
 
 /// Whether a variable has a secret of the node, or the path of one's file.
 fn is_secret(name: &str) -> bool {
-    SECRETS.contains(&name.strip_suffix("_FILE").unwrap_or(name))
+    // Those of proxies are known in small letters as well.
+    let name = name.to_ascii_uppercase();
+    SECRETS.contains(&name.strip_suffix("_FILE").unwrap_or(&name))
 }
 
 /// Why an operator's file is not followed.

@@ -238,9 +238,15 @@ impl LoadContext {
             fixed.or_else(|| std::env::var(name).ok())
         };
         // Whatever becomes of this load, what serves keeps nothing that was withdrawn from it.
-        let (granted, checked) = self.checked(&path, &policy).await;
-        self.table.follow_policy(name, &granted, |kept| {
-            Terms::new(&granted, &kept.description, &self.loader, &value)
+        let checked = check_directories(&self.loader, &path, &policy).await;
+        self.table.follow_policy(name, &policy, |kept| {
+            let mut followed = policy.clone();
+            if checked.is_err() {
+                // What it has already is looked at again for each task.
+                let had = &kept.terms().grant;
+                followed.directories.retain(|name, folder| had.directories.get(name) == Some(folder));
+            }
+            Terms::new(&followed, &kept.description, &self.loader, &value)
         });
         checked?;
         // Said without opening it: that may never end.
@@ -250,22 +256,6 @@ impl LoadContext {
         let generation = Generation::load(&self.loader, &path, *number, &policy, &value, &reached).await?;
         let kept = self.load_kept(candidate, &generation.digest, &policy, &value).await;
         Ok(LoadOutcome::Ready(Arc::new(generation), policy.canary, kept))
-    }
-
-    /// The policy as far as it can be followed, and whether that is all of it: a folder that no runner may have is left out.
-    async fn checked(&self, component: &Path, policy: &Policy) -> (Policy, Result<(), LoadError>) {
-        let Err(error) = check_directories(&self.loader, component, policy).await else {
-            return (policy.clone(), Ok(()));
-        };
-        let mut granted = Policy { directories: BTreeMap::new(), ..policy.clone() };
-        for (name, folder) in &policy.directories {
-            let one = BTreeMap::from([(name.clone(), folder.clone())]);
-            let alone = Policy { directories: one, ..Policy::default() };
-            if check_directories(&self.loader, component, &alone).await.is_ok() {
-                granted.directories.insert(name.clone(), folder.clone());
-            }
-        }
-        (granted, Err(error))
     }
 
     /// The version that served in place of this code, if that was taken back before the node was started anew: from the

@@ -20,7 +20,7 @@ use crate::sandbox::buffers::{Buffers, WHOLE};
 /// Bytes of one slot: what one read or write moves.
 pub(crate) const SLOT: usize = WHOLE;
 /// Slots of one call. Where files may not be so large (`ulimit -f`) there are fewer, and a call only waits more.
-pub(crate) const SLOTS: u32 = 18;
+pub(crate) const SLOTS: u32 = 23;
 const FEWER: [u32; 4] = [SLOTS, SLOTS / 2, SLOTS / 4, 1];
 
 /// The slots of one call. Clones share.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use futures_util::{StreamExt as _, stream};
 use http::{HeaderName, HeaderValue};
 use http_body_util::{BodyExt as _, StreamBody};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::AbortHandle;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
@@ -44,12 +45,14 @@ impl WasiHttpHooks for LinkedHttp {
                 return Err(Error::HttpRequestHeaderSectionSize(Some(MAX_HEAD as u32)));
             }
             let has_body = head.has_body;
+            let under_way = link.slots().for_request().await.map_err(|_| Error::ConnectionLimitReached)?;
             let asked = link.ask(Ask::Request(head), None);
             // Ends the request with whatever is left of it.
             let opened = Opened {
                 link: link.clone(),
                 opened: asked.ask,
                 body: has_body.then(|| send_body(link, asked.ask, body)),
+                _under_way: under_way,
             };
             match asked.answered().await.map_err(|refusal| wasi_error(http_error(refusal)))? {
                 Reply::Said(Answer::Head { status, headers }) => {
@@ -77,6 +80,7 @@ struct Opened {
     link: Arc<CallLink>,
     opened: AskId,
     body: Option<AbortHandle>,
+    _under_way: OwnedSemaphorePermit,
 }
 
 impl Drop for Opened {

@@ -201,7 +201,9 @@ pub(crate) fn port_error(refusal: Refusal) -> PortError {
 pub(crate) fn http_error(refusal: Refusal) -> HttpError {
     match refusal {
         Refusal::Http(error) => error,
-        Refusal::Port(PortError { kind: PortErrorKind::Cancelled, .. }) => HttpError::ConnectionLimitReached,
+        Refusal::Port(PortError { kind: PortErrorKind::Cancelled, .. }) => {
+            HttpError::Internal("the request was given up".to_owned())
+        }
         Refusal::Port(error) => HttpError::Internal(error.text),
     }
 }

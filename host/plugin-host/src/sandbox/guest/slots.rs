@@ -7,12 +7,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::instance::outbound::AT_ONCE;
 
-/// One slot is left for what the node answers by itself, and one for each answer of a stranger's server that is read at a
-/// time. The others are divided into thirds: those that are filled before a guest wants their bytes, those whose bytes are
-/// read where they lie, and those with bodies of requests, which wait for a stranger's server too. A guest that leaves a
-/// little of any number of inputs, or waits for any number of servers, still reads and writes by the slot that is left.
-const LEFT: usize = 1 + AT_ONCE;
-const THIRDS: usize = 3;
+/// One slot is left for what the node answers by itself, and two for each request that is under way: what waits for a
+/// stranger's server of its body, and of its answer's. The others are divided into halves: those that are filled before a
+/// guest wants their bytes, and those whose bytes are read where they lie. A guest that leaves a little of any number of
+/// inputs, or waits for any number of servers, still reads and writes by the slot that is left.
+const LEFT: usize = 1 + 2 * AT_ONCE;
+const HALVES: usize = 2;
 
 /// The slots of one call, and the rights to keep some.
 #[derive(Debug)]
@@ -21,6 +21,7 @@ pub(crate) struct Slots {
     ahead: Arc<Semaphore>,
     lent: Arc<Semaphore>,
     bodies: Arc<Semaphore>,
+    requests: Arc<Semaphore>,
     free: Arc<Mutex<Vec<u32>>>,
 }
 
@@ -42,13 +43,14 @@ impl Drop for Slot {
 impl Slots {
     /// So many, all free.
     pub(crate) fn new(slots: u32) -> Self {
-        let third = (slots as usize).saturating_sub(LEFT) / THIRDS;
+        let half = (slots as usize).saturating_sub(LEFT) / HALVES;
         Self {
             all: Arc::new(Semaphore::new(slots as usize)),
-            ahead: Arc::new(Semaphore::new(third)),
-            lent: Arc::new(Semaphore::new(third)),
+            ahead: Arc::new(Semaphore::new(half)),
+            lent: Arc::new(Semaphore::new(half)),
             // Where there are hardly any slots, bodies have to be sent all the same.
-            bodies: Arc::new(Semaphore::new(third.max(1))),
+            bodies: Arc::new(Semaphore::new((slots as usize / LEFT * AT_ONCE).max(1))),
+            requests: Arc::new(Semaphore::new(AT_ONCE)),
             free: Arc::new(Mutex::new((0..slots).collect())),
         }
     }
@@ -64,6 +66,11 @@ impl Slots {
     pub(crate) async fn for_body(&self) -> Result<(Slot, OwnedSemaphorePermit), PortError> {
         let right = self.bodies.clone().acquire_owned().await.map_err(|_| PortError::cancelled())?;
         Ok((self.take().await?, right))
+    }
+
+    /// The right to have a request under way, until its answer's body was read; waits for it, as the node would.
+    pub(crate) async fn for_request(&self) -> Result<OwnedSemaphorePermit, PortError> {
+        self.requests.clone().acquire_owned().await.map_err(|_| PortError::cancelled())
     }
 
     /// A free slot for bytes that nobody has asked for yet, and the right to keep them until somebody does; None when
@@ -93,7 +100,7 @@ mod tests {
 
     #[tokio::test]
     async fn some_are_left_for_what_is_waited_for_whatever_is_kept() {
-        for count in [SLOTS, SLOTS - 3] {
+        for count in [SLOTS, SLOTS - 2] {
             let slots = Slots::new(count);
             let (mut kept, mut lent, mut bodies) = (Vec::new(), Vec::new(), Vec::new());
             let mut answers = Vec::new();
@@ -109,8 +116,8 @@ mod tests {
             while slots.bodies.available_permits() > 0 {
                 bodies.push(slots.for_body().await.unwrap());
             }
-            let third = (count as usize - LEFT) / 3;
-            assert_eq!((kept.len(), lent.len(), bodies.len()), (third, third, third), "{count}");
+            let half = (count as usize - LEFT) / 2;
+            assert_eq!((kept.len(), lent.len(), bodies.len()), (half, half, AT_ONCE), "{count}");
             let last = slots.take().await.unwrap();
             assert!(last.number < count, "{count}");
         }
@@ -118,7 +125,7 @@ mod tests {
 
     #[tokio::test]
     async fn with_few_slots_nothing_is_kept() {
-        for count in [LEFT as u32 + 2, 3, 1] {
+        for count in [LEFT as u32 + 1, 3, 1] {
             let slots = Slots::new(count);
             assert!(slots.spare().is_none() && slots.lend().is_none());
             drop(slots.for_body().await.unwrap());

@@ -95,15 +95,16 @@ pub(super) async fn wait(
 ) {
     let listening = tokio::spawn(last_words(stderr));
     let before = oom_kills().await;
-    let status = tokio::select! {
-        status = child.wait() => status,
+    let (status, killed) = tokio::select! {
+        // Whoever finds it dead has not ended it.
+        status = child.wait() => (status, None),
         () = kill.cancelled() => {
             let _ = child.start_kill();
-            child.wait().await
+            let status = child.wait().await;
+            (status, killed.lock().unwrap_or_else(PoisonError::into_inner).clone())
         }
     };
     let complaint = listening.await.unwrap_or_default();
-    let killed = killed.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let out_of_memory = oom_kills().await > before;
     let its_own_memory = group.is_some_and(|group| group.ran_out_of_memory());
     let end = ProcessEnd { killed, status: status.ok(), complaint, out_of_memory, its_own_memory };

@@ -110,8 +110,8 @@ async fn hand_on(end: &ChannelEnd, calls: &Calls, words: &mpsc::Sender<ToNode>) 
         let received = match end.receive().await {
             Ok(Some(received)) => received,
             Ok(None) => return Ok(()),
-            // It has died with frames of the node unread.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(()),
+            // It has died with frames of the node unread, which is told once, and before what it had still to say.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => continue,
             Err(error) => return Err(error.to_string()),
         };
         let bytes = received.len();

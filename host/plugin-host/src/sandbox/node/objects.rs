@@ -40,6 +40,8 @@ pub(super) struct Objects {
     pub(super) budget: CallBudget,
     pub(super) trouble: RunTrouble,
     open: HashMap<AskId, (mpsc::Sender<Asked>, AbortHandle)>,
+    /// The highest ask that has opened something.
+    last_opened: AskId,
     /// The inputs of `open`, and whether each was handed over whole.
     inputs_open: HashMap<AskId, Arc<AtomicBool>>,
     tasks: JoinSet<()>,
@@ -68,6 +70,7 @@ impl Objects {
             budget,
             trouble,
             open,
+            last_opened: 0,
             inputs_open: HashMap::new(),
             tasks,
             forsaken: None,
@@ -130,25 +133,26 @@ impl Objects {
         };
         match self.open.get(&opened) {
             Some((asked, _)) => match asked.try_send((ask, step)) {
-                Ok(()) => Ok(()),
+                Ok(()) => return Ok(()),
                 Err(mpsc::error::TrySendError::Full(_)) => {
-                    Err("it asks without waiting for answers".to_owned())
+                    return Err("it asks without waiting for answers".to_owned());
                 }
                 // It has ended with an error, of which the guest learns by the answer before.
-                Err(mpsc::error::TrySendError::Closed(_)) => {
-                    self.forget_ended();
-                    // Each of these answers is a task until the process takes it.
-                    if self.tasks.len() > MAX_OBJECTS + WAITING_ASKS {
-                        return Err("it asks without waiting for answers".to_owned());
-                    }
-                    let answers = self.answers.clone();
-                    let gone = PortError::invalid("this was finished already or has failed");
-                    self.tasks.spawn(async move { answers.send(ask, Err(Refusal::Port(gone))).await });
-                    Ok(())
-                }
+                Err(mpsc::error::TrySendError::Closed(_)) => {}
             },
-            None => Err(format!("it asks for something that it has not opened ({opened})")),
+            // Closed by another thread of the process than the one that asks.
+            None if opened <= self.last_opened => {}
+            None => return Err(format!("it asks for something that it has not opened ({opened})")),
         }
+        self.forget_ended();
+        // Each of these answers is a task until the process takes it.
+        if self.tasks.len() > MAX_OBJECTS + WAITING_ASKS {
+            return Err("it asks without waiting for answers".to_owned());
+        }
+        let answers = self.answers.clone();
+        let gone = PortError::invalid("this was finished already or has failed");
+        self.tasks.spawn(async move { answers.send(ask, Err(Refusal::Port(gone))).await });
+        Ok(())
     }
 
     /// Closes what an ask has opened.
@@ -216,6 +220,7 @@ impl Objects {
             served.await;
         });
         self.open.insert(ask, (asked, task));
+        self.last_opened = self.last_opened.max(ask);
         Ok(())
     }
 }

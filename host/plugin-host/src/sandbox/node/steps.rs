@@ -51,12 +51,12 @@ impl Answers {
     /// Answers an ask, unless it was answered.
     pub(super) async fn send(&self, ask: AskId, answer: Result<Answer, Refusal>) {
         // Before the process hears it: then it may name the slot again.
-        if self.owed().remove(&ask).is_none() {
-            return;
-        }
+        let Some(owed) = self.owed().remove(&ask) else { return };
+        let mut unsent = Unsent { answers: self, ask, owed: Some(owed) };
         let frame = ToGuest::Answer { call: self.call, ask, answer };
         // A process that is gone needs no answer.
         let _ = self.channel.send(&frame, &[] as &[BorrowedFd<'_>]).await;
+        unsent.owed = None;
     }
 
     fn owed_by(&self, object: AskId) -> Vec<AskId> {
@@ -65,6 +65,21 @@ impl Answers {
 
     fn owed(&self) -> MutexGuard<'_, HashMap<AskId, Owed>> {
         self.owed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An answer on its way: given up before it is sent, it is owed still.
+struct Unsent<'a> {
+    answers: &'a Answers,
+    ask: AskId,
+    owed: Option<Owed>,
+}
+
+impl Drop for Unsent<'_> {
+    fn drop(&mut self) {
+        if let Some(owed) = self.owed.take() {
+            self.answers.owed().insert(self.ask, owed);
+        }
     }
 }
 

@@ -149,6 +149,9 @@ async fn what_is_asked_of_something_that_is_closed_is_answered_so_that_its_slots
         }
         asks.sort_unstable();
         assert_eq!(asks, [input + 1, artifact + 1, artifact + 2], "round {round}");
+        // Another thread of the process may ask once more before it knows.
+        process.ask(input + 3, Ask::Read { opened: input, slot: 0, max: 100 });
+        assert!(matches!(process.answer().await, (ask, Err(_)) if ask == input + 3));
     }
     process.objects.close_all().await;
 }
