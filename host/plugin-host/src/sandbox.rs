@@ -23,6 +23,5 @@ pub(crate) mod syscalls;
 pub mod taken_over;
 pub(crate) mod wire;
 
-pub use confine::left_to_the_node;
 pub use node::pool::check;
 pub use settings::{SandboxError, SandboxMode, SandboxSettings, SandboxView};

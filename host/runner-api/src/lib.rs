@@ -8,3 +8,4 @@ pub mod replace;
 pub mod reports;
 pub mod runner;
 pub mod task;
+pub mod threads;

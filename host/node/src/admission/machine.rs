@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use posemesh_plugin_host::sandbox::left_to_the_node;
+use posemesh_runner_api::threads::left_to_the_node;
 use rustix::process::{Resource, getrlimit};
 
 use crate::threads::startable;

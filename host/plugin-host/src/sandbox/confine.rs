@@ -9,6 +9,7 @@ use landlock::{
     ABI, Access as _, AccessFs, AccessNet, BitFlags, PathBeneath, Ruleset, RulesetAttr as _,
     RulesetCreatedAttr as _, RulesetStatus, Scope,
 };
+use posemesh_runner_api::threads::left_to_the_node;
 use rustix::process::{
     DumpableBehavior, Resource, Rlimit, Signal, getppid, getrlimit, set_dumpable_behavior,
     set_parent_process_death_signal, setrlimit,
@@ -61,11 +62,6 @@ fn leave_threads() -> io::Result<()> {
 /// How many threads the machine may have.
 fn machine_threads() -> Option<u64> {
     std::fs::read_to_string("/proc/sys/kernel/threads-max").ok()?.trim().parse().ok()
-}
-
-/// Of how many threads a user may have, how many no sandbox process takes.
-pub fn left_to_the_node(most: u64) -> u64 {
-    (most / 8).min(32)
 }
 
 /// Closes all but the three standard descriptors. The node's own are not inherited, but what its parent has left open may
