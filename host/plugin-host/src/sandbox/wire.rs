@@ -1,7 +1,7 @@
 //! What a node and a sandbox process say to each other. Neither direction carries a secret of the node, and the node
 //! takes nothing that comes from a sandbox process for true.
 //!
-//! A frame is one datagram of JSON (`channel`); bulk bytes lie in the call's `arena`, and a frame only names the slot.
+//! A frame is JSON, mostly one datagram (`channel`); bulk bytes lie in the call's `arena`, and a frame only names the slot.
 
 use std::collections::BTreeMap;
 
