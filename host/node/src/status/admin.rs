@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{FromRequestParts, Path, Query, Request, State};
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
@@ -96,31 +97,27 @@ impl Drop for RecordedCall {
     }
 }
 
-/// What calls may be called with that load runners.
-#[derive(Debug, Deserialize)]
-pub(super) struct LoadQuery {
-    /// For how many seconds the answer waits for runners that are loaded; [`LOAD_WAIT`] at most, and without it.
+/// For how long a call that loads runners waits for them.
+pub(super) struct LoadWait(Duration);
+
+#[derive(Deserialize)]
+struct LoadQuery {
+    /// In seconds; [`LOAD_WAIT`] at most, and without it.
     wait_secs: Option<u64>,
 }
 
-impl LoadQuery {
-    fn wait(query: Result<Query<Self>, QueryRejection>) -> Result<Duration, Box<Response>> {
-        let text = "`wait_secs` is a whole number of seconds";
-        let Ok(Query(Self { wait_secs })) = query else {
-            return Err(Box::new(error(StatusCode::BAD_REQUEST, text)));
+impl<S: Send + Sync> FromRequestParts<S> for LoadWait {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
+        let Ok(Query(LoadQuery { wait_secs })) = Query::from_request_parts(parts, state).await else {
+            return Err(error(StatusCode::BAD_REQUEST, "`wait_secs` is a whole number of seconds"));
         };
-        Ok(wait_secs.map_or(LOAD_WAIT, Duration::from_secs).min(LOAD_WAIT))
+        Ok(Self(wait_secs.map_or(LOAD_WAIT, Duration::from_secs).min(LOAD_WAIT)))
     }
 }
 
-pub(super) async fn rescan(
-    State(sources): State<StatusSources>,
-    query: Result<Query<LoadQuery>, QueryRejection>,
-) -> Response {
-    let wait = match LoadQuery::wait(query) {
-        Ok(wait) => wait,
-        Err(answer) => return *answer,
-    };
+pub(super) async fn rescan(State(sources): State<StatusSources>, LoadWait(wait): LoadWait) -> Response {
     match sources.registry.scan_within(wait).await {
         Ok(left) => Json(json!({"plugins": sources.registry.view(), "still_loading": left})).into_response(),
         Err(io) => error(StatusCode::INTERNAL_SERVER_ERROR, format!("reading PLUGINS_DIR: {io}")),
@@ -128,14 +125,7 @@ pub(super) async fn rescan(
 }
 
 /// Reads the settings again, and looks for runners.
-pub(super) async fn reload(
-    State(sources): State<StatusSources>,
-    query: Result<Query<LoadQuery>, QueryRejection>,
-) -> Response {
-    let wait = match LoadQuery::wait(query) {
-        Ok(wait) => wait,
-        Err(answer) => return *answer,
-    };
+pub(super) async fn reload(State(sources): State<StatusSources>, LoadWait(wait): LoadWait) -> Response {
     let mut reloaded = match (sources.reload)().await {
         Ok(reloaded) => reloaded,
         Err(wrong) => return error(StatusCode::CONFLICT, wrong),

@@ -227,6 +227,19 @@ mod tests {
     }
 
     #[test]
+    fn a_line_that_an_earlier_process_did_not_end_takes_no_other_with_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("node.log");
+        let settings = LogFile { path: path.clone(), max_bytes: 1 << 20, kept: 1 };
+        for (left, expected) in [("", "next\n"), ("whole\n", "whole\nnext\n"), ("{\"cut", "{\"cut\nnext\n")] {
+            fs::write(&path, left).unwrap();
+            let mut file = RotatingFile::open(settings.clone(), LogFormat::Json).unwrap();
+            file.write_all(b"next\n").unwrap();
+            assert_eq!(text(&path), expected);
+        }
+    }
+
+    #[test]
     fn a_file_that_can_not_be_moved_aside_goes_on() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("node.log");
