@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use tokio::fs::File;
-use tokio::io::{AsyncRead, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncRead, AsyncReadExt};
 use uuid::Uuid;
 
 use crate::devnet::Devnet;
@@ -58,17 +58,26 @@ impl Devnet {
         &self,
         name: &str,
         data_type: &str,
-        from: impl AsyncRead + Unpin,
+        mut from: impl AsyncRead + Unpin,
     ) -> Result<Uuid, DevnetError> {
         names::check("name", name)?;
         names::check("data type", data_type)?;
         let store = &self.servers.store;
         let (blob, mut to) = store.stage().await.map_err(DevnetError::file("create", "a blob"))?;
-        // A larger buffer than the 8 KiB of `copy`, which would go to the disk for each.
-        let mut from = BufReader::with_capacity(CHUNK, from);
-        let copied = tokio::io::copy_buf(&mut from, &mut to).await;
-        let size = copied.map_err(DevnetError::file("write", blob.path()))?;
-        to.flush().await.map_err(DevnetError::file("write", blob.path()))?;
+        let copied = async {
+            let mut size = 0;
+            loop {
+                let mut chunk = BytesMut::with_capacity(CHUNK);
+                match from.read_buf(&mut chunk).await? {
+                    0 => break,
+                    read => size += read as u64,
+                }
+                to.write(chunk.freeze()).await?;
+            }
+            to.flush().await?;
+            Ok(size)
+        };
+        let size = copied.await.map_err(DevnetError::file("write", blob.path()))?;
         let id = Uuid::new_v4();
         let new = NewData { id, name: name.to_owned(), data_type: data_type.to_owned(), blob, size };
         let now = self.servers.clock.timestamp();

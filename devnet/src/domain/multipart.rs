@@ -1,7 +1,7 @@
 //! Upload sessions: parts may arrive at the same time and in any order (protocol 6.9).
 
 use std::collections::BTreeMap;
-use std::io::{self, SeekFrom};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,9 +12,7 @@ use futures_util::StreamExt;
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
-use sha2::{Digest, Sha256};
 use tokio::fs::OpenOptions;
-use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 use uuid::Uuid;
 
 use crate::domain::access::authorize;
@@ -22,6 +20,7 @@ use crate::domain::names;
 use crate::request::{ApiRequest, read_json};
 use crate::response::{ApiError, ApiResult, empty, json};
 use crate::servers::Servers;
+use crate::state::blob::BlobWriter;
 use crate::state::item::DataItem;
 use crate::state::sessions::{OpenSession, PartRecord, SessionRecord, SessionStatus, UploadedPart};
 use crate::state::store::{NewContent, NewData};
@@ -118,7 +117,9 @@ pub(crate) async fn put_part(servers: &Servers, request: ApiRequest) -> ApiResul
         .ok_or_else(no_session)?;
 
     let offset = u64::from(number - 1) * servers.config.part_size;
-    let (size, etag) = write_part(request.body, &path, offset, servers.config.part_size, &closed).await?;
+    let size = write_part(request.body, &path, offset, servers.config.part_size, &closed).await?;
+    // Another one each time that a part is sent, whatever is in it: clients take it as it is.
+    let etag = Uuid::new_v4().simple().to_string();
     servers
         .sessions
         .with_open(domain, id, |record, open| {
@@ -130,18 +131,17 @@ pub(crate) async fn put_part(servers: &Servers, request: ApiRequest) -> ApiResul
     json(&json!({"etag": etag}))
 }
 
-/// Writes a part at its offset in the blob; returns its size and its etag, the SHA-256 of its content.
+/// Writes a part at its offset in the blob; returns its size.
 async fn write_part(
     body: Body,
     path: &Path,
     offset: u64,
     max_size: u64,
     closed: &AtomicBool,
-) -> Result<(u64, String), ApiError> {
+) -> Result<u64, ApiError> {
     let disk = |error| ApiError::disk(&error);
-    let mut file = OpenOptions::new().write(true).open(path).await.map_err(disk)?;
-    file.seek(SeekFrom::Start(offset)).await.map_err(disk)?;
-    let (mut size, mut hash) = (0, Sha256::new());
+    let mut file = BlobWriter::open(path, offset).await.map_err(disk)?;
+    let mut size = 0;
     let mut body = body.into_data_stream();
     while let Some(chunk) = body.next().await {
         let chunk =
@@ -150,18 +150,20 @@ async fn write_part(
         if size > max_size {
             return Err(ApiError::too_large(format!("a part must not have more than {max_size} bytes")));
         }
-        // The blob may be in the index by now, where nothing may change it any more.
-        if closed.load(Ordering::Acquire) {
-            return Err(no_session());
-        }
-        hash.update(&chunk);
-        file.write_all(&chunk).await.map_err(disk)?;
+        check_open(closed)?;
+        file.write(chunk).await.map_err(disk)?;
     }
+    check_open(closed)?;
     file.flush().await.map_err(disk)?;
     if size == 0 {
         return Err(ApiError::bad_request("a part must not be empty"));
     }
-    Ok((size, hex::encode(hash.finalize())))
+    Ok(size)
+}
+
+/// The blob may be in the index by now, where nothing may change it any more.
+fn check_open(closed: &AtomicBool) -> Result<(), ApiError> {
+    if closed.load(Ordering::Acquire) { Err(no_session()) } else { Ok(()) }
 }
 
 #[derive(Debug, Deserialize)]

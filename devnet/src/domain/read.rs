@@ -6,25 +6,21 @@ use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::response::{IntoResponse, Response};
-use bytes::BytesMut;
 use futures_util::{Stream, stream};
 use http::header;
 use serde_json::json;
-use tokio::fs::File;
-use tokio::io::AsyncReadExt;
 use uuid::Uuid;
 
 use crate::domain::access::authorize;
 use crate::request::ApiRequest;
 use crate::response::{ApiError, ApiResult, json};
 use crate::servers::Servers;
+use crate::state::blob::BlobReader;
 use crate::state::item::{DataItem, StoredItem};
 use crate::state::store::DataStore;
 
 /// How many ids a request may list (protocol 6.1).
 const MAX_IDS: usize = 100;
-/// How much of a blob is in memory at a time, in bytes.
-const CHUNK: usize = 256 << 10;
 /// How many bytes of small blobs are read and sent together.
 const SMALL_PARTS: u64 = 256 << 10;
 
@@ -79,12 +75,10 @@ pub(crate) async fn get_raw(servers: &Servers, request: ApiRequest) -> ApiResult
     let stored = find_one(servers, &request)?;
     let size = stored.item.size;
     // Opened before answering, so that a missing file is a 500 and not a body cut short.
-    let file = File::open(servers.store.path_of(&stored)).await.map_err(|error| ApiError::disk(&error))?;
-    let bytes = stream::try_unfold((file, size), |(mut file, left)| async move {
-        Ok::<_, io::Error>(next_chunk(&mut file, left).await?.map(|bytes| {
-            let left = left - bytes.len() as u64;
-            (bytes, (file, left))
-        }))
+    let blob = BlobReader::open(servers.store.path_of(&stored), size).await;
+    let blob = blob.map_err(|error| ApiError::disk(&error))?;
+    let bytes = stream::try_unfold(blob, |mut blob| async move {
+        Ok::<_, io::Error>(blob.next_chunk().await?.map(|bytes| (bytes, blob)))
     });
     let headers = [
         (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
@@ -94,26 +88,13 @@ pub(crate) async fn get_raw(servers: &Servers, request: ApiRequest) -> ApiResult
     Ok(response)
 }
 
-/// The next bytes of a blob of which `left` bytes remain; none at the end. A shorter file is an error.
-async fn next_chunk(file: &mut File, left: u64) -> io::Result<Option<Bytes>> {
-    if left == 0 {
-        return Ok(None);
-    }
-    let mut buffer = BytesMut::with_capacity(CHUNK.min(usize::try_from(left).unwrap_or(CHUNK)));
-    let mut file = file.take(left);
-    if file.read_buf(&mut buffer).await? == 0 {
-        return Err(io::ErrorKind::UnexpectedEof.into());
-    }
-    Ok(Some(buffer.freeze()))
-}
-
 /// A download in progress.
 struct FormDownload {
     store: Arc<DataStore>,
     items: VecDeque<StoredItem>,
     boundary: String,
-    /// The blob being sent, and how many of its bytes remain.
-    open: Option<(File, u64)>,
+    /// The blob being sent.
+    open: Option<BlobReader>,
     ended: bool,
 }
 
@@ -162,9 +143,8 @@ impl FormDownload {
     }
 
     async fn next_chunk(&mut self) -> io::Result<Option<Bytes>> {
-        if let Some((file, left)) = &mut self.open {
-            if let Some(bytes) = next_chunk(file, *left).await? {
-                *left -= bytes.len() as u64;
+        if let Some(blob) = &mut self.open {
+            if let Some(bytes) = blob.next_chunk().await? {
                 return Ok(Some(bytes));
             }
             self.open = None;
@@ -174,8 +154,7 @@ impl FormDownload {
             return Ok(Some(parts));
         }
         if let Some(stored) = self.items.pop_front() {
-            let file = File::open(self.store.path_of(&stored)).await?;
-            self.open = Some((file, stored.item.size));
+            self.open = Some(BlobReader::open(self.store.path_of(&stored), stored.item.size).await?);
             return Ok(Some(part_head(&self.boundary, &stored.item).into()));
         }
         // Once for the closing boundary.

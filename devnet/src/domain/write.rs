@@ -4,7 +4,6 @@ use axum::body::BodyDataStream;
 use futures_util::StreamExt;
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use serde_json::json;
-use tokio::io::AsyncWriteExt;
 use uuid::Uuid;
 
 use crate::domain::access::authorize;
@@ -51,7 +50,7 @@ async fn store_part(servers: &Servers, mut part: FormPart<'_>) -> Result<(Staged
         if size > limit {
             return Err(ApiError::too_large(format!("domain data must not have more than {limit} bytes")));
         }
-        file.write_all(&chunk).await.map_err(disk)?;
+        file.write(chunk).await.map_err(disk)?;
     }
     file.flush().await.map_err(disk)?;
     Ok((blob, size))

@@ -9,11 +9,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tokio::fs::File;
 use uuid::Uuid;
 
 use crate::error::DevnetError;
-use crate::state::blob::{BlobDirectory, StagedBlob};
+use crate::state::blob::{BlobDirectory, BlobWriter, StagedBlob};
 use crate::state::item::{DataItem, StoredItem};
 use crate::state::items::DomainItems;
 
@@ -137,7 +136,7 @@ impl DataStore {
     }
 
     /// Creates a file to write the content of new or existing data to.
-    pub(crate) async fn stage(&self) -> io::Result<(StagedBlob, File)> {
+    pub(crate) async fn stage(&self) -> io::Result<(StagedBlob, BlobWriter)> {
         self.blobs.stage().await
     }
 
