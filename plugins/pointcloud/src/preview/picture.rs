@@ -19,6 +19,7 @@ pub(super) fn develop(
     (width, height): (usize, usize),
     samples: usize,
 ) -> Vec<u8> {
+    let curve = Curve::new();
     let mut pixels = Vec::with_capacity(width * height * 3);
     for row in 0..height {
         for column in 0..width {
@@ -44,7 +45,7 @@ pub(super) fn develop(
                 light
                     .iter()
                     .zip(behind)
-                    .map(|(light, behind)| encode((light * dim + behind * uncovered) / count)),
+                    .map(|(light, behind)| curve.encode((light * dim + behind * uncovered) / count)),
             );
         }
     }
@@ -82,11 +83,27 @@ fn tone(value: f32) -> f32 {
     }
 }
 
-/// Linear light as a byte of sRGB.
-fn encode(value: f32) -> u8 {
-    let value = value.clamp(0.0, 1.0);
-    let curved = if value <= 0.003_130_8 { value * 12.92 } else { 1.055 * value.powf(1.0 / 2.4) - 0.055 };
-    (curved * 255.0).round() as u8
+/// How many values of linear light are told apart: where the curve is steepest, five of them are one byte.
+const SHADES: usize = 1 << 14;
+
+/// The curve of sRGB, in a table: a power for each pixel and colour would take longer than all else that makes it.
+struct Curve(Vec<u8>);
+
+impl Curve {
+    fn new() -> Self {
+        let byte = |light: f32| {
+            let curved =
+                if light <= 0.003_130_8 { light * 12.92 } else { 1.055 * light.powf(1.0 / 2.4) - 0.055 };
+            (curved * 255.0).round() as u8
+        };
+        Self((0..SHADES).map(|shade| byte(shade as f32 / (SHADES - 1) as f32)).collect())
+    }
+
+    /// Linear light as a byte of sRGB.
+    fn encode(&self, light: f32) -> u8 {
+        let shade = (light.clamp(0.0, 1.0) * (SHADES - 1) as f32).round() as usize;
+        self.0.get(shade).copied().unwrap_or_default()
+    }
 }
 
 /// The PNG file of a picture.
