@@ -1,6 +1,7 @@
 //! Text that never prints.
 
 use std::fmt;
+use std::sync::Arc;
 
 use posemesh_text::REDACTED;
 use serde::de::{Deserialize, Deserializer, Error as _, Unexpected};
@@ -10,14 +11,14 @@ use zeroize::Zeroizing;
 /// output or runner.
 ///
 /// `Debug` and `Display` write `[redacted]`, it does not serialise, and its memory is wiped when it is
-/// dropped. The one way to the text is [`Secret::expose`], so that every use can be found.
+/// dropped with its last clone: clones share it. The one way to the text is [`Secret::expose`], so that every use can be found.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Zeroizing<String>);
+pub struct Secret(Arc<Zeroizing<String>>);
 
 impl Secret {
     /// Takes the text over.
     pub fn new(text: impl Into<String>) -> Self {
-        Self(Zeroizing::new(text.into()))
+        Self(Arc::new(Zeroizing::new(text.into())))
     }
 
     /// The text itself, for the one place that sends or signs it.
@@ -34,7 +35,7 @@ impl<'de> Deserialize<'de> for Secret {
         if text.is_empty() {
             return Err(D::Error::invalid_value(Unexpected::Str(""), &"a non-empty string"));
         }
-        Ok(Self(text))
+        Ok(Self(Arc::new(text)))
     }
 }
 

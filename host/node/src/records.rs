@@ -2,6 +2,7 @@
 
 mod history;
 mod listener;
+mod logs;
 mod measures;
 mod outcome;
 mod polls;

@@ -13,6 +13,9 @@ use rustix::process::{Resource, getrlimit};
 /// How many threads the node has beside those of its runtime at least: the log, the journal, the ticker of the runners'
 /// engine, the watch on `PLUGINS_DIR`, and some for calls that block.
 const OWN: usize = 8;
+/// Processors for each thread of the runtime. Those threads wait, hand over and move bytes: what computes (guests, digests,
+/// compilers) has threads or processes of its own. Two where one is enough spend their time waking each other.
+const PROCESSORS_PER_WORKER: usize = 2;
 /// Threads of the runtime at least.
 const LEAST_WORKERS: usize = 1;
 
@@ -46,7 +49,7 @@ pub struct TooFewThreads {
 /// # Errors
 /// When there are too few for a node to start. Whoever goes on meets a panic of some library, or waits for ever.
 pub fn runtime_threads(processors: usize) -> Result<usize, TooFewThreads> {
-    let startable = startable(processors.max(LEAST_WORKERS) + OWN);
+    let startable = startable((processors / PROCESSORS_PER_WORKER).max(LEAST_WORKERS) + OWN);
     let needed = LEAST_WORKERS + OWN;
     match startable.checked_sub(OWN) {
         Some(workers) if workers >= LEAST_WORKERS => Ok(workers),
@@ -78,7 +81,9 @@ mod tests {
 
     #[test]
     fn the_error_says_how_many_are_needed_and_what_helps() {
-        assert!(runtime_threads(2).is_ok_and(|workers| workers == 2));
+        for (processors, threads) in [(1, 1), (2, 1), (4, 2)] {
+            assert!(runtime_threads(processors).is_ok_and(|workers| workers == threads));
+        }
         let error = TooFewThreads { startable: 3, needed: 9 }.to_string();
         assert!(error.contains("can start 3 more threads, and a node needs 9"), "{error}");
         assert!(error.contains("ulimit -u") && error.contains("pids.max"), "{error}");

@@ -17,6 +17,7 @@ use crate::dms::Lease;
 use crate::heartbeat::LeaseTimes;
 use crate::records::history::{FailuresView, History, MinuteView};
 use crate::records::listener::{EndedTask, LeaseEvent, LeaseListener};
+use crate::records::logs::{ForgottenLogs, TaskLogs};
 use crate::records::measures::{Measures, MeasuresView, kind_word};
 use crate::records::outcome::LeaseOutcome;
 use crate::records::polls::PollsSeen;
@@ -34,8 +35,8 @@ pub(crate) struct TaskRecords {
 
 #[derive(Debug, Default)]
 struct RecordStore {
-    /// The directory for log files, which are removed with their records.
-    logs: Option<PathBuf>,
+    /// The log files, which go with their records.
+    logs: Option<TaskLogs>,
     totals: LeaseTotals,
     /// What ended tasks were like.
     measures: Measures,
@@ -98,19 +99,15 @@ impl StoredRecord {
     }
 }
 
-impl Drop for StoredRecord {
-    fn drop(&mut self) {
-        if let Some(log_file) = &self.record.log_file {
-            // A runner that printed nothing has no such file.
-            let _ = std::fs::remove_file(log_file);
-        }
-    }
-}
-
 impl TaskRecords {
     /// A store that gives each task a log file in this directory.
     pub(crate) fn with_logs(dir: PathBuf) -> Self {
-        Self { shared: Arc::new(Mutex::new(RecordStore { logs: Some(dir), ..RecordStore::default() })) }
+        Self {
+            shared: Arc::new(Mutex::new(RecordStore {
+                logs: Some(TaskLogs::new(dir)),
+                ..RecordStore::default()
+            })),
+        }
     }
 
     /// Tells `listener` of each lease from now on. It must not wait.
@@ -124,16 +121,18 @@ impl TaskRecords {
     pub(crate) fn begin(&self, lease: &Lease) -> OpenRecord {
         let mut store = self.store();
         store.totals.leased += 1;
+        let mut removed = None;
         if store.records.len() >= MAX_RECORDS {
             // Keys ascend with the grants, so the first one that has ended is the oldest.
             let oldest = store.records.iter().find(|(_, stored)| stored.record.has_ended());
             let oldest = oldest.map(|(number, _)| *number);
-            oldest.and_then(|number| store.records.remove(&number));
+            let forgotten = oldest.and_then(|number| store.records.remove(&number)?.record.log_file);
+            removed = forgotten.and_then(|file| store.logs.as_mut()?.forget(file));
         }
         // Unreadable leases count too, so numbers have gaps; they stay unique, as the count only grows.
         let number = store.totals.leased;
         // The number keeps logs apart: a task can be leased more than once.
-        let log_file = store.logs.as_ref().map(|dir| dir.join(format!("{}-{number}.log", lease.task.id)));
+        let log_file = store.logs.as_ref().map(|logs| logs.file_of(lease.task.id, number));
         let record = TaskRecord::new(number, lease, log_file);
         let told = store.listener.clone().map(|listener| (listener, Box::new(record.clone())));
         store.records.insert(
@@ -141,6 +140,7 @@ impl TaskRecords {
             StoredRecord { record, began: Instant::now(), runner: None, sources: None, times: None },
         );
         drop(store);
+        removed.map(ForgottenLogs::remove);
         if let Some((listener, record)) = told {
             listener.tell(LeaseEvent::Began(record));
         }
