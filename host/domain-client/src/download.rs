@@ -111,8 +111,8 @@ impl InputDownload {
                 Some(part) => self.out.send(PartDelivery::Part(part)).await,
                 None => Ok(()),
             },
-            MultipartEvent::Data(bytes) => self.out.data(self.progress.data(bytes)?).await,
-            MultipartEvent::PartEnd => match self.progress.end_part() {
+            MultipartEvent::Data(bytes) => self.out.data(self.progress.data(bytes).await?).await,
+            MultipartEvent::PartEnd => match self.progress.end_part().await {
                 Some((part, sha256)) => {
                     self.client.at_server().worked(WHAT);
                     log_part(&self.client, &part, Some(&sha256));

@@ -47,9 +47,11 @@
 //! | `api` | one request: headers, token, timeouts, retries, JSON |
 //! | `servers` | which domain servers are in trouble |
 //! | `traffic` | counters |
+//! | `digest` | SHA-256 of what passes by, beside the network |
 
 mod api;
 mod client;
+mod digest;
 mod download;
 mod inputs;
 mod outputs;

@@ -12,6 +12,7 @@ use posemesh_text::one_line;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use crate::digest::RunningDigest;
 use crate::download::checks::{check_all, check_part, is_all, passes_filters};
 use crate::download::pass_error::PassError;
 
@@ -35,7 +36,7 @@ struct CurrentPart {
     id: Uuid,
     info: PartInfo,
     delivered: u64,
-    hash: Sha256,
+    digest: RunningDigest,
 }
 
 /// What to do with the bytes of the part that comes.
@@ -100,7 +101,8 @@ impl DownloadProgress {
                 task_id = %self.task_id, %id, size = info.size, name = %one_line(&info.name, 80),
                 data_type = %one_line(&info.data_type, 80), "downloading a part"
             );
-            self.current = Some(CurrentPart { id, info: info.clone(), delivered: 0, hash: Sha256::new() });
+            self.current =
+                Some(CurrentPart { id, info: info.clone(), delivered: 0, digest: RunningDigest::default() });
             self.mode = PartMode::Deliver;
             return Ok(Some(info));
         };
@@ -119,15 +121,14 @@ impl DownloadProgress {
     }
 
     /// Bytes of the part. Returns those that are to be delivered.
-    pub(super) fn data(&mut self, mut bytes: Bytes) -> Result<Bytes, PassError> {
+    pub(super) async fn data(&mut self, mut bytes: Bytes) -> Result<Bytes, PassError> {
         let Some(current) = &mut self.current else { return Ok(Bytes::new()) };
         if let PartMode::Verify { left, hash } = &mut self.mode {
             let known = bytes.split_to(usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len()));
             hash.update(&known);
             *left -= known.len() as u64;
             if *left == 0 {
-                // A clone is finalised, since the running hash is still needed for the bytes that follow.
-                if hash.finalize_reset() != current.hash.clone().finalize() {
+                if hash.finalize_reset()[..] != current.digest.value().await {
                     return Err(PassError::inconsistent(format!(
                         "the bytes of {} changed after a cut",
                         current.id
@@ -139,21 +140,21 @@ impl DownloadProgress {
         if !matches!(self.mode, PartMode::Deliver) {
             return Ok(Bytes::new());
         }
-        current.hash.update(&bytes);
+        current.digest.add(bytes.clone()).await;
         current.delivered += bytes.len() as u64;
         self.delivered_bytes += bytes.len() as u64;
         Ok(bytes)
     }
 
     /// The part is complete. Returns it with its SHA-256 if it was delivered, or `None` if it was skipped.
-    pub(super) fn end_part(&mut self) -> Option<(PartInfo, String)> {
+    pub(super) async fn end_part(&mut self) -> Option<(PartInfo, String)> {
         // `current` may be another part, one that was cut and has not come again yet: it must stay.
         if matches!(self.mode, PartMode::Skip) {
             return None;
         }
-        let current = self.current.take()?;
+        let mut current = self.current.take()?;
         self.done.push(current.id);
-        Some((current.info, hex::encode(current.hash.finalize())))
+        Some((current.info, current.digest.hex().await))
     }
 
     /// Whether nothing can be missing any more, however the answer ends.

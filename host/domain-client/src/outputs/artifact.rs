@@ -7,21 +7,17 @@ use bytes::Bytes;
 use posemesh_net::trace::TARGET;
 use posemesh_runner_api::ports::{Artifact, ArtifactWriter, PortError};
 use posemesh_text::one_line;
-use sha2::{Digest, Sha256};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::task::yield_now;
 use tokio_util::sync::CancellationToken;
 use tracing::field::Empty;
 use tracing::{Span, info_span};
 
 use crate::api::error::DomainError;
+use crate::digest::RunningDigest;
 use crate::stop::until_stopped;
 use crate::upload::context::UploadContext;
 use crate::upload::target::ArtifactTarget;
 use crate::upload::writer::ArtifactUpload;
-
-/// Bytes that are hashed before other tasks of the runtime get a turn.
-const HASH_STEP: usize = 256 << 10;
 
 /// An artifact that is being written.
 pub(super) struct DomainArtifact {
@@ -29,7 +25,7 @@ pub(super) struct DomainArtifact {
     target: Arc<ArtifactTarget>,
     /// `None` after a failure, or a call that was dropped half-way: the upload was dropped, and so aborted.
     upload: Option<ArtifactUpload>,
-    hash: Sha256,
+    digest: RunningDigest,
     stop: CancellationToken,
     /// The transfer in its task's trace; ends with the artifact.
     span: Span,
@@ -50,7 +46,7 @@ impl DomainArtifact {
         let span = info_span!(
             target: TARGET, parent: context.client.span(), "upload", path, bytes = Empty, otel.status_code = Empty
         );
-        Self { context, target, upload, hash: Sha256::new(), stop, span, _slot: slot }
+        Self { context, target, upload, digest: RunningDigest::default(), stop, span, _slot: slot }
     }
 
     fn take_upload(&mut self) -> Result<ArtifactUpload, DomainError> {
@@ -58,13 +54,6 @@ impl DomainArtifact {
             let path = &self.target.logical_path;
             DomainError::Invalid(format!("the artifact `{path}` has failed or was aborted; create it again"))
         })
-    }
-
-    async fn hash(&mut self, bytes: &Bytes) {
-        for step in bytes.chunks(HASH_STEP) {
-            self.hash.update(step);
-            yield_now().await;
-        }
     }
 
     fn error(&self, error: DomainError) -> PortError {
@@ -83,7 +72,7 @@ impl ArtifactWriter for DomainArtifact {
         let written = until_stopped(&stop, async {
             let upload = upload?;
             // Over the bytes as the runner wrote them, before they are cut into parts or wait in a file.
-            self.hash(&bytes).await;
+            self.digest.add(bytes.clone()).await;
             upload.write(bytes).await
         });
         let upload = written.await.map_err(|error| self.error(error))?;
@@ -95,16 +84,18 @@ impl ArtifactWriter for DomainArtifact {
         let upload = self.take_upload();
         let stored = until_stopped(&self.stop, async {
             let upload = upload?;
-            Ok((upload.size(), upload.finish().await?))
+            let size = upload.size();
+            let (stored, sha256) = tokio::join!(upload.finish(), self.digest.hex());
+            Ok((size, sha256, stored?))
         });
-        let (size, stored) = stored.await.map_err(|error| self.error(error))?;
+        let (size, sha256, stored) = stored.await.map_err(|error| self.error(error))?;
         let artifact = Artifact {
             logical_path: self.target.logical_path.clone(),
             name: self.target.name.clone(),
             data_type: self.target.data_type.clone(),
             id: stored.id.clone(),
             size,
-            sha256: hex::encode(self.hash.finalize_reset()),
+            sha256,
         };
         self.span.record("bytes", size);
         let context = &self.context;
