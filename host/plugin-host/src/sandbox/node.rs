@@ -3,6 +3,7 @@
 mod budget;
 mod call;
 mod claims;
+mod copies;
 mod ending;
 mod frames;
 mod groups;

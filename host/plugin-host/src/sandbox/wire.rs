@@ -114,13 +114,15 @@ pub(crate) enum ToNode {
     LinesDropped { call: CallId, count: u64 },
     /// What the call has used of its limits, by their names.
     Usage { call: CallId, used: BTreeMap<String, u64> },
-    /// The call's end: the last frame about it. `folder` says whether it has made its folder; what is left because this was a
-    /// lie goes with the process.
+    /// The call's end: the last frame about it, with what it has used in the end. `folder` says whether it has made its
+    /// folder; what is left because this was a lie goes with the process.
     Ended {
         call: CallId,
         result: Result<(), Failure>,
         #[serde(default = "made")]
         folder: bool,
+        #[serde(default)]
+        used: BTreeMap<String, u64>,
     },
 }
 

@@ -101,7 +101,10 @@ fn send_body(link: Arc<CallLink>, opened: AskId, body: WasiBody) -> AbortHandle 
             let Ok(chunk) = chunk else { return link.close(opened) };
             for piece in chunk.chunks(SLOT) {
                 let Ok((slot, _right)) = link.slots().for_body().await else { return };
-                let Ok(asked) = link.ask_write(opened, slot, piece) else { return link.close(opened) };
+                if link.fill(&slot, 0, piece).is_err() {
+                    return link.close(opened);
+                }
+                let asked = link.ask_write(opened, slot, piece.len());
                 // The answer to the request says what went wrong.
                 if asked.answered().await.is_err() {
                     return;

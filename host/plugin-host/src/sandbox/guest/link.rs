@@ -127,12 +127,16 @@ impl CallLink {
         self.ask_for(read(opened, &slot, max), Some(slot), true)
     }
 
-    /// Copies bytes into a slot and asks the node to take them.
-    pub(crate) fn ask_write(&self, opened: AskId, slot: Slot, bytes: &[u8]) -> Result<Asked, PortError> {
+    /// Copies bytes into a slot, from this offset on.
+    pub(crate) fn fill(&self, slot: &Slot, offset: usize, bytes: &[u8]) -> Result<(), PortError> {
         let failed = |error| PortError::host(format!("handing bytes to the node: {error}"));
-        self.memory.arena.put(slot.number, 0, bytes).map_err(failed)?;
-        let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        Ok(self.ask(Ask::Write { opened, slot: slot.number, length }, Some(slot)))
+        self.memory.arena.put(slot.number, offset, bytes).map_err(failed)
+    }
+
+    /// Asks the node to take the first bytes of a slot.
+    pub(crate) fn ask_write(&self, opened: AskId, slot: Slot, length: usize) -> Asked {
+        let length = u32::try_from(length).unwrap_or(u32::MAX);
+        self.ask(Ask::Write { opened, slot: slot.number, length }, Some(slot))
     }
 
     /// The slots of its arena.

@@ -224,7 +224,8 @@ fn run_order(
         });
         // The next call has the page.
         disk.share_no_more();
-        shared.outbox.send(&ToNode::Ended { call, result, folder: disk.is_used() });
+        let (folder, used) = (disk.is_used(), reports::used(&reports));
+        shared.outbox.send(&ToNode::Ended { call, result, folder, used });
         lines.lock().unwrap_or_else(PoisonError::into_inner).remove(&call);
     }
 }

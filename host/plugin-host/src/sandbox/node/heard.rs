@@ -65,13 +65,21 @@ pub(super) fn take_frame(
         }
         ToNode::Line { stream, level, text, .. } => log.line(stream.as_str(), level.into(), &text),
         ToNode::LinesDropped { count, .. } => log.count_dropped(count.min(MAX_LINES)),
-        // Empty before there is an instance.
-        ToNode::Usage { used, .. } if used.is_empty() => {}
-        ToNode::Usage { used, .. } => reports.set_usage(usage(&used, limits)),
-        ToNode::Ended { result, folder, .. } => return Ok(Some(Ended { result, folder })),
+        ToNode::Usage { used, .. } => tell_usage(reports, &used, limits),
+        ToNode::Ended { result, folder, used, .. } => {
+            tell_usage(reports, &used, limits);
+            return Ok(Some(Ended { result, folder }));
+        }
         ToNode::Ready { .. } | ToNode::NotReady(_) | ToNode::Described(_) => {}
     }
     Ok(None)
+}
+
+fn tell_usage(reports: &Reports, used: &BTreeMap<String, u64>, limits: &Limits) {
+    // Empty before there is an instance.
+    if !used.is_empty() {
+        reports.set_usage(usage(used, limits));
+    }
 }
 
 /// What was used of limits that there are, in the order of the table.

@@ -13,17 +13,17 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use crate::instance::trouble::RunTrouble;
 use crate::sandbox::arena::{Arena, SLOT, SLOTS};
-use crate::sandbox::buffers::Buffers;
 use crate::sandbox::node::budget::CallBudget;
+use crate::sandbox::node::copies::Copies;
 use crate::sandbox::node::requests::Requests;
 use crate::sandbox::node::steps::{Answers, Asked, Served, Step, refuse};
 use crate::sandbox::wire::{Answer, Ask, AskId, Refusal};
 
 /// Asks of one object that may wait: for no more are there slots.
 const WAITING_ASKS: usize = SLOTS as usize;
-/// Bytes that are gathered of an input before they are handed over: pieces come from the network as small as 16 KiB, and a
-/// frame costs the same whatever it stands for.
-const FILL: usize = 512 << 10;
+/// Bytes that are gathered of an input before they are handed over, at first: pieces come from the network as small as 16 KiB,
+/// and a frame costs the same whatever it stands for. It doubles from read to read, up to a slot.
+const FIRST_FILL: usize = 128 << 10;
 /// Inputs from which on those that were handed over whole are looked for.
 const FORGET_FROM: usize = 32;
 /// Objects that may be open: the node's ports have bounds of their own, and requests are eight at a time.
@@ -35,7 +35,7 @@ pub(super) struct Objects {
     pub(super) outputs: Arc<dyn OutputPort>,
     pub(super) requests: Option<Requests>,
     pub(super) arena: Arena,
-    buffers: Buffers,
+    copies: Copies,
     pub(super) answers: Answers,
     pub(super) budget: CallBudget,
     pub(super) trouble: RunTrouble,
@@ -59,13 +59,14 @@ impl Objects {
         budget: CallBudget,
         trouble: RunTrouble,
     ) -> Self {
-        let (open, tasks, buffers) = (HashMap::new(), JoinSet::new(), Buffers::default());
+        let (open, tasks) = (HashMap::new(), JoinSet::new());
+        let copies = Copies::new(arena.clone());
         Self {
             inputs,
             outputs,
             requests,
             arena,
-            buffers,
+            copies,
             answers,
             budget,
             trouble,
@@ -94,7 +95,7 @@ impl Objects {
                 let (asked, steps) = self.opening(ask)?;
                 let input = Input {
                     port: self.inputs.clone(),
-                    arena: self.arena.clone(),
+                    copies: self.copies.clone(),
                     answers: self.answers.clone(),
                     trouble: self.trouble.clone(),
                     whole: Arc::default(),
@@ -107,6 +108,7 @@ impl Objects {
                 let (asked, steps) = self.opening(ask)?;
                 let output = Output {
                     port: self.outputs.clone(),
+                    copies: self.copies.clone(),
                     answers: self.answers.clone(),
                     trouble: self.trouble.clone(),
                 };
@@ -117,17 +119,17 @@ impl Objects {
                 let Some(requests) = &self.requests else {
                     return Err("it sends requests, which it was not granted".to_owned());
                 };
-                let served = requests.serve(ask, request, steps, self.arena.clone(), self.answers.clone());
+                let served = requests.serve(ask, request, steps, self.copies.clone(), self.answers.clone());
                 return self.opened(ask, asked, served);
             }
             Ask::NextPart { opened } => (opened, Step::NextPart),
             Ask::Read { opened, slot, max } => (opened, Step::Read { slot, max }),
             Ask::Write { opened, slot, length } => {
-                // Copied at once: what the process writes to the slot afterwards changes nothing.
-                let bytes = self.arena.get(slot, length as usize, &self.buffers);
-                let bytes = bytes.map_err(|error| error.to_string())?;
-                self.budget.take(bytes.len() as u64)?;
-                (opened, Step::Write(bytes))
+                if length as usize > SLOT {
+                    return Err(format!("it has {length} bytes in a slot of {SLOT}"));
+                }
+                self.budget.take(u64::from(length))?;
+                (opened, Step::Write { slot, length })
             }
             Ask::Finish { opened } => (opened, Step::Finish),
         };
@@ -190,6 +192,8 @@ impl Objects {
     pub(super) async fn close_all(mut self) {
         self.open.clear();
         self.tasks.shutdown().await;
+        // The next call has the same memory.
+        self.copies.settle().await;
     }
 
     fn opening(&self, ask: AskId) -> Result<(mpsc::Sender<Asked>, mpsc::Receiver<Asked>), String> {
@@ -228,7 +232,7 @@ impl Objects {
 /// One opened CID.
 struct Input {
     port: Arc<dyn InputPort>,
-    arena: Arena,
+    copies: Copies,
     answers: Answers,
     trouble: RunTrouble,
     /// Set when nothing is left to be asked of it.
@@ -244,42 +248,55 @@ impl Input {
         if let Some(slot) = slot
             && let Some((part, bytes)) = stream.whole(SLOT as u64)
         {
-            let put = self.arena.put(slot, 0, &bytes).map_err(handing_over);
             let length = u32::try_from(bytes.len()).unwrap_or_default();
+            let put = self.copies.put(slot, vec![bytes]).await.map_err(handing_over);
             let is_whole = put.is_ok();
             self.answer(ask, put.map(|()| Answer::Whole { part, length })).await;
             // Only now: a process that takes no answers must not have any number of them under way.
             return self.whole.store(is_whole, Ordering::Relaxed);
         }
         self.answer(ask, Ok(Answer::Done)).await;
+        let mut fill = FIRST_FILL;
         while let Some((ask, step)) = steps.recv().await {
             let answer = match step {
                 Step::NextPart => stream.next_part().await.map(Answer::Part),
-                Step::Read { slot, max } => self.read(stream.as_mut(), slot, max).await,
-                Step::Write(_) | Step::Finish => Err(PortError::invalid("an input is not written")),
+                Step::Read { slot, max } => {
+                    let filled = self.read(stream.as_mut(), slot, max as usize, fill).await;
+                    fill = (fill * 2).min(SLOT);
+                    filled
+                }
+                Step::Write { .. } | Step::Finish => Err(PortError::invalid("an input is not written")),
             };
             self.answer(ask, answer).await;
         }
     }
 
-    async fn read(&self, stream: &mut dyn PartStream, slot: u32, max: u32) -> Result<Answer, PortError> {
-        let max = (max as usize).clamp(1, SLOT);
-        let mut filled = 0;
+    /// Reads at most `max` bytes into a slot, and no more once there are `fill`.
+    async fn read(
+        &self,
+        stream: &mut dyn PartStream,
+        slot: u32,
+        max: usize,
+        fill: usize,
+    ) -> Result<Answer, PortError> {
+        let max = max.clamp(1, SLOT);
+        let (mut filled, mut pieces) = (0, Vec::new());
         // Reads on until a frame is worth its cost.
-        while filled < FILL.min(max) {
-            let bytes = match stream.read(max - filled).await {
+        while filled < fill.min(max) {
+            let mut bytes = match stream.read(max - filled).await {
                 Ok(bytes) => bytes,
                 // Said by the next read, as it would be then.
                 Err(_) if filled > 0 => break,
                 Err(error) => return Err(error),
             };
-            let bytes = bytes.get(..max - filled).unwrap_or(&bytes);
+            bytes.truncate(max - filled);
             if bytes.is_empty() {
                 break;
             }
-            self.arena.put(slot, filled, bytes).map_err(handing_over)?;
             filled += bytes.len();
+            pieces.push(bytes);
         }
+        self.copies.put(slot, pieces).await.map_err(handing_over)?;
         Ok(Answer::Bytes(u32::try_from(filled).unwrap_or_default()))
     }
 
@@ -295,6 +312,7 @@ fn handing_over(error: std::io::Error) -> PortError {
 /// One artifact.
 struct Output {
     port: Arc<dyn OutputPort>,
+    copies: Copies,
     answers: Answers,
     trouble: RunTrouble,
 }
@@ -308,8 +326,11 @@ impl Output {
         self.answer(ask, Ok(Answer::Done)).await;
         while let Some((ask, step)) = steps.recv().await {
             match step {
-                Step::Write(bytes) => {
-                    let written = writer.write(bytes).await;
+                Step::Write { slot, length } => {
+                    let written = match self.copies.get(slot, length as usize).await {
+                        Ok(bytes) => writer.write(bytes).await,
+                        Err(error) => Err(PortError::host(format!("taking bytes of the sandbox: {error}"))),
+                    };
                     let failed = written.is_err();
                     self.answer(ask, written.map(|()| Answer::Done)).await;
                     if failed {

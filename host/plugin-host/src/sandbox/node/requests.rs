@@ -12,7 +12,8 @@ use tokio_util::task::AbortOnDropHandle;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks as _};
 
 use crate::instance::outbound::Outbound;
-use crate::sandbox::arena::{Arena, SLOT, SLOTS};
+use crate::sandbox::arena::{SLOT, SLOTS};
+use crate::sandbox::node::copies::Copies;
 use crate::sandbox::node::steps::{Answers, Asked, Step};
 use crate::sandbox::wire::{Answer, AskId, HttpError, Refusal, Request, headers};
 
@@ -42,7 +43,7 @@ impl Requests {
         ask: AskId,
         request: Request,
         steps: mpsc::Receiver<Asked>,
-        arena: Arena,
+        copies: Copies,
         answers: Answers,
     ) -> impl Future<Output = ()> + Send + use<> {
         let outbound = self.0.clone();
@@ -59,8 +60,8 @@ impl Requests {
             let sent = AbortOnDropHandle::new(tokio::spawn(Box::into_pin(sent)));
             let (writes, to_write) = mpsc::channel(WAITING_STEPS);
             let (reads, to_read) = mpsc::channel(WAITING_STEPS);
-            let write = write_all(pieces, to_write, answers.clone());
-            let read = answer_and_read(ask, sent, to_read, arena, answers);
+            let write = write_all(pieces, to_write, copies.clone(), answers.clone());
+            let read = answer_and_read(ask, sent, to_read, copies, answers);
             tokio::select! {
                 // Whichever ends, the request has: it was given up, or there is no answer to it.
                 () = sort(steps, writes, reads) => {}
@@ -76,7 +77,7 @@ impl Requests {
 async fn sort(mut steps: mpsc::Receiver<Asked>, writes: mpsc::Sender<Asked>, reads: mpsc::Sender<Asked>) {
     while let Some((ask, step)) = steps.recv().await {
         let to = match step {
-            Step::Write(_) | Step::Finish => &writes,
+            Step::Write { .. } | Step::Finish => &writes,
             Step::Read { .. } | Step::NextPart => &reads,
         };
         // What is left without an answer is refused.
@@ -87,15 +88,30 @@ async fn sort(mut steps: mpsc::Receiver<Asked>, writes: mpsc::Sender<Asked>, rea
 }
 
 /// Passes the body on, as fast as the server takes it.
-async fn write_all(mut pieces: Option<Pieces>, mut steps: mpsc::Receiver<Asked>, answers: Answers) {
+async fn write_all(
+    mut pieces: Option<Pieces>,
+    mut steps: mpsc::Receiver<Asked>,
+    copies: Copies,
+    answers: Answers,
+) {
     while let Some((ask, step)) = steps.recv().await {
         match step {
-            Step::Write(bytes) => {
-                // A server that has answered need not take the rest.
-                if let Some(to) = &pieces {
-                    let _ = to.send(Ok(bytes)).await;
+            Step::Write { slot, length } => match copies.get(slot, length as usize).await {
+                Ok(bytes) => {
+                    // A server that has answered need not take the rest.
+                    if let Some(to) = &pieces {
+                        let _ = to.send(Ok(bytes)).await;
+                    }
                 }
-            }
+                Err(error) => {
+                    let what = format!("taking bytes of the sandbox: {error}");
+                    if let Some(to) = &pieces {
+                        // The body breaks off, and does not end as if it were whole.
+                        let _ = to.send(Err(Error::InternalError(Some(what.clone())))).await;
+                    }
+                    return answers.send(ask, Err(Refusal::Http(HttpError::Internal(what)))).await;
+                }
+            },
             _ => pieces = None,
         }
         answers.send(ask, Ok(Answer::Done)).await;
@@ -107,7 +123,7 @@ async fn answer_and_read(
     ask: AskId,
     sent: AbortOnDropHandle<Result<Sent, Error>>,
     mut steps: mpsc::Receiver<Asked>,
-    arena: Arena,
+    copies: Copies,
     answers: Answers,
 ) {
     let (response, _sending) = match sent.await {
@@ -124,7 +140,7 @@ async fn answer_and_read(
     answers.send(ask, Ok(head)).await;
     while let Some((ask, step)) = steps.recv().await {
         let read = match step {
-            Step::Read { slot, max } => read(&mut body, &arena, slot, max).await,
+            Step::Read { slot, max } => read(&mut body, &copies, slot, max).await,
             _ => Err(HttpError::Protocol),
         };
         answers.send(ask, read.map_err(Refusal::Http)).await;
@@ -133,7 +149,7 @@ async fn answer_and_read(
 
 async fn read(
     body: &mut stream::BoxStream<'static, Result<Bytes, Error>>,
-    arena: &Arena,
+    copies: &Copies,
     slot: u32,
     max: u32,
 ) -> Result<Answer, HttpError> {
@@ -149,8 +165,10 @@ async fn read(
                     let whole = std::mem::replace(body, stream::empty().boxed());
                     *body = stream::iter([Ok(rest)]).chain(whole).boxed();
                 }
-                arena.put(slot, 0, &piece).map_err(|error| HttpError::Internal(error.to_string()))?;
-                return Ok(Answer::Bytes(u32::try_from(piece.len()).unwrap_or_default()));
+                let length = u32::try_from(piece.len()).unwrap_or_default();
+                let put = copies.put(slot, vec![piece]).await;
+                put.map_err(|error| HttpError::Internal(error.to_string()))?;
+                return Ok(Answer::Bytes(length));
             }
             Some(Err(error)) => return Err(wire_error(&error)),
         }

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
 use posemesh_runner_api::ports::PortError;
 use tokio::sync::mpsc;
 
@@ -113,7 +112,7 @@ pub(super) async fn refuse(answers: Answers, mut forsaken: mpsc::UnboundedReceiv
 pub(super) enum Step {
     NextPart,
     Read { slot: u32, max: u32 },
-    Write(Bytes),
+    Write { slot: u32, length: u32 },
     Finish,
 }
 
