@@ -68,10 +68,11 @@ impl Devnet {
             let mut size = 0;
             loop {
                 let mut chunk = BytesMut::with_capacity(CHUNK);
-                match from.read_buf(&mut chunk).await? {
-                    0 => break,
-                    read => size += read as u64,
+                while chunk.len() < CHUNK && from.read_buf(&mut chunk).await? > 0 {}
+                if chunk.is_empty() {
+                    break;
                 }
+                size += chunk.len() as u64;
                 to.write(chunk.freeze()).await?;
             }
             to.flush().await?;

@@ -13,6 +13,8 @@ use uuid::Uuid;
 /// How much of a blob is read or written at once, in bytes: what the network brings in smaller pieces is gathered, since
 /// each call takes a thread.
 const CHUNK: usize = 256 << 10;
+/// How many pieces are gathered at most.
+const MAX_PIECES: usize = 64;
 
 #[derive(Debug)]
 pub(crate) struct BlobDirectory {
@@ -116,9 +118,13 @@ impl BlobWriter {
 
     /// Appends bytes. What becomes of them is said by a later call.
     pub(crate) async fn write(&mut self, bytes: Bytes) -> io::Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
         self.size += bytes.len();
         self.gathered.push(bytes);
-        if self.size < CHUNK {
+        // Each piece may keep a buffer of the network's.
+        if self.size < CHUNK && self.gathered.len() < MAX_PIECES {
             return Ok(());
         }
         self.begin_chunk().await

@@ -1,12 +1,12 @@
 //! SHA-256 of bytes on their way. It is computed on a thread of its own while the next bytes come, so that the threads that
 //! wait for the network only do that.
 
-use std::future::pending;
-use std::panic::resume_unwind;
-
 use bytes::Bytes;
+use posemesh_runner_api::beside::{Begun, begin};
+use posemesh_runner_api::gathered::Gathered;
 use sha2::{Digest as _, Sha256};
-use tokio::task::{JoinHandle, spawn_blocking};
+
+use crate::api::error::DomainError;
 
 /// How many bytes are worth handing over to a thread.
 const STEP: usize = 128 << 10;
@@ -15,70 +15,62 @@ const STEP: usize = 128 << 10;
 #[derive(Debug, Default)]
 pub(crate) struct RunningDigest {
     sum: Sum,
-    gathered: Vec<Bytes>,
-    size: usize,
+    gathered: Gathered,
 }
 
 #[derive(Debug)]
 enum Sum {
-    Here(Sha256),
-    /// A thread works on it.
-    Away(JoinHandle<Sha256>),
+    Known(Sha256),
+    Begun(Begun<Sha256>),
 }
 
 impl Default for Sum {
     fn default() -> Self {
-        Self::Here(Sha256::new())
+        Self::Known(Sha256::new())
     }
 }
 
 impl RunningDigest {
     /// Adds bytes. Waits while those before are worked on, if there are enough for another step.
-    pub(crate) async fn add(&mut self, bytes: Bytes) {
-        self.size += bytes.len();
+    ///
+    /// # Errors
+    /// [`DomainError::Cancelled`] when the runtime ends; so for the others.
+    pub(crate) async fn add(&mut self, bytes: Bytes) -> Result<(), DomainError> {
         self.gathered.push(bytes);
-        if self.size < STEP {
-            return;
+        if self.gathered.size() < STEP {
+            return Ok(());
         }
-        let mut sum = std::mem::take(self.settled().await);
-        let gathered = std::mem::take(&mut self.gathered);
-        self.size = 0;
-        self.sum = Sum::Away(spawn_blocking(move || {
+        let mut sum = std::mem::take(self.known().await?);
+        let gathered = self.gathered.take();
+        self.sum = Sum::Begun(begin(move || {
             gathered.iter().for_each(|bytes| sum.update(bytes));
             sum
         }));
+        Ok(())
     }
 
     /// The digest of all bytes that were added; more may follow.
-    pub(crate) async fn value(&mut self) -> [u8; 32] {
-        let gathered = std::mem::take(&mut self.gathered);
-        self.size = 0;
-        let sum = self.settled().await;
+    pub(crate) async fn value(&mut self) -> Result<[u8; 32], DomainError> {
+        self.known().await?;
+        let gathered = self.gathered.take();
+        let sum = self.known().await?;
         gathered.iter().for_each(|bytes| sum.update(bytes));
-        sum.clone().finalize().into()
+        Ok(sum.clone().finalize().into())
     }
 
     /// The same in lower-case hex.
-    pub(crate) async fn hex(&mut self) -> String {
-        hex::encode(self.value().await)
+    pub(crate) async fn hex(&mut self) -> Result<String, DomainError> {
+        self.value().await.map(hex::encode)
     }
 
     /// The sum, when nobody works on it.
-    async fn settled(&mut self) -> &mut Sha256 {
-        if let Sum::Away(working) = &mut self.sum {
-            let sum = match working.await {
-                Ok(sum) => sum,
-                Err(error) => match error.try_into_panic() {
-                    Ok(panic) => resume_unwind(panic),
-                    // The runtime ends, and drops whoever waits here.
-                    Err(_) => pending().await,
-                },
-            };
-            self.sum = Sum::Here(sum);
+    async fn known(&mut self) -> Result<&mut Sha256, DomainError> {
+        if let Sum::Begun(begun) = &mut self.sum {
+            self.sum = Sum::Known(begun.done().await.ok_or(DomainError::Cancelled)?);
         }
         match &mut self.sum {
-            Sum::Here(sum) => sum,
-            Sum::Away(_) => pending().await,
+            Sum::Known(sum) => Ok(sum),
+            Sum::Begun(_) => Err(DomainError::Cancelled),
         }
     }
 }
@@ -88,7 +80,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_digest_is_that_of_all_bytes_whatever_their_pieces() {
+    async fn the_digest_is_that_of_all_bytes_whatever_their_pieces() -> Result<(), DomainError> {
         let bytes: Vec<u8> =
             (0..700_000_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
         let bytes = Bytes::from(bytes);
@@ -98,15 +90,20 @@ mod tests {
             while !rest.is_empty() {
                 let next = rest.split_to(piece.min(rest.len()));
                 added += next.len();
-                digest.add(next).await;
+                digest.add(next).await?;
                 // In between as well.
                 if added % 3 == 0 {
-                    assert_eq!(digest.value().await[..], Sha256::digest(bytes.slice(..added))[..], "{piece}");
+                    assert_eq!(
+                        digest.value().await?[..],
+                        Sha256::digest(bytes.slice(..added))[..],
+                        "{piece}"
+                    );
                 }
             }
-            assert_eq!(digest.hex().await, hex::encode(Sha256::digest(&bytes)), "{piece}");
-            assert_eq!(digest.hex().await, hex::encode(Sha256::digest(&bytes)), "asked again");
+            assert_eq!(digest.hex().await?, hex::encode(Sha256::digest(&bytes)), "{piece}");
+            assert_eq!(digest.hex().await?, hex::encode(Sha256::digest(&bytes)), "asked again");
         }
-        assert_eq!(RunningDigest::default().hex().await, hex::encode(Sha256::digest(b"")));
+        assert_eq!(RunningDigest::default().hex().await?, hex::encode(Sha256::digest(b"")));
+        Ok(())
     }
 }

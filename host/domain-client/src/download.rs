@@ -112,7 +112,7 @@ impl InputDownload {
                 None => Ok(()),
             },
             MultipartEvent::Data(bytes) => self.out.data(self.progress.data(bytes).await?).await,
-            MultipartEvent::PartEnd => match self.progress.end_part().await {
+            MultipartEvent::PartEnd => match self.progress.end_part().await? {
                 Some((part, sha256)) => {
                     self.client.at_server().worked(WHAT);
                     log_part(&self.client, &part, Some(&sha256));

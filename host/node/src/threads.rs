@@ -13,8 +13,8 @@ use rustix::process::{Resource, getrlimit};
 /// How many threads the node has beside those of its runtime at least: the log, the journal, the ticker of the runners'
 /// engine, the watch on `PLUGINS_DIR`, and some for calls that block.
 const OWN: usize = 8;
-/// Processors for each thread of the runtime. Those threads wait, hand over and move bytes: what computes (guests, digests,
-/// compilers) has threads or processes of its own. Two where one is enough spend their time waking each other.
+/// Processors for each thread of the runtime. Those threads wait, hand over and move bytes: what computes for long (guests,
+/// compilers, digests of large data) has threads or processes of its own. Two where one is enough spend their time waking each other.
 const PROCESSORS_PER_WORKER: usize = 2;
 /// Threads of the runtime at least.
 const LEAST_WORKERS: usize = 1;

@@ -1,7 +1,9 @@
 //! What both halves of a node speak: the network half and the wasm half meet here, and nowhere else.
 
+pub mod beside;
 pub mod disk;
 pub mod failure;
+pub mod gathered;
 pub mod json_text;
 pub mod ports;
 pub mod replace;

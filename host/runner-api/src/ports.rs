@@ -281,7 +281,8 @@ pub trait ArtifactWriter: Send {
     /// Appends bytes; waits when they come faster than they can be sent.
     ///
     /// # Errors
-    /// As the upload failed. After an error, or a call that was dropped half-way, the artifact is aborted and every
+    /// As the upload failed, which goes on behind the call: what becomes of these bytes may be told by a later one, or by
+    /// [`ArtifactWriter::finish`]. After an error, or a call that was dropped half-way, the artifact is aborted and every
     /// further call is [`PortErrorKind::Invalid`].
     async fn write(&mut self, bytes: Bytes) -> Result<(), PortError>;
 

@@ -249,6 +249,10 @@ impl Attack<'_> {
                 self.ask(1, json!({"Create": {"path": "a"}}))?;
                 self.ask(2, json!({"Write": {"opened": 1, "slot": 0, "length": 4_000_000_000_u32}}))
             }
+            "writes of nothing" => {
+                self.ask(1, json!({"Create": {"path": "a"}}))?;
+                self.ask(2, json!({"Write": {"opened": 1, "slot": 0, "length": 0}}))
+            }
             "one slot for all" => {
                 self.ask(1, json!({"Open": {"cid": "scan"}}))?;
                 (2..100_000)

@@ -24,6 +24,7 @@ const LIES: &[(&str, &str)] = &[
     ("something that is not open", "not opened"),
     ("a slot that is none", "slot 4000000000"),
     ("a length that is none", "4000000000 bytes"),
+    ("writes of nothing", "writes 0 bytes"),
     ("a slot to read into that is none", "slot 4000000000"),
     ("one slot for all", "for two asks at a time"),
     ("one number for all", "alike"),

@@ -128,7 +128,7 @@ impl DownloadProgress {
             hash.update(&known);
             *left -= known.len() as u64;
             if *left == 0 {
-                if hash.finalize_reset()[..] != current.digest.value().await {
+                if hash.finalize_reset()[..] != current.digest.value().await? {
                     return Err(PassError::inconsistent(format!(
                         "the bytes of {} changed after a cut",
                         current.id
@@ -140,21 +140,21 @@ impl DownloadProgress {
         if !matches!(self.mode, PartMode::Deliver) {
             return Ok(Bytes::new());
         }
-        current.digest.add(bytes.clone()).await;
+        current.digest.add(bytes.clone()).await?;
         current.delivered += bytes.len() as u64;
         self.delivered_bytes += bytes.len() as u64;
         Ok(bytes)
     }
 
     /// The part is complete. Returns it with its SHA-256 if it was delivered, or `None` if it was skipped.
-    pub(super) async fn end_part(&mut self) -> Option<(PartInfo, String)> {
+    pub(super) async fn end_part(&mut self) -> Result<Option<(PartInfo, String)>, PassError> {
         // `current` may be another part, one that was cut and has not come again yet: it must stay.
         if matches!(self.mode, PartMode::Skip) {
-            return None;
+            return Ok(None);
         }
-        let mut current = self.current.take()?;
+        let Some(mut current) = self.current.take() else { return Ok(None) };
         self.done.push(current.id);
-        Some((current.info, current.digest.hex().await))
+        Ok(Some((current.info, current.digest.hex().await?)))
     }
 
     /// Whether nothing can be missing any more, however the answer ends.

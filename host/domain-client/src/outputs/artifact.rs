@@ -72,7 +72,7 @@ impl ArtifactWriter for DomainArtifact {
         let written = until_stopped(&stop, async {
             let upload = upload?;
             // Over the bytes as the runner wrote them, before they are cut into parts or wait in a file.
-            self.digest.add(bytes.clone()).await;
+            self.digest.add(bytes.clone()).await?;
             upload.write(bytes).await
         });
         let upload = written.await.map_err(|error| self.error(error))?;
@@ -86,7 +86,7 @@ impl ArtifactWriter for DomainArtifact {
             let upload = upload?;
             let size = upload.size();
             let (stored, sha256) = tokio::join!(upload.finish(), self.digest.hex());
-            Ok((size, sha256, stored?))
+            Ok((size, sha256?, stored?))
         });
         let (size, sha256, stored) = stored.await.map_err(|error| self.error(error))?;
         let artifact = Artifact {

@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 
+use posemesh_runner_api::beside::waiting;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -33,8 +34,8 @@ impl LogFile {
             return;
         }
         let time = OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default();
-        let written =
-            self.file().and_then(|file| (&*file).write_all(format!("{time} {stream} {line}\n").as_bytes()));
+        let line = format!("{time} {stream} {line}\n");
+        let written = waiting(|| self.file().and_then(|file| (&*file).write_all(line.as_bytes())));
         if let Err(error) = written {
             self.failed = true;
             self.trouble.saw("writing the log file of a task", &error);

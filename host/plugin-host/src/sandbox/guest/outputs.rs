@@ -1,5 +1,5 @@
-//! The artifacts of a task, written by way of the node. A write returns when its bytes lie in a slot; what becomes of them is
-//! said by a later write, or at the end. Small writes are gathered, so that they cost no round trip each.
+//! The artifacts of a task, written by way of the node. A write returns when its bytes are handed over; what becomes of
+//! them is said by a later write, or at the end. Small writes are gathered, so that they cost no round trip each.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -7,31 +7,33 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use posemesh_runner_api::ports::{Artifact, ArtifactSpec, ArtifactWriter, OutputPort, PortError};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::CancellationToken;
 
 use crate::sandbox::arena::SLOT;
 use crate::sandbox::guest::link::{Asked, CallLink, Reply, port_error, unexpected};
-use crate::sandbox::guest::slots::Slot;
 use crate::sandbox::wire::{Answer, Ask, AskId};
 
-/// Slots of one artifact that may be on their way.
+/// Writes of one artifact that may be on their way.
 const UNDER_WAY: usize = 2;
-/// Bytes that are gathered before the node is asked to take them, at first: it begins with them sooner. It doubles from time to
-/// time, up to a slot.
-const FIRST_FILL: usize = 128 << 10;
+/// Fewer bytes are gathered. As many artifacts may be open as a task may have: each holds no more than this.
+const WORTH_A_FRAME: usize = 64 << 10;
 
 /// The output port of one call. What was finished is known by the node's port, which nobody asks here.
-pub(crate) struct LinkedOutputs(pub(crate) Arc<CallLink>);
+pub(crate) struct LinkedOutputs {
+    pub(crate) link: Arc<CallLink>,
+    /// The runner is asked to stop.
+    pub(crate) stop: CancellationToken,
+}
 
 #[async_trait]
 impl OutputPort for LinkedOutputs {
     async fn create(&self, spec: ArtifactSpec) -> Result<Box<dyn ArtifactWriter>, PortError> {
-        let asked = self.0.ask(Ask::Create(spec), None);
+        let asked = self.link.ask(Ask::Create(spec), None);
         let writer = LinkedWriter {
-            link: self.0.clone(),
+            link: self.link.clone(),
+            stop: self.stop.clone(),
             opened: asked.ask,
-            filling: None,
-            fill: FIRST_FILL,
+            gathered: Vec::new(),
             under_way: VecDeque::new(),
         };
         match asked.answered().await.map_err(port_error)? {
@@ -47,41 +49,30 @@ impl OutputPort for LinkedOutputs {
 
 struct LinkedWriter {
     link: Arc<CallLink>,
+    stop: CancellationToken,
     opened: AskId,
-    /// What has been gathered.
-    filling: Option<Filling>,
-    /// How much of it is worth a frame.
-    fill: usize,
+    gathered: Vec<u8>,
     under_way: VecDeque<Asked>,
 }
 
-/// A slot that is not full yet.
-struct Filling {
-    slot: Slot,
-    size: usize,
-    /// Without the right to keep a slot it is sent at once.
-    right: Option<OwnedSemaphorePermit>,
-}
-
 impl LinkedWriter {
-    /// The slot that is next to be written to.
-    async fn filling(&mut self) -> Result<&mut Filling, PortError> {
-        let filling = match self.filling.take() {
-            Some(filling) => filling,
-            None => match self.link.slots().spare() {
-                Some((slot, right)) => Filling { slot, size: 0, right: Some(right) },
-                None => Filling { slot: self.link.slots().take().await?, size: 0, right: None },
-            },
-        };
-        Ok(self.filling.insert(filling))
-    }
-
-    /// Hands over what has been gathered.
-    async fn send(&mut self) -> Result<(), PortError> {
-        let Some(Filling { slot, size, right: _ }) = self.filling.take() else { return Ok(()) };
-        self.under_way.push_back(self.link.ask_write(self.opened, slot, size));
-        self.fill = (self.fill * 2).min(SLOT);
-        self.settle(UNDER_WAY).await
+    /// Hands over what was gathered and `bytes`, less what follows the last slot and may wait for more. Without `all`, few
+    /// bytes wait.
+    async fn send(&mut self, mut bytes: &[u8], all: bool) -> Result<(), PortError> {
+        let worth = if all { 1 } else { WORTH_A_FRAME };
+        while self.gathered.len() + bytes.len() >= worth {
+            let slot = self.link.slots().take().await?;
+            let before = self.gathered.len();
+            let (piece, rest) = bytes.split_at(bytes.len().min(SLOT - before));
+            self.link.fill(&slot, 0, &self.gathered)?;
+            self.link.fill(&slot, before, piece)?;
+            self.gathered.clear();
+            self.under_way.push_back(self.link.ask_write(self.opened, slot, before + piece.len()));
+            bytes = rest;
+            self.settle(UNDER_WAY).await?;
+        }
+        self.gathered.extend_from_slice(bytes);
+        Ok(())
     }
 
     /// Waits until no more than so many writes are on their way.
@@ -105,24 +96,15 @@ impl ArtifactWriter for LinkedWriter {
     }
 
     async fn write_slice(&mut self, bytes: &[u8]) -> Result<(), PortError> {
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            let link = self.link.clone();
-            let filling = self.filling().await?;
-            let (piece, later) = rest.split_at(rest.len().min(SLOT - filling.size));
-            link.fill(&filling.slot, filling.size, piece)?;
-            filling.size += piece.len();
-            rest = later;
-            let (size, may_wait) = (filling.size, filling.right.is_some());
-            if size >= self.fill || !may_wait {
-                self.send().await?;
-            }
+        // Otherwise the node says so, which is not asked while little is written.
+        if self.stop.is_cancelled() {
+            return Err(PortError::cancelled());
         }
-        Ok(())
+        self.send(bytes, false).await
     }
 
     async fn finish(mut self: Box<Self>) -> Result<Artifact, PortError> {
-        self.send().await?;
+        self.send(&[], true).await?;
         self.settle(0).await?;
         match self.link.ask(Ask::Finish { opened: self.opened }, None).answered().await.map_err(port_error)? {
             Reply::Said(Answer::Stored(artifact)) => Ok(artifact),

@@ -12,8 +12,9 @@ use crate::sandbox::wire::{CallId, ToNode};
 /// How often the use of limits is told, whatever it is: the node takes a process that is silent for long for one that hangs.
 const USAGE_INTERVAL: Duration = Duration::from_millis(250);
 
-/// How long reports are gathered before they are passed on: a guest may report a thousand times in a second, of which a
-/// heartbeat tells one, and what a short task has reported is told with its end.
+/// How long the first reports are gathered before they are passed on: what a task of less has reported is told with its end.
+const FIRST: Duration = Duration::from_millis(1);
+/// How long later ones are: a guest may report a thousand times in a second, of which a heartbeat tells one.
 const SPACING: Duration = Duration::from_millis(5);
 
 /// Passes on what is reported, for as long as it is polled.
@@ -23,8 +24,9 @@ pub(crate) async fn pass_on(call: CallId, reports: Reports, outbox: Outbox) {
     loop {
         tokio::select! {
             () = reports.changed() => {
-                sleep(SPACING).await;
+                sleep(FIRST).await;
                 pass_on_now(call, &reports, &outbox);
+                sleep(SPACING - FIRST).await;
             }
             _ = usage.tick() => outbox.send(&ToNode::Usage { call, used: used(&reports) }),
         }

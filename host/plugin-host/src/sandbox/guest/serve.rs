@@ -199,7 +199,7 @@ fn run_order(
         let task_call = RunnerCall {
             task,
             inputs: Arc::new(LinkedInputs(link.clone())),
-            outputs: Arc::new(LinkedOutputs(link.clone())),
+            outputs: Arc::new(LinkedOutputs { link: link.clone(), stop: reports.stop_token().clone() }),
             reports: reports.clone(),
             disk: disk.clone(),
             log_file: None,

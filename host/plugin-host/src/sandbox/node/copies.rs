@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use posemesh_runner_api::beside::begin;
 use tokio_util::task::TaskTracker;
 
 use crate::sandbox::arena::Arena;
@@ -25,14 +26,21 @@ impl Copies {
         Self { arena, buffers: Arc::default(), under_way: TaskTracker::new() }
     }
 
-    /// Copies these into a slot, one after the other.
+    /// Copies these into a slot, one after the other. `held` is dropped when nobody writes there any more, which may be after
+    /// this was given up.
     ///
     /// # Errors
     /// When they do not fit, or what the system says.
-    pub(super) async fn put(&self, slot: u32, pieces: Vec<Bytes>) -> io::Result<()> {
+    pub(super) async fn put(
+        &self,
+        slot: u32,
+        pieces: Vec<Bytes>,
+        held: impl Send + 'static,
+    ) -> io::Result<()> {
         let arena = self.arena.clone();
         let size = pieces.iter().map(Bytes::len).sum();
         let put = move || {
+            let _held = held;
             let mut at = 0;
             for bytes in pieces {
                 arena.put(slot, at, &bytes)?;
@@ -63,10 +71,15 @@ impl Copies {
         size: usize,
         copy: impl FnOnce() -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
-        match size < APART_FROM {
-            true => copy(),
-            false => self.under_way.spawn_blocking(copy).await.map_err(io::Error::other)?,
+        if size < APART_FROM {
+            return copy();
         }
+        let under_way = self.under_way.token();
+        let mut begun = begin(move || {
+            let _under_way = under_way;
+            copy()
+        });
+        begun.done().await.unwrap_or_else(|| Err(io::Error::other("the node ends")))
     }
 }
 
@@ -88,11 +101,28 @@ mod tests {
             let bytes: Bytes = (0..size).map(|at| (at % 251) as u8).collect();
             let mut rest = bytes.clone();
             let pieces = vec![rest.split_to(size / 3), rest.split_to(size / 3), rest];
-            copies.put(3, pieces).await.unwrap();
+            copies.put(3, pieces, ()).await.unwrap();
             assert_eq!(copies.get(3, size).await.unwrap(), bytes, "{size}");
         }
-        assert!(copies.put(3, vec![vec![0; SLOT].into(), "x".into()]).await.is_err(), "more than a slot has");
+        assert!(
+            copies.put(3, vec![vec![0; SLOT].into(), "x".into()], ()).await.is_err(),
+            "more than a slot has"
+        );
         assert!(copies.get(3, SLOT + 1).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_slot_is_held_until_nobody_writes_to_it() {
+        let copies = Copies::new(Arena::create().unwrap());
+        for size in [1, SLOT] {
+            let (held, released) = tokio::sync::oneshot::channel::<()>();
+            let mut put = Box::pin(copies.put(0, vec![vec![7; size].into()], held));
+            // Given up at once, perhaps in the middle.
+            let _ = futures_util::poll!(&mut put);
+            drop(put);
+            released.await.unwrap_err();
+            assert_eq!(copies.get(0, size).await.unwrap(), vec![7; size], "all was written before");
+        }
     }
 
     #[tokio::test]

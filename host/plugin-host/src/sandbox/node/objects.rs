@@ -4,7 +4,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
+use posemesh_runner_api::gathered::Gathered;
 use posemesh_runner_api::ports::{
     ArtifactSpec, ArtifactWriter, InputPort, OutputPort, PartStream, PortError,
 };
@@ -22,8 +24,10 @@ use crate::sandbox::wire::{Answer, Ask, AskId, Refusal};
 /// Asks of one object that may wait: for no more are there slots.
 const WAITING_ASKS: usize = SLOTS as usize;
 /// Bytes that are gathered of an input before they are handed over, at first: pieces come from the network as small as 16 KiB,
-/// and a frame costs the same whatever it stands for. It doubles from read to read, up to a slot.
+/// and a frame costs the same whatever it stands for. It doubles from read to read, up to half a slot.
 const FIRST_FILL: usize = 128 << 10;
+/// How long they are gathered, from the first of them on: what comes slowly is handed over as it comes.
+const GATHERED_FOR: Duration = Duration::from_millis(20);
 /// Inputs from which on those that were handed over whole are looked for.
 const FORGET_FROM: usize = 32;
 /// Objects that may be open: the node's ports have bounds of their own, and requests are eight at a time.
@@ -93,15 +97,12 @@ impl Objects {
             Ask::Open { cid, slot } => {
                 self.forget_whole();
                 let (asked, steps) = self.opening(ask)?;
-                let input = Input {
-                    port: self.inputs.clone(),
-                    copies: self.copies.clone(),
-                    answers: self.answers.clone(),
-                    trouble: self.trouble.clone(),
-                    whole: Arc::default(),
-                };
-                self.inputs_open.insert(ask, input.whole.clone());
-                return self.opened(ask, asked, input.serve(ask, cid, slot, steps));
+                let (port, copies, trouble) =
+                    (self.inputs.clone(), self.copies.clone(), self.trouble.clone());
+                let whole: Arc<AtomicBool> = Arc::default();
+                self.inputs_open.insert(ask, whole.clone());
+                let serve = |held| Input { port, copies, trouble, whole, held }.serve(ask, cid, slot, steps);
+                return self.opened(ask, asked, serve);
             }
             Ask::Create(spec) => {
                 self.budget.start_artifact()?;
@@ -112,21 +113,21 @@ impl Objects {
                     answers: self.answers.clone(),
                     trouble: self.trouble.clone(),
                 };
-                return self.opened(ask, asked, output.serve(ask, spec, steps));
+                return self.opened(ask, asked, |_| output.serve(ask, spec, steps));
             }
             Ask::Request(request) => {
                 let (asked, steps) = self.opening(ask)?;
-                let Some(requests) = &self.requests else {
+                let Some(requests) = self.requests.clone() else {
                     return Err("it sends requests, which it was not granted".to_owned());
                 };
-                let served = requests.serve(ask, request, steps, self.copies.clone(), self.answers.clone());
-                return self.opened(ask, asked, served);
+                let copies = self.copies.clone();
+                return self.opened(ask, asked, |held| requests.serve(ask, request, steps, copies, held));
             }
             Ask::NextPart { opened } => (opened, Step::NextPart),
             Ask::Read { opened, slot, max } => (opened, Step::Read { slot, max }),
             Ask::Write { opened, slot, length } => {
-                if length as usize > SLOT {
-                    return Err(format!("it has {length} bytes in a slot of {SLOT}"));
+                if !(1..=SLOT).contains(&(length as usize)) {
+                    return Err(format!("it writes {length} bytes in a slot of {SLOT}"));
                 }
                 self.budget.take(u64::from(length))?;
                 (opened, Step::Write { slot, length })
@@ -206,21 +207,23 @@ impl Objects {
         Ok(mpsc::channel(WAITING_ASKS))
     }
 
-    fn opened(
+    fn opened<S: Future<Output = ()> + Send + 'static>(
         &mut self,
         ask: AskId,
         asked: mpsc::Sender<Asked>,
-        served: impl Future<Output = ()> + Send + 'static,
+        serve: impl FnOnce(Arc<Served>) -> S,
     ) -> Result<(), String> {
         let forsaken = self.forsaken.get_or_insert_with(|| {
             let (forsaken, taken) = mpsc::unbounded_channel();
             self.tasks.spawn(refuse(self.answers.clone(), taken));
             forsaken
         });
-        let until_the_end = Served { answers: self.answers.clone(), object: ask, forsaken: forsaken.clone() };
+        let held =
+            Arc::new(Served { answers: self.answers.clone(), object: ask, forsaken: forsaken.clone() });
+        let served = serve(held.clone());
         let task = self.tasks.spawn(async move {
-            // Dropped last, when nobody writes to a slot any more.
-            let _until_the_end = until_the_end;
+            // Dropped last, or by the last copy that still writes to a slot.
+            let _held = held;
             served.await;
         });
         self.open.insert(ask, (asked, task));
@@ -233,10 +236,10 @@ impl Objects {
 struct Input {
     port: Arc<dyn InputPort>,
     copies: Copies,
-    answers: Answers,
     trouble: RunTrouble,
     /// Set when nothing is left to be asked of it.
     whole: Arc<AtomicBool>,
+    held: Arc<Served>,
 }
 
 impl Input {
@@ -249,7 +252,7 @@ impl Input {
             && let Some((part, bytes)) = stream.whole(SLOT as u64)
         {
             let length = u32::try_from(bytes.len()).unwrap_or_default();
-            let put = self.copies.put(slot, vec![bytes]).await.map_err(handing_over);
+            let put = self.copies.put(slot, vec![bytes], self.held.clone()).await.map_err(handing_over);
             let is_whole = put.is_ok();
             self.answer(ask, put.map(|()| Answer::Whole { part, length })).await;
             // Only now: a process that takes no answers must not have any number of them under way.
@@ -262,7 +265,7 @@ impl Input {
                 Step::NextPart => stream.next_part().await.map(Answer::Part),
                 Step::Read { slot, max } => {
                     let filled = self.read(stream.as_mut(), slot, max as usize, fill).await;
-                    fill = (fill * 2).min(SLOT);
+                    fill = (fill * 2).min(SLOT / 2);
                     filled
                 }
                 Step::Write { .. } | Step::Finish => Err(PortError::invalid("an input is not written")),
@@ -280,28 +283,31 @@ impl Input {
         fill: usize,
     ) -> Result<Answer, PortError> {
         let max = max.clamp(1, SLOT);
-        let (mut filled, mut pieces) = (0, Vec::new());
-        // Reads on until a frame is worth its cost.
-        while filled < fill.min(max) {
-            let mut bytes = match stream.read(max - filled).await {
+        let (mut gathered, mut latest) = (Gathered::default(), None);
+        // Reads on until a frame is worth its cost, but not for long.
+        while gathered.size() < fill.min(max) && latest.is_none_or(|latest| Instant::now() < latest) {
+            let room = max - gathered.size();
+            let mut bytes = match stream.read(room).await {
                 Ok(bytes) => bytes,
                 // Said by the next read, as it would be then.
-                Err(_) if filled > 0 => break,
+                Err(_) if gathered.size() > 0 => break,
                 Err(error) => return Err(error),
             };
-            bytes.truncate(max - filled);
+            bytes.truncate(room);
             if bytes.is_empty() {
                 break;
             }
-            filled += bytes.len();
-            pieces.push(bytes);
+            gathered.push(bytes);
+            latest.get_or_insert_with(|| Instant::now() + GATHERED_FOR);
         }
-        self.copies.put(slot, pieces).await.map_err(handing_over)?;
+        let filled = gathered.size();
+        let put = self.copies.put(slot, gathered.take(), self.held.clone()).await;
+        put.map_err(handing_over)?;
         Ok(Answer::Bytes(u32::try_from(filled).unwrap_or_default()))
     }
 
     async fn answer(&self, ask: AskId, answer: Result<Answer, PortError>) {
-        answer_port(&self.answers, &self.trouble, ask, answer).await;
+        answer_port(&self.held.answers, &self.trouble, ask, answer).await;
     }
 }
 

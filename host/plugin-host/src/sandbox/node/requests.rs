@@ -14,7 +14,7 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks as _};
 use crate::instance::outbound::Outbound;
 use crate::sandbox::arena::{SLOT, SLOTS};
 use crate::sandbox::node::copies::Copies;
-use crate::sandbox::node::steps::{Answers, Asked, Step};
+use crate::sandbox::node::steps::{Answers, Asked, Served, Step};
 use crate::sandbox::wire::{Answer, AskId, HttpError, Refusal, Request, headers};
 
 /// Pieces of a request's body that may wait for the server.
@@ -44,10 +44,11 @@ impl Requests {
         request: Request,
         steps: mpsc::Receiver<Asked>,
         copies: Copies,
-        answers: Answers,
+        held: Arc<Served>,
     ) -> impl Future<Output = ()> + Send + use<> {
         let outbound = self.0.clone();
         async move {
+            let answers = held.answers.clone();
             let (pieces, body) = body(request.has_body);
             let sent = match wasi_request(&request, body) {
                 Ok(request_) => {
@@ -61,7 +62,7 @@ impl Requests {
             let (writes, to_write) = mpsc::channel(WAITING_STEPS);
             let (reads, to_read) = mpsc::channel(WAITING_STEPS);
             let write = write_all(pieces, to_write, copies.clone(), answers.clone());
-            let read = answer_and_read(ask, sent, to_read, copies, answers);
+            let read = answer_and_read(ask, sent, to_read, copies, held);
             tokio::select! {
                 // Whichever ends, the request has: it was given up, or there is no answer to it.
                 () = sort(steps, writes, reads) => {}
@@ -124,8 +125,9 @@ async fn answer_and_read(
     sent: AbortOnDropHandle<Result<Sent, Error>>,
     mut steps: mpsc::Receiver<Asked>,
     copies: Copies,
-    answers: Answers,
+    held: Arc<Served>,
 ) {
+    let answers = &held.answers;
     let (response, _sending) = match sent.await {
         Ok(Ok(answered)) => answered,
         Ok(Err(error)) => return answers.send(ask, Err(Refusal::Http(wire_error(&error)))).await,
@@ -140,7 +142,7 @@ async fn answer_and_read(
     answers.send(ask, Ok(head)).await;
     while let Some((ask, step)) = steps.recv().await {
         let read = match step {
-            Step::Read { slot, max } => read(&mut body, &copies, slot, max).await,
+            Step::Read { slot, max } => read(&mut body, &copies, &held, slot, max).await,
             _ => Err(HttpError::Protocol),
         };
         answers.send(ask, read.map_err(Refusal::Http)).await;
@@ -150,6 +152,7 @@ async fn answer_and_read(
 async fn read(
     body: &mut stream::BoxStream<'static, Result<Bytes, Error>>,
     copies: &Copies,
+    held: &Arc<Served>,
     slot: u32,
     max: u32,
 ) -> Result<Answer, HttpError> {
@@ -166,7 +169,7 @@ async fn read(
                     *body = stream::iter([Ok(rest)]).chain(whole).boxed();
                 }
                 let length = u32::try_from(piece.len()).unwrap_or_default();
-                let put = copies.put(slot, vec![piece]).await;
+                let put = copies.put(slot, vec![piece], held.clone()).await;
                 put.map_err(|error| HttpError::Internal(error.to_string()))?;
                 return Ok(Answer::Bytes(length));
             }
