@@ -8,10 +8,10 @@ use sha2::{Digest as _, Sha256};
 
 use crate::api::error::DomainError;
 
-/// How many bytes are worth handing over to a thread.
+/// How many bytes are worth handing over to a thread; what is handed over ends with a whole piece.
 const STEP: usize = 128 << 10;
 
-/// The digest of all bytes so far. At most one step of them is being worked on, and less than one more is held.
+/// The digest of all bytes so far. At most one step of them is being worked on, and not more is held than makes the next.
 #[derive(Debug, Default)]
 pub(crate) struct RunningDigest {
     sum: Sum,
@@ -34,7 +34,7 @@ impl RunningDigest {
     /// Adds bytes. Waits while those before are worked on, if there are enough for another step.
     ///
     /// # Errors
-    /// [`DomainError::Cancelled`] when the runtime ends; so for the others.
+    /// [`DomainError::Cancelled`] when a digest can't be computed, which nothing does; so for the others.
     pub(crate) async fn add(&mut self, bytes: Bytes) -> Result<(), DomainError> {
         self.gathered.push(bytes);
         if self.gathered.size() < STEP {

@@ -1,123 +1,158 @@
 //! Work that would hold up a thread of the runtime, of which there may be one: what computes for a moment, or waits for a disk.
+//! A few threads of the process do it, one piece after the other.
 
+use std::collections::VecDeque;
 use std::num::NonZero;
-use std::panic::resume_unwind;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread::available_parallelism;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{Builder, available_parallelism};
 
-use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::task::{JoinHandle, block_in_place, spawn_blocking};
+use tokio::sync::oneshot;
 
-/// Threads that may compute beside the runtime's, for each processor: those that can start none have to do without.
+/// Threads for each processor: some of them may wait for a disk.
 const FOR_EACH_PROCESSOR: usize = 2;
 
-/// How many compute now.
-static BUSY: AtomicUsize = AtomicUsize::new(0);
+type Job = Box<dyn FnOnce() + Send>;
 
-/// Work that was begun. What was begun is done, whether or not anybody waits for it.
-#[derive(Debug)]
-pub enum Begun<T> {
-    /// Every thread was busy: it was done at once, by whoever began it. None after it was handed out.
-    Here(Option<T>),
-    /// Another thread works on it.
-    There(JoinHandle<T>),
+static THREADS: Threads =
+    Threads { state: Mutex::new(State { jobs: VecDeque::new(), started: 0, idle: 0 }), job: Condvar::new() };
+
+/// The threads, which are started as they are needed and stay.
+struct Threads {
+    state: Mutex<State>,
+    /// There is a job.
+    job: Condvar,
 }
 
-/// Begins work that takes a few milliseconds at most: on a thread of its own if one is free.
+struct State {
+    jobs: VecDeque<Job>,
+    started: usize,
+    /// How many wait for a job.
+    idle: usize,
+}
+
+/// Work that was begun.
+#[derive(Debug)]
+pub struct Begun<T>(Way<T>);
+
+#[derive(Debug)]
+enum Way<T> {
+    /// It is done; none when what came of it was handed out.
+    Done(Option<T>),
+    UnderWay(oneshot::Receiver<T>),
+}
+
+/// Begins work that takes some milliseconds: on another thread, or here and now where none can be started. Whoever begins it
+/// sees to it that not much is begun at a time. It is done whether or not anybody waits for it.
 pub fn begin<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Begun<T> {
-    match Place::take() {
-        Some(place) => Begun::There(spawn_blocking(move || {
-            let done = work();
-            drop(place);
-            done
-        })),
-        None => Begun::Here(Some(work())),
+    let (done, waits) = oneshot::channel();
+    let job = move || {
+        // A panic is told where it happens; whoever waits learns that nothing will come.
+        if let Ok(result) = catch_unwind(AssertUnwindSafe(work)) {
+            let _ = done.send(result);
+        }
+    };
+    if let Some(job) = THREADS.take(Box::new(job)) {
+        job();
     }
+    Begun(Way::UnderWay(waits))
 }
 
 impl<T> Begun<T> {
-    /// Waits for what comes of it; to give up the wait changes nothing. None when the runtime ends before, or if it was handed
-    /// out already.
+    /// Waits for what comes of it; to give up the wait changes nothing. None when it panicked, or was handed out already.
     pub async fn done(&mut self) -> Option<T> {
-        match self {
-            Self::Here(done) => done.take(),
-            Self::There(working) => match working.await {
-                Ok(done) => Some(done),
-                Err(error) => match error.try_into_panic() {
-                    Ok(panic) => resume_unwind(panic),
-                    Err(_) => None,
-                },
-            },
+        if let Way::UnderWay(waits) = &mut self.0 {
+            self.0 = Way::Done(waits.await.ok());
+        }
+        match &mut self.0 {
+            Way::Done(done) => done.take(),
+            Way::UnderWay(_) => None,
         }
     }
 }
 
-/// Does here what may wait for a disk, while another thread goes on with the other tasks of the runtime.
-pub fn waiting<T>(work: impl FnOnce() -> T) -> T {
-    let has_others = |runtime: Handle| runtime.runtime_flavor() == RuntimeFlavor::MultiThread;
-    match Handle::try_current().is_ok_and(has_others) {
-        true => block_in_place(work),
-        false => work(),
+impl Threads {
+    /// Takes a job, or gives it back when there is no thread for it.
+    fn take(&'static self, job: Job) -> Option<Job> {
+        let mut state = self.lock();
+        state.jobs.push_back(job);
+        let most = available_parallelism().map_or(1, NonZero::get) * FOR_EACH_PROCESSOR;
+        if state.idle < state.jobs.len() && state.started < most {
+            let thread = Builder::new().name("beside".to_owned()).spawn(|| self.work());
+            match thread {
+                Ok(_) => state.started += 1,
+                Err(_) if state.started == 0 => return state.jobs.pop_back(),
+                Err(_) => {}
+            }
+        }
+        drop(state);
+        self.job.notify_one();
+        None
     }
-}
 
-/// One of the threads that may compute.
-struct Place;
-
-impl Place {
-    fn take() -> Option<Self> {
-        static MOST: OnceLock<usize> = OnceLock::new();
-        let most = *MOST.get_or_init(|| available_parallelism().map_or(1, NonZero::get) * FOR_EACH_PROCESSOR);
-        let more = |busy: usize| (busy < most).then_some(busy + 1);
-        BUSY.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok().then_some(Self)
+    /// The life of a thread.
+    fn work(&self) {
+        let mut state = self.lock();
+        loop {
+            match state.jobs.pop_front() {
+                Some(job) => {
+                    drop(state);
+                    job();
+                    state = self.lock();
+                }
+                None => {
+                    state.idle += 1;
+                    state = self.job.wait(state).unwrap_or_else(PoisonError::into_inner);
+                    state.idle -= 1;
+                }
+            }
+        }
     }
-}
 
-impl Drop for Place {
-    fn drop(&mut self) {
-        BUSY.fetch_sub(1, Ordering::Relaxed);
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use std::sync::mpsc;
     use std::thread;
+    use std::time::Duration;
 
     use super::*;
 
     #[tokio::test]
-    async fn work_is_done_by_others_while_there_are_some_and_here_otherwise() {
+    async fn work_is_done_by_a_few_threads_however_much_there_is_and_by_none_of_the_runtimes() {
         let most = thread::available_parallelism().unwrap().get() * FOR_EACH_PROCESSOR;
-        let here = thread::current().id();
-        let (go_on, waits): (Vec<_>, Vec<_>) = (0..most).map(|_| mpsc::channel::<()>()).unzip();
-        let mut all: Vec<_> = waits
-            .into_iter()
-            .map(|waits| {
+        let (say, said) = mpsc::channel();
+        let mut all: Vec<_> = (0..10 * most)
+            .map(|_| {
+                let say = say.clone();
                 begin(move || {
-                    let _ = waits.recv();
-                    thread::current().id()
+                    thread::sleep(Duration::from_millis(1));
+                    say.send(thread::current().id()).unwrap();
                 })
             })
             .collect();
-        let mut one_more = begin(|| thread::current().id());
-        assert_eq!(one_more.done().await, Some(here), "all others are busy");
-        assert_eq!(one_more.done().await, None);
-        drop(go_on);
+        // Given up, and done all the same.
+        all.pop();
         for work in &mut all {
-            assert_ne!(work.done().await, Some(here));
+            assert_eq!(work.done().await, Some(()));
+            assert_eq!(work.done().await, None, "handed out");
         }
+        drop(say);
+        let mut threads: Vec<_> = said.iter().collect();
+        assert_eq!(threads.len(), 10 * most);
+        threads.sort_unstable_by_key(|id| format!("{id:?}"));
+        threads.dedup();
+        assert!(threads.len() <= most && !threads.contains(&thread::current().id()), "{threads:?}");
     }
 
-    #[test]
-    fn other_tasks_go_on_while_one_waits() {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
-        let (say, said) = mpsc::channel();
-        let waits = runtime.spawn(async move { waiting(|| said.recv()) });
-        runtime.spawn(async move { say.send("on the same thread of the runtime").unwrap() });
-        assert!(runtime.block_on(waits).unwrap().is_ok());
-        assert_eq!(waiting(|| 1), 1, "nor does it need a runtime");
+    #[tokio::test]
+    async fn a_panic_ends_its_work_alone() {
+        assert_eq!(begin(|| panic!("on purpose")).done().await, None::<()>);
+        assert_eq!(begin(|| 7).done().await, Some(7));
     }
 }

@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 /// Fewer bytes are copied: to keep them as they came would take more memory than they are.
 const SMALL: usize = 16 << 10;
 
-/// Bytes in pieces. What is kept takes about as much memory as it has bytes, however small the pieces were.
+/// Bytes in pieces. What is kept takes no more than a few times its bytes in memory, however small the pieces were.
 #[derive(Debug, Default)]
 pub struct Gathered {
     pieces: Vec<Bytes>,

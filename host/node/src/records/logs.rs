@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::fs::{read_dir, remove_file};
 use std::path::PathBuf;
 
-use tokio::runtime::Handle;
+use posemesh_runner_api::beside::begin;
 use uuid::Uuid;
 
 /// How many records are forgotten before their files go.
@@ -49,10 +49,7 @@ pub(super) struct ForgottenLogs {
 impl ForgottenLogs {
     /// Removes them, on a thread that may wait for the disk.
     pub(super) fn remove(self) {
-        match Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn_blocking(|| self.remove_here())),
-            Err(_) => self.remove_here(),
-        }
+        drop(begin(|| self.remove_here()));
     }
 
     fn remove_here(self) {
@@ -86,7 +83,7 @@ mod tests {
                 std::fs::write(&file, "line").unwrap();
             }
             if let Some(forgotten) = logs.forget(file) {
-                forgotten.remove();
+                forgotten.remove_here();
                 removed += 1;
             }
         }

@@ -114,7 +114,7 @@ pub(crate) async fn run_with(
     // Before the failure is put together: a panic's last line often has no line end, and it tells the cause.
     stdout.finish();
     stderr.finish();
-    log.close();
+    log.close().await;
     let context = FailureContext { runner: label, limits, usage: &called.usage, log: &log };
     let failure = match called.result {
         Ok(Ok(())) => return Ok(()),

@@ -169,7 +169,7 @@ impl RunnerLog {
             return;
         }
         // Before the rate is asked: that one protects the node's log only, the file keeps every line.
-        if let Some(file) = &mut state.file {
+        if let Some(file) = &state.file {
             file.write(stream, line);
         }
         if !state.node_log_rate.take() {
@@ -190,16 +190,26 @@ impl RunnerLog {
         });
     }
 
-    /// Says in the node's log and in the file how much was dropped, when the run is over.
-    pub(crate) fn close(&self) {
-        let mut state = self.state();
-        let (dropped, skipped) = (state.dropped_lines, std::mem::take(&mut state.skipped));
-        if let Some(mut file) = state.file.take()
-            && dropped > 0
-        {
-            file.write("node", &format!("dropped {dropped} lines (limit log_bytes)"));
+    /// Waits until every line so far is in its file.
+    pub(crate) async fn written(&self) {
+        let file = self.state().file.clone();
+        if let Some(file) = file {
+            file.written().await;
         }
-        drop(state);
+    }
+
+    /// Says in the node's log and in the file how much was dropped, when the run is over. The file is whole then.
+    pub(crate) async fn close(&self) {
+        let (dropped, skipped, file) = {
+            let mut state = self.state();
+            (state.dropped_lines, std::mem::take(&mut state.skipped), state.file.take())
+        };
+        if let Some(file) = file {
+            if dropped > 0 {
+                file.write("node", &format!("dropped {dropped} lines (limit log_bytes)"));
+            }
+            file.written().await;
+        }
         self.span.in_scope(|| {
             warn_of_skipped(skipped);
             if dropped > 0 {
@@ -245,8 +255,8 @@ fn printable(line: &str) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_file_has_every_line_though_the_log_skips_some() {
+    #[tokio::test]
+    async fn the_file_has_every_line_though_the_log_skips_some() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("task.log");
         let log = RunnerLog::new(10_000, Span::none());
@@ -259,7 +269,7 @@ mod tests {
         assert!(log.state().skipped >= 90, "500 at once and no more");
         assert_eq!(log.tail().0.last().map(String::as_str), Some("line 599"), "an event is no last word");
         log.line("stderr", Level::INFO, &"x".repeat(1999).repeat(10));
-        log.close();
+        log.close().await;
         let text = std::fs::read_to_string(&path).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[0].ends_with(" stdout line 0") && lines[599].ends_with(" stdout line 599"));

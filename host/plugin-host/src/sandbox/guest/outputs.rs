@@ -35,6 +35,7 @@ impl OutputPort for LinkedOutputs {
             opened: asked.ask,
             gathered: Vec::new(),
             under_way: VecDeque::new(),
+            whole: true,
         };
         match asked.answered().await.map_err(port_error)? {
             Reply::Said(Answer::Done) => Ok(Box::new(writer)),
@@ -53,12 +54,17 @@ struct LinkedWriter {
     opened: AskId,
     gathered: Vec<u8>,
     under_way: VecDeque<Asked>,
+    /// Not after an error, nor after a call that was dropped half-way.
+    whole: bool,
 }
 
 impl LinkedWriter {
     /// Hands over what was gathered and `bytes`, less what follows the last slot and may wait for more. Without `all`, few
     /// bytes wait.
     async fn send(&mut self, mut bytes: &[u8], all: bool) -> Result<(), PortError> {
+        if !std::mem::replace(&mut self.whole, false) {
+            return Err(PortError::invalid("the artifact has failed or was aborted; create it again"));
+        }
         let worth = if all { 1 } else { WORTH_A_FRAME };
         while self.gathered.len() + bytes.len() >= worth {
             let slot = self.link.slots().take().await?;
@@ -72,6 +78,7 @@ impl LinkedWriter {
             self.settle(UNDER_WAY).await?;
         }
         self.gathered.extend_from_slice(bytes);
+        self.whole = true;
         Ok(())
     }
 
@@ -98,6 +105,7 @@ impl ArtifactWriter for LinkedWriter {
     async fn write_slice(&mut self, bytes: &[u8]) -> Result<(), PortError> {
         // Otherwise the node says so, which is not asked while little is written.
         if self.stop.is_cancelled() {
+            self.whole = false;
             return Err(PortError::cancelled());
         }
         self.send(bytes, false).await

@@ -93,7 +93,7 @@ async fn drive(
     let context = CallContext { id, process: &process, setup: &setup, log: &log, trouble: &trouble };
     let (Ran { result, begun }, made) = context.run(call, folder.clone(), &mut frames, &abandoned).await;
     let result = setup.claims.judge(result, began, &folder, process.has_folder()).await;
-    log.close();
+    log.close().await;
     if made {
         // After the answer is known, and off its path: nobody waits for this.
         drop(tokio::task::spawn_blocking(move || {
@@ -167,6 +167,8 @@ impl CallContext<'_> {
         };
         objects.close_all().await;
         call.disk.share_no_more();
+        // Before anybody is blamed: what became of the lines is this machine's trouble.
+        self.log.written().await;
         match ended {
             Ok(Ended { result, folder }) => {
                 let abandoned = abandoned.is_cancelled();

@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 use crate::sandbox::arena::Arena;
 use crate::sandbox::buffers::Buffers;
 
-/// From how many bytes on they are copied by a thread that may take its time: those of the runtime have the network to serve.
+/// From how many bytes on they are copied by another thread: those of the runtime have the network to serve.
 const APART_FROM: usize = 128 << 10;
 
 /// Copies bytes for one call. Clones share.
@@ -130,7 +130,7 @@ mod tests {
         let copies = Copies::new(Arena::create().unwrap());
         let (go_on, waiting) = mpsc::channel::<()>();
         let mut copy = Box::pin(copies.copied(APART_FROM, move || {
-            let _ = waiting.recv();
+            let _ = waiting.recv_timeout(Duration::from_secs(60));
             Ok(())
         }));
         // Begun, and given up.

@@ -26,7 +26,7 @@ const WAITING_ASKS: usize = SLOTS as usize;
 /// Bytes that are gathered of an input before they are handed over, at first: pieces come from the network as small as 16 KiB,
 /// and a frame costs the same whatever it stands for. It doubles from read to read, up to half a slot.
 const FIRST_FILL: usize = 128 << 10;
-/// How long they are gathered, from the first of them on: what comes slowly is handed over as it comes.
+/// How long they are gathered, from the first of them on, but for the piece that is waited for then.
 const GATHERED_FOR: Duration = Duration::from_millis(20);
 /// Inputs from which on those that were handed over whole are looked for.
 const FORGET_FROM: usize = 32;

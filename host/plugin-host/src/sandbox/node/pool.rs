@@ -11,7 +11,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use posemesh_files::remove_tree;
-use posemesh_runner_api::beside::waiting;
 use posemesh_runner_api::failure::{FailureKind, RunFailure};
 use posemesh_runner_api::runner::RunnerCall;
 use rustix::fs::fstat;
@@ -156,7 +155,8 @@ impl Sandbox {
         folders: &[OpenFolder],
     ) -> Result<Running, StartError> {
         let host = |what: String, error: io::Error| StartError::Host(format!("{what}: {error}"));
-        let (parent, own) = waiting(|| self.new_folder())
+        let (parent, own) = self
+            .new_folder()
             .map_err(|error| host("making the folder of a sandbox process".to_owned(), error))?;
         let folder = OwnFolder { path: own.clone(), _parent: parent };
         let granted =

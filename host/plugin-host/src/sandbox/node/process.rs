@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use posemesh_runner_api::beside::waiting;
 use posemesh_text::one_line;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use tokio::process::Command;
@@ -118,7 +117,7 @@ impl Process {
     /// Starts a process and waits until it is ready.
     pub(super) async fn start(start: Start<'_>) -> Result<Arc<Self>, StartError> {
         let host = |what: &str, error: io::Error| StartError::Host(format!("{what}: {error}"));
-        let own = waiting(|| std::fs::File::open(&start.folder))
+        let own = std::fs::File::open(&start.folder)
             .map_err(|error| host("opening the sandbox's folder", error))?
             .into();
         let (ours, theirs) =

@@ -82,7 +82,7 @@ impl Drop for Unsent<'_> {
     }
 }
 
-/// Lives as long as an object is served. What was asked of it and not answered by then, since it has failed or was closed,
+/// Lives as long as an object is served and something is copied for it. What was asked of it and not answered by then, since it has failed or was closed,
 /// is refused: the process keeps a slot for each until it hears of it.
 pub(super) struct Served {
     pub(super) answers: Answers,
