@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{Builder, available_parallelism};
 
 use tokio::sync::oneshot;
@@ -58,6 +58,13 @@ pub fn begin<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Be
     Begun(Way::UnderWay(waits))
 }
 
+/// How many threads there are at most.
+fn most() -> usize {
+    // Asked once: the answer is read from files.
+    static MOST: OnceLock<usize> = OnceLock::new();
+    *MOST.get_or_init(|| available_parallelism().map_or(1, NonZero::get) * FOR_EACH_PROCESSOR)
+}
+
 impl<T> Begun<T> {
     /// Waits for what comes of it; to give up the wait changes nothing. None when it panicked, or was handed out already.
     pub async fn done(&mut self) -> Option<T> {
@@ -76,8 +83,7 @@ impl Threads {
     fn take(&'static self, job: Job) -> Option<Job> {
         let mut state = self.lock();
         state.jobs.push_back(job);
-        let most = available_parallelism().map_or(1, NonZero::get) * FOR_EACH_PROCESSOR;
-        if state.idle < state.jobs.len() && state.started < most {
+        if state.idle < state.jobs.len() && state.started < most() {
             let thread = Builder::new().name("beside".to_owned()).spawn(|| self.work());
             match thread {
                 Ok(_) => state.started += 1,
@@ -125,7 +131,7 @@ mod tests {
 
     #[tokio::test]
     async fn work_is_done_by_a_few_threads_however_much_there_is_and_by_none_of_the_runtimes() {
-        let most = thread::available_parallelism().unwrap().get() * FOR_EACH_PROCESSOR;
+        let most = most();
         let (say, said) = mpsc::channel();
         let mut all: Vec<_> = (0..10 * most)
             .map(|_| {
