@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use posemesh_node_core::shutdown::Shutdown;
+use posemesh_runner_api::beside::begin;
 use sd_notify::NotifyState;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -11,8 +12,8 @@ use tokio_util::task::AbortOnDropHandle;
 const MARGIN: Duration = Duration::from_secs(5);
 
 /// Tells that the node is up. Does nothing without `NOTIFY_SOCKET`.
-pub(crate) fn ready() {
-    notify(&[NotifyState::Ready]);
+pub(crate) async fn ready() {
+    notify([NotifyState::Ready]).await;
 }
 
 /// Tells again and again that the node is alive, three times in the time after which the manager would end it
@@ -24,7 +25,7 @@ pub(crate) fn tell_alive() -> Option<AbortOnDropHandle<()>> {
         let mut next = tokio::time::interval(patience / 3);
         loop {
             next.tick().await;
-            notify(&[NotifyState::Watchdog]);
+            notify([NotifyState::Watchdog]).await;
         }
     })))
 }
@@ -35,13 +36,14 @@ pub(crate) fn tell(shutdown: &Shutdown, grace: Duration) -> AbortOnDropHandle<()
     AbortOnDropHandle::new(tokio::spawn(async move {
         shutdown.stopping().cancelled().await;
         let micros = u32::try_from((grace + MARGIN).as_micros()).unwrap_or(u32::MAX);
-        notify(&[NotifyState::Stopping, NotifyState::ExtendTimeoutUsec(micros)]);
+        notify([NotifyState::Stopping, NotifyState::ExtendTimeoutUsec(micros)]).await;
     }))
 }
 
-fn notify(state: &[NotifyState<'_>]) {
-    // One small datagram to the manager of this machine.
-    if let Err(error) = sd_notify::notify(state) {
+async fn notify<const COUNT: usize>(state: [NotifyState<'static>; COUNT]) {
+    // One small datagram to the manager of this machine, which may be behind with reading them.
+    let told = begin(move || sd_notify::notify(&state)).done().await;
+    if let Some(Err(error)) = told {
         tracing::debug!(%error, "the service manager could not be told");
     }
 }

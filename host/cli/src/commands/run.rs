@@ -3,6 +3,7 @@
 use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
@@ -12,10 +13,14 @@ use posemesh_node_core::shutdown::{EarlySignals, Shutdown, Signals};
 use posemesh_node_core::telemetry::{self, LogFormat, tell_start_error};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::{Map, Value};
+use tokio::time::timeout;
 
 use crate::output::tell;
 use crate::settings::SettingsArgs;
 use crate::systemd;
+
+/// How long a service manager may take to hear that the node stops.
+const TOLD_WITHIN: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
@@ -53,13 +58,18 @@ pub(crate) async fn run(
     misspelt.iter().for_each(|variable| tracing::warn!("{variable}"));
     unprotected.iter().chain(config.warnings()).for_each(|warning| tracing::warn!("{warning}"));
     raise_open_file_limit();
-    let _systemd = (systemd::tell(&shutdown, config.shutdown_grace()), systemd::tell_alive());
+    let stop_told = systemd::tell(&shutdown, config.shutdown_grace());
+    let _alive_told = systemd::tell_alive();
     let ended = tokio::select! {
         biased;
         () = shutdown.killed().cancelled() => return Ok(ExitCode::FAILURE),
         ended = start_and_run(config, args.settings, &shutdown) => ended,
     };
     log.send_traces().await;
+    if shutdown.stopping().is_cancelled() {
+        // A node without work ends before anything else gets to run.
+        let _ = timeout(TOLD_WITHIN, stop_told).await;
+    }
     Ok(ended.map_or_else(
         |error| {
             // By the log, which can't be held up, and not by `main`, which prints to the same descriptor.
@@ -121,7 +131,7 @@ async fn start_and_run(config: Config, settings: SettingsArgs, shutdown: &Shutdo
     };
     let read = move || settings.config().map(|(config, _)| config).map_err(|error| format!("{error:#}"));
     let node = node.reloaded_by(Arc::new(read));
-    systemd::ready();
+    systemd::ready().await;
     node.run(shutdown).await?;
     Ok(())
 }

@@ -5,16 +5,21 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use posemesh_runner_api::beside::begin;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use crate::instance::trouble::RunTrouble;
 
 /// Bytes that may wait for the disk. What comes faster than it takes them is lost, and counted.
 const MOST_WAITING: usize = 1 << 20;
+
+/// How long the end of a task waits for its lines.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(5);
 
 /// A log file, made with its first line: most runners print nothing. What is written is bounded by who writes. Nobody waits for
 /// the disk but who asks for that. Clones share.
@@ -70,14 +75,20 @@ impl LogFile {
         }
     }
 
-    /// Waits until all lines are in the file.
+    /// Waits until all lines are in the file, or until that takes too long: a disk that hangs holds up no task's end.
     pub(crate) async fn written(&self) {
-        loop {
-            let written = self.0.written.notified();
-            if !self.0.waiting().under_way {
-                return;
+        let written = async {
+            loop {
+                let written = self.0.written.notified();
+                if !self.0.waiting().under_way {
+                    return;
+                }
+                written.await;
             }
-            written.await;
+        };
+        if timeout(WRITTEN_WITHIN, written).await.is_err() {
+            let what = format!("the log file of a task was not written within {WRITTEN_WITHIN:?}");
+            self.0.trouble.saw_host(what);
         }
     }
 }
