@@ -17,7 +17,7 @@ use crate::dms::Lease;
 use crate::heartbeat::LeaseTimes;
 use crate::records::history::{FailuresView, History, MinuteView};
 use crate::records::listener::{EndedTask, LeaseEvent, LeaseListener};
-use crate::records::logs::{ForgottenLogs, TaskLogs};
+use crate::records::logs::TaskLogs;
 use crate::records::measures::{Measures, MeasuresView, kind_word};
 use crate::records::outcome::LeaseOutcome;
 use crate::records::polls::PollsSeen;
@@ -140,7 +140,9 @@ impl TaskRecords {
             StoredRecord { record, began: Instant::now(), runner: None, sources: None, times: None },
         );
         drop(store);
-        removed.map(ForgottenLogs::remove);
+        if let Some(removed) = removed {
+            removed.remove();
+        }
         if let Some((listener, record)) = told {
             listener.tell(LeaseEvent::Began(record));
         }
