@@ -202,11 +202,7 @@ impl Registry {
     /// # Errors
     /// As [`Registry::scan`].
     pub async fn scan_within(&self, longest: Duration) -> io::Result<Vec<String>> {
-        if self.scanner.scan_within(longest).await? {
-            return Ok(Vec::new());
-        }
-        let loading = self.table.view().into_iter().filter(|runner| runner.loading.is_some());
-        Ok(loading.map(|runner| runner.name).collect())
+        self.scanner.scan_within(longest).await
     }
 
     /// Scans the directory for the first time. Waits until a runner is live, and a moment longer for those that are ready

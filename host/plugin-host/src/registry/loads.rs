@@ -156,6 +156,11 @@ impl Loads {
         }
     }
 
+    /// The names of the runners that are being loaded, or are about to be.
+    pub(crate) fn under_way(&self) -> Vec<String> {
+        self.context.seen().in_flight.keys().cloned().collect()
+    }
+
     /// Waits until no load goes on, or something is live and the next one does not end within `quiet`, or all of them within
     /// `longest`; returns the names of those that go on.
     pub(crate) async fn settled(&self, quiet: Duration, longest: Duration) -> Vec<String> {
@@ -163,7 +168,7 @@ impl Loads {
         let mut capabilities = self.context.table.capabilities();
         let mut live_since = None;
         loop {
-            let left: Vec<String> = self.context.seen().in_flight.keys().cloned().collect();
+            let left = self.under_way();
             if left.is_empty() {
                 return left;
             }

@@ -102,11 +102,14 @@ impl Scanner {
         Ok(())
     }
 
-    /// See [`Registry::scan_within`](crate::registry::Registry::scan_within). True if no load is left.
-    pub(crate) async fn scan_within(&self, longest: Duration) -> io::Result<bool> {
+    /// See [`Registry::scan_within`](crate::registry::Registry::scan_within).
+    pub(crate) async fn scan_within(&self, longest: Duration) -> io::Result<Vec<String>> {
         self.begin(Scan::Now).await?;
         // The loads are tasks of their own, and go on without this.
-        Ok(timeout(longest, self.finish()).await.is_ok())
+        match timeout(longest, self.finish()).await {
+            Ok(()) => Ok(Vec::new()),
+            Err(_) => Ok(self.loads.under_way()),
+        }
     }
 
     /// Waits for the loads, and for those that they make room for.
