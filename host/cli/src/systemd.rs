@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use posemesh_node_core::shutdown::Shutdown;
-use posemesh_runner_api::beside::begin;
 use sd_notify::NotifyState;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -12,8 +11,8 @@ use tokio_util::task::AbortOnDropHandle;
 const MARGIN: Duration = Duration::from_secs(5);
 
 /// Tells that the node is up. Does nothing without `NOTIFY_SOCKET`.
-pub(crate) async fn ready() {
-    notify([NotifyState::Ready]).await;
+pub(crate) fn ready() {
+    notify(&[NotifyState::Ready]);
 }
 
 /// Tells again and again that the node is alive, three times in the time after which the manager would end it
@@ -25,7 +24,7 @@ pub(crate) fn tell_alive() -> Option<AbortOnDropHandle<()>> {
         let mut next = tokio::time::interval(patience / 3);
         loop {
             next.tick().await;
-            notify([NotifyState::Watchdog]).await;
+            notify(&[NotifyState::Watchdog]);
         }
     })))
 }
@@ -36,14 +35,14 @@ pub(crate) fn tell(shutdown: &Shutdown, grace: Duration) -> AbortOnDropHandle<()
     AbortOnDropHandle::new(tokio::spawn(async move {
         shutdown.stopping().cancelled().await;
         let micros = u32::try_from((grace + MARGIN).as_micros()).unwrap_or(u32::MAX);
-        notify([NotifyState::Stopping, NotifyState::ExtendTimeoutUsec(micros)]).await;
+        notify(&[NotifyState::Stopping, NotifyState::ExtendTimeoutUsec(micros)]);
     }))
 }
 
-async fn notify<const COUNT: usize>(state: [NotifyState<'static>; COUNT]) {
-    // One small datagram to the manager of this machine, which may be behind with reading them.
-    let told = begin(move || sd_notify::notify(&state)).done().await;
-    if let Some(Err(error)) = told {
+fn notify(state: &[NotifyState<'_>]) {
+    // One small datagram to the manager of this machine. By no other thread: those may all wait for a disk, and the manager would
+    // take that for a node that hangs.
+    if let Err(error) = sd_notify::notify(state) {
         tracing::debug!(%error, "the service manager could not be told");
     }
 }

@@ -131,7 +131,7 @@ async fn start_and_run(config: Config, settings: SettingsArgs, shutdown: &Shutdo
     };
     let read = move || settings.config().map(|(config, _)| config).map_err(|error| format!("{error:#}"));
     let node = node.reloaded_by(Arc::new(read));
-    systemd::ready().await;
+    systemd::ready();
     node.run(shutdown).await?;
     Ok(())
 }
